@@ -1,0 +1,1 @@
+"""What stations cost, in CPU time and memory, against plain pytest."""

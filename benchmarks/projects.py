@@ -1,0 +1,50 @@
+"""Projects to be measured: empty tests, and stations in several shapes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+WIDTH = 20  # stations in a layer
+
+_ABOVE: Mapping[str, Callable[[int], tuple[int, ...]]] = {
+    "apart": lambda number: (),
+    "chain": lambda number: (number - 1,) if number else (),
+    "wide": lambda number: (0,) if number else (),
+    "layers": lambda number: (
+        (number - WIDTH, (number // WIDTH - 1) * WIDTH) if number >= WIDTH else ()
+    ),
+}
+
+SHAPES = tuple(_ABOVE)
+
+
+def empty_tests(folder: Path, count: int) -> Path:
+    """Write a project of *count* tests that do nothing."""
+    tests = "\n\n\n".join(f"def test_{number}():\n    pass" for number in range(count))
+    return _written(folder, "test_empty.py", tests)
+
+
+def stations(folder: Path, count: int, shape: str) -> Path:
+    """Write a project of *count* stations without checks, each with a small outcome."""
+    above = _ABOVE[shape]
+    texts = ["from pytest_choochoo import station"]
+    for number in range(count):
+        names = [f"station_{each}" for each in dict.fromkeys(above(number))]
+        parameters = ", ".join(f"{name}: int" for name in names)
+        outcome = " + ".join(["1", *names])
+        texts.append(f"@station\ndef station_{number}({parameters}) -> int:\n    return {outcome}")
+    return _written(folder, "stations.py", "\n\n\n".join(texts))
+
+
+def forget_all(folder: Path) -> None:
+    """Take a project back to before its first run; what Python compiled stays."""
+    shutil.rmtree(folder / ".pytest_cache", ignore_errors=True)
+
+
+def _written(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / name).write_text(f"{text}\n")
+    return folder

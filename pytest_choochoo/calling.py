@@ -1,0 +1,132 @@
+"""The functions of stations, checks and cleans, as pytest and other plugins can call them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.railway.station import Station
+
+
+class Parcel:
+    """Where a visit leaves what it returned: pytest warns of tests that return something."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self) -> None:
+        self._content: object = None
+
+    def put(self, content: object) -> None:
+        self._content = content
+
+    def take(self) -> object:
+        content, self._content = self._content, None
+        return content
+
+
+def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the fixtures that *function* asks for: parameters without a default."""
+    return tuple(
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    )
+
+
+def attached(station: Station[Any]) -> Iterator[Callable[..., Any]]:
+    """Yield the functions of the checks and the clean of *station*."""
+    for check in station.checks:
+        yield check.function
+    if station.clean_function is not None:
+        yield station.clean_function
+
+
+_NO_PARAMETERS: Mapping[str, object] = {}
+
+
+def parameters_of(item: pytest.Function) -> Mapping[str, object]:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return _NO_PARAMETERS
+    return {name: value for name, value in callspec.params.items() if name != "anyio_backend"}
+
+
+def item_function(station: Station[Any], parcel: Parcel) -> Any:
+    """Return the function of the station's item: it puts away what the visit returned."""
+    if not is_async(station):
+
+        def visit(**arguments: Any) -> None:
+            parcel.put(station.function(**arguments))
+
+        return _in_the_guise_of(station, visit)
+
+    async def visit_async(**arguments: Any) -> None:
+        value = station.function(**arguments)
+        parcel.put(await value if inspect.isawaitable(value) else value)
+
+    return _in_the_guise_of(station, visit_async)
+
+
+def _in_the_guise_of(station: Station[Any], function: Any) -> Any:
+    functools.update_wrapper(function, station.function)
+    function.station = station
+    return function
+
+
+def is_async(station: Station[Any]) -> bool:
+    functions = (station.function, *attached(station))
+    return any(inspect.iscoroutinefunction(inspect.unwrap(function)) for function in functions)
+
+
+def run_in_loop(work: Any) -> None:
+    """Run the coroutine *work* in an event loop of its own."""
+    import asyncio  # takes as long to import as all of this package; few stations are async
+
+    asyncio.run(work)
+
+
+def is_awaited_by_plugin(item: pytest.Function) -> bool:
+    """Say whether pytest-asyncio or anyio awaits the function of *item*."""
+    return inspect.iscoroutinefunction(item.obj) and (
+        type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
+    )
+
+
+def call_without_plugin(item: pytest.Function) -> None:
+    """Make the function of an async station callable where no plugin would await it."""
+    if inspect.iscoroutinefunction(item.obj) and not is_awaited_by_plugin(item):
+        function = item.obj
+
+        @functools.wraps(function)
+        def run(**arguments: Any) -> None:
+            run_in_loop(function(**arguments))
+
+        item.obj = run
+
+
+def one_backend(items: list[pytest.Function]) -> list[pytest.Function]:
+    """Return *items* without those that anyio made for a second backend: once is once."""
+    kept: list[pytest.Function] = []
+    seen: list[tuple[str, Mapping[str, object]]] = []
+    for item in items:
+        if "anyio_backend" in getattr(getattr(item, "callspec", None), "params", {}):
+            instance = (item.originalname, parameters_of(item))
+            if instance in seen:
+                continue
+            seen.append(instance)
+        kept.append(item)
+    return kept
+
+
+def traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
+    """Return the traceback of *error* from *function* on; all of it where that raised nothing."""
+    code, traceback = inspect.unwrap(function).__code__, error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code is not code:
+        traceback = traceback.tb_next
+    return traceback or error.__traceback__

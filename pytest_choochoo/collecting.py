@@ -1,0 +1,263 @@
+"""Station files found, and stations registered as fixtures and made items."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.calling import (
+    Parcel,
+    call_without_plugin,
+    item_function,
+    one_backend,
+    parameters_of,
+)
+from pytest_choochoo.importing import load, stations_in
+from pytest_choochoo.railway.errors import (
+    ChoochooError,
+    DuplicateName,
+    ReservedName,
+    StationInClass,
+    StationInConftest,
+)
+from pytest_choochoo.railway.route import Stop
+from pytest_choochoo.railway.station import Station
+from pytest_choochoo.settings import Settings
+
+RESERVED = frozenset({"request", "visit"})
+
+
+class Collected:
+    """The stations found while pytest collects, their items, and the faults in them."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        directories: Mapping[Path, pytest.Directory],
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._mark = pytest.mark.station.mark
+        self.faults: list[ChoochooError] = []
+        #: The item of each station instance by node id, in definition order.
+        self.items: dict[str, pytest.Function] = {}
+        #: Where a visit leaves what it returned.
+        self.parcel = Parcel()
+        #: The fixture functions that hand out outcomes.
+        self.providers: dict[Callable[..., Any], Station[Any]] = {}
+        self.registered: dict[str, list[tuple[pytest.Collector, Station[Any]]]] = {}
+        self._stations: dict[object, Station[Any]] = {}
+        self.instances: dict[object, list[str]] = {}
+        self.stops: dict[str, Stop] = {}
+        self._conftests: dict[Path, ModuleType] = {}
+        self._directories = directories
+        self._modules: dict[Path, pytest.Module] = {}
+        self._read: set[Path] = set()
+
+    @property
+    def has_stations(self) -> bool:
+        return bool(self.registered)
+
+    # --- while pytest collects
+
+    def meet_conftest(self, module: ModuleType) -> None:
+        """Take note of a conftest, which may import stations but not declare them."""
+        path = Path(module.__file__ or "")
+        self._conftests[path.parent] = module
+        for station in stations_in(module).values():
+            if station.path == path:
+                self.faults.append(StationInConftest(station.name, station.place))
+
+    def meet_directory(self, directory: pytest.Directory, files: Sequence[pytest.Module]) -> None:
+        """Register the stations of the station *files* in *directory*, whatever is selected."""
+        conftest = self._conftests.get(directory.path)
+        if conftest is not None:
+            for name, station in stations_in(conftest).items():
+                if station.path != Path(conftest.__file__ or ""):
+                    self._register(name, station, directory)
+        for node in files:
+            self._modules.setdefault(node.path, node)
+            try:
+                stations = stations_in(load(node))
+            except (Exception, pytest.skip.Exception, SystemExit):
+                continue  # told as an error when the file itself is collected, see `gather`
+            for name, station in stations.items():
+                self._register(name, station, directory)
+
+    def meet_module(self, module: pytest.Module, report: pytest.CollectReport) -> None:
+        """Take the station items out of *report*, after other plugins made them their own."""
+        self._modules.setdefault(module.path, module)
+        if report.result or not report.passed:  # else --lf may have left it out
+            self._read.add(module.path)
+        for item in report.result:
+            if item.nodeid in self.stops and isinstance(item, pytest.Function):
+                if self.items.setdefault(item.nodeid, item) is item:
+                    call_without_plugin(item)
+        if self._settings.mode == "plain":
+            report.result = [node for node in report.result if node.nodeid not in self.stops]
+
+    def make_items(
+        self, collector: pytest.Module | pytest.Class, name: str, station: Station[Any]
+    ) -> list[pytest.Item | pytest.Collector]:
+        """Return the items of *station*, none for one that is declared elsewhere."""
+        if isinstance(collector, pytest.Class):
+            self.fault(StationInClass(station.name, station.place))
+            return []
+        node = collector.parent if self._settings.is_station_file(collector.path) else collector
+        assert isinstance(node, pytest.Collector)
+        self._register(name, station, node)
+        if (
+            station.file != str(collector.path)
+            or self._stations.get(station.identity) is not station
+        ):
+            return []
+        if station.identity in self.instances and name != self._home_name(station):
+            return []  # a second name for the same station in its own file
+        if station.shadowed is not None:
+            self.fault(DuplicateName(station.name, station.shadowed.place, station.place))
+        faults = station.faults()
+        for fault in faults:
+            self.fault(fault)
+        if faults:
+            return []
+        made = self._made(collector, name, station)
+        self._note_stops(station, made)
+        return list(made)
+
+    def _home_name(self, station: Station[Any]) -> str:
+        key = self.instances[station.identity][0]
+        return self.stops[key].name.partition("[")[0]
+
+    def _made(
+        self, collector: pytest.Module, name: str, station: Station[Any]
+    ) -> list[pytest.Function]:
+        function = item_function(station, self.parcel)
+        # What decides whether a function is a test of pytest's: the name would not do.
+        function.__test__ = True
+        if station.pytestmark:  # parametrised, or using fixtures: to be known while making them
+            function.pytestmark = list(station.pytestmark)
+        if not any(mark.name == "station" for mark in station.pytestmark):
+            station.pytestmark = [*station.pytestmark, self._mark]
+        # Pytest's own way of making items knows parametrisation and all plugins.
+        made = collector.ihook.pytest_pycollect_makeitem(
+            collector=collector, name=name, obj=function
+        )
+        del function.__test__  # else -k test would select every station
+        items = [item for item in made or () if isinstance(item, pytest.Function)]
+        for item in items:
+            item.obj = function
+        return one_backend(items)
+
+    def _note_stops(self, station: Station[Any], made: Sequence[pytest.Function]) -> None:
+        keys = self.instances.setdefault(station.identity, [])
+        for item in made:
+            parameters = parameters_of(item)
+            stop = Stop(
+                key=item.nodeid,
+                name=item.name,
+                station=station,
+                parameters=parameters,
+                parameter_id=item.callspec.id if parameters else "",
+            )
+            if item.nodeid not in self.stops:
+                keys.append(item.nodeid)
+            self.stops[item.nodeid] = stop
+
+    def _register(self, name: str, station: Station[Any], node: pytest.Collector) -> None:
+        station = self._stations.setdefault(station.identity, station)
+        registered = self.registered.setdefault(name, [])
+        if any(other is node and known is station for other, known in registered):
+            return
+        if name in RESERVED:
+            self.fault(ReservedName(name, station.place))
+            return
+        registered.append((node, station))
+        provider = _provider(self._config, station)
+        self.providers[provider] = station
+        pytest.register_fixture(name=name, func=provider, node=node, scope="session")
+
+    def fault(self, fault: ChoochooError) -> None:
+        if str(fault) not in map(str, self.faults):
+            self.faults.append(fault)
+
+    # --- when pytest has collected
+
+    def gather(self, session: pytest.Session) -> None:
+        """Collect the files of stations that are needed and not among the arguments."""
+        seen: set[Path] = set()
+        while True:
+            wanted = {
+                path
+                for path in (
+                    *(path for path in self._modules if self._settings.is_station_file(path)),
+                    *(s.path for key, s in self._stations.items() if key not in self.instances),
+                )
+                if path not in seen | self._read
+            }
+            if not wanted:
+                return
+            for path in sorted(wanted):
+                seen.add(path)
+                self._collect_file(session, path)
+
+    def _collect_file(self, session: pytest.Session, path: Path) -> None:
+        module = self._modules.get(path) or self._module_at(session, path)
+        if module is None:
+            return
+        # --lf leaves out files without failures; stations that are needed may stand there.
+        skipper = self._config.pluginmanager.get_plugin("lfplugin-collskip")
+        make_report = self._config.pluginmanager.subset_hook_caller(
+            "pytest_make_collect_report", [] if skipper is None else [skipper]
+        )
+        report = make_report(collector=module)
+        # Plain pytest is not stopped by a station file that it was not asked for.
+        if report.failed and self._settings.mode != "plain":
+            self._config.hook.pytest_collectreport(report=report)
+
+    def _module_at(self, session: pytest.Session, path: Path) -> pytest.Module | None:
+        """Return the node of a module outside of what was collected."""
+        missing = []
+        folder = path.parent
+        while folder not in self._directories and folder != folder.parent:
+            missing.append(folder)
+            if folder == session.config.rootpath:
+                break
+            folder = folder.parent
+        parent: pytest.Collector = self._directories.get(folder, session)
+        for folder in reversed(missing):
+            node = session.gethookproxy(folder).pytest_collect_directory(path=folder, parent=parent)
+            if node is None:
+                return None
+            parent = node
+            node.ihook.pytest_make_collect_report(collector=node)
+        if path not in self._modules:
+            found = session.gethookproxy(path).pytest_collect_file(file_path=path, parent=parent)
+            modules = [node for node in found if isinstance(node, pytest.Module)]
+            return modules[0] if modules else pytest.Module.from_parent(parent, path=path)
+        return self._modules[path]
+
+
+# Requesting nothing of what the station requests, which is what --fixtures shows of it.
+_ASKS_NOTHING = inspect.Signature()
+
+
+def _provider(config: pytest.Config, station: Station[Any]) -> Callable[..., Any]:
+    """Return the fixture function that hands out the outcome of *station*."""
+
+    def provider() -> Any:
+        __tracebackhide__ = True
+        line: Any = config.pluginmanager.get_plugin("choochoo-line")
+        return line.provide(station)
+
+    provider.__doc__ = station.function.__doc__
+    provider.__name__ = station.name
+    provider.__module__ = station.function.__module__
+    provider.__wrapped__ = station.function  # type: ignore[attr-defined]
+    provider.__signature__ = _ASKS_NOTHING  # type: ignore[attr-defined]
+    return provider

@@ -1,0 +1,189 @@
+"""From what was collected to what is run: the route, the ledger, and the items in order."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.collecting import Collected
+from pytest_choochoo.handing import Handing
+from pytest_choochoo.items import Line
+from pytest_choochoo.needs import Needs
+from pytest_choochoo.railway.code import CodeReader
+from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.railway.journey import Journey, Orders
+from pytest_choochoo.railway.judging import Judging
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.opening import open_ledger, read_ledger
+from pytest_choochoo.railway.outcome import Codec
+from pytest_choochoo.railway.outcomes import Outcomes
+from pytest_choochoo.railway.route import Route
+from pytest_choochoo.selecting import Selecting
+from pytest_choochoo.settings import Settings, run_name
+
+
+def depart(
+    session: pytest.Session,
+    collected: Collected,
+    settings: Settings,
+    items: list[pytest.Item],
+) -> Line | None:
+    """Put into *items* what is to be run, in order; return the line to run it on, if any.
+
+    Structural faults are reported as collection errors, all at once. Raises
+    `ChoochooError` for what was asked for and cannot be.
+    """
+    collected.gather(session)
+    needs = Needs(collected)
+    route = needs.route()
+    if settings.mode != "plain" and collected.faults:
+        _report(session, collected.faults)
+        items.clear()
+        return None
+    if not route.stops and not (settings.replay or settings.forget):
+        if settings.mode == "clean":
+            items.clear()
+        if not collected.has_stations:
+            return None
+    return _line(session.config, collected, needs, settings, route, items)
+
+
+def _line(
+    config: pytest.Config,
+    collected: Collected,
+    needs: Needs,
+    settings: Settings,
+    route: Route,
+    items: list[pytest.Item],
+) -> Line:
+    """Return the line to run *items* on, which are selected and put in order."""
+    ledger = _ledger(config, settings)
+    run = _run(config, settings, ledger)
+    outcomes = Outcomes(route, ledger, _codec(config))
+    selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
+    judging = Judging(
+        route=route,
+        ledger=ledger,
+        outcomes=outcomes,
+        code=CodeReader(config.rootpath, _readings(ledger, settings, config)),
+        ordinary=needs.ordinary_fixtures(),
+        replayed=frozenset(selecting.named("--cc-replay", settings.replay)),
+        # Workers begin later than the session does, and not all at once.
+        began=getattr(config, "workerinput", {}).get("choochoo_began", time.time()),
+    )
+    departure = selecting.departure(config, settings, judging, items)
+    journey = Journey(
+        route=route,
+        orders=Orders(
+            profile=settings.profile,
+            selected=departure.selected,
+            run=run,
+            lock_timeout=settings.lock_timeout,
+        ),
+        ledger=ledger,
+        outcomes=outcomes,
+        judging=judging,
+        tell=lambda progressed: None,
+        say=lambda text: say(config, text),
+        judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
+            config=config, node_id=key, verdict=verdict
+        ),
+    )
+    return Line(
+        journey=journey,
+        handing=Handing(journey=journey, collected=collected, needs=needs, mode=settings.mode),
+        needs=needs,
+        parcel=collected.parcel,
+        mode=settings.mode,
+        departure=departure,
+    )
+
+
+def _report(session: pytest.Session, faults: Iterable[ChoochooError]) -> None:
+    for fault in faults:
+        report = pytest.CollectReport(
+            nodeid="stations", outcome="failed", longrepr=str(fault), result=[]
+        )
+        session.config.hook.pytest_collectreport(report=report)
+
+
+def _codec(config: pytest.Config) -> Codec:
+    hook = config.hook
+    return Codec(
+        encode=lambda value: hook.pytest_choochoo_encode(config=config, value=value),
+        decode=lambda kind, plain: hook.pytest_choochoo_decode(
+            config=config, type=kind, plain=plain
+        ),
+    )
+
+
+def _run(config: pytest.Config, settings: Settings, ledger: Ledger) -> str | None:
+    """Return the name under which xdist's workers share results, None for one process."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or settings.mode != "run" or config.option.collectonly:
+        return None
+    run = run_name(worker["testrunuid"], worker["choochoo_began"])
+    ledger.start_run(run)
+    return run
+
+
+def _ledger(config: pytest.Config, settings: Settings) -> Ledger:
+    writes = settings.writes and not config.option.collectonly
+    if settings.folder is not None:
+        made: Ledger | None = config.hook.pytest_choochoo_make_ledger(
+            config=config, folder=settings.folder, profile=settings.profile
+        )
+        if made is not None:
+            return made
+    if not writes:
+        return read_ledger(settings.place() if settings.folder else None)
+    if settings.is_in_cache:
+        try:
+            config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
+        except OSError as error:
+            raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
+    return open_ledger(
+        settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
+    )
+
+
+def _readings(ledger: Ledger, settings: Settings, config: pytest.Config) -> Any:
+    if settings.writes and not config.option.collectonly:
+        return ledger.readings()
+    return dict(ledger.readings())  # what a reading command reads anew it keeps to itself
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """Show *text* to the user at once, in the process that has the terminal."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    # While an item is run pytest captures what is written, the terminal's lines as well.
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        reporter.ensure_newline()
+        reporter.write_line(f"choochoo: {text}", flush=True)
+
+
+def forget(session: pytest.Session, line: Line) -> None:
+    """Forget the records that --cc-forget selects, and say so."""
+    ledger = line.journey.ledger
+    forgotten = [key for key in line.departure.forgotten if ledger.record(key) is not None]
+    for key in forgotten:
+        ledger.forget(key, resources=False)
+    route = line.journey.route
+    names = [route[key].name if key in route else key for key in forgotten]
+    say(session.config, f"forgot {', '.join(names)}" if names else "there was nothing to forget")
+
+
+def report_to_controller(config: pytest.Config, line: Line) -> None:
+    """Send the list of what was to be run, which xdist's controller never collects."""
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["choochoo_stations"] = line.manifest()
+        output["choochoo_added"] = list(line.journey.route.names(line.departure.added))

@@ -1,0 +1,135 @@
+"""Outcomes handed out to tests, stations, checks and fixtures: a copy to each of them."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import pytest
+
+from pytest_choochoo.calling import arguments_of, parameters_of
+from pytest_choochoo.collecting import Collected
+from pytest_choochoo.needs import Need, Needs
+from pytest_choochoo.railway.errors import NoRecord
+from pytest_choochoo.railway.journey import Journey
+from pytest_choochoo.railway.station import Station
+from pytest_choochoo.settings import Mode
+
+
+class StationDueWarning(pytest.PytestWarning):
+    """A test uses the recorded outcome of a station that is due."""
+
+
+class _Copies(tuple[Any, ...]):
+    """What pytest keeps of a fixture, value first: every look at the value makes a copy.
+
+    What one consumer alters must not reach the next. The fixture of a station is
+    cached for the session, and there is no public way to have it hand out a second copy.
+    """
+
+    def __new__(cls, definition: Any) -> Self:
+        copies = super().__new__(cls, definition.cached_result)
+        copies._provider = definition.func
+        return copies
+
+    def __getitem__(self, index: Any) -> Any:
+        is_good = index == 0 and super().__getitem__(2) is None
+        return self._provider() if is_good else super().__getitem__(index)
+
+    _provider: Any
+
+
+class Handing:
+    """Hands out outcomes, and keeps track of the fixtures through which they go."""
+
+    def __init__(self, *, journey: Journey, collected: Collected, needs: Needs, mode: Mode) -> None:
+        self._journey = journey
+        self._collected = collected
+        self._needs = needs
+        self._mode = mode
+        self._scopes: list[str] = []
+        self._set_up: list[tuple[Any, Any]] = []
+
+    def give(self, item: pytest.Function) -> None:
+        """Put into a test what it asks for by name."""
+        __tracebackhide__ = True
+        direct = arguments_of(item.function)
+        for need in self._needs.of(item):
+            if need.is_direct and need.name in direct:
+                item.funcargs[need.name] = self.value(need, item)
+
+    def value(self, need: Need, item: pytest.Item) -> Any:
+        """Return a new copy of what *item* receives for *need*."""
+        __tracebackhide__ = True
+        is_check = self._mode == "check" and item.nodeid in self._journey.route
+        # A check is asked upstream failing or not; a test wants to know of it.
+        if self._mode in {"plain", "check"} and not is_check:
+            self._insist_on_complete(need, item)
+        if need.is_fan_in:
+            return {self._needs.parameter_id(key): self._outcome(key) for key in need.keys}
+        if not need.keys:
+            raise NoRecord(need.name, "its file could not be collected")
+        return self._outcome(need.keys[0])
+
+    def _outcome(self, key: str) -> Any:
+        journey = self._journey
+        if journey.outcomes.find(key) is None:
+            station = journey.route[key].station
+            # What returns nothing is known though nobody has seen it return.
+            is_known = self._mode == "check" and not journey.outcomes.is_expected(station)
+            # A clean may follow a visit that never came to its end.
+            if not is_known and self._mode != "clean":
+                raise NoRecord(journey.route[key].name, journey.judging.why_incomplete(key))
+        return journey.outcomes.copy(key)
+
+    def _insist_on_complete(self, need: Need, item: pytest.Item) -> None:
+        __tracebackhide__ = True
+        for fault in self._collected.faults:
+            if fault.concerns(need.name):
+                raise fault
+        for key in need.keys:
+            reasons = self._journey.judging.why_stale(key)
+            if reasons:
+                name = self._journey.route[key].name
+                text = (
+                    f"station {name!r} is due: {'; '.join(reasons)}; its recorded outcome is used"
+                )
+                item.warn(StationDueWarning(text))
+
+    # --- through fixtures
+
+    def provide(self, station: Station[Any], item: pytest.Function) -> Any:
+        """Return what the fixture of *station* hands out while *item* is run."""
+        __tracebackhide__ = True
+        route = self._journey.route
+        if item.nodeid in route and route[item.nodeid].station is station:
+            return self._outcome(item.nodeid)
+        # Fixtures that outlive the item cannot follow its parameters: they get all.
+        follows = not self._scopes or self._scopes[-1] == "function"
+        parameters = parameters_of(item) if follows else {}
+        need = self._needs.need(station.name, station, parameters, item.nodeid)
+        return self.value(need, item)
+
+    def fixture_begins(self, definition: Any, request: Any) -> None:
+        """Take note of a fixture that is set up: who outlives the item, and who does not."""
+        self._scopes.append(definition.scope)
+        if definition.scope == "function":
+            self._set_up.append((definition, request))
+
+    def fixture_ends(self, definition: Any, request: Any, *, is_retried: bool) -> None:
+        """Take note of a fixture's end; *is_retried*: it failed, and may be asked for again."""
+        self._scopes.pop()
+        if definition.func in self._collected.providers and definition.cached_result is not None:
+            definition.cached_result = _Copies(definition)
+        if is_retried and definition.scope != "function":
+            self._set_up.append((definition, request))
+
+    def tear_down(self) -> None:
+        """Tear down what was set up for the item so far, so that it is set up anew."""
+        while self._set_up:
+            definition, request = self._set_up.pop()
+            definition.finish(request)
+
+    def forget(self) -> None:
+        """Forget the item; what it set up is pytest's to tear down."""
+        self._set_up.clear()
+        self._scopes.clear()

@@ -1,0 +1,58 @@
+"""The modules of station files, imported side by side though they share a name."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.railway.station import Station
+
+
+def stations_in(module: ModuleType) -> dict[str, Station[Any]]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, Station)}
+
+
+def load(module: pytest.Module) -> ModuleType:
+    """Return the module of a station file, imported.
+
+    Like conftest files, station files share a name; where pytest would import
+    the second one under the name of the first and refuse, it gets a name of its own.
+    """
+    path = module.path
+    other = sys.modules.get(path.stem)
+    in_package = (path.parent / "__init__.py").exists()
+    is_taken = other is not None and Path(getattr(other, "__file__", None) or "") != path
+    if is_taken and not in_package and module.config.getoption("importmode") != "importlib":
+        module.obj = _import_apart(path, module.config.rootpath)
+        for mark in getattr(module.obj, "pytestmark", ()):
+            module.add_marker(mark)
+    loaded: ModuleType = module.obj
+    return loaded
+
+
+def _import_apart(path: Path, root: Path) -> ModuleType:
+    parts = (
+        path.with_suffix("").relative_to(root).parts if path.is_relative_to(root) else path.parts
+    )
+    name = ".".join(("_choochoo_stations", *(part.replace(".", "_") for part in parts)))
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    # By way of the finders, so that asserts are rewritten as in any test file.
+    specs = (finder.find_spec(name, [str(path.parent)]) for finder in sys.meta_path)
+    spec = next((s for s in specs if s is not None and s.origin == str(path)), None)
+    assert spec is not None and spec.loader is not None, path
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return loaded

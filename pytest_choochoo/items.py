@@ -1,0 +1,331 @@
+"""A station as pytest sees it: judged in set-up, visited when run, recorded after its protocol."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.calling import Parcel, traceback_from
+from pytest_choochoo.handing import Handing
+from pytest_choochoo.needs import Needs
+from pytest_choochoo.passes import Passes
+from pytest_choochoo.railway.errors import OnlyInStations, StillThere
+from pytest_choochoo.railway.journey import Journey
+from pytest_choochoo.railway.passage import Ending
+from pytest_choochoo.railway.record import Result, Word
+from pytest_choochoo.railway.report import brief
+from pytest_choochoo.railway.station import Station
+from pytest_choochoo.selecting import Departure
+from pytest_choochoo.settings import Mode
+
+_CHANGE_THE_COURSE = frozenset({"skip", "skipif", "xfail"})
+
+
+class Line:
+    """What this process does with the items of one session, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        journey: Journey,
+        handing: Handing,
+        needs: Needs,
+        parcel: Parcel,
+        mode: Mode,
+        departure: Departure,
+    ) -> None:
+        self.journey = journey
+        self.mode = mode
+        self.departure = departure
+        #: The item that is being run, and how it has ended so far.
+        self.item: pytest.Function | None = None
+        self.ending = Ending()
+        self._handing = handing
+        self._needs = needs
+        self._parcel = parcel
+        self._passes: Passes | None = None
+        self._kept_back: dict[str, tuple[str, ...]] = {}
+        self._lock: Any = None
+
+    def is_station(self, item: pytest.Item) -> bool:
+        return item.nodeid in self.journey.route
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """Return the stations that are to be run, in running order, as plain data."""
+        route, selected = self.journey.route, self.departure.selected
+        return [
+            {
+                "key": key,
+                "name": route[key].name,
+                "title": route[key].station.title,
+                "upstream": list(route.upstream[key]),
+            }
+            for key in route.order()
+            if key in selected
+        ]
+
+    # --- what need not be run
+
+    def settle(self, item: pytest.Function) -> Result | None:
+        """Return the result of an item that need not be run, None for one that must."""
+        key = item.nodeid
+        if self.mode == "clean":
+            return self._kept(key)
+        if self.mode != "run":
+            return None
+        if not self.is_station(item):
+            return self._blocked_test(item)
+        has_marks = any(mark.name in _CHANGE_THE_COURSE for mark in item.iter_markers())
+        if has_marks and self.journey.blocked(self.journey.route.upstream[key]) is None:
+            return None
+        return self.journey.settle(key)
+
+    def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
+        """Take out of *session* the stations that are fresh, with all upstream of them.
+
+        One by one they would each have every plugin prepare for an item that is run.
+        """
+        # The items of xdist's workers are numbered; a session that is not run has none to settle.
+        is_run = not (session.testsfailed or session.config.option.collectonly)
+        if self.mode != "run" or not is_run or hasattr(session.config, "workerinput"):
+            return
+        done, left = self.journey.results, []
+        upstream, selected = self.journey.route.upstream, self.departure.selected
+        for item in session.items:
+            key = item.nodeid
+            waits = key not in upstream or any(
+                each in selected and each not in done for each in upstream[key]
+            )
+            result = None if waits else self.settle(item)  # type: ignore[arg-type]
+            if result is None:
+                left.append(item)
+            else:
+                yield item, result
+        session.items[:] = left
+
+    def _blocked_test(self, item: pytest.Function) -> Result | None:
+        keys = self._needs.keys_of(item)
+        blocked = self.journey.blocked(keys) if keys else None
+        if blocked is None:
+            return None
+        return Result(
+            key=item.nodeid,
+            name=item.name,
+            title=item.name,
+            word="blocked" if blocked.by else "not reached",
+            by=blocked.by,
+            is_station=False,
+        )
+
+    def _kept(self, key: str) -> Result | None:
+        """Return the result of a station that must stay, because something downstream does."""
+        above = self.journey.route.upstream
+        by = dict.fromkeys(
+            name
+            for kept, names in self._kept_back.items()
+            if key in self.journey.route.closure(above[kept], above)
+            for name in names
+        )
+        if not by:
+            return None
+        stop = self.journey.route[key]
+        return Result(
+            key=key, name=stop.name, title=stop.station.title, word="blocked", by=tuple(by)
+        )
+
+    # --- what is run
+
+    def enter(self, item: pytest.Function) -> None:
+        """Begin with *item*; nothing has been set up yet."""
+        self.item = item
+        self.ending = Ending()
+        if self.is_station(item):
+            self._passes = Passes(item, self.journey, self._handing, self._needs)
+
+    def arrive(self) -> None:
+        """Make ready for set-up: a test has its outcomes, a station no fixture unasked."""
+        self.ending = Ending()
+        if self._passes is not None:
+            self._passes.begin()
+        elif self.item is not None:
+            self._handing.give(self.item)
+
+    def set_up(self) -> None:
+        """Judge the station, its checks included; set up its fixtures if it must be visited."""
+        passes = self._passes
+        if passes is None:
+            return
+        match self.mode:
+            case "check":
+                self._set_up_to_verify(passes)
+            case "clean":
+                self._set_up_to_clean(passes)
+            case _:
+                self._set_up_to_visit(passes)
+
+    def _set_up_to_visit(self, passes: Passes) -> None:
+        item, names = passes.item, passes.station.declaration.values
+        if names:
+            passes.set_up(names)
+        values = {name: item.funcargs[name] for name in names}
+        self.journey.arrive(item.nodeid, values, passes.ask)
+        if self.journey.has_result:
+            passes.call(_nothing)
+            return
+        item.ihook.pytest_choochoo_visit_started(
+            config=item.config, node_id=item.nodeid, reasons=self.journey.reasons
+        )
+        passes.set_up(passes.names)
+        item.obj = passes.function
+
+    def _set_up_to_verify(self, passes: Passes) -> None:
+        """Ask the checks; what --cc-check calls then tells what they said, and the verdict."""
+        failures = passes.ask(passes.station.checks)
+        passes.begin()  # whatever a check could not get, what is called now asks for nothing
+        name = passes.item.name
+
+        async def verify() -> None:
+            __tracebackhide__ = True
+            for check in passes.station.checks:
+                if check.name in failures:
+                    error = failures[check.name]
+                    error.add_note(f"check {check.name!r} of station {name!r} does not pass")
+                    raise error.with_traceback(traceback_from(check.function, error))
+            self.journey.judging.insist(passes.item.nodeid)
+
+        passes.call(verify)
+
+    def _set_up_to_clean(self, passes: Passes) -> None:
+        key, function = passes.item.nodeid, passes.station.clean_function
+        self._lock = self.journey.lock(key)  # nobody cleans what is being visited
+        if function is None or not self.journey.ledger.has_traces(key):
+            passes.call(_nothing)
+            return
+        passes.set_up_for(function)
+        arguments = passes.arguments(function)
+
+        async def clean() -> None:
+            __tracebackhide__ = True
+            answer = function(**arguments)
+            if inspect.isawaitable(answer):
+                await answer
+
+        passes.call(clean)
+
+    def call_ended(self) -> None:
+        """Look at what the visit returned, and ask the checks again."""
+        passes = self._passes
+        if passes is None:
+            return
+        try:
+            if self.mode == "clean":
+                self._insist_on_clean(passes)
+            elif self.mode == "run" and not self.journey.has_result:
+                self.journey.returned(self._parcel.take())
+                self.journey.recheck(passes.ask)
+        finally:
+            passes.item.obj = passes.function
+
+    def _insist_on_clean(self, passes: Passes) -> None:
+        """Ask the checks of a cleaned station, none of which may pass any more."""
+        if passes.station.clean_function is None:
+            return
+        failures = passes.ask(passes.station.checks)
+        for check in passes.station.checks:
+            if check.name not in failures:
+                raise StillThere(passes.item.name, check.name)
+
+    def result(self) -> Result:
+        """Return the result of the station under way as things stand."""
+        assert self.item is not None
+        if self.mode == "run" and self.journey.passage is not None:
+            return self.journey.preview(self.ending)
+        stop = self.journey.route[self.item.nodeid]
+        return Result(
+            key=stop.key,
+            name=stop.name,
+            title=stop.station.title,
+            word=self._word(stop.station),
+            cause=self.ending.error or self.ending.skipped,
+            upstream=self.journey.route.names(self.journey.route.upstream[stop.key]),
+        )
+
+    def _word(self, station: Station[Any]) -> Word:
+        if self.ending.skipped:
+            return "skipped"
+        if self.ending.error:
+            return "failed"
+        if self.mode != "clean":
+            return "unchanged"
+        return "cleaned" if station.clean_function else "left in place"
+
+    def interrupted(self, error: BaseException) -> None:
+        """Take note that the run ends in the middle of the item."""
+        self.ending = Ending(error=brief(error), is_interrupted=True)
+
+    def leave(self) -> None:
+        """Record how a station ended, once pytest has said its last word; forget the item."""
+        item, passes = self.item, self._passes
+        if item is None:  # it was settled without being run
+            return
+        result = self.result() if passes is not None else None
+        self.item, self._passes = None, None
+        self._handing.forget()
+        if passes is None or result is None:
+            return
+        passes.end()
+        if self.mode == "run":
+            self._record(item, result)
+            return
+        self.journey.results.share(result)
+        if self.mode == "clean":
+            self._forget(item.nodeid, result)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _record(self, item: pytest.Function, result: Result) -> None:
+        if self.journey.passage is None:  # a mark skipped it before it was judged
+            self.journey.results.share(result)
+            return
+        was_visited = not self.journey.has_result
+        result = self.journey.leave(self.ending)
+        if was_visited:
+            item.ihook.pytest_choochoo_visit_finished(
+                config=item.config, node_id=item.nodeid, result=result
+            )
+
+    def _forget(self, key: str, result: Result) -> None:
+        if result.word in {"cleaned", "left in place"}:
+            self.journey.ledger.forget(key, resources=result.word == "cleaned")
+        else:
+            self._kept_back[key] = (result.name,)
+
+    # --- fixtures
+
+    def provide(self, station: Station[Any]) -> Any:
+        """Return what the fixture of *station* hands out to the item that is being run."""
+        __tracebackhide__ = True
+        assert self.item is not None
+        return self._handing.provide(station, self.item)
+
+    def fixture_begins(self, definition: Any, request: Any) -> None:
+        assert self.item is not None
+        self._handing.fixture_begins(definition, request)
+
+    def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
+        # One that failed for a check: the visit may bring what it misses.
+        is_retried = failed and self._passes is not None
+        self._handing.fixture_ends(definition, request, is_retried=is_retried)
+
+    def visit(self, consumer: str) -> Any:
+        """Return the visit of the station under way, for the fixture `visit`."""
+        if self._passes is None:
+            raise OnlyInStations(consumer)
+        return self.journey.visit(self._passes.item.nodeid)
+
+
+async def _nothing() -> None: ...

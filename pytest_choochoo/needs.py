@@ -1,0 +1,225 @@
+"""Which stations an item asks for, by fixtures of any depth, and which of their instances."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.calling import arguments_of, attached, parameters_of
+from pytest_choochoo.collecting import RESERVED, Collected
+from pytest_choochoo.railway.errors import DuplicateName, NoSuchInstance
+from pytest_choochoo.railway.route import Route, Stop
+from pytest_choochoo.railway.station import Station
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A station that a consumer asks for as *name*, and which of its instances it receives.
+
+    *is_fan_in*: it receives a dict of outcomes by parameter id. *is_direct*: no
+    ordinary fixture of the same name stands between.
+    """
+
+    name: str
+    station: Station[Any]
+    keys: tuple[str, ...]
+    is_fan_in: bool
+    is_direct: bool = True
+
+
+class Needs:
+    """Answers who needs whom, once everything is collected."""
+
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
+        self._visible: dict[tuple[pytest.Collector, str], Station[Any] | None] = {}
+        self._extra_names: dict[object, tuple[str, ...]] = {}
+        self._index: dict[object, dict[object, list[Stop]]] = {}
+        self._of_item: dict[str, tuple[Need, ...]] = {}
+
+    def route(self) -> Route:
+        """Return the route of all stations that were collected; faults are added to `faults`."""
+        self._find_duplicates()
+        stops = {key: self._collected.stops[key] for key in self._collected.items}
+        upstream = {}
+        for key, item in self._collected.items.items():
+            needs = self.among(item, (*item.fixturenames, *self._names_of_attached(item)))
+            keys = dict.fromkeys(each for need in needs for each in need.keys)
+            asks_itself = stops[key].station.name in item.fixturenames
+            upstream[key] = tuple(each for each in keys if each != key or asks_itself)
+        route = Route(stops, upstream)
+        for cycle in route.cycles():
+            self._collected.fault(cycle)
+        return route
+
+    def _find_duplicates(self) -> None:
+        for name, registered in self._collected.registered.items():
+            for position, (node, station) in enumerate(registered):
+                for other, before in registered[:position]:
+                    near = node in other.listchain() or other in node.listchain()
+                    if before is not station and near:
+                        self._collected.fault(DuplicateName(name, _where(before), _where(station)))
+
+    def _names_of_attached(self, item: pytest.Function) -> tuple[str, ...]:
+        """Return the fixtures that checks, clean and `values` of a station ask for, all the way."""
+        station = self._collected.stops[item.nodeid].station
+        if station.identity not in self._extra_names:
+            names = [*station.declaration.values]
+            for function in attached(station):
+                names += arguments_of(function)
+            own = {station.name, *RESERVED}
+            names = [name for name in dict.fromkeys(names) if name not in own]
+            self._extra_names[station.identity] = _closure(item, names) if names else ()
+        return tuple(n for n in self._extra_names[station.identity] if n != station.name)
+
+    def visible(self, item: pytest.Item, name: str) -> Station[Any] | None:
+        """Return the station that *name* means for *item*, the nearest one."""
+        if name not in self._collected.registered:
+            return None
+        node = item.parent
+        assert isinstance(node, pytest.Collector)
+        place = (node, name)
+        if place not in self._visible:
+            chain = node.listchain()
+            depths = [
+                (chain.index(owner), station)
+                for owner, station in self._collected.registered[name]
+                if owner in chain
+            ]
+            self._visible[place] = max(depths, key=lambda pair: pair[0])[1] if depths else None
+        return self._visible[place]
+
+    def of(self, item: pytest.Item) -> tuple[Need, ...]:
+        """Return the stations that *item* asks for."""
+        if not isinstance(item, pytest.Function):
+            return ()
+        if item.nodeid not in self._of_item:
+            self._of_item[item.nodeid] = self.among(item, item.fixturenames)
+        return self._of_item[item.nodeid]
+
+    def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
+        """Return the keys of the stations that *item* asks for."""
+        return tuple(dict.fromkeys(key for need in self.of(item) for key in need.keys))
+
+    def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Need, ...]:
+        """Return the stations that *item* asks for by *names*."""
+        if self._collected.registered.keys().isdisjoint(names):
+            return ()
+        parameters = parameters_of(item)
+        found = {}
+        for name in names:
+            if name in parameters or name in found:
+                continue
+            station, is_direct = self._meant(item, name)
+            if station is not None:
+                need = self.need(name, station, parameters, item.nodeid)
+                found[name] = need if is_direct else replace(need, is_direct=False)
+        return tuple(found.values())
+
+    def _meant(self, item: pytest.Function, name: str) -> tuple[Station[Any] | None, bool]:
+        """Return the station that *item* receives as *name*, and whether without detour.
+
+        An ordinary fixture of that name may stand nearer, and may itself ask
+        for the station that it overrides.
+        """
+        station = self.visible(item, name)
+        if station is None:
+            return None, False
+        # There is no public way from an item to its fixtures' functions.
+        definitions = item._fixtureinfo.name2fixturedefs.get(name, ())
+        for position, definition in enumerate(reversed(definitions)):
+            if definition.func in self._collected.providers:
+                return self._collected.providers[definition.func], position == 0
+            if name not in definition.argnames:
+                return None, False
+        return station, not definitions
+
+    def need(
+        self, name: str, station: Station[Any], parameters: Mapping[str, object], consumer: str
+    ) -> Need:
+        """Return which instances of *station* a consumer with *parameters* receives."""
+        stops = [
+            self._collected.stops[key]
+            for key in self._collected.instances.get(station.identity, ())
+        ]
+        shared = tuple(p for p in (stops[0].parameters if stops else ()) if p in parameters)
+        matching = self._matching(station, stops, shared, parameters) if shared else stops
+        if stops and not matching:
+            wanted = ", ".join(f"{p}={parameters[p]!r}" for p in shared)
+            self._collected.fault(NoSuchInstance(name, consumer, wanted))
+        is_one = bool(stops) and len(shared) == len(stops[0].parameters)
+        return Need(
+            name=name,
+            station=station,
+            keys=tuple(stop.key for stop in matching),
+            is_fan_in=not is_one,
+        )
+
+    def _matching(
+        self,
+        station: Station[Any],
+        stops: Sequence[Stop],
+        shared: tuple[str, ...],
+        parameters: Mapping[str, object],
+    ) -> Sequence[Stop]:
+        """Return the stops whose *shared* parameters have the values of *parameters*."""
+        try:
+            wanted = _values(parameters, shared)
+            place = (station.identity, shared)
+            if place not in self._index:
+                index = self._index[place] = {}
+                for stop in stops:
+                    index.setdefault(_values(stop.parameters, shared), []).append(stop)
+            return self._index[place].get(wanted, [])
+        except TypeError:  # a value without a hash
+            return [
+                stop
+                for stop in stops
+                if all(_equal(stop.parameters[p], parameters[p]) for p in shared)
+            ]
+
+    def parameter_id(self, key: str) -> str:
+        return self._collected.stops[key].parameter_id
+
+    def ordinary_fixtures(self) -> dict[str, tuple[Callable[..., Any], ...]]:
+        """Return the functions of the ordinary fixtures that each station requests."""
+        return {
+            key: tuple(
+                definitions[-1].func
+                # There is no public way from an item to its fixtures' functions.
+                for name, definitions in item._fixtureinfo.name2fixturedefs.items()
+                if name not in self._collected.registered
+            )
+            for key, item in self._collected.items.items()
+        }
+
+
+def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
+    values = tuple((type(parameters[name]), parameters[name]) for name in names)
+    hash(values)
+    return values
+
+
+def _equal(one: object, other: object) -> bool:
+    return one is other or (type(one) is type(other) and bool(one == other))
+
+
+def _where(station: Station[Any]) -> str:
+    return f"{station.path}:{station.place.rpartition(':')[2]}"
+
+
+def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
+    """Return *names* and the fixtures that they request, as pytest resolves them for *item*."""
+
+    def asks() -> None: ...
+
+    asks.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    )
+    # An item that is never run: what it would request is public, how it is found is not.
+    probe = pytest.Function.from_parent(item.parent, name=item.originalname, callobj=asks)
+    return tuple(probe.fixturenames)

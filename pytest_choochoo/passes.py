@@ -1,0 +1,132 @@
+"""Several passes over one item: its checks before the visit, the visit, its checks again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.calling import arguments_of, is_async, run_in_loop
+from pytest_choochoo.handing import Handing
+from pytest_choochoo.needs import Needs
+from pytest_choochoo.railway.errors import CheckAnswer, CheckFailed
+from pytest_choochoo.railway.journey import Journey
+from pytest_choochoo.railway.station import Check
+
+# What ends the run or skips a station is never taken for a check's answer.
+_NO_ANSWER = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception, pytest.skip.Exception)
+
+
+class Passes:
+    """The item of one station: what it is set up for and what it calls is changed pass by pass."""
+
+    def __init__(
+        self, item: pytest.Function, journey: Journey, handing: Handing, needs: Needs
+    ) -> None:
+        self.item = item
+        self.station = journey.route[item.nodeid].station
+        self.names = list(item.fixturenames)
+        self.function = item.obj
+        self._journey = journey
+        self._handing = handing
+        self._needs = needs
+
+    def begin(self) -> None:
+        """Have pytest set up nothing by itself: a fresh station must not pay for its fixtures."""
+        self.item.fixturenames = []
+        self.item.funcargs = dict.fromkeys(self.names)
+
+    def end(self) -> None:
+        """Leave the item as it was found."""
+        self.item.obj, self.item.fixturenames = self.function, self.names
+
+    def set_up(self, names: Sequence[str]) -> None:
+        """Set up the fixtures *names* and no others.
+
+        Those of function scope that an earlier pass set up are torn down
+        first, so that a check sees what is there now.
+        """
+        item = self.item
+        self._handing.tear_down()
+        # There is no public way to ask an item for its fixtures a second time.
+        item._initrequest()
+        item.funcargs = dict.fromkeys(name for name in self.names if name not in names)
+        for need in self._needs.among(item, names):
+            if need.is_direct:
+                item.funcargs[need.name] = self._handing.value(need, item)
+        if "visit" in names:
+            item.funcargs["visit"] = self._journey.visit(item.nodeid)
+        item.fixturenames = list(names)
+        item.setup()
+
+    def set_up_for(self, function: Callable[..., Any]) -> None:
+        """Set up what *function*, a check or a clean, asks for."""
+        # Without its backend, anyio would not await it.
+        backend = [name for name in self.names if name == "anyio_backend"]
+        wanted = [name for name in arguments_of(function) if name != self.station.name]
+        self.set_up([*backend, *wanted])
+
+    def arguments(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """Return what *function* is called with, its own station's outcome included."""
+        names, own = arguments_of(function), self.station.name
+        arguments = {name: self.item.funcargs[name] for name in names if name != own}
+        if own in names:
+            arguments[own] = self._journey.outcomes.copy(self.item.nodeid)
+        return arguments
+
+    def call(self, work: Callable[[], Any]) -> None:
+        """Have the item call the async function *work*, awaited by who awaits the visit."""
+
+        async def awaited(**_: Any) -> None:
+            __tracebackhide__ = True
+            await work()
+
+        def called(**_: Any) -> None:
+            __tracebackhide__ = True
+            run_in_loop(work()) if is_async(self.station) else _driven(work())
+
+        self.item.obj = awaited if inspect.iscoroutinefunction(self.function) else called
+
+    def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
+        """Ask *checks* once, each with fixtures set up anew; return the errors by name."""
+        failures: dict[str, BaseException] = {}
+        for check in checks:
+            try:
+                self.set_up_for(check.function)
+                self.call(self._asking(check))
+                self.item.runtest()
+            except (*_NO_ANSWER, CheckAnswer):
+                raise
+            except BaseException as error:  # whatever a check raises: it does not pass
+                failures[check.name] = error
+        return failures
+
+    def _asking(self, check: Check) -> Callable[[], Any]:
+        key = self.item.nodeid
+        name = self._journey.route[key].name
+
+        async def ask() -> None:
+            arguments = self.arguments(check.function)
+            if self.station.name in arguments and self._journey.outcomes.find(key) is None:
+                raise CheckFailed(name, check.name, "there is no outcome recorded yet")
+            answer = check.function(**arguments)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer is False:
+                raise CheckFailed(name, check.name, "it returned False")
+            if answer is not None and answer is not True:
+                raise CheckAnswer(name, check.name, repr(answer))
+
+        return ask
+
+
+def _driven(work: Any) -> None:
+    """Run the coroutine *work*, which awaits nothing, without the cost of a loop."""
+    __tracebackhide__ = True
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("work that awaits something needs a loop")

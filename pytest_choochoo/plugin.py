@@ -1,0 +1,305 @@
+"""The hooks, in the order in which pytest calls them, each handing over at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import pytest
+
+from pytest_choochoo import hookspecs, settings
+from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
+from pytest_choochoo.settings import Settings
+
+# Every run of pytest imports this file, and most of them have no station: what is needed
+# for stations only is imported where the first one is met.
+if TYPE_CHECKING:
+    from pytest_choochoo.collecting import Collected
+    from pytest_choochoo.items import Line
+    from pytest_choochoo.railway.station import Station
+    from pytest_choochoo.reports import Witness
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.declare(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "station: every station of a workflow carries it")
+    if config.getoption("cacheclear", False):
+        from pytest_choochoo.clearing import clear_cache
+
+        clear_cache(config)
+    try:
+        read = settings.read(config)
+    except ChoochooError as error:
+        raise pytest.UsageError(str(error)) from None
+    for pattern in read.files:
+        # What decides which files pytest collects, and in which it rewrites asserts.
+        config.addinivalue_line("python_files", pattern)
+    config.pluginmanager.register(Collecting(config, read), "choochoo-collecting")
+    if read.mode != "plain":
+        _register_front(config, read)
+
+
+def _register_front(config: pytest.Config, read: Settings) -> None:
+    """Register what speaks to the user, and to xdist's workers."""
+    from pytest_choochoo import dispatch
+    from pytest_choochoo.terminal import Terminal
+
+    try:
+        dispatch.check(config, read)
+    except ChoochooError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not read.is_worker:
+        config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
+        if config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(dispatch.Controller(config, read), "choochoo-controller")
+
+
+def _is_station(value: object) -> TypeGuard[Station[Any]]:
+    # Where the module was never imported, nothing can be one.
+    module = sys.modules.get("pytest_choochoo.railway.station")
+    return module is not None and isinstance(value, module.Station)
+
+
+class Collecting:
+    """The hooks while pytest collects."""
+
+    def __init__(self, config: pytest.Config, read: Settings) -> None:
+        self._config = config
+        self._settings = read
+        self._directories: dict[Path, pytest.Directory] = {}
+        self._collected: Collected | None = None
+
+    @property
+    def has_met_stations(self) -> bool:
+        return self._collected is not None
+
+    @property
+    def collected(self) -> Collected:
+        """What was collected, made when the first station is met."""
+        if self._collected is None:
+            from pytest_choochoo.collecting import Collected
+
+            self._collected = Collected(self._config, self._settings, self._directories)
+        return self._collected
+
+    def pytest_sessionstart(self) -> None:
+        # Last of all plugins, and so outside of what they select and shuffle, --ff included.
+        departing = Departing(self._config, self._settings, self)
+        self._config.pluginmanager.register(departing, "choochoo-departing")
+
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        name = getattr(plugin, "__file__", None)
+        if isinstance(plugin, ModuleType) and name and Path(name).name == "conftest.py":
+            if any(_is_station(value) for value in vars(plugin).values()):
+                self.collected.meet_conftest(plugin)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if isinstance(collector, pytest.Directory):
+            self._directories[collector.path] = collector
+            files = [
+                node
+                for node in report.result
+                if isinstance(node, pytest.Module) and self._settings.is_station_file(node.path)
+            ]
+            if files or self.has_met_stations:
+                self.collected.meet_directory(collector, files)
+        elif isinstance(collector, pytest.Module) and self.has_met_stations:
+            self.collected.meet_module(collector, report)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Module | pytest.Class, name: str, obj: object
+    ) -> list[pytest.Item | pytest.Collector] | None:
+        return self.collected.make_items(collector, name, obj) if _is_station(obj) else None
+
+
+class Departing:
+    """The hooks between collecting and running."""
+
+    def __init__(self, config: pytest.Config, read: Settings, collecting: Collecting) -> None:
+        self._config = config
+        self._settings = read
+        self._collecting = collecting
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        yield
+        if self._settings.mode == "plain" and not self._collecting.has_met_stations:
+            return
+        from pytest_choochoo.departing import depart
+        from pytest_choochoo.reports import Witness
+        from pytest_choochoo.stopping import Stopping
+
+        try:
+            line = depart(session, self._collecting.collected, self._settings, items)
+        except ChoochooError as error:
+            if self._settings.is_worker:  # its controller is who can refuse
+                from pytest_choochoo.dispatch import refuse
+
+                return refuse(self._config, error, items)
+            raise pytest.UsageError(str(error)) from None
+        if line is not None:
+            manager = self._config.pluginmanager
+            manager.register(line, "choochoo-line")
+            manager.register(Shortcut(line), "choochoo-shortcut")
+            manager.register(Running(line, Witness(line)), "choochoo-running")
+            if line.mode == "run" and not self._settings.is_worker:
+                manager.register(Stopping(self._config, line), "choochoo-stopping")
+
+
+class Shortcut:
+    """The hook that answers for items which need not be run, and begins with those that must."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        from pytest_choochoo.reports import report_settled
+
+        for item, result in self._line.settle_at_once(session):
+            report_settled(item, result, nextitem=item)  # nothing is set up yet
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        if not isinstance(item, pytest.Function):
+            return None
+        option = item.config.option
+        if option.setuponly and self._line.is_station(item):
+            # What is set up and never called would be taken for visited; a plan only shows.
+            return None if option.setupplan else True
+        result = self._line.settle(item)
+        if result is None:
+            self._line.enter(item)
+            return None
+        from pytest_choochoo.reports import report_settled
+
+        report_settled(item, result, nextitem)
+        return True
+
+
+class Running:
+    """The hooks while an item is run; each of them is called for stations and tests."""
+
+    def __init__(self, line: Line, witness: Witness) -> None:
+        self._line = line
+        self._witness = witness
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except BaseException as error:
+            self._line.interrupted(error)
+            raise
+        finally:
+            self._line.leave()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that make ready for teardown
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True  # what fails in there is told without us
+        if item is self._line.item:
+            self._line.arrive()
+        yield
+        if item is self._line.item:
+            self._line.set_up()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that capture what is printed
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True  # what fails in there is told without us
+        yield
+        if item is self._line.item:
+            self._line.call_ended()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Any, request: Any
+    ) -> Generator[None, object, object]:
+        if self._line.item is None:
+            return (yield)
+        self._line.fixture_begins(fixturedef, request)
+        failed = True
+        try:
+            value = yield
+            failed = False
+        finally:
+            self._line.fixture_ends(fixturedef, request, failed=failed)
+        return value
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if item is self._line.item:
+            self._witness.note(call)
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
+            # Its sentence says it all; where in here it was raised is of no use to anybody.
+            report.longrepr = call.excinfo.getrepr(style="value")
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        item = self._line.item
+        if item is not None and report.nodeid == item.nodeid and self._line.is_station(item):
+            self._witness.see(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    line = session.config.pluginmanager.get_plugin("choochoo-line")
+    if line is None or line.mode != "forget" or session.config.option.collectonly:
+        return None
+    from pytest_choochoo.departing import forget
+
+    forget(session, line)
+    return True
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    line = session.config.pluginmanager.get_plugin("choochoo-line")
+    if line is not None:
+        from pytest_choochoo.departing import report_to_controller
+
+        report_to_controller(session.config, line)
+        if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
+            line.journey.results.stop()
+        is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+        if is_empty and line.mode in {"clean", "forget"}:  # done all the same
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    line = config.pluginmanager.get_plugin("choochoo-line")
+    if line is not None:
+        line.journey.ledger.close()
+
+
+@pytest.fixture
+def visit(request: pytest.FixtureRequest) -> Any:
+    """What a station knows of its own visit: directory, resources, reasons, progress."""
+    line = request.config.pluginmanager.get_plugin("choochoo-line")
+    if line is None:
+        raise OnlyInStations(request.node.name)
+    return line.visit(request.node.name)

@@ -1,0 +1,1 @@
+"""The ground floor: stations, verdicts and records, without pytest."""

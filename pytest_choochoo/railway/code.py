@@ -1,0 +1,227 @@
+"""The project's source as named digests: what a function reaches by name, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from hashlib import blake2b
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import msgspec
+
+from pytest_choochoo.railway.source import Definition, Source, joined, read
+
+# Part of the key of what is cached: raise it when the same source reads differently.
+READING = "2"
+
+_LIBRARY = Path(os.__file__).parent
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_NOTHING = Source({}, {})
+_DECODER = msgspec.json.Decoder(Source)
+
+Spot = tuple[Path, str]  # a file, and a top-level name in it
+
+
+class CodeReader:
+    """Answers what code a function consists of, as digests by `file::name`.
+
+    *root*: only files below it are the project's. *readings*: what was read of
+    a file's content before, by a key made of it; new readings are put there.
+    """
+
+    def __init__(self, root: Path, readings: MutableMapping[str, str]) -> None:
+        self._roots = (root, root.resolve())
+        self._readings = readings
+        self._sources: dict[Path, Source] = {}
+        self._paths: dict[str, Path | None] = {}
+        self._labels: dict[Path, str | None] = {}
+        self._packages: dict[Path, str] = {}
+        self._modules: dict[str, Path | None] = {}
+        self._targets: dict[Spot, tuple[Spot, ...]] = {}
+
+    def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
+        """Return the digest of all the project's code that *functions* reach by name."""
+        found: dict[str, str] = {}
+        seen: set[Spot] = set()
+        waiting = [spot for function in functions for spot in self._spots(function)]
+        while waiting:
+            spot = waiting.pop()
+            if spot in seen:
+                continue
+            seen.add(spot)
+            path, name = spot
+            definition = self._source(path).definitions.get(name)
+            if definition is not None:
+                found[f"{self._label(path)}::{name}"] = definition.digest
+                waiting += self._loaded(spot, definition)
+        return dict(sorted(found.items()))
+
+    def _spots(self, function: Callable[..., Any]) -> Iterator[Spot]:
+        """Yield where *function* is defined, and what it has closed over."""
+        waiting: list[Any] = [function]
+        seen: set[int] = set()
+        while waiting:
+            plain = inspect.unwrap(waiting.pop())
+            code = getattr(plain, "__code__", None)
+            if code is None or id(plain) in seen:
+                continue
+            seen.add(id(plain))
+            if code.co_filename not in self._paths:
+                path = Path(code.co_filename)
+                self._paths[code.co_filename] = path if self._label(path) else None
+                self._packages.setdefault(path, plain.__globals__.get("__package__") or "")
+            ours = self._paths[code.co_filename]
+            if ours is not None:
+                yield ours, plain.__qualname__.partition(".")[0]
+                waiting += _closed_over(plain)
+
+    def _label(self, path: Path) -> str | None:
+        """Return what the file at *path* is called in the project, None when it is not of it."""
+        if path not in self._labels:
+            inside = (
+                each.relative_to(root)
+                for root in self._roots
+                for each in (path, path.resolve())
+                if each.is_relative_to(root)
+            )
+            relative = next(inside, None)
+            is_ours = (
+                relative is not None
+                and path.suffix == ".py"
+                and _INSTALLED.isdisjoint(relative.parts)
+                and not path.is_relative_to(_LIBRARY)
+            )
+            self._labels[path] = relative.as_posix() if relative and is_ours else None
+        return self._labels[path]
+
+    def _source(self, path: Path) -> Source:
+        if path not in self._sources:
+            self._sources[path] = self._read(path)
+        return self._sources[path]
+
+    def _read(self, path: Path) -> Source:
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return _NOTHING
+        key = f"{READING}:{blake2b(content, digest_size=16).hexdigest()}"
+        if key in self._readings:
+            try:
+                return _DECODER.decode(self._readings[key])
+            except msgspec.MsgspecError:
+                pass  # a damaged reading is no reading
+        try:
+            with warnings.catch_warnings():
+                # The import has said them; where they are errors, a "\d" would hide the file.
+                warnings.simplefilter("ignore")
+                source = read(ast.parse(content))
+        except (SyntaxError, ValueError):
+            return _NOTHING
+        self._readings[key] = msgspec.json.encode(source).decode()
+        return source
+
+    def _loaded(self, spot: Spot, definition: Definition) -> tuple[Spot, ...]:
+        if spot not in self._targets:
+            path, seen = spot[0], set[Spot]()
+            found: dict[Spot, None] = {}
+            for dotted in definition.loads:
+                found |= dict.fromkeys(self._resolve(path, dotted, seen))
+            for module, dotted in definition.imports:
+                found |= dict.fromkeys(self._inside(path, module, dotted, seen))
+            self._targets[spot] = tuple(found)
+        return self._targets[spot]
+
+    def _resolve(self, path: Path, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
+        """Yield where *dotted*, as written in the file at *path*, is defined in the project."""
+        if (path, dotted) in seen:  # modules may import each other
+            return
+        seen.add((path, dotted))
+        source = self._source(path)
+        name, _, rest = dotted.partition(".")
+        if name in source.definitions:
+            yield path, name
+        for module, attribute in source.imports.get(name, ()):
+            yield from self._inside(path, module, joined(attribute, rest), seen)
+        for star in source.stars:
+            yield from self._inside(path, star, dotted, seen)
+
+    def _inside(self, path: Path, module: str, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
+        """Yield where *dotted* of *module*, imported from *path*, is defined; "" is all of it."""
+        absolute = self._absolute(path, module)
+        target = self._find(absolute)
+        if target is None:
+            return
+        definitions = self._source(target).definitions
+        if not dotted:
+            yield from ((target, name) for name in definitions)
+            return
+        yield from self._resolve(target, dotted, seen)
+        name, _, rest = dotted.partition(".")
+        if name not in definitions:
+            yield from self._inside(target, joined(absolute, name), rest, seen)
+
+    def _absolute(self, path: Path, module: str) -> str:
+        level = len(module) - len(module.lstrip("."))
+        if not level:
+            return module
+        package = self._packages.get(path, "").split(".")
+        return joined(*package[: len(package) - level + 1], module[level:])
+
+    def _find(self, module: str) -> Path | None:
+        """Return the file of *module*, None when it is not the project's."""
+        if module not in self._modules:
+            path = self._locate(module) if module else None
+            self._modules[module] = path = path if path and self._label(path) else None
+            if path is not None:
+                inside = path.name == "__init__.py"
+                self._packages.setdefault(path, module if inside else module.rpartition(".")[0])
+        return self._modules[module]
+
+    def _locate(self, module: str) -> Path | None:
+        loaded = sys.modules.get(module)
+        if loaded is not None:
+            file = getattr(loaded, "__file__", None)
+            folders = getattr(loaded, "__path__", ())
+            return Path(file) if isinstance(file, str) else _package(folders)
+        package, _, name = module.rpartition(".")
+        if not package:
+            try:
+                spec = importlib.util.find_spec(name)
+            except (ImportError, ValueError, AttributeError):
+                return None
+            if spec is None:
+                return None
+            folders = spec.submodule_search_locations or ()
+            return Path(spec.origin) if spec.origin else _package(folders)
+        # By hand: what a function imports when it runs must not be imported to look at it.
+        parent = self._find(package)
+        if parent is None or parent.name != "__init__.py":
+            return None
+        file = parent.parent / f"{name}.py"
+        folder = parent.parent / name
+        return (
+            file if file.exists() and not (folder / "__init__.py").exists() else _package([folder])
+        )
+
+
+def _package(folders: Iterable[str | Path]) -> Path | None:
+    # A folder may be a package without that file, which then reads as an empty one.
+    folder = next((Path(each) for each in folders if Path(each).is_dir()), None)
+    return folder and folder / "__init__.py"
+
+
+def _closed_over(function: Any) -> Iterator[FunctionType]:
+    for cell in function.__closure__ or ():
+        try:
+            inside = cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+        if isinstance(inside, FunctionType):
+            yield inside

@@ -1,0 +1,335 @@
+"""What can go wrong, a class each, with its facts and its sentence."""
+
+from __future__ import annotations
+
+from typing import dataclass_transform
+
+
+@dataclass_transform()
+class ChoochooError(Exception):
+    """Anything that pytest-choochoo has to say no to.
+
+    A subclass carries its facts as attributes, in the order of its arguments,
+    and survives pickling: errors cross from xdist workers.
+    """
+
+    # By hand what a dataclass would do: thirty of them take as long to make as
+    # a small suite takes to run, and every run of pytest would wait for it.
+    def __init__(self, *facts: object) -> None:
+        super().__init__(*facts)
+        for name, fact in zip(type(self).__annotations__, facts, strict=True):
+            setattr(self, name, fact)
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self) -> str:
+        """Return the error as one statement, with the way out where there is one."""
+        raise NotImplementedError
+
+    def concerns(self, name: str) -> bool:
+        """Say whether the station *name* is at fault."""
+        names = getattr(self, "names", (getattr(self, "name", None),))
+        return name in names
+
+
+# --- faults of structure: found while collecting, all of them shown at once
+
+
+class Cycle(ChoochooError):
+    names: tuple[str, ...]
+
+    def sentence(self) -> str:
+        path = " -> ".join((*self.names, self.names[0]))
+        return (
+            f"stations wait for each other: {path}; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        )
+
+
+class DuplicateName(ChoochooError):
+    name: str
+    first: str
+    second: str
+
+    def sentence(self) -> str:
+        return (
+            f"two stations are called {self.name!r}: {self.first} and {self.second}; "
+            "rename one of them"
+        )
+
+
+class ReservedName(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: a station cannot be called {self.name!r}, "
+            "the name of a fixture of pytest's or of this plugin; rename it"
+        )
+
+
+class YieldStation(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} uses yield; "
+            f"return the outcome, and undo the work in @{self.name}.clean"
+        )
+
+
+class StationInConftest(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} stands in a conftest.py; "
+            "move it to stations.py beside it, where it is visible to the same directories"
+        )
+
+
+class StationInClass(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} stands in a class; "
+            "move it out of the class, to the top level of its file"
+        )
+
+
+class AttachedTwice(ChoochooError):
+    name: str
+    what: str
+    function: str
+    place: str
+
+    def sentence(self) -> str:
+        if self.what == "clean":
+            return (
+                f"{self.place}: station {self.name!r} has a second clean, {self.function!r}; "
+                "make it one function"
+            )
+        return (
+            f"{self.place}: station {self.name!r} has two checks called {self.function!r}; "
+            "rename one of them"
+        )
+
+
+class NoSuchInstance(ChoochooError):
+    name: str
+    consumer: str
+    wanted: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.consumer} asks for {self.name!r} with {self.wanted}, "
+            "and the station is not parametrised with that; give both the same values"
+        )
+
+
+# --- what was asked for cannot be done
+
+
+class UnknownSelector(ChoochooError):
+    option: str
+    selector: str
+    known: tuple[str, ...]
+
+    def sentence(self) -> str:
+        if not self.known:
+            return f"{self.option}: no station is called {self.selector!r}; there are none here"
+        import difflib  # only ever needed here, and every run of pytest would wait for it
+
+        close = difflib.get_close_matches(self.selector, self.known, n=3, cutoff=0.5)
+        way_out = (
+            f"did you mean {' or '.join(repr(name) for name in close)}?"
+            if close
+            else f"there are {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
+        )
+        return f"{self.option}: no station is called {self.selector!r}; {way_out}"
+
+
+class BadSetting(ChoochooError):
+    where: str
+    value: str
+    must: str
+
+    def sentence(self) -> str:
+        return f"{self.where} is {self.value!r}; it must be {self.must}"
+
+
+class Conflict(ChoochooError):
+    first: str
+    second: str
+
+    def sentence(self) -> str:
+        return f"{self.first} and {self.second} cannot go together; choose one of them"
+
+
+class NoLedger(ChoochooError):
+    def sentence(self) -> str:
+        return (
+            "there is no place to remember stations: the cache provider is switched off; "
+            "leave out '-p no:cacheprovider', or name a folder with --cc-state"
+        )
+
+
+class UnusableLedger(ChoochooError):
+    path: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the ledger {self.path} cannot be written: {self.cause}; "
+            "make the folder writable, or name another with --cc-state"
+        )
+
+
+# --- a station fails, apart from its own exceptions
+
+
+class MissingFile(ChoochooError):
+    name: str
+    path: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} declares the file {self.path}, which does not exist; "
+            "create it, or correct files=[...]"
+        )
+
+
+class NotAFile(ChoochooError):
+    name: str
+    path: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} declares {self.path} in files, which is a directory; "
+            f"name the files in it, for instance '{self.path}/**/*'"
+        )
+
+
+class MissingProduct(ChoochooError):
+    name: str
+    path: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} was visited and its product {self.path} is not there; "
+            "make it in the visit, or correct products=[...]"
+        )
+
+
+class Undigestable(ChoochooError):
+    name: str
+    value: str
+    type: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r}: {self.value} has no stable digest ({self.type}); "
+            "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
+        )
+
+
+class Unstorable(ChoochooError):
+    name: str
+    type: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the outcome of station {self.name!r} cannot be kept ({self.type}): {self.cause}; "
+            "return plain data, or say in the return annotation what it is"
+        )
+
+
+class UnreadableOutcome(ChoochooError):
+    name: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the recorded outcome of station {self.name!r} does not fit its annotation any more: "
+            f"{self.cause}; visit it again with --cc-replay {self.name}"
+        )
+
+
+class CheckFailed(ChoochooError):
+    name: str
+    check: str
+    cause: str
+
+    def sentence(self) -> str:
+        return f"check {self.check!r} of station {self.name!r} does not pass: {self.cause}"
+
+
+class CheckAnswer(ChoochooError):
+    name: str
+    check: str
+    answer: str
+
+    def sentence(self) -> str:
+        return (
+            f"check {self.check!r} of station {self.name!r} returned {self.answer}; "
+            "a check returns nothing, True or False"
+        )
+
+
+class StationDue(ChoochooError):
+    name: str
+    reasons: tuple[str, ...]
+
+    def sentence(self) -> str:
+        return f"station {self.name!r} is due: {'; '.join(self.reasons)}"
+
+
+class NoRecord(ChoochooError):
+    name: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} has no complete record: {self.cause}; "
+            "run 'pytest --cc-run' first"
+        )
+
+
+class LockTimeout(ChoochooError):
+    name: str
+    seconds: float
+    holder: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} is still being visited by {self.holder} "
+            f"after {self.seconds:g} s; wait for it, or raise --cc-lock-timeout"
+        )
+
+
+class StillThere(ChoochooError):
+    name: str
+    check: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} was cleaned and its check {self.check!r} still passes; "
+            "either the clean or the check is wrong"
+        )
+
+
+class OnlyInStations(ChoochooError):
+    consumer: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.consumer} asks for 'visit', which exists only in stations, checks and cleans; "
+            "ask for the station instead"
+        )

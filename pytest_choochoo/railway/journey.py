@@ -1,0 +1,340 @@
+"""Takes one station through: judge, check, visit, check, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_choochoo.railway import fingerprint as fingerprints
+from pytest_choochoo.railway.errors import (
+    ChoochooError,
+    LockTimeout,
+    MissingProduct,
+)
+from pytest_choochoo.railway.fingerprint import Fingerprint
+from pytest_choochoo.railway.judging import Judging
+from pytest_choochoo.railway.ledger import Ledger, LockBusy
+from pytest_choochoo.railway.outcomes import Outcomes
+from pytest_choochoo.railway.passage import Ending, Passage
+from pytest_choochoo.railway.record import Record, Result, Word
+from pytest_choochoo.railway.report import brief
+from pytest_choochoo.railway.results import Results
+from pytest_choochoo.railway.route import Route
+from pytest_choochoo.railway.station import Check
+from pytest_choochoo.railway.verdict import Blocked, Due, Fresh, Reason
+from pytest_choochoo.railway.visit import Progressed, Visit
+
+# Asks the checks once, and returns the error of each that does not pass.
+Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the user wants of this session.
+
+    *selected*: the stations that will be run. *run*: the name under which
+    several processes share results, or None. *lock_timeout*: seconds, -1
+    without end.
+    """
+
+    profile: str
+    selected: frozenset[str] = frozenset()
+    run: str | None = None
+    lock_timeout: float = -1
+
+
+class Journey:
+    """All that changes while a session runs; one in each process.
+
+    *tell* is called with how far a visit has come, *say* with a line for the user,
+    *judged* with the verdict on a station by its record.
+    """
+
+    def __init__(
+        self,
+        *,
+        route: Route,
+        orders: Orders,
+        ledger: Ledger,
+        outcomes: Outcomes,
+        judging: Judging,
+        tell: Callable[[Progressed], None],
+        say: Callable[[str], None],
+        judged: Callable[[str, Fresh | Due | Blocked], object],
+    ) -> None:
+        self.route = route
+        self.orders = orders
+        self.ledger = ledger
+        self.outcomes = outcomes
+        self.judging = judging
+        self.results = Results(ledger, orders.run)
+        self.passage: Passage | None = None
+        self._tell = tell
+        self._say = say
+        self._judged = judged
+
+    # --- judge
+
+    def settle(self, key: str) -> Result | None:
+        """Return the result of a station that nobody needs to be asked about, else None."""
+        blocked = self.blocked(self.route.upstream[key])
+        if blocked is not None and not blocked.by:
+            return self._result(key, "not reached")
+        if blocked is not None:
+            self._judged(key, blocked)
+            return self.results.share(self._result(key, "blocked", by=blocked.by))
+        station = self.route[key].station
+        if station.checks or station.declaration.values or self.judging.is_replayed(key):
+            return None
+        record = self.ledger.record(key)
+        if record is None or not record.is_complete:
+            return None
+        try:
+            verdict = self._verdict(key, record, self.judging.fingerprint(key, values={}))
+        except (ChoochooError, OSError):
+            return None  # what cannot be judged fails where errors are told: in its set-up
+        if isinstance(verdict, Due):
+            return None
+        return self.results.share(self._result(key, "unchanged", spared=record.seconds))
+
+    def blocked(self, upstream: Sequence[str]) -> Blocked | None:
+        """Return by what a consumer of the stations *upstream* is blocked, or None.
+
+        Waits for those that another process of this run has not finished yet;
+        by nobody means that the run stops, and what is waited for will not be done.
+        """
+        by: dict[str, None] = {}
+        for key in upstream:
+            result = self.results.awaited(key) if key in self.orders.selected else None
+            if self.results.is_stopped:
+                return Blocked(by=())
+            if result is not None:
+                if not result.is_complete:
+                    by |= dict.fromkeys(result.by or (result.name,))
+            elif key in self.orders.selected or not self._is_complete(key):
+                # Selected and not run yet: the order was changed behind our back.
+                by[self.route[key].name] = None
+        return Blocked(by=tuple(by)) if by else None
+
+    def _is_complete(self, key: str) -> bool:
+        record = self.ledger.record(key)
+        return record is not None and record.is_complete
+
+    def _verdict(self, key: str, record: Record | None, taken: Fingerprint) -> Fresh | Due:
+        verdict = self.judging.verdict(key, record, taken)
+        self._judged(key, verdict)
+        return verdict
+
+    # --- check and visit
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the station under way needs no visit."""
+        return self.passage is not None and self.passage.result is not None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the station under way is visited."""
+        return self.passage.reasons if self.passage is not None else ()
+
+    def arrive(self, key: str, values: Mapping[str, object], ask: Ask) -> None:
+        """Find out what becomes of *key*: a result, or a visit that has now begun.
+
+        It waits for whoever is visiting the station, judges again, and holds
+        the lock until `leave`. Raises `LockTimeout`, and what makes judging
+        impossible.
+        """
+        passage = self.passage
+        if passage is None or passage.key != key:
+            passage = self.passage = Passage(key=key)
+        if passage.is_visiting:  # tried again, by a plugin that reruns what failed
+            passage.outcome, passage.unmet = None, ""
+            return
+        if self._stands(passage, values, ask, self.ledger.record(key)):
+            return
+        if passage.lock is None:
+            passage.lock = self.lock(key)
+        record = self.ledger.record(key)
+        if record != passage.before or not passage.reasons:
+            passage.reasons = ()
+            if self._stands(passage, values, ask, record):
+                return
+        self._begin(passage)
+
+    def _stands(
+        self, passage: Passage, values: Mapping[str, object], ask: Ask, record: Record | None
+    ) -> bool:
+        """Say whether the station needs no visit; the passage then has its result."""
+        key = passage.key
+        checks = self.route[key].station.checks
+        passage.before = record
+        passage.fingerprint = self.judging.fingerprint(key, values)
+        verdict = self._verdict(key, record, passage.fingerprint)
+        if isinstance(verdict, Due) and record is not None and record.status == "visiting":
+            if passage.lock is None:  # perhaps it is under way; the lock will tell
+                return False
+        reasons = () if isinstance(verdict, Fresh) else verdict.reasons
+        if checks and (isinstance(verdict, Fresh) or verdict.check_settles):
+            failures = ask(checks)
+            drift = "drift: " if isinstance(verdict, Fresh) else ""
+            reasons = (
+                *reasons,
+                *(
+                    Reason("drift", f"{drift}check {name} does not pass: {brief(error)}")
+                    for name, error in failures.items()
+                ),
+            )
+            if not failures:
+                return self._confirmed(passage, verdict)
+        elif isinstance(verdict, Fresh):
+            return self._confirmed(passage, verdict)
+        passage.reasons = tuple(reason.text for reason in reasons)
+        return False
+
+    def _confirmed(self, passage: Passage, verdict: Fresh | Due) -> bool:
+        """Give the passage the result of a station that is as it should be; True for a result."""
+        record, key = passage.before, passage.key
+        if isinstance(verdict, Fresh) and record is not None:
+            passage.result = self._result(key, "unchanged", spared=record.seconds)
+            return True
+        assert isinstance(verdict, Due)
+        if passage.lock is None:  # who writes, holds the lock
+            passage.lock = self.lock(key)
+            if self.ledger.record(key) != record:
+                return False
+        texts = verdict.texts
+        if all(reason.kind == "code" for reason in verdict.reasons) and record is not None:
+            spared = record.seconds
+            passage.result = self._result(key, "unchanged", spared=spared, reasons=texts)
+        else:
+            passage.result = self._result(key, "adopted", reasons=texts)
+        return True
+
+    def lock(self, key: str) -> Any:
+        """Return the lock of *key*, held: whoever is visiting it is waited for.
+
+        Raises `LockTimeout`.
+        """
+        try:
+            return self.ledger.lock(key, 0)
+        except LockBusy:
+            pass
+        holder, name = self._holder(key), self.route[key].name
+        self._say(f"{name} waits for {holder}, which is visiting it")
+        timeout = self.orders.lock_timeout
+        try:
+            return self.ledger.lock(key, timeout)
+        except LockBusy:
+            raise LockTimeout(name, timeout, holder) from None
+
+    def _holder(self, key: str) -> str:
+        record = self.ledger.record(key)
+        if record is None or not record.pid:
+            return "another process"
+        since = time.strftime("%H:%M:%S", time.localtime(record.since))
+        return f"process {record.pid} on {record.host} (since {since})"
+
+    def _begin(self, passage: Passage) -> None:
+        self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)
+
+    def returned(self, value: object) -> None:
+        """Keep what the visit returned. Raises `Unstorable` or `MissingProduct`."""
+        passage = self._under_way()
+        station = self.route[passage.key].station
+        passage.outcome = self.outcomes.encoded(passage.key, value)
+        self.outcomes.keep(passage.key, passage.outcome)
+        passage.products = fingerprints.products(station)
+        for product, digest in passage.products.items():
+            if not digest:
+                raise MissingProduct(station.name, product)
+
+    def recheck(self, ask: Ask, pause: Callable[[float], None] = time.sleep) -> None:
+        """Ask all checks after the visit, again and again as `within` allows.
+
+        Raises the error of the first that does not pass, or `CheckFailed`.
+        """
+        passage = self._under_way()
+        checks = self.route[passage.key].station.checks
+        began, wait = time.monotonic(), 0.05
+        while checks:
+            failures = ask(checks)
+            checks = tuple(check for check in checks if check.name in failures)
+            waited = time.monotonic() - began
+            left = [check.within - waited for check in checks]
+            if not checks:
+                return
+            if min(left) <= 0:
+                self._raise(checks[left.index(min(left))], failures)
+            pause(min(wait, *left))
+            wait = min(wait * 1.5, 2)
+
+    def _raise(self, check: Check, failures: Mapping[str, BaseException]) -> None:
+        error, passage = failures[check.name], self._under_way()
+        name = self.route[passage.key].name
+        passage.unmet = check.name
+        error.add_note(
+            f"check {check.name!r} of station {name!r} does not pass after the visit: "
+            "either the visit or the check is wrong"
+        )
+        raise error
+
+    def _under_way(self) -> Passage:
+        assert self.passage is not None, "no station is under way"
+        return self.passage
+
+    # --- record
+
+    def preview(self, ending: Ending) -> Result:
+        """Return the result that `leave` would give the station under way now."""
+        passage = self._under_way()
+        key, facts = passage.key, {"reasons": passage.reasons, "seconds": passage.seconds}
+        if ending.skipped:
+            return self._result(key, "skipped", cause=ending.skipped, **facts)
+        if ending.error:
+            return self._result(key, "failed", cause=passage.cause(ending), **facts)
+        return passage.result or self._result(key, "visited", **facts)
+
+    def leave(self, ending: Ending) -> Result:
+        """Write down how the station under way ended, give its lock back, return its result."""
+        passage, result = self._under_way(), self.preview(ending)
+        self.passage = None
+        try:
+            if passage.is_visiting:
+                self.ledger.finish(passage.key, passage.record_of_visit(ending))
+            elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
+                self.ledger.finish(passage.key, self._record_of_check(passage))
+        finally:
+            if passage.lock is not None:
+                passage.lock.release()
+        self.outcomes.keep(passage.key, None)  # from now on the ledger knows
+        return self.results.share(result)
+
+    def _record_of_check(self, passage: Passage) -> Record:
+        products = fingerprints.products(self.route[passage.key].station)
+        return passage.record_of_check(products, self.outcomes.encoded(passage.key, None))
+
+    def _result(self, key: str, word: Word, **facts: Any) -> Result:
+        stop = self.route[key]
+        return Result(
+            key=key,
+            name=stop.name,
+            title=stop.station.title,
+            word=word,
+            upstream=self.route.names(self.route.upstream[key]),
+            **facts,
+        )
+
+    def visit(self, key: str) -> Visit:
+        """Return what the station *key* may know of its visit."""
+        return Visit(
+            station=self.route[key].name,
+            profile=self.orders.profile,
+            reasons=self.reasons,
+            previous=self.outcomes.previous(key),
+            resources=self.ledger.resources(key),
+            _directory=lambda: self.ledger.directory(key),
+            _tell=self._tell,
+            _key=key,
+        )

@@ -1,0 +1,189 @@
+"""The facts of a station as they are now, and the verdict on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pytest_choochoo.railway import fingerprint as fingerprints
+from pytest_choochoo.railway.code import CodeReader
+from pytest_choochoo.railway.errors import ChoochooError, NoRecord, StationDue
+from pytest_choochoo.railway.fingerprint import Fingerprint
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.outcomes import Outcomes
+from pytest_choochoo.railway.record import Record
+from pytest_choochoo.railway.route import Route
+from pytest_choochoo.railway.verdict import Due, Facts, Fresh, elapsed, judge
+
+
+class Judging:
+    """Judges stations by their records, for runs and for whoever only looks.
+
+    *ordinary*: the functions of the ordinary fixtures that each station
+    requests. *replayed*: what is visited although fresh. *began*: when the
+    session did, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        route: Route,
+        ledger: Ledger,
+        outcomes: Outcomes,
+        code: CodeReader,
+        ordinary: Mapping[str, Sequence[Callable[..., Any]]],
+        replayed: frozenset[str],
+        began: float,
+    ) -> None:
+        self._route = route
+        self._ledger = ledger
+        self._outcomes = outcomes
+        self._code = code
+        self._ordinary = ordinary
+        self._replayed = replayed
+        self._began = began
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def is_replayed(self, key: str) -> bool:
+        return key in self._replayed
+
+    def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
+        """Return what the work of *key* depends on, as things are now; *values* None: not known.
+
+        Raises `NoRecord` for an upstream without an outcome, and what taking a
+        fingerprint raises.
+        """
+        stop = self._route[key]
+        code: dict[str, str] = {}
+        if stop.station.declaration.version is None:
+            functions = (stop.station.function, *self._ordinary.get(key, ()))
+            code = self._code.reach(functions)
+        return fingerprints.take(
+            stop.station,
+            upstream=self._upstream(key),
+            parameters=stop.parameters,
+            code=code,
+            values=values,
+        )
+
+    def _upstream(self, key: str) -> dict[str, str]:
+        digests = {}
+        for upstream in self._route.upstream[key]:
+            found = self._outcomes.find(upstream)
+            if found is None:
+                raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
+            digests[self._route[upstream].name] = found.digest
+        return digests
+
+    def verdict(self, key: str, record: Record | None, taken: Fingerprint) -> Fresh | Due:
+        """Return the verdict on *key*, whose upstream is complete."""
+        station = self._route[key].station
+        has_check = bool(station.checks)
+        return judge(
+            Facts(
+                record=record,
+                fingerprint=taken,
+                products=fingerprints.products(station),
+                max_age=station.declaration.max_age,
+                has_check=has_check,
+                returns_outcome=has_check and self._outcomes.is_expected(station),
+                is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
+                now=time.time(),
+            )
+        )
+
+    def _was_visited_meanwhile(self, record: Record | None) -> bool:
+        # A visit that somebody else began after this session did counts for it.
+        return record is not None and record.is_complete and record.began >= self._began
+
+    def by_record(self, key: str) -> Fresh | Due:
+        """Return the verdict on *key* by its record and those upstream; values are left out.
+
+        Raises `NoRecord` for an upstream without an outcome, and what taking a
+        fingerprint raises.
+        """
+        record = self._ledger.record(key)
+        return self.verdict(key, record, self.fingerprint(key, values=None))
+
+    def why_due(self, key: str) -> tuple[str, ...]:
+        """Return why the recorded outcome of *key* is due, nothing when it is not.
+
+        Raises `NoRecord` when there is no complete record of it.
+        """
+        record = self._ledger.record(key)
+        if record is None or not record.is_complete:
+            raise NoRecord(self._route[key].name, self.why_incomplete(key))
+        try:
+            verdict = self.by_record(key)
+        except (ChoochooError, OSError) as error:
+            return (str(error),)
+        return verdict.texts if isinstance(verdict, Due) else ()
+
+    def why_stale(self, key: str) -> tuple[str, ...]:
+        """Return why *key*, or anything upstream of it, is due; nothing when all is fresh.
+
+        For sessions that visit nothing: what was found once is not looked at
+        again. Raises `NoRecord` when there is no complete record of *key*.
+        """
+        reasons = self._why_due_once(key)
+        for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):
+            try:
+                above = self._why_due_once(upstream)
+            except NoRecord as missing:
+                above = (missing.cause,)
+            name = self._route[upstream].name
+            reasons += tuple(f"upstream {name}: {reason}" for reason in above)
+        return reasons
+
+    def _why_due_once(self, key: str) -> tuple[str, ...]:
+        if key not in self._found:
+            self._found[key] = self.why_due(key)
+        return self._found[key]
+
+    def why_incomplete(self, key: str) -> str:
+        """Return why *key* has no complete record, in words."""
+        record = self._ledger.record(key)
+        if record is None:
+            return "never visited"
+        ago = elapsed(time.time() - record.since)
+        if record.status == "visiting":
+            return f"a visit began {ago} ago and has not ended"
+        return f"last visit {record.status} {ago} ago: {record.error}".rstrip(": ")
+
+    def insist(self, key: str) -> None:
+        """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
+        record = self._ledger.record(key)
+        # Without a record nothing is compared, and upstream need not have one either.
+        taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
+        verdict = self.verdict(key, record, taken)
+        if isinstance(verdict, Due) and not verdict.check_settles:
+            raise StationDue(self._route[key].name, verdict.texts)
+
+    def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
+        """Return what has to be run beside *selected*, so that *wanted* consumes nothing stale.
+
+        That is what is due by its record, and what is fresh but depends on it.
+        """
+        above = self._route.closure(wanted, self._route.upstream)
+        if selected.issuperset(above):
+            return ()
+        moving: set[str] = set()
+        for key in self._route.order():
+            if key in above:
+                upstream = self._route.upstream[key]
+                if not moving.isdisjoint(upstream) or self._may_move(key, key in selected):
+                    moving.add(key)
+        return tuple(key for key in self._route.order() if key in moving and key not in selected)
+
+    def _may_move(self, key: str, is_selected: bool) -> bool:
+        """Say whether the outcome of *key* may be another after this run, upstream as it is."""
+        station = self._route[key].station
+        if station.declaration.values or key in self._replayed:
+            return True
+        if is_selected and station.checks:
+            return True
+        try:
+            return bool(self.why_due(key))
+        except NoRecord:
+            return True

@@ -1,0 +1,68 @@
+"""What is remembered between runs, and how it is asked for; the locks that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_choochoo.railway.record import Attempt, Record
+
+
+class LockBusy(Exception):
+    """Somebody else holds the lock."""
+
+
+class Ledger(Protocol):
+    """What is remembered between runs: one transaction a change, durable when a method returns."""
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of the station *key*, or None when it has none."""
+
+    def records(self) -> dict[str, Record]:
+        """Return all records by key."""
+
+    def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
+        """Write *record*, which says `visiting`, and a new attempt made for *reasons*."""
+
+    def finish(self, key: str, record: Record | None) -> None:
+        """Write *record*, and how the attempt under way ended; None: as if there had been none."""
+
+    def forget(self, key: str, *, resources: bool) -> None:
+        """Forget the record and the attempts of *key*, its *resources* and directory as well."""
+
+    def attempts(self, key: str) -> tuple[Attempt, ...]:
+        """Return the visits that were begun, oldest first."""
+
+    def resources(self, key: str) -> MutableMapping[str, Any]:
+        """Return the ids of things that *key* created; each write to it is durable at once."""
+
+    def has_traces(self, key: str) -> bool:
+        """Say whether there is anything to clean: a record or resources."""
+
+    def directory(self, key: str) -> Path:
+        """Return the directory of the station *key*, made if it is not there and may be."""
+
+    def lock(self, key: str, timeout: float) -> Any:
+        """Return a held lock on *key*, to be given back with `release()`.
+
+        *timeout*: seconds to wait, -1 without end. Raises `LockBusy` after it.
+        """
+
+    def start_run(self, run: str) -> None:
+        """Make room for the results of *run*, in which several processes take part."""
+
+    def write_result(self, run: str, key: str, result: str) -> None:
+        """Tell the other processes of *run* how *key* ended in it."""
+
+    def result(self, run: str, key: str) -> str | None:
+        """Return how *key* ended in *run*, or None when it has not."""
+
+    def agreed(self, run: str, name: str, value: str) -> str:
+        """Return what the processes of *run* hold for *name*: the *value* of the first to ask."""
+
+    def readings(self) -> MutableMapping[str, str]:
+        """Return what was read of source files before."""
+
+    def close(self) -> None:
+        """Let go of the files."""

@@ -1,0 +1,194 @@
+"""What a visit returned, as text that is kept, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.railway.fingerprint import digest_value, fields_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """How types that msgspec does not know are written and read.
+
+    *encode* gets a value and returns plain data, or None when it does not know
+    the type; *decode* gets a type and plain data and returns the value, or None.
+    """
+
+    encode: Callable[[object], object]
+    decode: Callable[[type, object], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A visit's result as JSON text, and its digest, for which key order does not matter."""
+
+    text: str
+    digest: str
+
+
+def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
+    """Return *value* as it will be kept.
+
+    Raises `Unstorable` when what would be read back is not what was returned.
+    """
+    try:
+        plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=_to(codec))
+        if annotation is Any:
+            _insist_on_json(value)
+        _insist_on_numbers(plain)
+        text = msgspec.json.encode(plain)
+        again = msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
+        if not _same(value, again, codec):
+            raise ValueError("it would be read back as something else")
+        return Outcome(text=text.decode(), digest=_digest(again, codec))
+    except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as error:
+        raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
+
+
+def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
+    """Return a new copy of the outcome in *text*.
+
+    Raises `UnreadableOutcome` when it does not fit *annotation* any more.
+    """
+    try:
+        return msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
+    except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        raise UnreadableOutcome(name, _cause(error)) from error
+
+
+def _digest(again: object, codec: Codec) -> str:
+    """Return the digest of what downstream receives, in which dicts and sets have no order."""
+    try:
+        plain = msgspec.to_builtins(
+            again, str_keys=True, enc_hook=_to(codec), order="deterministic"
+        )
+    except TypeError:  # a set of things that cannot be sorted
+        return digest_value(again)
+    text = msgspec.json.encode(plain, order="deterministic")
+    return blake2b(text, digest_size=16).hexdigest()
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, NotImplementedError):
+        return f"{error} is not a type that can be kept"
+    if isinstance(error, RecursionError):
+        return "it contains itself, or is nested too deeply"
+    return str(error)
+
+
+def _to(codec: Codec) -> Callable[[object], object]:
+    def write(value: object) -> object:
+        if isinstance(value, PurePath):
+            return str(value)
+        plain = codec.encode(value)
+        if plain is None:
+            raise NotImplementedError(type(value).__qualname__)
+        return plain
+
+    return write
+
+
+def _from(codec: Codec) -> Callable[[type, object], object]:
+    def read(kind: type, plain: object) -> object:
+        if isinstance(kind, type) and issubclass(kind, PurePath):
+            return kind(plain)  # type: ignore[arg-type]
+        value = codec.decode(kind, plain)
+        if value is None:
+            raise NotImplementedError(getattr(kind, "__qualname__", str(kind)))
+        return value
+
+    return read
+
+
+def _same(value: object, again: object, codec: Codec) -> bool:
+    """Say whether *again* is *value*: equal at any depth, and of the same types."""
+    waiting = [(value, again)]
+    while waiting:
+        one, other = waiting.pop()
+        if type(one) is not type(other):
+            # Where a float is announced an int may be given, and where a pure path any other.
+            may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
+            if not may_differ or one != other:
+                return False
+        elif isinstance(one, set | frozenset):
+            twins: dict[object, object] = {each: each for each in cast(Any, other)}
+            if one != other:
+                return False
+            waiting += ((each, twins[each]) for each in one)
+        elif (parts := _parts_of(one, codec)) is None:
+            # Which of the two hours after summer time it is, equality does not ask.
+            if one != other or getattr(one, "fold", 0) != getattr(other, "fold", 0):
+                return False
+        else:
+            others = _parts_of(other, codec) or []
+            if len(parts) != len(others):
+                return False
+            waiting += zip(parts, others)
+    return True
+
+
+def _parts_of(value: object, codec: Codec) -> list[object] | None:
+    """Return what *value* consists of, None for what is one thing."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        return [*value]
+    if isinstance(value, _WHOLE):
+        return None
+    fields = fields_of(value)
+    if fields is not None:
+        return [*fields.items()]
+    plain = codec.encode(value)
+    return None if plain is None else [plain]
+
+
+# What knows what equals it; a type of the user's need not.
+_WHOLE = (
+    *(type(None), str, int, float, bytes, bytearray, Enum, PurePath, UUID, Decimal),
+    *(date, time, timedelta),
+)
+
+
+_JSON = (str, int, float, bool, type(None))
+
+
+def _insist_on_json(value: object) -> None:
+    """Raise `NotImplementedError` unless JSON gives back exactly *value*, types included."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if type(each) is list:
+            waiting += each
+        elif type(each) is dict:
+            for key in each:
+                if type(key) is not str:
+                    raise TypeError(f"the key {key!r} of a dict is no text")
+            waiting += each.values()
+        elif type(each) not in _JSON:
+            raise NotImplementedError(f"{type(each).__qualname__} without an annotation")
+
+
+def _insist_on_numbers(plain: object) -> None:
+    """Raise `ValueError` for a NaN or an infinity, which JSON would turn into null."""
+    waiting = [plain]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set | frozenset):
+            waiting += each
+        elif isinstance(each, float) and not math.isfinite(each):
+            raise ValueError(f"{each} is no number that JSON can keep")

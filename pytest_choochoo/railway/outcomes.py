@@ -1,0 +1,112 @@
+"""The outcomes of all stations: kept as text, handed out as copies."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import typing
+from typing import Any
+
+from pytest_choochoo.railway import outcome as form
+from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.outcome import Codec, Outcome
+from pytest_choochoo.railway.route import Route, Stop
+from pytest_choochoo.railway.station import Station
+
+
+class Outcomes:
+    """What stations returned, in this run or before; every consumer gets a copy of its own."""
+
+    def __init__(self, route: Route, ledger: Ledger, codec: Codec) -> None:
+        self._route = route
+        self._ledger = ledger
+        self._codec = codec
+        self._annotations: dict[object, Any] = {}
+        self._latest: dict[str, Outcome] = {}
+
+    def encoded(self, key: str, value: object) -> Outcome:
+        """Return *value* as it will be kept. Raises `Unstorable`."""
+        station = self._route[key].station
+        return form.encode(station.name, value, self.annotation(station), self._codec)
+
+    def keep(self, key: str, outcome: Outcome | None) -> None:
+        """Use *outcome* from now on, whatever the ledger says; None: what the ledger says."""
+        if outcome is None:
+            self._latest.pop(key, None)
+        else:
+            self._latest[key] = outcome
+
+    def find(self, key: str) -> Outcome | None:
+        """Return the outcome of *key*, or None when none is known."""
+        if key in self._latest:
+            return self._latest[key]
+        record = self._ledger.record(key)
+        if record is None or record.outcome is None:
+            return None
+        return Outcome(text=record.outcome, digest=record.outcome_digest)
+
+    def copy(self, key: str) -> Any:
+        """Return a new copy of the outcome of *key*, None where none is known.
+
+        Raises `UnreadableOutcome`.
+        """
+        found = self.find(key)
+        return None if found is None else self._decoded(self._route[key], found.text)
+
+    def previous(self, key: str) -> Any:
+        """Return what was recorded before the visit under way, None where it cannot be read."""
+        record = self._ledger.record(key)
+        if record is None or record.outcome is None:
+            return None
+        try:
+            return self._decoded(self._route[key], record.outcome)
+        except UnreadableOutcome:
+            return None  # the annotation changed since, which may be why it is visited
+
+    def _decoded(self, stop: Stop, text: str) -> Any:
+        return form.decode(stop.name, text, self.annotation(stop.station), self._codec)
+
+    def annotation(self, station: Station[Any]) -> Any:
+        """Return the type that *station* says it returns, `Any` where it says nothing.
+
+        Raises `Unstorable` when the annotation cannot be understood.
+        """
+        if station.identity not in self._annotations:
+            self._annotations[station.identity] = _annotation(station)
+        return self._annotations[station.identity]
+
+    def is_expected(self, station: Station[Any]) -> bool:
+        """Say whether a visit of *station* returns something that must be known."""
+        stated = self.annotation(station)
+        return stated is not type(None) and (stated is not Any or _returns_something(station))
+
+
+def _annotation(station: Station[Any]) -> Any:
+    plain = inspect.unwrap(station.function)
+    stated = getattr(plain, "__annotations__", {}).get("return", Any)
+    if isinstance(stated, str):
+        # Only this one: parameters may name what is imported for type checkers alone.
+        alone = type("alone", (), {"__annotations__": {"return": stated}})
+        try:
+            stated = typing.get_type_hints(alone, getattr(plain, "__globals__", {}))["return"]
+        except (NameError, TypeError, SyntaxError, AttributeError) as error:
+            raise Unstorable(station.name, str(stated), f"its annotation: {error}") from error
+    if stated is None:
+        return type(None)
+    return Any if stated is object else stated
+
+
+def _returns_something(station: Station[Any]) -> bool:
+    """Say whether the function has a `return` with a value."""
+    plain: Any = inspect.unwrap(station.function)
+    before = None
+    for instruction in dis.get_instructions(plain.__code__):
+        if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
+            return True
+        if instruction.opname == "RETURN_VALUE":
+            nothing = before is not None and (before.opname, before.argval) == ("LOAD_CONST", None)
+            if not nothing:
+                return True
+        before = instruction
+    return False

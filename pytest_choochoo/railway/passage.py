@@ -1,0 +1,111 @@
+"""One station's way through a session, and the records that are made of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_choochoo.railway.fingerprint import Fingerprint
+from pytest_choochoo.railway.outcome import Outcome
+from pytest_choochoo.railway.record import Record, Result, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What pytest says of a station when all is over: nothing is a pass for good.
+
+    *error* together with *skipped* is a failure that was expected.
+    """
+
+    error: str = ""
+    skipped: str = ""
+    is_interrupted: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Passage:
+    """A station that is under way: what was known of it *before*, and what came of it."""
+
+    key: str
+    lock: Any = None
+    fingerprint: Fingerprint | None = None
+    reasons: tuple[str, ...] = ()
+    before: Record | None = None
+    result: Result | None = None
+    is_visiting: bool = False
+    began: float = 0.0
+    outcome: Outcome | None = None
+    #: The check that did not pass after the visit.
+    unmet: str = ""
+    products: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long the visit has taken so far."""
+        return time.time() - self.began if self.is_visiting else 0.0
+
+    def cause(self, ending: Ending) -> str:
+        """Return why the station failed, in one line; empty where it did not."""
+        if self.unmet and ending.error:
+            return f"check {self.unmet} does not pass: {ending.error}"
+        return ending.error
+
+    def record_of_start(self) -> Record:
+        """Return the record that says `visiting`; from now on the station is visited."""
+        self.is_visiting, self.began = True, time.time()
+        return (self.before or Record(status="visiting", since=0)).with_(
+            status="visiting",
+            since=self.began,
+            error="",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+        )
+
+    def record_of_visit(self, ending: Ending) -> Record | None:
+        """Return the record of a visit that is over, None where there is nothing to remember."""
+        if ending.skipped and not ending.error:
+            return self.before  # nothing was done: all is as it was
+        now, error, interrupted = time.time(), self.cause(ending), ending.is_interrupted
+        status: Status = "interrupted" if interrupted else "failed" if error else "complete"
+        record = (self.before or Record(status="failed", since=now)).with_(
+            status=status,
+            since=now,
+            error=error,
+            pid=os.getpid() if interrupted else 0,
+            host=socket.gethostname() if interrupted else "",
+        )
+        if self.outcome is None:
+            return record
+        return record.with_(
+            fingerprint=self.fingerprint,
+            outcome=self.outcome.text,
+            outcome_digest=self.outcome.digest,
+            products=self.products,
+            visited=now,
+            began=self.began,
+            seconds=now - self.began,
+        )
+
+    def record_of_check(self, products: dict[str, str], nothing: Outcome) -> Record:
+        """Return the record of a station whose checks say that it is as it should be.
+
+        *nothing*: the outcome of a station that returns none, for one never visited.
+        """
+        now = time.time()
+        record = self.before or Record(status="complete", since=now)
+        is_known = record.outcome is not None
+        return record.with_(
+            status="complete",
+            since=now,
+            error="",
+            pid=0,
+            host="",
+            fingerprint=self.fingerprint,
+            outcome=record.outcome if is_known else nothing.text,
+            outcome_digest=record.outcome_digest if is_known else nothing.digest,
+            products=products,
+            visited=record.visited or now,
+        )

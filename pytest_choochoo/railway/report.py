@@ -1,0 +1,81 @@
+"""Results put into words: lines of text from values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pytest_choochoo.railway.errors import CheckFailed
+from pytest_choochoo.railway.record import Result, Word
+from pytest_choochoo.railway.verdict import elapsed
+
+ORDER: tuple[Word, ...] = (
+    "visited",
+    "unchanged",
+    "adopted",
+    "failed",
+    "blocked",
+    "skipped",
+    "not reached",
+    "cleaned",
+    "left in place",
+)
+LETTERS: dict[Word, str] = {
+    "visited": "v",
+    "unchanged": "u",
+    "adopted": "a",
+    "blocked": "b",
+    "cleaned": "c",
+    "left in place": "l",
+}
+
+
+def why(result: Result) -> str:
+    """Return why a station ended as it did, in one line; empty when there is nothing to say."""
+    if result.word == "blocked":
+        return f"blocked by {', '.join(result.by)}"
+    if result.word in {"failed", "skipped"}:
+        return result.cause
+    return "; ".join(result.reasons)
+
+
+def closing_line(results: Sequence[Result], seconds: float) -> str:
+    """Return what happened in one line, zeros left out."""
+    counts = Counter(result.word for result in results)
+    words = ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
+    spared = sum(result.spared for result in results)
+    tail = f", {elapsed(spared)} spared" if spared >= 0.05 else ""
+    return f"choochoo: {words or 'no station'} in {elapsed(seconds)}{tail}"
+
+
+def trouble(results: Iterable[Result]) -> list[str]:
+    """Return a line for each station that failed or was blocked, with its cause."""
+    wanted = [result for result in results if result.word in {"failed", "blocked"}]
+    width = max((len(result.name) for result in wanted), default=0)
+    return [
+        f"  {result.word:<8} {result.name:<{width}}  {why(result).removeprefix('blocked ')}"
+        for result in wanted
+    ]
+
+
+def left_in_place(results: Iterable[Result]) -> list[str]:
+    """Return a line for each station that has no clean."""
+    names = [result.name for result in results if result.word == "left in place"]
+    return [f"  left in place, for want of a clean: {', '.join(names)}"] if names else []
+
+
+def next_command(results: Iterable[Result], command: str) -> str | None:
+    """Return the command to type next, or None when nothing is left to do."""
+    failed = [result.name for result in results if result.word == "failed"]
+    stopped = [result.name for result in results if result.word == "not reached"]
+    if failed:
+        return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
+    return f"next: {command}" if stopped else None
+
+
+def brief(error: BaseException) -> str:
+    """Return *error* in one line: its type, and the first line of what it says."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, CheckFailed):
+        return error.cause
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

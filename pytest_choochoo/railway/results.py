@@ -1,0 +1,58 @@
+"""How stations ended in this run, shared with the other processes that take part in it."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.record import Result
+
+# What stands for the run itself among the results of its stations.
+_STOPPED = ""
+
+
+class Results(dict[str, Result]):
+    """The results by key that this process knows of; *run* is the name of all that share them.
+
+    Without a *run* nobody else takes part.
+    """
+
+    def __init__(self, ledger: Ledger, run: str | None) -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._run = run
+        #: Whether a process stopped and left undone what others wait for.
+        self.is_stopped = False
+
+    def share(self, result: Result) -> Result:
+        """Take *result* for granted, in the other processes as well; return it."""
+        self[result.key] = result
+        if self._run is not None:
+            text = msgspec.json.encode(result).decode()
+            self._ledger.write_result(self._run, result.key, text)
+        return result
+
+    def stop(self) -> None:
+        """Tell the other processes that what this one had to do is left undone."""
+        if self._run is not None:
+            self._ledger.write_result(self._run, _STOPPED, "")
+
+    def awaited(self, key: str) -> Result | None:
+        """Return how *key* ended; another process may still be at it.
+
+        None where nobody else takes part, or the run `is_stopped`.
+        """
+        pause = 0.005
+        while key not in self and self._run is not None:
+            text = self._ledger.result(self._run, key)
+            if text is not None:
+                self[key] = msgspec.json.decode(text, type=Result)
+                break
+            if self._ledger.result(self._run, _STOPPED) is not None:
+                self.is_stopped = True
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+        return self.get(key)

@@ -1,0 +1,320 @@
+"""One file of source read: what it defines and imports, and what each definition loads."""
+
+from __future__ import annotations
+
+import ast
+import dis
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from types import CodeType
+
+import msgspec
+
+# What these hand out as decorators declares something, and does nothing to the function.
+_DECLARING = frozenset({"pytest", "pytest_choochoo", "pytest_asyncio"})
+_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_STORES = frozenset({"STORE_NAME", "DELETE_NAME"})
+_GLOBAL_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+
+Target = tuple[str, str]  # a module as it is written, and a dotted name in it, "" for all of it
+
+
+class Definition(msgspec.Struct, frozen=True, gc=False):
+    """One top-level name: the digest of its statements, and what they load.
+
+    *loads*: dotted names of the file; *imports*: what is imported inside.
+    """
+
+    digest: str
+    loads: tuple[str, ...]
+    imports: tuple[Target, ...] = ()
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One file: its top-level names, what each import may stand for, its star imports."""
+
+    definitions: dict[str, Definition]
+    imports: dict[str, tuple[Target, ...]]
+    stars: tuple[str, ...] = ()
+
+
+def read(tree: ast.Module) -> Source:
+    """Return what *tree* defines and imports, comments, docstrings and formatting left out."""
+    imports, stars = _imported(_outside_functions(tree))
+    declaring = _declaring(tree, imports)
+    parts: dict[str, list[Definition]] = {}
+    touched: list[tuple[set[str], Definition]] = []
+    callables: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
+        touches = _touched(statement, declaring)
+        chains, inner = _stripped(statement, declaring)
+        loads, binds, sets = _names(statement)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            callables |= set() if sets else binds
+        if sets:  # who reads what a function sets depends on how it is called as well
+            loads, chains = loads | binds, chains | binds
+        names = binds | sets | _mutated(statement)
+        if names or touches:
+            definition = _define(statement, loads, chains, inner, imports)
+            for name in sorted(names):
+                parts.setdefault(name, []).append(definition)
+            touched.append((touches - names, definition))
+    # To be handed over changes a table, and neither a function nor a class.
+    tables = parts.keys() - callables
+    for touches, definition in touched:
+        for name in sorted(touches & tables):
+            parts[name].append(definition)
+    definitions = {name: _joined(pieces) for name, pieces in parts.items()}
+    return Source(definitions, imports, stars)
+
+
+def _joined(pieces: list[Definition]) -> Definition:
+    if len(pieces) == 1:
+        return pieces[0]
+    return Definition(
+        digest=_digest("+".join(piece.digest for piece in pieces)),
+        loads=tuple(dict.fromkeys(load for piece in pieces for load in piece.loads)),
+        imports=tuple(dict.fromkeys(target for piece in pieces for target in piece.imports)),
+    )
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+# --- what a file imports
+
+
+def _imported(nodes: Iterable[ast.AST]) -> tuple[dict[str, tuple[Target, ...]], tuple[str, ...]]:
+    """Return all that each imported name may stand for, and the modules imported with a star."""
+    targets: dict[str, dict[Target, None]] = {}
+    stars: dict[str, None] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                target = (alias.name if alias.asname else top, "")
+                targets.setdefault(alias.asname or top, {})[target] = None
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for alias in node.names:
+                if alias.name == "*":
+                    stars[module] = None
+                else:
+                    name = alias.asname or alias.name
+                    targets.setdefault(name, {})[module, alias.name] = None
+    return {name: tuple(found) for name, found in targets.items()}, tuple(stars)
+
+
+def _outside_functions(tree: ast.AST) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _declaring(tree: ast.Module, imports: dict[str, tuple[Target, ...]]) -> set[str]:
+    """Return the names whose decorators only declare: of pytest, and marks kept under a name."""
+    found = {
+        name
+        for name, targets in imports.items()
+        if any(module.partition(".")[0] in _DECLARING for module, _ in targets)
+    }
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _declares(value, found):
+                found.add(name)
+            case _:
+                pass
+    return found
+
+
+def _declares(decorator: ast.expr, declaring: set[str]) -> bool:
+    dotted = _dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) or ""
+    name, _, rest = dotted.partition(".")
+    return name in declaring or rest.rpartition(".")[2] in {"check", "clean"}
+
+
+# --- what a statement defines or changes
+
+
+def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """Return the global names that *statement* loads, binds, and sets from within a function.
+
+    The compiler knows the scopes best.
+    """
+    module = ast.Module(body=[statement], type_ignores=[])
+    top = compile(module, "<statement>", "exec", dont_inherit=True)
+    loads, binds, sets = set[str](), set[str](), set[str]()
+    waiting: list[CodeType] = [top]
+    while waiting:
+        code = waiting.pop()
+        for instruction in dis.get_instructions(code) if code.co_names else ():
+            if instruction.opname in _LOADS:
+                loads.add(str(instruction.argval))
+            elif instruction.opname in _GLOBAL_STORES:
+                sets.add(str(instruction.argval))
+            elif code is top and instruction.opname in _STORES:
+                binds.add(str(instruction.argval))
+        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
+    return loads, binds, sets
+
+
+def _mutated(statement: ast.stmt) -> set[str]:
+    """Return the names whose values *statement* alters: `X.a = 1`, `X["a"] = 1`, `X.append(1)`."""
+    names: set[str] = set()
+    for node in () if isinstance(statement, ast.ClassDef) else _outside_functions(statement):
+        match node:
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                names |= _root(node)
+            case ast.Subscript(ctx=ast.Store() | ast.Del()):
+                names |= _root(node)
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
+                names |= _root(method)
+            case _:
+                pass
+    return names
+
+
+def _touched(statement: ast.stmt, declaring: set[str]) -> set[str]:
+    """Return the names whose values *statement* may alter: `fill(X)`, `@X.register`."""
+    names: set[str] = set()
+    for node in _outside_functions(statement):
+        match node:
+            case ast.Expr(value=ast.Call(func=function, args=arguments, keywords=keywords)):
+                given = [function, *arguments, *(keyword.value for keyword in keywords)]
+                names |= {each.id for each in given if isinstance(each, ast.Name)}
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                for decorator in node.decorator_list:
+                    names |= set() if _declares(decorator, declaring) else _root(decorator)
+            case _:
+                pass
+    return names
+
+
+def _root(node: ast.expr) -> set[str]:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
+
+
+# --- what a statement consists of, and what it loads
+
+
+def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[ast.AST]]:
+    """Take decorators that only declare off *statement*; return its names and inner imports.
+
+    A name comes with the attributes that are asked of it: `a.b.c`, and not `a.b`.
+    """
+    chains: set[str] = set()
+    imports: list[ast.AST] = []
+    waiting: list[tuple[ast.AST, bool]] = [(statement, False)]
+    while waiting:
+        node, is_inside = waiting.pop()
+        if isinstance(node, ast.Name | ast.Attribute):
+            dotted = _dotted(node)
+            if dotted is not None:
+                chains.add(dotted)
+                continue
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.decorator_list = [d for d in node.decorator_list if not _declares(d, declaring)]
+            is_inside = is_inside or not isinstance(node, ast.ClassDef)
+        elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        waiting += [(child, is_inside) for child in ast.iter_child_nodes(node)]
+    return chains, imports
+
+
+def _define(
+    statement: ast.stmt,
+    loads: set[str],
+    chains: set[str],
+    inner: list[ast.AST],
+    imports: dict[str, tuple[Target, ...]],
+) -> Definition:
+    words = _words(statement)
+    # What an imported name stands for is what is called under it.
+    words += [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+    return Definition(
+        digest=_digest("\0".join(words)),
+        loads=tuple(sorted(chain for chain in chains if _first(chain) in loads)),
+        imports=tuple(sorted(_imported_inside(inner, chains))),
+    )
+
+
+def _imported_inside(nodes: list[ast.AST], chains: set[str]) -> Iterator[Target]:
+    for name, targets in _imported(nodes)[0].items():
+        used = [chain.partition(".")[2] for chain in chains if _first(chain) == name]
+        for module, attribute in targets:
+            for rest in used or [""]:
+                yield module, joined(attribute, rest)
+
+
+def _first(dotted: str) -> str:
+    return dotted.partition(".")[0]
+
+
+def joined(*names: str) -> str:
+    return ".".join(filter(None, names))
+
+
+def _dotted(node: ast.expr) -> str | None:
+    words: list[str] = []
+    while isinstance(node, ast.Attribute):
+        words.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else None
+
+
+class _Word(str):
+    """A word of a syntax tree's form, not a text in the source."""
+
+    __slots__ = ()
+
+
+# Fields that differ between formattings and versions of Python, not in meaning.
+_NO_MEANING = frozenset({"ctx", "kind", "type_comment"})
+_END = _Word(")")
+
+
+def _words(statement: ast.stmt) -> list[str]:
+    """Return *statement* as words, so that no two syntax trees coincide."""
+    words: list[str] = []
+    waiting: list[object] = [statement]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _Word):
+            words.append(value)
+        elif isinstance(value, ast.AST):
+            words.append(type(value).__name__)
+            waiting.append(_END)
+            for field in reversed(value._fields):
+                inside = getattr(value, field, None)
+                if isinstance(inside, list):
+                    inside = [each for each in inside if not _is_idle(each, value)]
+                # Newer versions add fields; an empty one means the same as none.
+                if field not in _NO_MEANING and inside is not None and inside != []:
+                    waiting += (inside, _Word(field))
+        elif isinstance(value, list):
+            words.append("[")
+            waiting += (_END, *reversed(value))
+        else:
+            # Not in decimals: their number is limited.
+            shown = f"{value:x}" if type(value) is int else repr(value)
+            words.append(f"{type(value).__name__}:{shown}")
+    return words
+
+
+def _is_idle(node: object, parent: ast.AST) -> bool:
+    """Say whether *node* does nothing: a docstring, `pass`, an empty piece of an f-string."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.Constant(value=""):
+            return isinstance(parent, ast.JoinedStr)  # Python 3.12 has some
+        case _:
+            return False

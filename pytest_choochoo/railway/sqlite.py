@@ -1,0 +1,239 @@
+"""The ledger in one SQLite file, with a folder of locks and directories beside it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from pytest_choochoo.railway.ledger import LockBusy
+from pytest_choochoo.railway.place import Place
+from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
+
+_KEEP_RESULTS = 14 * 86400  # seconds
+
+
+class SqliteLedger:
+    """A `Ledger` in one SQLite file, with a folder of locks and directories beside it."""
+
+    def __init__(
+        self, place: Place, connection: sqlite3.Connection, *, is_read_only: bool = False
+    ) -> None:
+        self._place = place
+        self._connection = connection
+        self._is_read_only = is_read_only
+        self._mutex = threading.RLock()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._mutex:
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            self._connection.execute("begin immediate")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("rollback")
+                raise
+            self._connection.execute("commit")
+
+    def record(self, key: str) -> Record | None:
+        rows = self._rows("select record from records where key = ?", key)
+        return from_text(rows[0][0]) if rows else None
+
+    def records(self) -> dict[str, Record]:
+        return {key: from_text(text) for key, text in self._rows("select * from records")}
+
+    def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
+        with self._transaction() as connection:
+            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
+            connection.execute(
+                "replace into attempts values (?, ?, null, 'visiting', '', ?)",
+                (key, record.since, msgspec.json.encode(reasons).decode()),
+            )
+
+    def finish(self, key: str, record: Record | None) -> None:
+        with self._transaction() as connection:
+            if record is None:
+                connection.execute("delete from records where key = ?", (key,))
+                connection.execute("delete from attempts where key = ?", (key,))
+                return
+            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
+            connection.execute(
+                "update attempts set ended = ?, status = ?, error = ?"
+                " where key = ? and status = 'visiting'",
+                (time.time(), record.status, record.error, key),
+            )
+
+    def forget(self, key: str, *, resources: bool) -> None:
+        with self._transaction() as connection:
+            connection.execute("delete from records where key = ?", (key,))
+            connection.execute("delete from attempts where key = ?", (key,))
+            if resources:
+                connection.execute("delete from resources where key = ?", (key,))
+        if resources:
+            shutil.rmtree(self._directory(key), ignore_errors=True)
+
+    def attempts(self, key: str) -> tuple[Attempt, ...]:
+        rows = self._rows(
+            "select began, ended, status, error, reasons from attempts"
+            " where key = ? order by began",
+            key,
+        )
+        return tuple(
+            Attempt(
+                began=began,
+                ended=ended,
+                status=status,
+                error=error,
+                reasons=tuple(msgspec.json.decode(reasons)),
+            )
+            for began, ended, status, error, reasons in rows
+        )
+
+    def resources(self, key: str) -> MutableMapping[str, Any]:
+        return Resources(self, key)
+
+    def has_traces(self, key: str) -> bool:
+        query = (
+            "select 1 from records where key = ? union all select 1 from resources where key = ?"
+        )
+        return bool(self._rows(query, key, key))
+
+    def directory(self, key: str) -> Path:
+        path = self._directory(key)
+        if not self._is_read_only:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def _directory(self, key: str) -> Path:
+        # What users call things never becomes a path: a readable rest, and a digest.
+        readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
+        return self._place.beside / "stations" / f"{readable}-{_short(key)}"
+
+    def lock(self, key: str, timeout: float) -> Any:
+        path = f"{self._place.beside}/locks/{_short(key)}.lock"
+        lock = FileLock(path, mode=0o600, thread_local=False)
+        try:
+            lock.acquire(timeout=timeout, poll_interval=0.05)
+        except Timeout as error:
+            raise LockBusy from error
+        return lock
+
+    def start_run(self, run: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("insert or ignore into runs values (?, ?)", (run, time.time()))
+            # Results are read only while their run is under way.
+            old = "(select run from runs where began < ?)"
+            for table in ("results", "runs"):
+                connection.execute(
+                    f"delete from {table} where run in {old}", (time.time() - _KEEP_RESULTS,)
+                )
+
+    def write_result(self, run: str, key: str, result: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("replace into results values (?, ?, ?)", (run, key, result))
+
+    def result(self, run: str, key: str) -> str | None:
+        rows = self._rows("select result from results where run = ? and key = ?", run, key)
+        return rows[0][0] if rows else None
+
+    def agreed(self, run: str, name: str, value: str) -> str:
+        with self._transaction() as connection:
+            connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
+        # No node id looks like a name that is agreed on: it would have a '::' in it.
+        return str(self.result(run, name))
+
+    def readings(self) -> MutableMapping[str, str]:
+        return Readings(self)
+
+    def close(self) -> None:
+        with self._mutex:
+            self._connection.close()
+
+
+def _short(key: str) -> str:
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+class _Table(MutableMapping[str, Any]):
+    """A mapping in a table: each write is a transaction."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
+
+    def _all(self) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(dict(self._all()))
+
+
+class Resources(_Table):
+    """The ids of things that one station created; values are JSON-like data."""
+
+    def __init__(self, ledger: SqliteLedger, key: str) -> None:
+        super().__init__(ledger)
+        self._key = key
+
+    def _all(self) -> dict[str, Any]:
+        rows = self._ledger._rows(
+            "select id, value from resources where key = ? order by id", self._key
+        )
+        return {name: msgspec.json.decode(value) for name, value in rows}
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        text = msgspec.json.encode(value).decode()
+        with self._ledger._transaction() as connection:
+            connection.execute("replace into resources values (?, ?, ?)", (self._key, name, text))
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        with self._ledger._transaction() as connection:
+            connection.execute("delete from resources where key = ? and id = ?", (self._key, name))
+
+
+class Readings(_Table):
+    """What was read of source files, by a key made of their content."""
+
+    def _all(self) -> dict[str, str]:
+        return dict(self._ledger._rows("select key, reading from readings"))
+
+    def __contains__(self, key: object) -> bool:
+        return bool(self._ledger._rows("select 1 from readings where key = ?", key))
+
+    def __getitem__(self, key: str) -> str:
+        rows = self._ledger._rows("select reading from readings where key = ?", key)
+        if not rows:
+            raise KeyError(key)
+        return str(rows[0][0])
+
+    def __setitem__(self, key: str, reading: str) -> None:
+        with self._ledger._transaction() as connection:
+            connection.execute("replace into readings values (?, ?)", (key, reading))
+
+    def __delitem__(self, key: str) -> None:
+        with self._ledger._transaction() as connection:
+            connection.execute("delete from readings where key = ?", (key,))

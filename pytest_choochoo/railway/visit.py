@@ -1,0 +1,109 @@
+"""What a station knows of its own visit, and may use while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """How far a visit has come: *done* of *total* (None: unknown), in *unit*."""
+
+    key: str
+    done: float
+    total: float | None
+    unit: str
+    description: str
+
+
+class Progress:
+    """How far a part of a visit has come; made by `Visit.progress`."""
+
+    def __init__(self, tell: Callable[[Progressed], None], start: Progressed) -> None:
+        self._tell = tell
+        self._state = start
+        tell(start)
+
+    def update(self, n: float = 1) -> None:
+        """Say that *n* more units are done."""
+        state = self._state
+        self._state = Progressed(
+            key=state.key,
+            done=state.done + n,
+            total=state.total,
+            unit=state.unit,
+            description=state.description,
+        )
+        self._tell(self._state)
+
+    @property
+    def done(self) -> float:
+        return self._state.done
+
+    @property
+    def total(self) -> float | None:
+        return self._state.total
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a station knows of its own visit: the fixture `visit` in stations, checks and cleans.
+
+    *station*: its name. *profile*: the namespace of the record. *reasons*: why
+    it is visited. *previous*: the outcome recorded before, or None. *resources*:
+    ids of things created; each write is durable at once, even if the visit then
+    fails or is killed, and the next visit and the clean see it.
+    """
+
+    station: str
+    profile: str
+    reasons: tuple[str, ...]
+    previous: Any
+    resources: MutableMapping[str, Any]
+    _directory: Callable[[], Path] = field(repr=False)
+    _tell: Callable[[Progressed], None] = field(repr=False)
+    _key: str = field(repr=False)
+
+    @property
+    def dir(self) -> Path:
+        """A directory of the station's own, kept between runs, one per profile."""
+        return self._directory()
+
+    def progress(
+        self, total: float | None = None, unit: str = "", description: str = ""
+    ) -> Progress:
+        """Return a progress, for `with` or by itself; *total* None means unknown."""
+        start = Progressed(key=self._key, done=0, total=total, unit=unit, description=description)
+        return Progress(self._tell, start)
+
+    def track(
+        self,
+        iterable: Iterable[T],
+        total: float | None = None,
+        unit: str = "",
+        description: str = "",
+    ) -> Iterator[T]:
+        """Yield from *iterable*, one unit of progress each; *total* defaults to its length."""
+        if total is None and isinstance(iterable, Sized):
+            total = len(iterable)
+        with self.progress(total, unit, description) as progress:
+            for each in iterable:
+                yield each
+                progress.update()

@@ -1,0 +1,130 @@
+"""What pytest is told of a station: its reports, and our facts on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.items import Line
+from pytest_choochoo.railway.passage import Ending
+from pytest_choochoo.railway.record import Result
+from pytest_choochoo.railway.report import brief, why
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """Return *result* as plain data, which survives xdist's transport unaided."""
+    plain: dict[str, Any] = msgspec.to_builtins(result)
+    return plain
+
+
+def properties(result: Result) -> list[tuple[str, object]]:
+    """Return *result* as JUnit properties."""
+    return [
+        ("choochoo.result", result.word),
+        ("choochoo.reasons", "; ".join(result.reasons)),
+        ("choochoo.upstream", ", ".join(result.upstream)),
+        ("choochoo.seconds", f"{result.seconds:.3f}"),
+    ]
+
+
+def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
+    """Report an item that was not run, as pytest would report one that was.
+
+    Without a report of its set-up where that passed: nobody looks at it.
+    """
+    if result.word == "not reached":
+        return
+    ihook, nodeid, location = item.ihook, item.nodeid, _location(item)
+    ihook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    is_blocked = result.word == "blocked"
+    plain = facts(result)
+    # Only JUnit's report has a place for them.
+    marked = properties(result) if item.config.getoption("xmlpath", None) else []
+    for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
+        is_skip, is_last = when == "setup", when == "teardown"
+        path, line, _ = location
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=location,
+            keywords={item.name: 1},
+            outcome="skipped" if is_skip else "passed",
+            longrepr=(path, (line or 0) + 1, f"Skipped: {why(result)}") if is_skip else None,
+            when=when,
+            user_properties=[*item.user_properties, *(marked if is_last else ())],
+        )
+        report.choochoo = plain  # type: ignore[attr-defined]
+        ihook.pytest_runtest_logreport(report=report)
+    if nextitem is None or nextitem.parent is not item.parent:
+        _tear_down_what_stays_behind(item, nextitem)
+    ihook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+
+def _location(item: pytest.Item) -> tuple[str, int | None, str]:
+    """Return the location of *item*, for a station without looking its source up."""
+    station = getattr(getattr(item, "obj", None), "station", None)
+    if station is None:
+        return item.location
+    return item.nodeid.partition("::")[0], station.line - 1, item.name
+
+
+def _tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
+
+    Pytest does so after each item that it runs, and insists on it. Its hook for
+    that is for items which were set up, and other plugins rely on that too.
+    """
+    call = pytest.CallInfo.from_call(
+        lambda: item.session._setupstate.teardown_exact(nextitem), when="teardown"
+    )
+    if call.excinfo is not None:
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)
+
+
+class Witness:
+    """Watches the reports of the station under way, and says how it has ended so far."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._errors: dict[str, str] = {}
+
+    def note(self, call: pytest.CallInfo[Any]) -> None:
+        """Keep the error of a phase: a report has it only as long text."""
+        self._errors.pop(call.when, None)
+        if call.excinfo is not None:
+            self._errors[call.when] = brief(call.excinfo.value)
+
+    def see(self, report: pytest.TestReport) -> None:
+        """Take what *report* says into account, and put our facts on it."""
+        line = self._line
+        if isinstance(report, pytest.SubtestReport):
+            if report.failed:
+                line.ending = Ending(error=self._error(report, "a sub-test failed"))
+            return
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+            line.ending = Ending()
+            return
+        # A failure is not excused by what is skipped, or expected, before or after it.
+        has_failed = bool(line.ending.error) and not line.ending.skipped
+        if report.failed and not has_failed:
+            line.ending = Ending(error=self._error(report, "failed"))
+        elif report.skipped and not has_failed:
+            line.ending = self._skipped(report)
+        if report.when != "setup" or not report.passed:
+            result = line.result()
+            report.choochoo = facts(result)  # type: ignore[attr-defined]
+            if report.when == "teardown":
+                report.user_properties = [*report.user_properties, *properties(result)]
+
+    def _error(self, report: pytest.TestReport, otherwise: str) -> str:
+        lines = report.longreprtext.strip().splitlines()
+        return self._errors.get(report.when or "") or (lines[-1] if lines else otherwise)
+
+    def _skipped(self, report: pytest.TestReport) -> Ending:
+        if hasattr(report, "wasxfail"):
+            reason = f"xfail: {report.wasxfail}" if report.wasxfail else "xfail"
+            return Ending(error=self._error(report, "failed as expected"), skipped=reason)
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return Ending(skipped=reason.removeprefix("Skipped: "))

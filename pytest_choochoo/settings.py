@@ -1,0 +1,221 @@
+"""Every option declared here, read here, leaving as one frozen value."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from pytest_choochoo.railway.errors import BadSetting, Conflict, NoLedger
+from pytest_choochoo.railway.place import Place
+
+Mode = Literal["plain", "run", "check", "clean", "forget"]
+STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user asked for. *folder*: of the ledger, None where there is none."""
+
+    mode: Mode
+    replay: str
+    forget: str
+    profile: str
+    folder: Path | None
+    lock_timeout: float
+    files: tuple[str, ...]
+    is_worker: bool
+    verbosity: int
+
+    @property
+    def writes(self) -> bool:
+        """Whether records are written."""
+        return self.mode in {"run", "clean", "forget"}
+
+    @property
+    def is_in_cache(self) -> bool:
+        """Whether the ledger lies in pytest's cache directory."""
+        return self.folder is not None and self.folder.parts[-2:] == ("d", "choochoo")
+
+    def is_station_file(self, path: Path) -> bool:
+        """Say whether the file at *path* is a station file by its name."""
+        return any(fnmatch(path.name, pattern) for pattern in self.files)
+
+    def place(self) -> Place:
+        """Return where the ledger lies. Raises `NoLedger`."""
+        if self.folder is None:
+            raise NoLedger
+        return Place(self.folder, self.profile)
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Add the options to pytest's."""
+    group = parser.getgroup("choochoo", "choochoo: stations of a workflow")
+    _declare_what_to_do(group)
+    _declare_where(group)
+    parser.addini("cc_profile", "the namespace of the records", type="string", default="")
+    parser.addini("cc_state", "the folder of the records", type="string", default="")
+    parser.addini("cc_files", "glob patterns of station files", type="args", default=STATION_FILES)
+
+
+def _declare_what_to_do(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--cc-run",
+        dest="cc_run",
+        action="store_true",
+        help="bring all stations to their desired state, and run the tests after them",
+    )
+    group.addoption(
+        "--cc-replay",
+        dest="cc_replay",
+        metavar="SEL",
+        action="append",
+        help="run, and visit the selected stations although they are fresh: a comma-separated "
+        "list of name, name[param], node id, glob, +x (x and all upstream), "
+        "x+ (x and all downstream), last:N, failed, all",
+    )
+    group.addoption(
+        "--cc-check",
+        dest="cc_check",
+        action="store_true",
+        help="verify only: the checks of all stations run as assertions, nothing is visited",
+    )
+    group.addoption(
+        "--cc-clean",
+        dest="cc_clean",
+        action="store_true",
+        help="undo the stations, downstream first, and forget them",
+    )
+    group.addoption(
+        "--cc-forget",
+        dest="cc_forget",
+        metavar="SEL",
+        action="append",
+        help="forget the records of the selected stations, and touch nothing else",
+    )
+
+
+def _declare_where(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--cc-profile",
+        dest="cc_profile",
+        metavar="NAME",
+        help="the namespace of the records: default, staging, prod, ... (environment: CC_PROFILE)",
+    )
+    group.addoption(
+        "--cc-state",
+        dest="cc_state",
+        metavar="DIR",
+        help="keep the records in this folder (default: in pytest's cache directory)",
+    )
+    group.addoption(
+        "--cc-lock-timeout",
+        dest="cc_lock_timeout",
+        metavar="SECONDS",
+        help="how long to wait for a station that another process is visiting "
+        "(default: without end)",
+    )
+
+
+def read(config: pytest.Config) -> Settings:
+    """Return what the user asked for. Raises `ChoochooError` for what cannot be."""
+    mode = _mode(config)
+    return Settings(
+        mode=mode,
+        replay=_selectors(config, "replay"),
+        forget=_selectors(config, "forget"),
+        profile=_profile(config),
+        folder=_folder(config, mode),
+        lock_timeout=_lock_timeout(config),
+        files=tuple(config.getini("cc_files")),
+        is_worker=hasattr(config, "workerinput"),
+        verbosity=config.get_verbosity(),
+    )
+
+
+def _mode(config: pytest.Config) -> Mode:
+    asked: dict[str, Mode] = {}
+    if config.getoption("cc_replay"):
+        asked["--cc-replay"] = "run"
+    elif config.getoption("cc_run"):
+        asked["--cc-run"] = "run"
+    modes: tuple[Mode, ...] = ("check", "clean", "forget")
+    for mode in modes:
+        if config.getoption(f"cc_{mode}"):
+            asked[f"--cc-{mode}"] = mode
+    options = list(asked)
+    if len(options) > 1:
+        raise Conflict(options[0], options[1])
+    return asked[options[0]] if options else "plain"
+
+
+def _selectors(config: pytest.Config, name: str) -> str:
+    given: list[str] = config.getoption(f"cc_{name}") or []
+    for each in given:
+        if not each.strip(" ,"):  # perhaps a variable of a script that is not set
+            raise BadSetting(f"--cc-{name}", each, "a comma-separated list of stations")
+    return ",".join(given)
+
+
+def _profile(config: pytest.Config) -> str:
+    given = {
+        "--cc-profile": config.getoption("cc_profile"),
+        "CC_PROFILE": os.environ.get("CC_PROFILE"),
+        "cc_profile": config.getini("cc_profile"),
+    }
+    for where, name in given.items():
+        if name or (name == "" and where == "--cc-profile"):
+            if not re.fullmatch(r"[a-z0-9_]{1,60}", name):
+                raise BadSetting(where, name, "lowercase letters, digits and '_'")
+            return str(name)
+    return "default"
+
+
+def _folder(config: pytest.Config, mode: Mode) -> Path | None:
+    option, ini = config.getoption("cc_state"), config.getini("cc_state")
+    where, given = ("--cc-state", option) if option else ("cc_state", ini)
+    if given:
+        if "://" in given:
+            raise BadSetting(where, given, "a folder")
+        base = config.invocation_params.dir if option else config.rootpath
+        folder = base / Path(given).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise BadSetting(where, given, "a folder")
+        return folder
+    if not config.pluginmanager.hasplugin("cacheprovider"):
+        if mode not in {"plain", "check"}:
+            raise NoLedger
+        return None
+    return cache_folder(config) / "d" / "choochoo"
+
+
+def cache_folder(config: pytest.Config) -> Path:
+    """Return pytest's cache directory, which need not exist yet."""
+    given = Path(os.path.expandvars(config.getini("cache_dir"))).expanduser()
+    return config.rootpath / given
+
+
+def _lock_timeout(config: pytest.Config) -> float:
+    given = config.getoption("cc_lock_timeout")
+    if given is None:
+        return -1
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:
+        raise BadSetting("--cc-lock-timeout", given, "a number of seconds, zero or more")
+    return seconds
+
+
+def run_name(uid: str, began: float) -> str:
+    """Return the name under which the workers of one run share results.
+
+    *uid* alone would not do: who sets it by hand may use it for several runs.
+    """
+    return f"{uid}-{began!r}"

@@ -1,0 +1,166 @@
+"""What a person sees: words and letters, reasons, the closing lines."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.railway import report as words
+from pytest_choochoo.railway.record import Result
+from pytest_choochoo.settings import Settings
+
+_MARKUP: dict[str, dict[str, bool]] = {
+    "visited": {"green": True, "bold": True},
+    "unchanged": {"green": True},
+    "adopted": {"green": True},
+    "blocked": {"yellow": True},
+    "cleaned": {"green": True},
+    "left in place": {"yellow": True},
+}
+_COMMANDS = {
+    "run": "pytest --cc-run",
+    "check": "pytest --cc-run",
+    "clean": "pytest --cc-clean",
+}
+
+
+class Terminal:
+    """The hooks that speak to the user, in the process that has the terminal."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._began = time.monotonic()
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._results: tuple[Result, ...] = ()
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        line = self._config.pluginmanager.get_plugin("choochoo-line")
+        if line is None or not line.departure.added or self._settings.verbosity < -1:
+            return []
+        return [_added(line.journey.route.names(line.departure.added))]
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport, config: pytest.Config
+    ) -> tuple[str, str, str | tuple[str, Mapping[str, bool]]] | None:
+        facts = getattr(report, "choochoo", None)
+        if facts is None or report.failed or report.when == "teardown":
+            return None
+        name = facts["result"]
+        if name not in words.LETTERS or hasattr(report, "wasxfail"):
+            return None
+        # Beside what is skipped, pytest itself puts the reason.
+        is_verbose = config.get_verbosity() > 0 and not report.skipped
+        reason = words.why(msgspec.convert(facts, Result)) if is_verbose else ""
+        word = name.upper() + (f" ({reason})" if reason else "")
+        return report.outcome, words.LETTERS[name], (word, _MARKUP[name])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        facts = getattr(report, "choochoo", None)
+        if facts is not None:
+            self._facts[report.nodeid] = facts
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._results = self._all_results()
+        self._remember_blocked()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._settings.mode == "forget" or self._settings.verbosity < -1:
+            return
+        if self._config.option.collectonly:
+            return
+        results = self._results
+        write = terminalreporter.write_line
+        if not results:
+            if self._settings.mode == "clean":
+                write("choochoo: there was nothing to clean")
+            return
+        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
+        if controller is not None and controller.added:
+            write(_added(controller.added))
+        write(words.closing_line(results, time.monotonic() - self._began))
+        for line in (*words.trouble(results), *words.left_in_place(results)):
+            write(line)
+        command = words.next_command(results, self._command())
+        if command is not None:
+            write(command)
+
+    def _command(self) -> str:
+        """Return what to type for the same stations and records again."""
+        given = {
+            option: self._config.getoption(name)
+            for option, name in (("--cc-profile", "cc_profile"), ("--cc-state", "cc_state"))
+        }
+        options = [f"{option} {shlex.quote(value)}" for option, value in given.items() if value]
+        return " ".join((_COMMANDS[self._settings.mode], *options))
+
+    def _all_results(self) -> tuple[Result, ...]:
+        """Return the result of every selected station; what has none was not reached."""
+        seen = {
+            key: msgspec.convert(facts, Result)
+            for key, facts in self._facts.items()
+            if facts["is_station"]
+        }
+        unreported = self._unreported()
+        for station in self._manifest():
+            key = station["key"]
+            if key not in seen:
+                seen[key] = unreported.get(key) or self._unreached(station, seen)
+        return tuple(seen.values())
+
+    def _unreached(self, station: dict[str, Any], seen: Mapping[str, Result]) -> Result:
+        above = [seen[key] for key in station["upstream"] if key in seen]
+        by = dict.fromkeys(name for result in above for name in _blocking(result))
+        return Result(
+            key=station["key"],
+            name=station["name"],
+            title=station["title"],
+            word="blocked" if by else "not reached",
+            by=tuple(by),
+        )
+
+    def _unreported(self) -> Mapping[str, Result]:
+        """Return the results of stations that were interrupted, or that a worker died of."""
+        line = self._config.pluginmanager.get_plugin("choochoo-line")
+        if line is not None:
+            interrupted: Mapping[str, Result] = line.journey.results
+            return interrupted
+        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
+        return controller.crashed if controller is not None else {}
+
+    def _manifest(self) -> list[dict[str, Any]]:
+        line = self._config.pluginmanager.get_plugin("choochoo-line")
+        if line is not None:
+            found: list[dict[str, Any]] = line.manifest()
+            return found
+        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
+        return controller.stations if controller is not None else []
+
+    def _remember_blocked(self) -> None:
+        """Have --lf take what was blocked: pytest forgets what is reported as skipped."""
+        cache = getattr(self._config, "cache", None)
+        blocked = {key for key, facts in self._facts.items() if facts["result"] == "blocked"}
+        blocked |= {r.key for r in self._results if r.word == "blocked"}
+        if cache is None or not blocked or self._settings.mode != "run":
+            return
+        if self._config.option.collectonly:
+            return
+        failed = cache.get("cache/lastfailed", {})
+        cache.set("cache/lastfailed", failed | dict.fromkeys(sorted(blocked), True))
+
+
+def _blocking(result: Result) -> tuple[str, ...]:
+    if result.word in {"failed", "skipped"}:
+        return (result.name,)
+    return result.by if result.word == "blocked" else ()
+
+
+def _added(names: Any) -> str:
+    noun = "station" if len(names) == 1 else "stations"
+    return f"choochoo: {len(names)} needed {noun} added: {', '.join(names)}"

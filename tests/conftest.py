@@ -1,0 +1,21 @@
+"""The fixtures of all tests: a railyard, and the modes in which it is ridden."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import MODES, Railyard
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def railyard(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Railyard:
+    """A project of its own, empty as yet; see `railyard.py` for what can be done with it."""
+    return Railyard(pytester, monkeypatch)
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest, railyard: Railyard) -> str:
+    """Every ride once in this process and once under `-n 2`: for what crosses processes."""
+    MODES[request.param](railyard)
+    return str(request.param)

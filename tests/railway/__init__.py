@@ -1,0 +1,1 @@
+"""Each room of the railway by itself, without pytest."""

@@ -1,0 +1,248 @@
+"""Async stations, checks and cleans: awaited by pytest-asyncio, by anyio, or by the plugin."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import Railyard
+
+BOIL = """
+import asyncio
+
+MARKS
+@station
+async def boil():
+    await asyncio.sleep(0)
+    log("boil")
+    return 100
+
+@boil.check
+async def is_hot(boil):
+    await asyncio.sleep(0)
+    log(f"check {boil}")
+
+@boil.clean
+async def cool(boil):
+    await asyncio.sleep(0)
+    log(f"clean {boil}")
+    raise RuntimeError("enough seen")
+
+@station
+def pour(boil):
+    log(f"pour {boil}")
+"""
+
+AWAITED_BY = {
+    "nobody": ((), (), ""),
+    "asyncio strict": (("asyncio",), ("asyncio_mode = strict",), "@pytest.mark.asyncio"),
+    "asyncio strict, no mark": (("asyncio",), ("asyncio_mode = strict",), ""),
+    "asyncio auto": (("asyncio",), ("asyncio_mode = auto",), ""),
+    "anyio": (("anyio",), (), "@pytest.mark.anyio"),
+    "anyio auto": (("anyio",), ("anyio_mode = auto",), ""),
+    "anyio, no mark": (("anyio",), (), ""),
+    "both": (("anyio", "asyncio"), ("asyncio_mode = auto",), ""),
+}
+SCOPE = "asyncio_default_fixture_loop_scope = function"
+
+
+def arrange(railyard: Railyard, awaited_by: str) -> str:
+    """Set *railyard* up for who awaits; return the mark that he wants."""
+    plugins, lines, marks = AWAITED_BY[awaited_by]
+    railyard.use(*plugins)
+    railyard.ini(*lines, *([SCOPE] if "asyncio" in plugins else []))
+    return marks
+
+
+@pytest.mark.parametrize("awaited_by", AWAITED_BY)
+def test_async_station_is_awaited(railyard: Railyard, awaited_by: str) -> None:
+    """An async station, its check and its clean are awaited, whichever plugin is there."""
+    marks = arrange(railyard, awaited_by)
+    railyard.stations(BOIL.replace("MARKS", marks))
+
+    first = railyard.ride("--cc-run", "-W", "error")
+    second = railyard.ride("--cc-run", "-W", "error")
+    clean = railyard.ride("--cc-clean", "-W", "error")
+
+    assert first.log == ("boil", "check 100", "pour 100")
+    assert (second.log, second.unchanged) == (("check 100",), first.visited)
+    assert (clean.log, clean.failed) == (("clean 100",), first.visited[:1])
+    # Like a test, a station that anyio awaits is called boil[asyncio].
+    assert [name.partition("[")[0] for name in first.visited] == ["boil", "pour"]
+
+
+@pytest.mark.parametrize("awaited_by", AWAITED_BY)
+def test_only_the_check_is_async(railyard: Railyard, awaited_by: str) -> None:
+    """An async check of a station that is none is awaited, before and after the visit."""
+    marks = arrange(railyard, awaited_by)
+    railyard.stations(
+        f"""
+import asyncio
+from railyard import logged
+
+{marks}
+@station
+def boil() -> None:
+    log("boil")
+
+@boil.check
+async def is_hot():
+    await asyncio.sleep(0)
+    log("check")
+    assert "boil" in logged()
+"""
+    )
+
+    ride = railyard.ride("--cc-run", "-W", "error")
+
+    assert ride.log == ("check", "boil", "check")
+    assert len(ride.visited) == 1
+
+
+@pytest.mark.parametrize("awaited_by", ["asyncio strict", "asyncio auto", "anyio", "anyio auto"])
+def test_async_fixtures_can_be_requested(railyard: Railyard, awaited_by: str) -> None:
+    """A station, a check and a test may request async fixtures of the plugin that awaits them."""
+    marks = arrange(railyard, awaited_by)
+    fixture = "pytest_asyncio.fixture" if awaited_by.startswith("asyncio") else "pytest.fixture"
+    module = "pytest_asyncio" if awaited_by.startswith("asyncio") else "pytest"
+    railyard.stations(
+        f"""
+import asyncio
+import {module}
+from railyard import logged
+
+@{fixture}
+async def kettle(boil_first):
+    await asyncio.sleep(0)
+    yield f"kettle {{boil_first}}"
+    log("put away")
+
+@station
+def boil_first():
+    return 1
+
+{marks}
+@station
+async def boil(kettle):
+    log(kettle)
+
+@boil.check
+async def is_hot(kettle):
+    log(f"check {{kettle}}")
+    assert "kettle 1" in logged()
+"""
+    )
+
+    ride = railyard.ride("--cc-run", "-W", "error")
+
+    assert ride.log == (
+        "check kettle 1",
+        "put away",
+        "kettle 1",
+        "put away",
+        "check kettle 1",
+        "put away",
+    )
+    assert len(ride.visited) == 2
+
+
+def test_async_fixture_in_an_async_check_of_a_plain_station(railyard: Railyard) -> None:
+    """A plain station's async check may request an async fixture."""
+    railyard.use("asyncio")
+    railyard.ini("asyncio_mode = auto", SCOPE)
+    railyard.stations(
+        """
+        @pytest.fixture
+        async def kettle():
+            return "kettle"
+
+        @station
+        def boil() -> None: ...
+
+        @boil.check
+        async def is_hot(kettle):
+            assert kettle == "kettle"
+        """
+    )
+
+    ride = railyard.ride("--cc-run", "-W", "error")
+
+    assert ride.adopted == ("boil",)
+
+
+@pytest.mark.parametrize("backends", ["asyncio", "trio", "asyncio, trio"])
+def test_anyio_backends_do_not_multiply_a_station(railyard: Railyard, backends: str) -> None:
+    """A station is visited once, though anyio would run a test once for each backend."""
+    railyard.use("anyio")
+    params = ", ".join(f'"{name}"' for name in backends.split(", "))
+    railyard.write(
+        "conftest.py",
+        f"""
+        import pytest
+
+        @pytest.fixture(params=[{params}])
+        def anyio_backend(request):
+            return request.param
+        """,
+    )
+    railyard.stations(
+        """
+        import anyio
+
+        @pytest.mark.anyio
+        @station
+        async def boil():
+            await anyio.sleep(0)
+            log("boil")
+            return 100
+        """
+    )
+    railyard.write("test_it.py", "def test_it(boil): assert boil == 100")
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (len(first.visited), len(second.unchanged), railyard.log()) == (1, 1, ("boil",))
+    assert (first.tests, second.tests) == ({"test_it": "passed"}, {"test_it": "passed"})
+
+
+def test_async_test_receives_the_outcome(railyard: Railyard) -> None:
+    """An async test receives the outcome of a station like any other test."""
+    railyard.use("asyncio")
+    railyard.ini("asyncio_mode = auto", SCOPE)
+    railyard.stations("@station\ndef boil():\n    return 100\n")
+    railyard.write("test_it.py", "async def test_it(boil): assert boil == 100")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.visited, ride.tests) == (("boil",), {"test_it": "passed"})
+
+
+def test_async_visit_that_fails_is_told_with_its_values(railyard: Railyard) -> None:
+    """An async station that fails is failed, with pytest's detail."""
+    railyard.stations("@station\nasync def boil():\n    degrees = 60\n    assert degrees == 100\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.causes == {"boil": "AssertionError: assert 60 == 100"}
+
+
+def test_parametrised_async_station_keeps_its_instances(railyard: Railyard) -> None:
+    """A parametrised async station has one instance for each value, under anyio as well."""
+    railyard.use("anyio")
+    railyard.stations(
+        """
+        @pytest.mark.anyio
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        async def boil(kind):
+            return kind
+
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        def pour(boil, kind):
+            log((boil, kind))
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ("('green', 'green')", "('black', 'black')")
+    assert ride.closing == "4 visited"

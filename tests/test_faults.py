@@ -1,0 +1,252 @@
+"""Faults of structure: told in full, all at once, and in nobody's way who does not need them."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import Railyard
+
+# Stations begin in the fifth line: see `Railyard.stations`.
+FAULTS = {
+    "cycle": (
+        "@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n",
+        (
+            "stations wait for each other: boil -> pour -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "itself": (
+        "@station\ndef boil(boil): ...\n",
+        (
+            "stations wait for each other: boil -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle through an ordinary fixture": (
+        (
+            "@pytest.fixture\ndef cup(pour): ...\n\n"
+            "@station\ndef boil(cup): ...\n\n@station\ndef pour(boil): ...\n"
+        ),
+        (
+            "stations wait for each other: boil -> pour -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle through a check": (
+        (
+            "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(pour): ...\n\n"
+            "@station\ndef pour(boil): ...\n"
+        ),
+        (
+            "stations wait for each other: boil -> pour -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle of three": (
+        "@station\ndef a(c): ...\n\n@station\ndef b(a): ...\n\n@station\ndef c(b): ...\n",
+        (
+            "stations wait for each other: a -> c -> b -> a; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "yield": (
+        "@station\ndef boil():\n    yield 100\n",
+        (
+            "stations.py:5: station 'boil' uses yield; "
+            "return the outcome, and undo the work in @boil.clean"
+        ),
+    ),
+    "async yield": (
+        "@station\nasync def boil():\n    yield 100\n",
+        (
+            "stations.py:5: station 'boil' uses yield; "
+            "return the outcome, and undo the work in @boil.clean"
+        ),
+    ),
+    "two checks of one name": (
+        (
+            "@station\ndef boil(): ...\n\n"
+            "@boil.check\ndef is_hot(): ...\n\n@boil.check\ndef is_hot(): ...\n"
+        ),
+        "stations.py:5: station 'boil' has two checks called 'is_hot'; rename one of them",
+    ),
+    "two cleans": (
+        "@station\ndef boil(): ...\n\n@boil.clean\ndef cool(): ...\n\n@boil.clean\ndef chill(): ...\n",
+        "stations.py:5: station 'boil' has a second clean, 'chill'; make it one function",
+    ),
+    "class": (
+        "class TestTea:\n    @station\n    def boil(self): ...\n",
+        (
+            "stations.py:6: station 'boil' stands in a class; "
+            "move it out of the class, to the top level of its file"
+        ),
+    ),
+    "reserved name": (
+        "@station\ndef visit(): ...\n",
+        (
+            "stations.py:5: a station cannot be called 'visit', "
+            "the name of a fixture of pytest's or of this plugin; rename it"
+        ),
+    ),
+    "unknown instance": (
+        (
+            "@pytest.mark.parametrize('n', [1])\n@station\ndef boil(n): ...\n\n"
+            "@pytest.mark.parametrize('n', [2])\n@station\ndef pour(boil, n): ...\n"
+        ),
+        (
+            "stations.py::pour[2] asks for 'boil' with n=2, "
+            "and the station is not parametrised with that; give both the same values"
+        ),
+    ),
+}
+BY_NAME = pytest.mark.parametrize(("text", "message"), FAULTS.values(), ids=FAULTS)
+
+
+@BY_NAME
+def test_fault_is_told_in_full(railyard: Railyard, text: str, message: str) -> None:
+    """A fault of structure is one collection error that says what, where, and the way out."""
+    railyard.stations(text)
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.collect_errors == (message,)
+    assert (ride.exit_code, ride.results) == (2, {})
+    assert message in ride.text
+
+
+@pytest.mark.parametrize("command", ["--cc-run", "--cc-check", "--cc-clean", "--cc-replay=all"])
+def test_fault_stops_every_command(railyard: Railyard, command: str) -> None:
+    """A fault stops each `--cc-*` command before anything runs, tests included."""
+    railyard.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
+    railyard.write("test_it.py", "from railyard import log\ndef test_it(): log('test')")
+
+    ride = railyard.ride(command)
+
+    assert (ride.exit_code, ride.log, ride.tests) == (2, (), {})
+
+
+def test_fault_stops_parallel_runs(railyard: Railyard) -> None:
+    """A fault stops a run under xdist as well, and is told."""
+    railyard.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
+    railyard.workers = 2
+
+    ride = railyard.ride("--cc-run")
+
+    assert "stations wait for each other: boil -> pour -> boil" in ride.text
+    assert (ride.exit_code != 0, ride.log) == (True, ())
+
+
+@pytest.mark.parametrize("name", ["reserved name", "class", "yield", "cycle"])
+def test_plain_pytest_does_not_mind_a_fault(railyard: Railyard, name: str) -> None:
+    """Plain pytest runs tests that need no faulty station as if there were none."""
+    railyard.stations(FAULTS[name][0])
+    railyard.write("test_it.py", "def test_it(): ...")
+
+    ride = railyard.ride()
+
+    assert (ride.exit_code, ride.tests) == (0, {"test_it": "passed"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cycle", "yield", "two checks of one name", "two cleans", "cycle through an ordinary fixture"],
+)
+def test_plain_pytest_errors_a_test_that_needs_a_faulty_station(
+    railyard: Railyard, name: str
+) -> None:
+    """Plain pytest errors exactly the tests that request a faulty station, with the fault."""
+    text, message = FAULTS[name]
+    railyard.stations(text)
+    railyard.write("test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
+
+    ride = railyard.ride()
+
+    assert ride.tests == {"test_bad": "failed", "test_good": "passed"}
+    assert message in ride.text
+
+
+def test_all_faults_are_told_at_once(railyard: Railyard) -> None:
+    """Several faults in several files are all told in one go."""
+    railyard.stations(FAULTS["yield"][0], name="one/stations.py")
+    railyard.stations(FAULTS["cycle"][0], name="two/stations.py")
+    railyard.stations(FAULTS["two cleans"][0].replace("boil", "brew"), name="one/station_b.py")
+    railyard.write(
+        "conftest.py", "from pytest_choochoo import station\n\n@station\ndef fill(): ...\n"
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert sorted(ride.collect_errors) == sorted(
+        (
+            (
+                "conftest.py:3: station 'fill' stands in a conftest.py; "
+                "move it to stations.py beside it, where it is visible to the same directories"
+            ),
+            FAULTS["yield"][1],
+            FAULTS["two cleans"][1].replace("boil", "brew").replace("stations.py", "station_b.py"),
+            FAULTS["cycle"][1],
+        )
+    )
+    assert "4 errors" in ride.last_line
+
+
+def test_each_cycle_is_told(railyard: Railyard) -> None:
+    """Two cycles that have nothing to do with each other are two messages."""
+    railyard.stations(
+        FAULTS["cycle"][0] + FAULTS["cycle"][0].replace("boil", "mix").replace("pour", "bake")
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.collect_errors == (
+        FAULTS["cycle"][1],
+        FAULTS["cycle"][1].replace("boil", "mix").replace("pour", "bake"),
+    )
+
+
+def test_same_name_in_two_station_files_of_one_directory(railyard: Railyard) -> None:
+    """Two stations of one name in one directory are an error that names both places."""
+    for name in ("station_a.py", "station_b.py"):
+        railyard.stations("@station\ndef boil(): ...\n", name=name)
+    root = railyard.path
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.collect_errors == (
+        (
+            f"two stations are called 'boil': {root}/station_a.py:5 and {root}/station_b.py:5; "
+            "rename one of them"
+        ),
+    )
+
+
+def test_name_of_an_ordinary_fixture_beside_it(railyard: Railyard) -> None:
+    """A station may have the name of a fixture of pytest's own that nobody here asks for."""
+    railyard.stations("@station\ndef monkeypatch(): ...\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code in {0, 2}
+    assert "INTERNALERROR" not in ride.text
+
+
+def test_conftest_may_hold_helpers_that_use_stations(railyard: Railyard) -> None:
+    """A conftest may import a station, which is no fault."""
+    railyard.write("depot/__init__.py", "")
+    railyard.stations("@station\ndef boil():\n    return 1\n", name="depot/stations.py")
+    railyard.ini("pythonpath = .")
+    railyard.write("conftest.py", "from depot.stations import boil\n")
+    railyard.write("test_it.py", "def test_it(boil): assert boil == 1\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.visited, ride.tests) == (0, ("boil",), {"test_it": "passed"})
+
+
+def test_unknown_fixture_is_told_by_pytest(railyard: Railyard) -> None:
+    """A parameter that names nothing is pytest's own error, and fails the station."""
+    railyard.stations("@station\ndef boil(zebra): ...\n\n@station\ndef pour(boil): ...\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
+    assert "fixture 'zebra' not found" in ride.text

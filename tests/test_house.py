@@ -1,0 +1,206 @@
+"""The house rules that no other tool holds: sizes, doors, what is shipped."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from configparser import ConfigParser
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from railyard import outside
+
+import pytest_choochoo
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "pytest_choochoo"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").glob("test_*.py"))
+MODULE_LINES, FUNCTION_LINES = 350, 50
+
+STATIONS = """
+from pytest_choochoo import station
+
+@station
+def boil() -> int:
+    return 100
+
+@station
+def pour(boil: int) -> None: ...
+"""
+
+
+def _named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+each_module = pytest.mark.parametrize("module", MODULES, ids=_named)
+
+
+def _functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=outside(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the source distribution, built as PyPI would get them."""
+    folder = tmp_path_factory.mktemp("dist")
+    built = _python("-m", "hatchling", "build", "-d", str(folder), folder=ROOT)
+    assert built.returncode == 0, built.stdout + built.stderr
+    [wheel], [source] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, source
+
+
+@pytest.fixture(scope="module")
+def metadata(shipped: tuple[Path, Path]) -> Message:
+    with zipfile.ZipFile(shipped[0]) as wheel:
+        [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(wheel.read(name).decode())
+
+
+@each_module
+def test_module_fits_on_a_few_pages(module: Path) -> None:
+    """No room of the house is larger than 350 lines."""
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+
+
+@each_module
+def test_functions_fit_on_a_page(module: Path) -> None:
+    """No function is longer than 50 lines."""
+    lengths = {
+        f"{f.name}:{f.lineno}": (f.end_lineno or 0) - f.lineno + 1 for f in _functions(module)
+    }
+
+    assert {name: length for name, length in lengths.items() if length > FUNCTION_LINES} == {}
+
+
+@each_module
+def test_module_says_what_it_is(module: Path) -> None:
+    """Each module begins with its line in the table of rooms."""
+    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+
+
+@each_module
+def test_no_private_door_of_pytest_is_used(module: Path) -> None:
+    """Nothing is imported from `_pytest`, not even inside a function."""
+    imported = {
+        name.name if isinstance(node, ast.Import) else node.module or ""
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+
+    assert {name for name in imported if name.split(".")[0] == "_pytest"} == set()
+
+
+@pytest.mark.parametrize("file", TESTS, ids=_named)
+def test_every_test_is_a_sentence(file: Path) -> None:
+    """Each test has a docstring: a sentence that states a fact about the product."""
+    docstrings = {
+        function.name: ast.get_docstring(function) or ""
+        for function in _functions(file)
+        if function.name.startswith("test_")
+    }
+
+    assert [name for name, text in docstrings.items() if not text.endswith(".")] == []
+
+
+def test_front_door_opens() -> None:
+    """A star import gives the public names, each with a docstring, and no others."""
+    found: dict[str, object] = {}
+    exec("from pytest_choochoo import *", found)
+    del found["__builtins__"]
+
+    assert sorted(found) == sorted(pytest_choochoo.__all__)
+    assert [name for name, thing in found.items() if not thing.__doc__] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        pytest.param("pytest_choochoo", {"pytest", "pluggy", "xdist", "execnet"}, id="front-door"),
+        pytest.param("pytest_choochoo.plugin", {"xdist", "execnet"}, id="plugin"),
+    ],
+)
+def test_import_brings_no_more_than_it_needs(
+    module: str, unwanted: set[str], tmp_path: Path
+) -> None:
+    """The front door knows no pytest, and the plugin starts without xdist."""
+    code = f"import sys, {module}; print(*sys.modules)"
+
+    done = _python("-c", code, folder=tmp_path)
+
+    assert done.stderr == ""
+    assert unwanted & set(done.stdout.split()) == set()
+
+
+def test_plugin_works_without_xdist(tmp_path: Path) -> None:
+    """Stations are visited and remembered where xdist is switched off."""
+    (tmp_path / "stations.py").write_text(STATIONS)
+    command = ("-m", "pytest", "-p", "no:xdist", "-W", "error", "--cc-run")
+    others = ("-p", "no:asyncio", "-p", "no:randomly")  # whose own warnings are not our matter
+
+    first = _python(*command, *others, folder=tmp_path)
+    second = _python(*command, *others, folder=tmp_path)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
+    assert "choochoo: 2 visited" in first.stdout
+    assert "choochoo: 2 unchanged" in second.stdout
+
+
+def test_wheel_holds_the_package_and_no_more(shipped: tuple[Path, Path]) -> None:
+    """The wheel has all modules, the mark that says they are typed, and nothing of the rest."""
+    with zipfile.ZipFile(shipped[0]) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert {_named(module) for module in MODULES} <= names
+    assert "pytest_choochoo/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {"pytest_choochoo"}
+
+
+def test_wheel_announces_the_plugin(shipped: tuple[Path, Path]) -> None:
+    """Pytest finds the plugin by its entry point, under the name `choochoo`."""
+    with zipfile.ZipFile(shipped[0]) as wheel:
+        [name] = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
+        entry_points = ConfigParser()
+        entry_points.read_string(wheel.read(name).decode())
+
+    assert {section: dict(entry_points[section]) for section in entry_points.sections()} == {
+        "pytest11": {"choochoo": "pytest_choochoo.plugin"}
+    }
+
+
+def test_source_distribution_can_be_tested(shipped: tuple[Path, Path]) -> None:
+    """The source distribution has what `tox run` needs: tests, example, benchmarks, settings."""
+    with tarfile.open(shipped[1]) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+
+    wanted = {"LICENSE", "README.md", "pyproject.toml", "tox.ini", "pytest_choochoo/py.typed"}
+    folders = (ROOT / name for name in ("tests", "example_project", "benchmarks"))
+    wanted |= {_named(file) for folder in folders for file in folder.rglob("*.py")}
+    assert wanted - names == set()
+
+
+def test_metadata_says_what_is_needed(metadata: Message) -> None:
+    """The package asks for Python 3.11, pytest 9.1 and xdist 3.8, and shows its README."""
+    needed = {need.split(";")[0] for need in metadata.get_all("Requires-Dist") or ()}
+
+    assert (metadata["Name"], metadata["Requires-Python"]) == ("pytest-choochoo", ">=3.11")
+    assert {"pytest>=9.1", "pytest-xdist>=3.8"} <= needed
+    assert "Framework :: Pytest" in (metadata.get_all("Classifier") or ())
+    assert metadata["Description-Content-Type"] == "text/markdown"

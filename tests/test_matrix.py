@@ -1,0 +1,170 @@
+"""Every result under every selection, in one process and in two: the same, whatever the mode."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from railyard import Railyard
+
+# A station in the middle that comes to each result in turn, with one above and one below.
+STATIONS = """
+    import os
+    from pathlib import Path
+    HERE = Path(__file__).parent
+    TURN = (HERE / "turn").read_text()
+
+    @pytest.fixture
+    def stove():
+        yield
+        assert TURN != "failed-in-teardown", "still hot"
+
+    @station
+    def above():
+        log("above")
+        assert TURN != "blocked", "no gas"
+        return 1
+
+    @pytest.mark.xfail(TURN == "xfailed", reason="broken")
+    @station
+    def middle(above, stove, subtests) -> None:
+        log("middle")
+        if TURN == "sub-test-failed":
+            with subtests.test("first"):
+                assert 0, "cold"
+        if TURN == "skipped":
+            pytest.skip("not today")
+        assert TURN not in {"failed-in-visit", "xfailed"}, "cold"
+        (HERE / "there").touch()
+
+    if TURN in {"adopted", "failed-in-check"}:
+        @middle.check
+        def is_there():
+            assert TURN == "adopted" and (HERE / "there").exists(), "not there"
+
+    @station
+    def below(middle):
+        log("below")
+"""
+TEST = """
+    from railyard import log
+
+    def test_below(below):
+        log("test")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What becomes of the three stations and the test: *counts* when all are selected."""
+
+    result: str
+    counts: str
+    cause: str = ""
+    reasons: tuple[str, ...] = ("never visited",)
+    exit_code: int = 1
+
+
+TURNS = {
+    "visited": Turn(result="visited", counts="3 visited", exit_code=0),
+    "unchanged": Turn(result="unchanged", counts="3 unchanged", reasons=(), exit_code=0),
+    "adopted": Turn(result="adopted", counts="2 visited, 1 adopted", exit_code=0),
+    "failed-in-visit": Turn(
+        result="failed", counts="1 visited, 1 failed, 1 blocked", cause="AssertionError: cold"
+    ),
+    "failed-in-check": Turn(
+        result="failed",
+        counts="1 visited, 1 failed, 1 blocked",
+        cause="check is_there does not pass: AssertionError: not there",
+        reasons=("never visited", "check is_there does not pass: AssertionError: not there"),
+    ),
+    "failed-in-teardown": Turn(
+        result="failed",
+        counts="1 visited, 1 failed, 1 blocked",
+        cause="AssertionError: still hot",
+    ),
+    "sub-test-failed": Turn(
+        result="failed", counts="1 visited, 1 failed, 1 blocked", cause="AssertionError: cold"
+    ),
+    "skipped": Turn(
+        result="skipped", counts="1 visited, 1 blocked, 1 skipped", cause="not today", exit_code=0
+    ),
+    "xfailed": Turn(
+        result="skipped",
+        counts="1 visited, 1 blocked, 1 skipped",
+        cause="xfail: broken",
+        exit_code=0,
+    ),
+    "blocked": Turn(result="blocked", counts="1 failed, 2 blocked", reasons=()),
+}
+# Each pair of turn and selection in one process, each turn once in two.
+CASES = [
+    pytest.param(workers, turn, selection, id=f"{mode}-{turn}-{selection}")
+    for mode, workers in (("serial", 0), ("parallel", 2))
+    for place, turn in enumerate(TURNS)
+    for number, selection in enumerate(("all", "keyword", "last-failed"))
+    if workers == 0 or number == place % 3
+]
+
+
+def prepared(railyard: Railyard, turn: str) -> Railyard:
+    """Write the project so that the stations come to *turn* in the next ride."""
+    railyard.write("turn", "visited" if turn == "unchanged" else turn)
+    railyard.stations(STATIONS)
+    railyard.write("test_tea.py", TEST)
+    if turn == "adopted":
+        railyard.write("there", "")
+    if turn == "unchanged":
+        railyard.ride("--cc-run", "-m", "station")
+    return railyard
+
+
+@pytest.mark.parametrize(("workers", "turn", "selection"), CASES)
+def test_result_is_the_same_everywhere(
+    railyard: Railyard, workers: int, turn: str, selection: str
+) -> None:
+    """A result comes with the same counts, reasons and exit code in every mode and selection."""
+    prepared(railyard, turn)
+    expected = TURNS[turn]
+    railyard.workers = workers
+    arguments = {
+        "all": ("--cc-run",),
+        "keyword": ("--cc-run", "-k", "middle or below"),
+        "last-failed": ("--cc-run", "--lf"),  # nothing failed so far: all is taken
+    }[selection]
+
+    ride = railyard.ride(*arguments)
+
+    is_unchanged_above = selection == "keyword" and turn == "unchanged"  # used silently
+    counts = "2 unchanged" if is_unchanged_above else expected.counts
+    assert (ride.closing, ride.exit_code) == (counts, expected.exit_code), ride.text
+    assert ride.results["middle"] == expected.result
+    assert ride.reasons["middle"] == expected.reasons
+    assert ride.causes.get("middle", "") == expected.cause
+    is_complete = expected.result in {"visited", "unchanged", "adopted"}
+    assert ride.tests == {"test_below": "passed" if is_complete else "skipped"}
+    assert ("below" in ride.log, "test" in ride.log) == (
+        is_complete and turn != "unchanged",
+        is_complete,
+    )
+    assert len(ride.log) == len(set(ride.log))
+
+
+@pytest.mark.parametrize("workers", [pytest.param(0, id="serial"), pytest.param(2, id="parallel")])
+@pytest.mark.parametrize("turn", [turn for turn, facts in TURNS.items() if facts.exit_code])
+def test_failure_is_taken_up_everywhere(railyard: Railyard, workers: int, turn: str) -> None:
+    """After every kind of failure `--lf`, once mended, completes what is left, and only that."""
+    prepared(railyard, turn)
+    railyard.workers = workers
+    railyard.ride("--cc-run")
+    railyard.write("turn", "visited")
+    failed = "above" if turn == "blocked" else "middle"
+
+    ride = railyard.ride("--cc-run", "--lf")
+
+    names = ("above", "middle", "below") if failed == "above" else ("middle", "below")
+    assert ride.results == dict.fromkeys(names, "visited")
+    assert (ride.tests, ride.exit_code) == ({"test_below": "passed"}, 0)
+    assert re.match(r"last visit failed [\d.]+ s ago: ", ride.reasons[failed][0])
+    assert ride.log == (*names, "test")

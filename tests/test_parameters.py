@@ -1,0 +1,495 @@
+"""Parametrised stations: which instance a consumer receives, ids, and instances' own records."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import Railyard
+
+BOIL = """
+@pytest.mark.parametrize("kind", ["green", "black"])
+@station
+def boil(kind):
+    log(f"boil {kind}")
+    return kind.upper()
+"""
+
+
+def test_station_is_parametrised_like_a_test(railyard: Railyard, mode: str) -> None:
+    """Each set of parameters is a station instance of its own, with a record of its own."""
+    railyard.stations(BOIL)
+    first = railyard.ride("--cc-run")
+
+    second = railyard.ride("--cc-run")
+
+    assert first.keys == {
+        "stations.py::boil[green]": "visited",
+        "stations.py::boil[black]": "visited",
+    }
+    assert sorted(second.unchanged) == sorted(first.visited)
+    assert sorted(railyard.log()) == ["boil black", "boil green"]
+
+
+def test_same_argument_name_receives_the_instance(railyard: Railyard, mode: str) -> None:
+    """A station and a test with the same argument receive the instance with the same value."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.mark.parametrize("kind", ["black", "green"])
+@station
+def pour(boil, kind):
+    log(f"pour {kind} {boil}")
+"""
+    )
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("kind", ["green"])
+        def test_it(kind, boil):
+            assert boil == "GREEN"
+        """,
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert set(ride.log) == {"boil green", "boil black", "pour black BLACK", "pour green GREEN"}
+    assert ride.tests == {"test_it[green]": "passed"}
+    assert ride.facts["stations.py::pour[black]"]["upstream"] == ["boil[black]"]
+
+
+def test_consumer_without_the_argument_receives_all(railyard: Railyard, mode: str) -> None:
+    """A consumer without the argument receives a dict of all outcomes by parameter id."""
+    railyard.stations(BOIL + "\n@station\ndef serve(boil):\n    log(boil)\n")
+    railyard.write(
+        "test_it.py", "def test_it(boil): assert boil == {'green': 'GREEN', 'black': 'BLACK'}"
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert "{'green': 'GREEN', 'black': 'BLACK'}" in ride.log
+    assert ride.tests == {"test_it": "passed"}
+    assert ride.facts["stations.py::serve"]["upstream"] == ["boil[green]", "boil[black]"]
+
+
+def test_consumer_of_one_of_two_arguments_receives_what_matches(railyard: Railyard) -> None:
+    """A consumer with one of two arguments receives a dict of the instances that match it."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @pytest.mark.parametrize("cup", [1, 2])
+        @station
+        def boil(kind, cup):
+            return f"{kind}{cup}"
+
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        def serve(boil, kind):
+            log((kind, boil))
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == (
+        "('green', {'1-green': 'green1', '2-green': 'green2'})",
+        "('black', {'1-black': 'black1', '2-black': 'black2'})",
+    )
+    assert len(ride.visited) == 6
+
+
+def test_consumer_with_a_further_argument_receives_the_instance(railyard: Railyard) -> None:
+    """A consumer with the argument and another one receives the instance, once for each."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.mark.parametrize("kind", ["green"])
+@pytest.mark.parametrize("cup", [1, 2])
+@station
+def pour(boil, kind, cup):
+    log((boil, cup))
+"""
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ("boil green", "boil black", "('GREEN', 1)", "('GREEN', 2)")
+
+
+def test_unparametrised_station_serves_every_instance(railyard: Railyard) -> None:
+    """A parametrised consumer of a plain station receives its one outcome."""
+    railyard.stations(
+        """
+        @station
+        def water():
+            log("water")
+            return "water"
+
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        def boil(kind, water):
+            log(f"{kind} {water}")
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ("water", "green water", "black water")
+
+
+def test_value_that_no_instance_has_is_a_fault(railyard: Railyard) -> None:
+    """A consumer whose value no instance has is a fault that names consumer and value."""
+    railyard.stations(
+        BOIL + "\n@pytest.mark.parametrize('kind', ['red'])\n@station\ndef pour(boil, kind): ...\n"
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code == 2
+    assert ride.collect_errors == (
+        (
+            "stations.py::pour[red] asks for 'boil' with kind='red', "
+            "and the station is not parametrised with that; give both the same values"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        pytest.param("[1, 2]", "[1, 2]", id="list"),
+        pytest.param("{'a': 1}", "{'a': 1}", id="dict"),
+        pytest.param("1.5", "1.5", id="float"),
+        pytest.param("None", "None", id="nothing"),
+        pytest.param("Path('x')", "Path('x')", id="path"),
+    ],
+)
+def test_values_match_by_equality(railyard: Railyard, mine: str, theirs: str) -> None:
+    """Values match when they are equal and of one type, hashable or not."""
+    railyard.stations(
+        f"""
+        from pathlib import Path
+
+        @pytest.mark.parametrize("kind", [{mine}, "other"])
+        @station
+        def boil(kind):
+            return repr(kind)
+
+        @pytest.mark.parametrize("kind", [{theirs}])
+        @station
+        def pour(boil, kind):
+            assert boil == repr(kind)
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.closing, ride.exit_code) == ("3 visited", 0)
+
+
+def test_true_does_not_match_one(railyard: Railyard) -> None:
+    """Values of different types do not match though they are equal."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize("kind", [1, True, 1.0])
+        @station
+        def boil(kind):
+            return repr(kind)
+
+        @pytest.mark.parametrize("kind", [True, 1.0, 1])
+        @station
+        def pour(boil, kind):
+            assert boil == repr(kind)
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.closing, ride.exit_code) == ("6 visited", 0)
+
+
+def test_ids_name_the_instances(railyard: Railyard) -> None:
+    """Ids given to the parameters name instances and the keys of a fan-in."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize("size", [pytest.param(1, id="small"), pytest.param(2, id="a b/c")])
+        @station
+        def boil(size):
+            return size
+
+        @station
+        def serve(boil):
+            log(boil)
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert first.visited == second.unchanged == ("boil[small]", "boil[a b/c]", "serve")
+    assert first.log == ("{'small': 1, 'a b/c': 2}",)
+
+
+def test_one_instance_is_selected_by_node_id(railyard: Railyard) -> None:
+    """A node id with parameters selects one instance."""
+    railyard.stations(BOIL)
+
+    ride = railyard.ride("--cc-run", "stations.py::boil[black]")
+
+    assert (ride.visited, ride.log) == (("boil[black]",), ("boil black",))
+
+
+def test_failing_instance_blocks_only_its_own_downstream(railyard: Railyard) -> None:
+    """An instance that fails blocks the consumers of that instance, not of its siblings."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        def boil(kind):
+            assert kind == "green"
+
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        @station
+        def pour(boil, kind): ...
+
+        @station
+        def serve(pour): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.visited == ("boil[green]", "pour[green]")
+    assert ride.failed == ("boil[black]",)
+    assert ride.blamed == {"pour[black]": ("boil[black]",), "serve": ("boil[black]",)}
+
+
+def test_changed_value_leaves_siblings_alone(railyard: Railyard) -> None:
+    """A changed value of one parameter set visits that instance and leaves its siblings alone."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize(
+            "size", [pytest.param(1, id="small"), pytest.param(2, id="large")]
+        )
+        @station
+        def boil(size):
+            return size
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "param(2", "param(3")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.visited, ride.unchanged) == (("boil[large]",), ("boil[small]",))
+    assert ride.reasons["boil[large]"] == ("parameter size changed: 2 -> 3",)
+
+
+def test_indirect_parameters_reach_the_fixture(railyard: Railyard) -> None:
+    """An indirect parameter goes through its fixture, and matches by the value given."""
+    railyard.stations(
+        """
+        @pytest.fixture
+        def kind(request):
+            return f"<{request.param}>"
+
+        @pytest.mark.parametrize("kind", ["green", "black"], indirect=True)
+        @station
+        def boil(kind):
+            return kind
+
+        @pytest.mark.parametrize("kind", ["green"], indirect=True)
+        @station
+        def pour(boil, kind):
+            log((boil, kind))
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert first.log == ("('<green>', '<green>')",)
+    assert first.visited == second.unchanged == ("boil[green]", "boil[black]", "pour[green]")
+
+
+def test_parametrised_fixture_makes_instances(railyard: Railyard) -> None:
+    """A fixture with params makes an instance of the station for each."""
+    railyard.stations(
+        """
+        @pytest.fixture(params=["green", "black"])
+        def kind(request):
+            return request.param
+
+        @station
+        def boil(kind):
+            return kind
+
+        @station
+        def pour(boil, kind):
+            log((boil, kind))
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert first.log == ("('green', 'green')", "('black', 'black')")
+    assert second.closing == "4 unchanged"
+    assert second.log == ()
+
+
+def test_outcomes_of_instances_go_through_a_fixture_of_function_scope(railyard: Railyard) -> None:
+    """A fixture of function scope receives the instance that matches its consumer."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.fixture
+def cup(boil):
+    return f"cup of {boil}"
+
+@pytest.mark.parametrize("kind", ["green", "black"])
+@station
+def pour(cup, kind):
+    log(cup)
+"""
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ("boil green", "boil black", "cup of GREEN", "cup of BLACK")
+
+
+def test_outcomes_of_instances_go_through_a_session_fixture_as_a_dict(railyard: Railyard) -> None:
+    """A fixture that outlives its consumer receives all instances, by parameter id."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.fixture(scope="session")
+def cups(boil):
+    return boil
+
+@pytest.mark.parametrize("kind", ["green", "black"])
+@station
+def pour(cups, kind):
+    log(cups[kind])
+"""
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ("boil green", "boil black", "GREEN", "BLACK")
+
+
+def test_parametrised_class_receives_instances(railyard: Railyard) -> None:
+    """A parametrised test class and `pytestmark` match instances like a function does."""
+    railyard.stations(BOIL)
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("kind", ["black"])
+        class TestIt:
+            def test_it(self, kind, boil):
+                assert boil == "BLACK"
+        """,
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.tests == {"test_it[black]": "passed"}
+
+
+def test_checks_and_cleans_receive_the_parameters(railyard: Railyard) -> None:
+    """A check and a clean may ask for the parameters of their station, and its upstream by them."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.mark.parametrize("kind", ["green"])
+@station
+def pour(kind) -> str:
+    return f"poured {kind}"
+
+@pour.check
+def is_poured(kind, boil, pour):
+    log(f"check {kind} {boil} {pour}")
+
+@pour.clean
+def empty(kind, boil, pour):
+    log(f"clean {kind} {boil} {pour}")
+    raise RuntimeError("enough seen")
+"""
+    )
+    railyard.ride("--cc-run")
+
+    railyard.ride("--cc-clean", "-k", "pour")
+
+    assert railyard.log() == (
+        "boil green",
+        "boil black",
+        "check green GREEN poured green",
+        "clean green GREEN poured green",
+    )
+
+
+def test_parameter_without_instances_is_skipped(railyard: Railyard) -> None:
+    """A station with an empty parameter set is skipped, as pytest skips such tests."""
+    railyard.stations("@pytest.mark.parametrize('kind', [])\n@station\ndef boil(kind): ...\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.closing, ride.exit_code) == ("1 skipped", 0)
+
+
+def test_marks_of_one_parameter_set_hold_for_its_instance(railyard: Railyard) -> None:
+    """A mark on one parameter set changes the course of that instance only."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize(
+            "kind", ["green", pytest.param("black", marks=pytest.mark.skip(reason="sold out"))]
+        )
+        @station
+        def boil(kind): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.visited, ride.causes) == (("boil[green]",), {"boil[black]": "sold out"})
+
+
+def test_pytest_generate_tests_parametrises_stations(railyard: Railyard) -> None:
+    """A `pytest_generate_tests` hook parametrises a station like a test."""
+    railyard.write(
+        "conftest.py",
+        """
+        def pytest_generate_tests(metafunc):
+            if "kind" in metafunc.fixturenames:
+                metafunc.parametrize("kind", ["green", "black"])
+        """,
+    )
+    railyard.stations("@station\ndef boil(kind):\n    return kind\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.visited == ("boil[green]", "boil[black]")
+
+
+def test_getfixturevalue_receives_the_instance(railyard: Railyard) -> None:
+    """Asked for at run time, by a test or by a fixture, an outcome is that of the same value."""
+    railyard.stations(BOIL)
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def cup(request):
+            return request.getfixturevalue("boil")
+
+        @pytest.mark.parametrize("kind", ["green", "black"])
+        def test_it(kind, cup, request):
+            assert cup == request.getfixturevalue("boil") == kind.upper()
+        """,
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.tests == {"test_it[green]": "passed", "test_it[black]": "passed"}

@@ -1,0 +1,181 @@
+"""Plain pytest: stations are not run and not shown, tests get what was recorded."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from railyard import Railyard
+
+
+@pytest.fixture
+def tea(railyard: Railyard) -> Railyard:
+    """A station, and a test that requests it."""
+    railyard.stations('@station\ndef boil():\n    log("boil")\n    return 100\n')
+    railyard.write(
+        "test_tea.py", "def test_tea(boil):\n    assert boil == 100\n\ndef test_else(): pass\n"
+    )
+    return railyard
+
+
+def test_recorded_outcome_is_handed_over(tea: Railyard, mode: str) -> None:
+    """A test gets the recorded outcome; the station is neither run nor shown."""
+    tea.ride("--cc-run")
+
+    ride = tea.ride()
+
+    assert (ride.tests, ride.log) == ({"test_tea": "passed", "test_else": "passed"}, ())
+    assert (ride.last_line, ride.exit_code) == ("2 passed", 0)
+    assert "choochoo: " not in ride.text and "stations.py" not in ride.text
+
+
+def test_without_record_the_test_errors(tea: Railyard, mode: str) -> None:
+    """Without a record the test errors: which station, why, and the way out."""
+    ride = tea.ride()
+
+    assert ride.tests == {"test_tea": "failed", "test_else": "passed"}
+    assert (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+        in ride.outlines
+    )
+    assert (ride.last_line, ride.exit_code) == ("1 passed, 1 error", 1)
+    assert "Traceback" not in ride.text and "items.py" not in ride.text
+
+
+def test_after_failed_visit_the_test_errors(tea: Railyard) -> None:
+    """After a failed visit the test errors with its cause, though an older outcome is known."""
+    tea.ride("--cc-run")
+    tea.edit("stations.py", "return 100", 'raise RuntimeError("boom")')
+    tea.ride("--cc-run")
+
+    ride = tea.ride()
+
+    said = re.sub(r"\d[\d.]* s ago", "N s ago", ride.errors["test_tea"])
+    assert said == (
+        "station 'boil' has no complete record: last visit failed N s ago: RuntimeError: boom; "
+        "run 'pytest --cc-run' first"
+    )
+    assert ride.exit_code == 1
+
+
+def test_due_record_warns(tea: Railyard) -> None:
+    """The outcome of a station that is due is handed over with a warning that says why."""
+    tea.ride("--cc-run")
+    tea.edit("stations.py", 'log("boil")', 'log("boil again")')
+
+    ride = tea.ride()
+
+    assert ride.tests == {"test_tea": "passed", "test_else": "passed"}
+    assert (
+        "StationDueWarning: station 'boil' is due: code of stations.py::boil changed; "
+        "its recorded outcome is used" in ride.text
+    )
+    assert ride.last_line == "2 passed, 1 warning"
+
+
+def test_due_upstream_warns(railyard: Railyard) -> None:
+    """A test is warned of a station whose upstream is due, or failed, as well."""
+    railyard.stations(
+        """
+        @station
+        def boil():
+            return 100
+
+        @station
+        def pour(boil):
+            return boil + 1
+        """
+    )
+    railyard.write("test_tea.py", "def test_tea(pour): assert pour == 101\n")
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "return 100", "return 90")
+
+    ride = railyard.ride()
+
+    assert ride.tests == {"test_tea": "passed"}
+    assert (
+        "StationDueWarning: station 'pour' is due: "
+        "upstream boil: code of stations.py::boil changed; its recorded outcome is used"
+        in ride.text
+    )
+
+
+def test_warning_can_be_made_an_error(tea: Railyard) -> None:
+    """Who wants no stale outcome makes the warning an error."""
+    tea.ride("--cc-run")
+    tea.edit("stations.py", 'log("boil")', 'log("boil again")')
+
+    ride = tea.ride("-W", "error")
+
+    assert ride.tests == {"test_tea": "failed", "test_else": "passed"}
+
+
+def test_nothing_is_written(tea: Railyard) -> None:
+    """Plain pytest makes no ledger, and leaves one that exists as it was."""
+    tea.ride()
+    folder = tea.path / ".pytest_cache/d/choochoo"
+    made = folder.exists()
+    tea.ride("--cc-run")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    tea.ride()
+
+    assert not made
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_station_as_argument_is_not_found(tea: Railyard) -> None:
+    """A station given by node id is not run by plain pytest."""
+    ride = tea.ride("stations.py::boil")
+
+    assert (ride.exit_code, ride.log) == (4, ())
+
+
+def test_station_mark_selects_nothing(tea: Railyard) -> None:
+    """`-m station` finds no station in plain pytest."""
+    ride = tea.ride("-m", "station")
+
+    assert (ride.exit_code, ride.log) == (5, ())
+
+
+def test_outcome_through_a_fixture(tea: Railyard) -> None:
+    """An ordinary fixture hands on the recorded outcome."""
+    tea.ride("--cc-run")
+    tea.write(
+        "test_more.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def hot(boil):
+            return boil + 1
+
+        def test_hot(hot):
+            assert hot == 101
+        """,
+    )
+
+    assert tea.ride("test_more.py").tests == {"test_hot": "passed"}
+
+
+def test_fixture_without_record_errors(tea: Railyard) -> None:
+    """A test whose fixture requests a station without a record errors in the same words."""
+    tea.write(
+        "test_more.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def hot(boil):
+            return boil + 1
+
+        def test_hot(hot):
+            assert hot == 101
+        """,
+    )
+
+    ride = tea.ride("test_more.py")
+
+    assert ride.errors["test_hot"] == (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+    )

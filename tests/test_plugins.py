@@ -1,0 +1,500 @@
+"""Beside other plugins and pytest's own options: the rows of the interplay matrix that apply."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from railyard import Railyard
+
+CHAIN = """
+@station
+def boil():
+    log("boil")
+    return 100
+
+@station
+def pour(boil):
+    log(f"pour {boil}")
+"""
+
+
+# --- plugins that change how an item ends
+
+
+@pytest.mark.parametrize("order", ["above", "below"])
+def test_flaky_station_is_tried_again_in_place(railyard: Railyard, order: str, mode: str) -> None:
+    """With pytest-rerunfailures a flaky station is tried again; what its last run says counts."""
+    railyard.use("rerunfailures")
+    marks = ["@pytest.mark.flaky(reruns=2)", "@station"]
+    first, second = marks if order == "above" else reversed(marks)
+    railyard.stations(
+        f"""
+        from railyard import logged
+
+        {first}
+        {second}
+        def boil():
+            log("boil")
+            assert logged().count("boil") > 1
+            return 100
+
+        @station
+        def pour(boil):
+            log(f"pour {{boil}}")
+        """
+    )
+
+    ride, again = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert ride.log == ("boil", "boil", "pour 100")
+    assert (ride.visited, ride.exit_code) == (("boil", "pour"), 0)
+    assert sorted(again.unchanged) == ["boil", "pour"]
+
+
+def test_reruns_that_all_fail_leave_it_failed(railyard: Railyard) -> None:
+    """A station that fails in every rerun is failed, and its downstream is blocked."""
+    railyard.use("rerunfailures")
+    railyard.stations(CHAIN.replace("return 100", "raise OSError"))
+
+    ride = railyard.ride("--cc-run", "--reruns", "2")
+
+    assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
+    assert ride.log == ("boil",) * 3
+
+
+def test_rerun_of_a_check_after_the_visit(railyard: Railyard) -> None:
+    """A check that fails after the visit has the visit rerun, fixtures set up anew."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        from railyard import logged
+
+        @pytest.fixture
+        def kettle():
+            log("kettle")
+
+        @station
+        def boil(kettle) -> None:
+            log("boil")
+
+        @boil.check
+        def is_hot():
+            assert logged().count("boil") > 1
+        """
+    )
+
+    ride = railyard.ride("--cc-run", "--reruns", "2")
+
+    assert (ride.visited, ride.log) == (("boil",), ("kettle", "boil", "kettle", "boil"))
+
+
+def test_rerun_of_a_test_receives_its_outcome_again(railyard: Railyard) -> None:
+    """A flaky test receives the outcome again in its rerun, untouched by the first run."""
+    railyard.use("rerunfailures")
+    railyard.stations("@station\ndef boil():\n    return []\n")
+    railyard.write(
+        "test_it.py",
+        """
+        from railyard import log, logged
+
+        def test_it(boil):
+            log(boil)
+            boil.append(1)
+            assert len(logged()) > 1
+        """,
+    )
+
+    ride = railyard.ride("--cc-run", "--reruns", "2")
+
+    assert (ride.tests, ride.log) == ({"test_it": "passed"}, ("[]", "[]"))
+
+
+@pytest.mark.parametrize("order", ["above", "below"])
+def test_timeout_fails_the_station(railyard: Railyard, order: str) -> None:
+    """With pytest-timeout a station that takes too long is failed, the mark above or below."""
+    railyard.use("timeout")
+    marks = ["@pytest.mark.timeout(0.1, method='signal')", "@station"]
+    first, second = marks if order == "above" else reversed(marks)
+    railyard.stations(
+        f"""
+        import signal
+
+        {first}
+        {second}
+        def boil():
+            log("boil")
+            signal.pause()
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run", apart=True)
+
+    assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
+    assert "Timeout" in ride.causes["boil"]
+
+
+def test_xfail_that_fails_counts_as_skipped(railyard: Railyard, mode: str) -> None:
+    """A station that fails as expected is skipped with the reason, blocks, and is tried again."""
+    railyard.stations(
+        "@pytest.mark.xfail(reason='no gas')" + CHAIN.replace("return 100", "raise OSError")
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.skipped, first.blocked) == (second.skipped, second.blocked)
+    assert (first.skipped, first.blocked) == (("boil",), ("pour",))
+    assert "no gas" in first.causes["boil"]
+    assert (first.exit_code, railyard.log()) == (0, ("boil", "boil"))
+
+
+def test_xfail_that_passes_is_complete(railyard: Railyard) -> None:
+    """A station that was expected to fail and does not is complete."""
+    railyard.stations("@pytest.mark.xfail" + CHAIN)
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert first.log == ("boil", "pour 100")
+    assert (first.visited, second.log) == (("boil", "pour"), ())
+
+
+def test_strict_xfail_that_passes_is_failed(railyard: Railyard) -> None:
+    """A station that passes against a strict xfail is failed, and not complete."""
+    railyard.stations("@pytest.mark.xfail(strict=True)" + CHAIN)
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.failed, first.blocked, first.exit_code) == (("boil",), ("pour",), 1)
+    assert second.failed == ("boil",)
+
+
+@pytest.mark.parametrize(
+    "skip",
+    ["@pytest.mark.skip(reason='closed')", "@pytest.mark.skipif(True, reason='closed')"],
+)
+def test_skipped_station_blocks_its_downstream(railyard: Railyard, skip: str) -> None:
+    """A skipped station is told with the reason, and what needs it is blocked."""
+    railyard.stations(skip + CHAIN)
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.skipped, ride.blocked, ride.exit_code) == (("boil",), ("pour",), 0)
+    assert (ride.causes["boil"], ride.blamed["pour"]) == ("closed", ("boil",))
+
+
+def test_skip_in_a_visit_leaves_the_record_alone(railyard: Railyard) -> None:
+    """`pytest.skip` in a visit skips the station; it is not complete by that."""
+    railyard.stations(CHAIN.replace("return 100", "pytest.skip('no gas')"))
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.skipped, first.blocked) == (("boil",), ("pour",))
+    assert (second.skipped, first.causes) == (("boil",), {"boil": "no gas"})
+
+
+def test_soft_assertion_fails_the_station(railyard: Railyard, mode: str) -> None:
+    """A failed soft assertion of pytest-check leaves the station failed."""
+    railyard.use("check")
+    railyard.stations(
+        """
+        from pytest_check import check
+
+        @station
+        def boil():
+            check.equal(60, 100)
+            log("boil")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.failed, first.blocked) == (("boil",), ("pour",))
+    assert (second.failed, railyard.log()) == (("boil",), ("boil", "boil"))
+
+
+def test_failed_sub_test_fails_the_station(railyard: Railyard, mode: str) -> None:
+    """A failed sub-test leaves the station failed, one that passes does not."""
+    railyard.stations(
+        """
+        @station
+        def boil(subtests):
+            for degrees in (60, 100):
+                with subtests.test(degrees=degrees):
+                    assert degrees == 100
+
+        @station
+        def pour(boil): ...
+
+        @station
+        def fill(subtests):
+            with subtests.test("full"):
+                pass
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.failed, first.blocked, first.visited) == (("boil",), ("pour",), ("fill",))
+    assert (second.failed, second.unchanged) == (("boil",), ("fill",))
+
+
+# --- plugins that change the order, or are not there
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shuffled_stations_keep_their_order(railyard: Railyard, seed: int) -> None:
+    """With pytest-randomly stations still run upstream first, in definition order."""
+    railyard.use("randomly")
+    railyard.stations(
+        "".join(
+            f"@station\ndef s{n}({f's{n - 1}' if n % 3 else ''}):\n    log({n})\n\n"
+            for n in range(9)
+        )
+    )
+    railyard.write("test_it.py", "".join(f"def test_{n}(s{n}): ...\n" for n in range(9)))
+
+    first = railyard.ride("--cc-run", f"--randomly-seed={seed}")
+    second = railyard.ride("--cc-run", f"--randomly-seed={seed + 100}")
+
+    assert first.log == tuple(str(n) for n in range(9))
+    assert second.closing == "9 unchanged"
+    assert set(first.tests.values()) == {"passed"}
+
+
+@pytest.mark.parametrize("option", ["--ff", "--nf", "--sw"])
+def test_reordering_options_keep_upstream_first(railyard: Railyard, option: str) -> None:
+    """Options that put some items first still leave upstream before downstream."""
+    railyard.stations(CHAIN.replace('log(f"pour {boil}")', "log('pour')\n    raise OSError"))
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--cc-run", option)
+
+    assert ride.results == {"boil": "unchanged", "pour": "failed"} or ride.results == {
+        "pour": "failed"
+    }
+    assert ride.log == ("pour",)
+
+
+def test_works_without_xdist(railyard: Railyard) -> None:
+    """With `-p no:xdist` everything works as without `-n`."""
+    railyard.stations(CHAIN)
+
+    ride = railyard.ride("--cc-run", "-p", "no:xdist", "-W", "error")
+
+    assert (ride.visited, ride.exit_code) == (("boil", "pour"), 0)
+
+
+def test_works_without_the_terminal(railyard: Railyard) -> None:
+    """With `-p no:terminal` stations are visited in silence."""
+    railyard.stations(CHAIN)
+
+    ride = railyard.ride("--cc-run", "-p", "no:terminal")
+
+    assert (ride.log, ride.exit_code) == (("boil", "pour 100"), 0)
+
+
+def test_plugin_can_be_switched_off(railyard: Railyard) -> None:
+    """With `-p no:choochoo` nothing of the plugin is there."""
+    railyard.stations(CHAIN)
+    railyard.write("test_it.py", "def test_it(): ...")
+
+    ride = railyard.ride("-p", "no:choochoo", "-W", "error")
+
+    assert (ride.exit_code, ride.tests) == (0, {"test_it": "passed"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-W", "error"),
+        ("--strict-markers",),
+        ("--strict-config", "--strict-markers"),
+        ("-o", "strict=true"),
+        ("--import-mode=importlib",),
+        ("--doctest-modules",),
+        ("-p", "no:cacheprovider", "--cc-state=records"),
+        ("-s",),
+        ("--capture=sys",),
+        ("-p", "no:logging"),
+        ("--assert=plain",),
+        ("--tb=native",),
+        ("--durations=5",),
+        ("-rA",),
+        ("--setup-show",),
+        ("--no-header", "--no-summary", "-q"),
+    ],
+    ids=" ".join,
+)
+def test_options_change_nothing_about_stations(
+    railyard: Railyard, options: tuple[str, ...]
+) -> None:
+    """Stations are visited once and then unchanged, whatever else pytest is told."""
+    railyard.stations(CHAIN)
+    railyard.write("test_it.py", "def test_it(boil): assert boil == 100")
+
+    first = railyard.ride("--cc-run", *options)
+    second = railyard.ride("--cc-run", *options)
+    plain = railyard.ride(*options)
+
+    assert [ride.exit_code for ride in (first, second, plain)] == [0, 0, 0]
+    assert (first.visited, second.unchanged) == (("boil", "pour"), ("boil", "pour"))
+    assert railyard.log() == ("boil", "pour 100")
+    assert first.tests == second.tests == plain.tests == {"test_it": "passed"}
+
+
+# --- reports
+
+
+def test_html_report_shows_every_result(railyard: Railyard) -> None:
+    """pytest-html reports every station, a blocked one as skipped."""
+    railyard.use("html", "metadata")
+    railyard.stations(
+        CHAIN.replace("return 100", "raise OSError") + "\n@station\ndef fill(): ...\n"
+    )
+
+    ride = railyard.ride("--cc-run", "--html=report.html", "--self-contained-html")
+
+    page = (railyard.path / "report.html").read_text()
+    found = re.search(r'data-jsonblob="([^"]*)"', page)
+    assert found is not None
+    blob = json.loads(found[1].replace("&#34;", '"').replace("&amp;", "&"))
+    results = {key.rpartition("::")[2]: rows[0]["result"] for key, rows in blob["tests"].items()}
+    assert results == {"boil": "Failed", "pour": "Skipped", "fill": "Passed"}
+    assert ride.results == {"boil": "failed", "pour": "blocked", "fill": "visited"}
+
+
+def test_rs_shows_why_a_station_is_blocked(railyard: Railyard) -> None:
+    """`-rs` lists what was blocked under that word, and by whom."""
+    railyard.stations(CHAIN.replace("return 100", "raise OSError"))
+
+    ride = railyard.ride("--cc-run", "-rs")
+
+    assert "BLOCKED [1] stations.py:10: blocked by boil" in ride.outlines
+
+
+# --- options that only look
+
+
+def test_collect_only_lists_in_order_and_does_nothing(railyard: Railyard) -> None:
+    """`--collect-only` lists the stations upstream first, runs none, and writes nothing."""
+    railyard.stations("@station\ndef a_pour(boil): ...\n" + CHAIN.replace("pour", "serve"))
+    railyard.write("test_it.py", "def test_it(boil): ...")
+
+    ride = railyard.ride("--cc-run", "--collect-only", "-q")
+
+    assert ride.outlines[:4] == (
+        "stations.py::boil",
+        "stations.py::a_pour",
+        "stations.py::serve",
+        "test_it.py::test_it",
+    )
+    assert (ride.exit_code, ride.log) == (0, ())
+    assert not list(railyard.path.rglob("*.sqlite"))
+
+
+def test_setup_plan_executes_nothing(railyard: Railyard) -> None:
+    """`--setup-plan` sets up no fixture, visits no station, and records nothing."""
+    railyard.stations(
+        """
+        @pytest.fixture
+        def kettle():
+            log("kettle")
+
+        @station
+        def boil(kettle):
+            log("boil")
+
+        @boil.check
+        def is_hot(kettle):
+            log("check")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    plan = railyard.ride("--cc-run", "--setup-plan")
+    after = railyard.ride("--cc-run")
+
+    assert (plan.log, plan.closing, plan.exit_code) == ((), "2 not reached", 0)
+    assert (after.adopted, after.visited) == (("boil",), ("pour",))
+
+
+def test_setup_only_executes_no_station(railyard: Railyard) -> None:
+    """`--setup-only` visits no station and records none as complete."""
+    railyard.stations(CHAIN)
+
+    only, after = railyard.ride("--cc-run", "--setup-only"), railyard.ride("--cc-run")
+
+    assert (only.log, only.closing) == ((), "2 not reached")
+    assert (after.log, after.reasons["boil"]) == (("boil", "pour 100"), ("never visited",))
+
+
+def test_fixtures_lists_stations_with_their_docstrings(railyard: Railyard) -> None:
+    """`--fixtures` shows a station with the user's docstring and place."""
+    railyard.stations("@station\ndef boil():\n    '''Boil the water.'''\n")
+    railyard.write("test_it.py", "def test_it(boil): ...")
+
+    listed = railyard.ride("--fixtures", "test_it.py")
+    per_test = railyard.ride("--fixtures-per-test", "test_it.py")
+
+    for ride in (listed, per_test):
+        assert ride.exit_code == 0
+        assert re.search(r"^boil.* -- stations.py:\d+$", ride.text, re.MULTILINE)
+        assert "    Boil the water." in ride.outlines
+
+
+def test_markers_lists_ours(railyard: Railyard) -> None:
+    """`--markers` lists the mark of stations."""
+    ride = railyard.ride("--markers")
+
+    assert "@pytest.mark.station: every station of a workflow carries it" in ride.outlines
+
+
+# --- arguments that overlap
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (".", "kitchen"),
+        ("kitchen", "kitchen/stations.py"),
+        ("kitchen/stations.py", "kitchen/stations.py"),
+        ("kitchen/stations.py::boil", "kitchen/stations.py::boil"),
+        ("kitchen/stations.py::boil", "kitchen"),
+        ("kitchen/test_it.py", "kitchen/stations.py"),
+    ],
+    ids=" and ".join,
+)
+@pytest.mark.parametrize("keep", [False, True], ids=["", "--keep-duplicates"])
+def test_overlapping_arguments_visit_once(
+    railyard: Railyard, arguments: tuple[str, ...], keep: bool
+) -> None:
+    """A station is visited once though several arguments name it."""
+    railyard.stations(CHAIN, name="kitchen/stations.py")
+    railyard.write("kitchen/test_it.py", "def test_it(boil): assert boil == 100")
+
+    ride = railyard.ride("--cc-run", *(["--keep-duplicates"] if keep else []), *arguments)
+
+    assert ride.exit_code == 0, ride.text
+    assert ride.log[:1] == ("boil",)
+    assert sorted(set(ride.log)) == sorted(ride.log)
+
+
+def test_autoload_switched_off_and_named(
+    railyard: Railyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With plugins named one by one the plugin works by its entry point's name."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    railyard.stations(CHAIN)
+
+    ride = railyard.ride("-p", "choochoo", "--cc-run", apart=True)
+
+    assert (ride.visited, ride.exit_code) == (("boil", "pour"), 0)

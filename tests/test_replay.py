@@ -1,0 +1,245 @@
+"""`--cc-replay`: which stations a selector names, and what becomes of them."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import Railyard
+
+# Two branches that meet; running order is boil, grind, brew, cup[blue], cup[red], sip.
+TEA = """
+    @station
+    def boil():
+        return 100
+
+    @station
+    def grind():
+        return 1
+
+    @station
+    def brew(boil, grind):
+        return boil + grind
+
+    @pytest.mark.parametrize("colour", ["blue", "red"])
+    @station
+    def cup(brew, colour):
+        return colour
+
+    @station
+    def sip(cup):
+        return list(cup)
+"""
+
+
+@pytest.fixture
+def tea(railyard: Railyard) -> Railyard:
+    """Six stations, complete."""
+    railyard.stations(TEA)
+    assert railyard.ride("--cc-run").closing == "6 visited"
+    return railyard
+
+
+@pytest.mark.parametrize(
+    ("selector", "visited"),
+    [
+        pytest.param("brew", ("brew",), id="name"),
+        pytest.param("cup", ("cup[blue]", "cup[red]"), id="all-instances"),
+        pytest.param("cup[red]", ("cup[red]",), id="one-instance"),
+        pytest.param("stations.py::boil", ("boil",), id="node-id"),
+        pytest.param("stations.py::cup[red]", ("cup[red]",), id="node-id-of-instance"),
+        pytest.param("b*", ("boil", "brew"), id="glob"),
+        pytest.param("*.py::*i*", ("boil", "grind", "sip"), id="glob-of-node-ids"),
+        pytest.param("+brew", ("boil", "grind", "brew"), id="and-upstream"),
+        pytest.param("brew+", ("brew", "cup[blue]", "cup[red]", "sip"), id="and-downstream"),
+        pytest.param(
+            "+cup[red]+", ("boil", "grind", "brew", "cup[red]", "sip"), id="and-both-ways"
+        ),
+        pytest.param("last:2", ("cup[red]", "sip"), id="last-two"),
+        pytest.param("last:0", (), id="last-none"),
+        pytest.param(
+            "last:99", ("boil", "grind", "brew", "cup[blue]", "cup[red]", "sip"), id="last-many"
+        ),
+        pytest.param("all", ("boil", "grind", "brew", "cup[blue]", "cup[red]", "sip"), id="all"),
+        pytest.param("failed", (), id="failed-where-none-did"),
+        pytest.param("sip, boil", ("boil", "sip"), id="list-with-blank"),
+        pytest.param("boil,+grind,boil", ("boil", "grind"), id="list-with-overlap"),
+    ],
+)
+def test_selected_stations_are_visited(
+    tea: Railyard, selector: str, visited: tuple[str, ...]
+) -> None:
+    """Exactly the selected stations are visited, in running order; the others are unchanged."""
+    ride = tea.ride("--cc-replay", selector)
+
+    assert (ride.visited, len(ride.visited) + len(ride.unchanged)) == (visited, 6)
+    assert {ride.reasons[name] for name in visited} <= {("selected by --cc-replay",)}
+    assert ride.exit_code == 0
+
+
+def test_option_is_given_twice(tea: Railyard) -> None:
+    """Several --cc-replay add up."""
+    ride = tea.ride("--cc-replay", "boil", "--cc-replay", "sip")
+
+    assert ride.visited == ("boil", "sip")
+
+
+def test_parameter_id_with_comma_is_one_selector(railyard: Railyard) -> None:
+    """A comma within brackets does not split a list."""
+    railyard.stations(
+        """
+        @pytest.mark.parametrize("colour", ["a,b", "c"])
+        @station
+        def cup(colour): pass
+        """
+    )
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--cc-replay", "cup[a,b]")
+
+    assert ride.visited == ("cup[a,b]",)
+
+
+def test_failed_selects_what_failed(railyard: Railyard) -> None:
+    """The selector `failed` names the stations whose last visit failed."""
+    railyard.stations(TEA.replace("return boil + grind", "raise RuntimeError(1)"))
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--cc-replay", "failed")
+
+    assert (ride.failed, ride.unchanged) == (("brew",), ("boil", "grind"))
+    assert ride.reasons["brew"][0] == "selected by --cc-replay"
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        pytest.param(
+            "bril",
+            "--cc-replay: no station is called 'bril'; did you mean 'boil' or 'brew'?",
+            id="close-name",
+        ),
+        pytest.param(
+            "zzz",
+            "--cc-replay: no station is called 'zzz'; "
+            "there are boil, grind, brew, cup, cup[blue], cup[red], sip",
+            id="no-close-name",
+        ),
+        pytest.param(
+            "boil,cup[green]",
+            "--cc-replay: no station is called 'cup[green]'; "
+            "did you mean 'cup[red]' or 'cup[blue]'?",
+            id="unknown-instance",
+        ),
+        pytest.param(
+            "last:x",
+            "--cc-replay: no station is called 'last:x'; "
+            "there are boil, grind, brew, cup, cup[blue], cup[red], sip",
+            id="last-what",
+        ),
+    ],
+)
+def test_selector_that_matches_nothing_is_usage_error(
+    tea: Railyard, selector: str, message: str
+) -> None:
+    """A selector that matches nothing is a usage error that suggests close names."""
+    ride = tea.ride("--cc-replay", selector)
+
+    assert ride.exit_code == 4
+    assert f"ERROR: {message}" in ride.outlines
+
+
+def test_selector_that_matches_nothing_is_usage_error_with_workers(tea: Railyard) -> None:
+    """A wrong selector is the same usage error under xdist, told once."""
+    tea.workers = 2
+
+    ride = tea.ride("--cc-replay", "bril")
+
+    assert ride.exit_code == 4
+    assert (
+        ride.text.count(
+            "ERROR: --cc-replay: no station is called 'bril'; did you mean 'boil' or 'brew'?"
+        )
+        == 1
+    )
+    assert "INTERNALERROR" not in ride.text
+
+
+def test_selector_without_stations_is_usage_error(railyard: Railyard) -> None:
+    """Where there is no station at all, the error says so."""
+    railyard.write("test_tea.py", "def test_tea(): pass\n")
+
+    ride = railyard.ride("--cc-replay", "boil")
+
+    assert ride.exit_code == 4
+    assert "ERROR: --cc-replay: no station is called 'boil'; there are none here" in ride.outlines
+
+
+def test_empty_selector_is_usage_error(tea: Railyard) -> None:
+    """An empty list of selectors, as from an unset variable of a script, is a usage error."""
+    ride = tea.ride("--cc-replay", "")
+
+    assert ride.exit_code == 4
+    assert (
+        "ERROR: --cc-replay is ''; it must be a comma-separated list of stations" in ride.outlines
+    )
+
+
+def test_replay_failed_with_nothing_failed_is_a_plain_run(railyard: Railyard) -> None:
+    """Replaying what failed where nothing did is a run like any other."""
+    railyard.stations(TEA)
+
+    ride = railyard.ride("--cc-replay", "failed")
+
+    assert (ride.closing, ride.exit_code) == ("6 visited", 0)
+
+
+def test_replay_propagates_changed_outcome(railyard: Railyard) -> None:
+    """A replay that brings another outcome makes downstream due, like any visit."""
+    railyard.write("pots/one", "")
+    railyard.stations(
+        """
+        from pathlib import Path
+
+        @station
+        def boil():
+            return len(list((Path(__file__).parent / "pots").iterdir()))
+
+        @station
+        def brew(boil):
+            return "tea"
+
+        @station
+        def sip(brew):
+            pass
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.write("pots/two", "")
+
+    ride = railyard.ride("--cc-replay", "boil")
+
+    assert (ride.visited, ride.unchanged) == (("boil", "brew"), ("sip",))
+    assert ride.reasons["brew"] == ("outcome of boil changed",)
+
+
+def test_replay_outside_of_selection_visits_nothing(tea: Railyard) -> None:
+    """What is replayed and neither selected nor needed is not visited."""
+    ride = tea.ride("--cc-replay", "sip", "-k", "boil")
+
+    assert (ride.unchanged, ride.visited) == (("boil",), ())
+
+
+def test_replayed_upstream_is_added_to_selection(tea: Railyard) -> None:
+    """A replayed station upstream of what is selected is visited first, and the header says so."""
+    ride = tea.ride("--cc-replay", "boil", "-k", "brew")
+
+    assert (ride.visited, ride.unchanged) == (("boil",), ("brew",))
+    assert "choochoo: 1 needed station added: boil" in ride.outlines
+
+
+def test_replay_is_done_once_with_workers(tea: Railyard) -> None:
+    """Under xdist every replayed station is visited exactly once."""
+    tea.workers = 2
+
+    ride = tea.ride("--cc-replay", "all")
+
+    assert (ride.closing, ride.exit_code) == ("6 visited", 0)

@@ -1,0 +1,248 @@
+"""Profiles, the place of the ledger, other settings: what wins, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from railyard import Railyard
+
+ONE = "@station\ndef boil(visit):\n    log(visit.profile)\n"
+
+
+@pytest.fixture
+def one(railyard: Railyard) -> Railyard:
+    """One station, which logs its profile."""
+    railyard.stations(ONE)
+    return railyard
+
+
+def test_profile_is_a_namespace_of_records(one: Railyard, mode: str) -> None:
+    """Each profile remembers for itself."""
+    one.ride("--cc-run", "--cc-profile", "staging")
+
+    default, staging = one.ride("--cc-run"), one.ride("--cc-run", "--cc-profile", "staging")
+
+    assert (default.visited, default.log) == (("boil",), ("default",))
+    assert (staging.unchanged, staging.log) == (("boil",), ())
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "ini", "profile"),
+    [
+        pytest.param("one", "two", "three", "one", id="option"),
+        pytest.param(None, "two", "three", "two", id="environment"),
+        pytest.param(None, None, "three", "three", id="ini"),
+        pytest.param(None, "", "three", "three", id="empty-environment"),
+        pytest.param(None, None, None, "default", id="none"),
+    ],
+)
+def test_command_line_before_environment_before_ini(
+    one: Railyard,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | None,
+    environment: str | None,
+    ini: str | None,
+    profile: str,
+) -> None:
+    """The profile comes from the command line, else the environment, else the ini file."""
+    if ini is not None:
+        one.ini(f"cc_profile = {ini}")
+    if environment is not None:
+        monkeypatch.setenv("CC_PROFILE", environment)
+    arguments = [] if option is None else ["--cc-profile", option]
+
+    ride = one.ride("--cc-run", *arguments)
+
+    assert ride.log == (profile,)
+    assert (one.path / f".pytest_cache/d/choochoo/{profile}.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            ("--cc-run", "--cc-profile", "Prod"),
+            "--cc-profile is 'Prod'; it must be lowercase letters, digits and '_'",
+            id="upper-case",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-profile", "../prod"),
+            "--cc-profile is '../prod'; it must be lowercase letters, digits and '_'",
+            id="path",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-profile", ""),
+            "--cc-profile is ''; it must be lowercase letters, digits and '_'",
+            id="empty-profile",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-lock-timeout", "soon"),
+            "--cc-lock-timeout is 'soon'; it must be a number of seconds, zero or more",
+            id="no-number",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-lock-timeout", "nan"),
+            "--cc-lock-timeout is 'nan'; it must be a number of seconds, zero or more",
+            id="nan",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-lock-timeout=-1"),
+            "--cc-lock-timeout is '-1'; it must be a number of seconds, zero or more",
+            id="negative",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-state", "pytest.ini"),
+            "--cc-state is 'pytest.ini'; it must be a folder",
+            id="state-is-a-file",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-state", "ftp://x"),
+            "--cc-state is 'ftp://x'; it must be a folder",
+            id="state-is-a-url",
+        ),
+        pytest.param(
+            ("--cc-run", "--cc-check"),
+            "--cc-run and --cc-check cannot go together; choose one of them",
+            id="two-commands",
+        ),
+        pytest.param(
+            ("--cc-replay", "boil", "--cc-clean"),
+            "--cc-replay and --cc-clean cannot go together; choose one of them",
+            id="replay-and-clean",
+        ),
+        pytest.param(
+            ("--cc-run", "-p", "no:cacheprovider"),
+            "there is no place to remember stations: the cache provider is switched off; "
+            "leave out '-p no:cacheprovider', or name a folder with --cc-state",
+            id="no-cache-provider",
+        ),
+        pytest.param(
+            ("--cc-run", "-n", "2", "--dist", "each"),
+            "--cc-run and --dist each cannot go together; choose one of them",
+            id="dist-each",
+        ),
+    ],
+)
+def test_wrong_setting_is_usage_error(
+    one: Railyard, arguments: tuple[str, ...], message: str
+) -> None:
+    """A wrong setting is a usage error before anything runs."""
+    ride = one.ride(*arguments)
+
+    assert (ride.exit_code, ride.log) == (4, ())
+    assert f"ERROR: {message}" in ride.outlines
+
+
+def test_wrong_profile_in_environment_is_usage_error(
+    one: Railyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names where the wrong value stands."""
+    monkeypatch.setenv("CC_PROFILE", "Prod")
+
+    ride = one.ride("--cc-run")
+
+    assert ride.exit_code == 4
+    assert (
+        "ERROR: CC_PROFILE is 'Prod'; it must be lowercase letters, digits and '_'" in ride.outlines
+    )
+
+
+def test_state_on_command_line_counts_from_working_directory(one: Railyard, mode: str) -> None:
+    """A relative --cc-state counts from where pytest is started."""
+    (one.path / "sub").mkdir()
+
+    ride = one.ride("--cc-run", "--cc-state", "ledger", "..", cwd="sub")
+
+    assert ride.visited == ("boil",)
+    assert (one.path / "sub/ledger/default.sqlite").exists()
+    assert not (one.path / ".pytest_cache/d/choochoo").exists()
+
+
+def test_state_in_ini_counts_from_rootdir(one: Railyard) -> None:
+    """A relative cc_state counts from the root directory."""
+    one.ini("cc_state = ledger")
+    (one.path / "sub").mkdir()
+
+    ride = one.ride("--cc-run", "..", cwd="sub")
+
+    assert ride.visited == ("boil",)
+    assert (one.path / "ledger/default.sqlite").exists()
+
+
+def test_state_on_command_line_wins_over_ini(one: Railyard) -> None:
+    """The command line wins over the ini file."""
+    one.ini("cc_state = ledger")
+
+    one.ride("--cc-run", "--cc-state", "other")
+
+    assert (one.path / "other/default.sqlite").exists()
+    assert not (one.path / "ledger").exists()
+
+
+def test_state_replaces_cache_provider(one: Railyard) -> None:
+    """With --cc-state no cache provider is needed, for `--lf`'s part of it included."""
+    arguments = ("--cc-run", "-p", "no:cacheprovider", "--cc-state", "ledger")
+
+    first, second = one.ride(*arguments), one.ride(*arguments)
+
+    assert (first.visited, second.unchanged) == (("boil",), ("boil",))
+    assert not (one.path / ".pytest_cache").exists()
+
+
+def test_plain_pytest_needs_no_cache_provider(one: Railyard) -> None:
+    """Without a cache provider plain pytest works as ever."""
+    one.write("test_tea.py", "def test_tea(): pass\n")
+
+    ride = one.ride("-p", "no:cacheprovider")
+
+    assert (ride.tests, ride.exit_code) == ({"test_tea": "passed"}, 0)
+
+
+@pytest.mark.parametrize("place", [".pytest_cache", ".pytest_cache/d", ".pytest_cache/d/choochoo"])
+def test_unwritable_cache_is_usage_error(one: Railyard, place: str) -> None:
+    """Where the cache cannot be written, that is said before any visit."""
+    one.write(place, "a file where a folder should be")
+
+    ride = one.ride("--cc-run")
+
+    assert (ride.exit_code, ride.log) == (4, ())
+    assert (
+        f"ERROR: the ledger {one.path}/.pytest_cache/d/choochoo/default.sqlite cannot be written: "
+        in ride.text
+    )
+    assert ride.text.rstrip().endswith(
+        "; make the folder writable, or name another with --cc-state"
+    )
+    assert "Traceback" not in ride.text
+
+
+def test_sub_directory_uses_the_same_ledger(railyard: Railyard, mode: str) -> None:
+    """From a sub-directory, and with a path, the same records are used; nobody's are lost."""
+    railyard.stations("@station\ndef boil(): log('boil')\n")
+    railyard.stations("@station\ndef pour(boil): log('pour')\n", "sub/stations.py")
+    railyard.ride("--cc-run")
+
+    below = railyard.ride("--cc-run", cwd="sub")
+    by_path = railyard.ride("--cc-run", "sub/stations.py")
+    whole = railyard.ride("--cc-run")
+
+    assert (below.results, below.log) == ({"pour": "unchanged"}, ())
+    assert (by_path.results, by_path.log) == ({"pour": "unchanged"}, ())
+    assert (whole.closing, whole.log) == ("2 unchanged", ())
+
+
+def test_station_files_are_named_in_ini(railyard: Railyard) -> None:
+    """Which files are station files is set in the ini file."""
+    railyard.ini("cc_files = steps.py *.rail.py")
+    railyard.stations("@station\ndef boil(): pass\n", "steps.py")
+    railyard.stations("@station\ndef pour(boil): pass\n", "stations.py")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.visited == ("boil",)
+
+
+def test_options_work_in_addopts(one: Railyard) -> None:
+    """Options may stand in `addopts`."""
+    one.ini("addopts = --cc-run --cc-profile staging")
+
+    assert one.ride().log == ("staging",)

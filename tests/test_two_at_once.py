@@ -1,0 +1,288 @@
+"""Two runs at once on one ledger: no station is visited by both, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from railyard import Railyard
+
+PATIENCE = 30  # seconds
+
+# A station that takes as long as the file `hold` is there.
+HELD = """
+    import time
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def boil():
+        log("boil begins")
+        (HERE / "begun").touch()
+        while (HERE / "hold").exists():
+            time.sleep(0.01)
+        log("boil ends")
+        return 100
+
+    @boil.clean
+    def cool(boil):
+        log("cool")
+
+    @station
+    def pour(boil):
+        log("pour")
+"""
+
+
+@dataclass(kw_only=True)
+class Trains:
+    """Pytest commands that run beside the tests, ended with them."""
+
+    railyard: Railyard
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:randomly",
+            "-p",
+            "no:asyncio",
+            *arguments,
+        ]
+        output = self.railyard.path / f"output-{len(self.running)}.txt"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                command, cwd=self.railyard.path, stdout=file, stderr=subprocess.STDOUT
+            )
+        self.running.append(process)
+        return process
+
+    def text(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what *process* has written so far."""
+        name = f"output-{self.running.index(process)}.txt"
+        return (self.railyard.path / name).read_text()
+
+    def end(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of *process*, and return what it has written."""
+        process.wait(timeout=PATIENCE)
+        return self.text(process)
+
+    def held(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run and return when it is in the midst of a visit, which `release` ends."""
+        self.railyard.write("hold", "")
+        process = self.start(*arguments)
+        self.wait_for((self.railyard.path / "begun").exists)
+        return process
+
+    def release(self) -> None:
+        self.railyard.remove("hold")
+
+    def wait_for(self, is_true: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not is_true():
+            assert time.monotonic() < end, "it took too long"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def trains(railyard: Railyard) -> Iterator[Trains]:
+    trains = Trains(railyard=railyard)
+    yield trains
+    trains.stop()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
+def test_two_runs_share_the_work(trains: Trains, workers: tuple[str, ...]) -> None:
+    """Two runs that begin together visit each station exactly once, and both end well."""
+    many = "".join(
+        f"\n@station\ndef s{n}({f's{n - 1}' if n % 4 else ''}):\n    log('s{n}')\n    return {n}\n"
+        for n in range(12)
+    )
+    trains.railyard.stations(many)
+
+    texts = [trains.end(p) for p in (trains.start("--cc-run", *workers), trains.start("--cc-run"))]
+
+    assert [p.returncode for p in trains.running] == [0, 0], texts
+    assert sorted(trains.railyard.log()) == sorted(f"s{n}" for n in range(12))
+    assert all(re.search(r"^choochoo: .*(visited|unchanged)", text, re.MULTILINE) for text in texts)
+
+
+def test_second_run_waits_and_finds_it_done(trains: Trains) -> None:
+    """Who comes second says for whom it waits and since when, and finds the station done."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    second = trains.start("--cc-run")
+    trains.wait_for(lambda: "waits for" in trains.text(second))
+
+    trains.release()
+
+    ends = trains.end(first), trains.end(second)
+    assert re.search(
+        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which is visiting it$",
+        ends[1],
+        re.MULTILINE,
+    )
+    assert trains.railyard.log() == ("boil begins", "boil ends", "pour")
+    assert "choochoo: 2 visited" in ends[0] or "choochoo: 1 visited, 1 unchanged" in ends[0]
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+@pytest.mark.xfail(strict=True, reason="workers cannot speak to the controller yet")
+def test_worker_that_waits_says_so(trains: Trains) -> None:
+    """A worker has no terminal: its controller says for whom it waits."""
+    trains.railyard.stations(HELD)
+    trains.held("--cc-run")
+
+    ride = trains.railyard.ride("--cc-run", "-n", "2", "--cc-lock-timeout", "0.1", apart=True)
+
+    assert "choochoo: boil waits for process " in ride.text
+
+
+def test_replay_of_what_another_run_visits_meanwhile_is_done(
+    trains: Trains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit that another process began after this session counts for it, replayed or not."""
+    trains.railyard.stations(HELD)
+    trains.railyard.ride("--cc-run")
+    (trains.railyard.path / "begun").unlink()
+    # This session starts first, and comes to the station when the other one is at it.
+    trains.railyard.write(
+        "conftest.py",
+        """
+        import os, time
+        from pathlib import Path
+
+        def pytest_collection_finish():
+            if "WAITS" in os.environ.get("PYTEST_ADDOPTS", ""):
+                Path("collected").touch()
+                while not Path("begun").exists():
+                    time.sleep(0.01)
+        """,
+    )
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-o junit_suite_name=WAITS")
+    first = trains.start("--cc-replay", "boil")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    trains.wait_for((trains.railyard.path / "collected").exists)
+    second = trains.held("--cc-replay", "boil")
+    trains.release()
+
+    text = trains.end(first)
+
+    assert (first.returncode, trains.end(second) and second.returncode) == (0, 0), text
+    assert trains.railyard.log().count("boil begins") == 2
+    assert "choochoo: 2 unchanged" in text
+
+
+def test_lock_timeout_fails_station_in_this_session_only(trains: Trains) -> None:
+    """Who does not want to wait fails with the holder's name, and leaves the record alone."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+
+    ride = trains.railyard.ride("--cc-run", "--cc-lock-timeout", "0.1")
+    trains.release()
+    trains.end(first)
+    after = trains.railyard.ride("--cc-run")
+
+    assert (ride.failed, ride.blocked, ride.exit_code) == (("boil",), ("pour",), 1)
+    assert re.fullmatch(
+        rf"station 'boil' is still being visited by process {first.pid} on \S+ "
+        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
+        ride.errors["boil"],
+    )
+    assert first.returncode == 0
+    assert after.closing == "2 unchanged"
+
+
+def test_clean_waits_for_visit(trains: Trains) -> None:
+    """Nobody cleans what is being visited: the clean waits, or fails after its time-out."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+
+    ride = trains.railyard.ride("--cc-clean", "--cc-lock-timeout", "0.1")
+    trains.release()
+    trains.end(first)
+    after = trains.railyard.ride("--cc-clean")
+
+    assert (ride.failed, ride.log, ride.exit_code) == (("boil",), (), 1)
+    assert (after.log, after.closing) == (("cool",), "1 cleaned")
+
+
+def test_fresh_station_waits_for_nobody(trains: Trains) -> None:
+    """An unchanged station takes no lock: another run may be at something else."""
+    trains.railyard.stations(HELD)
+    trains.railyard.stations("@station\ndef grind(): log('grind')\n", "other/stations.py")
+    trains.railyard.ride("--cc-run", "other")
+    first = trains.held("--cc-run", "stations.py")
+
+    ride = trains.railyard.ride("--cc-run", "other", "--cc-lock-timeout", "0")
+    trains.release()
+
+    assert (ride.closing, ride.exit_code) == ("1 unchanged", 0)
+    assert trains.end(first) and first.returncode == 0
+
+
+def test_plain_run_beside_a_visit_has_no_outcome(trains: Trains) -> None:
+    """While a station is being visited a test gets no outcome of it, and does not wait."""
+    trains.railyard.stations(HELD)
+    trains.railyard.write("test_tea.py", "def test_tea(boil): pass\n")
+    first = trains.held("--cc-run", "stations.py")
+
+    ride = trains.railyard.ride("test_tea.py")
+    trains.release()
+
+    assert ride.tests == {"test_tea": "failed"}
+    assert "a visit began " in ride.errors["test_tea"]
+    assert trains.end(first) and first.returncode == 0
+
+
+def test_killed_holder_lets_go(trains: Trains) -> None:
+    """A dead process holds no lock: who waited for it visits the station, and says why."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    second = trains.start("--cc-run", "-v")
+    trains.wait_for(lambda: "waits for" in trains.text(second))
+    first.kill()
+    first.wait()
+    trains.release()
+
+    text = trains.end(second)
+
+    assert second.returncode == 0, text
+    assert re.search(
+        rf"boil VISITED \(last visit was interrupted, begun [\d.]+ s ago by process {first.pid} ",
+        text,
+    )
+    assert trains.railyard.log() == ("boil begins", "boil begins", "boil ends", "pour")
+
+
+def test_cleared_cache_leaves_visit_under_way(trains: Trains) -> None:
+    """`--cache-clear` of another session forgets no visit under way and takes no lock away."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+
+    trains.railyard.write("test_tea.py", "def test_tea(): pass\n")
+    trains.railyard.ride("--cache-clear", "test_tea.py")
+    ride = trains.railyard.ride("--cc-run", "--cc-lock-timeout", "0", "-k", "boil")
+    trains.release()
+    trains.end(first)
+
+    assert ride.failed == ("boil",)
+    assert (first.returncode, trains.railyard.ride("--cc-run", "-k", "boil").closing) == (
+        0,
+        "1 unchanged",
+    )

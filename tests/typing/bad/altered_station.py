@@ -1,0 +1,11 @@
+"""A station's title is not changed afterwards."""
+
+from pytest_choochoo import station
+
+
+@station
+def serve() -> int:
+    return 80
+
+
+serve.title = "Serve"  # error: mypy misc, pyright reportAttributeAccessIssue

@@ -1,0 +1,5 @@
+"""A station is made of a function."""
+
+from pytest_choochoo import station
+
+upload_app = station("upload_app")  # error: mypy call-overload, pyright reportArgumentType

@@ -1,0 +1,12 @@
+"""How long a check is tried again is said by name."""
+
+from pytest_choochoo import station
+
+
+@station
+def serve() -> int:
+    return 80
+
+
+@serve.check(30)  # error: mypy call-overload, pyright reportArgumentType
+def answers() -> None: ...

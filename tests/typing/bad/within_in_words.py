@@ -1,0 +1,12 @@
+"""How long a check is tried again is a timedelta, or seconds."""
+
+from pytest_choochoo import station
+
+
+@station
+def serve() -> int:
+    return 80
+
+
+@serve.check(within="30 s")  # error: mypy call-overload, pyright reportArgumentType
+def answers() -> None: ...

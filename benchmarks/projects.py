@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -39,8 +39,14 @@ def stations(folder: Path, count: int, shape: str) -> Path:
 
 
 def forget_all(folder: Path) -> None:
-    """Take a project back to before its first run; what Python compiled stays."""
-    shutil.rmtree(folder / ".pytest_cache", ignore_errors=True)
+    """Take a project back to before its first run; what Python compiled stays.
+
+    What was remembered is moved away, not deleted: some file systems are slow to make
+    new files where others were deleted a moment ago, which no first run has to bear.
+    """
+    cache = folder / ".pytest_cache"
+    if cache.exists():
+        cache.rename(tempfile.mkdtemp(dir=folder.parent, prefix="forgotten-") + "/cache")
 
 
 def _written(folder: Path, name: str, text: str) -> Path:

@@ -271,14 +271,15 @@ class Line:
         item, passes = self.item, self._passes
         if item is None:  # it was settled without being run
             return
-        result = self.result() if passes is not None else None
+        is_recorded = self.mode == "run" and self.journey.passage is not None
+        result = self.result() if passes is not None and not is_recorded else None
         self.item, self._passes = None, None
         self._handing.forget()
-        if passes is None or result is None:
+        if passes is None:
             return
         passes.end()
-        if self.mode == "run":
-            self._record(item, result)
+        if result is None:
+            self._record(item)
             return
         self.journey.results.share(result)
         if self.mode == "clean":
@@ -287,10 +288,7 @@ class Line:
             self._lock.release()
             self._lock = None
 
-    def _record(self, item: pytest.Function, result: Result) -> None:
-        if self.journey.passage is None:  # a mark skipped it before it was judged
-            self.journey.results.share(result)
-            return
+    def _record(self, item: pytest.Function) -> None:
         was_visited = not self.journey.has_result
         result = self.journey.leave(self.ending)
         if was_visited:

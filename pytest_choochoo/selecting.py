@@ -66,7 +66,9 @@ class Selecting:
             case "run":
                 added = self._add_needed(judging, items)
                 self._arrange(items)
-                return Departure(selected=self._stations(items), added=added)
+                selected = self._stations(items)
+                self._ledger.expect(selected)
+                return Departure(selected=selected, added=added)
             case "check":
                 self._arrange(items)
             case "clean":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -33,14 +34,23 @@ class SqliteLedger:
         self._connection = connection
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
+        self._outlives_power_cut = True
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._mutex:
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:
+        """Commit what is executed, all or nothing; a killed process never undoes it.
+
+        To outlive a power cut as well costs most of what a transaction costs.
+        """
         with self._mutex:
+            if outlives_power_cut is not self._outlives_power_cut:
+                level = "full" if outlives_power_cut else "normal"
+                self._connection.execute(f"pragma synchronous = {level}")
+                self._outlives_power_cut = outlives_power_cut
             self._connection.execute("begin immediate")
             try:
                 yield self._connection
@@ -57,7 +67,9 @@ class SqliteLedger:
         return {key: from_text(text) for key, text in self._rows("select * from records")}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
-        with self._transaction() as connection:
+        # Where nothing was complete before, losing this loses nothing: it is due either way.
+        was_complete = record.outcome is not None
+        with self._transaction(outlives_power_cut=was_complete) as connection:
             connection.execute("replace into records values (?, ?)", (key, to_text(record)))
             connection.execute(
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
@@ -123,9 +135,19 @@ class SqliteLedger:
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
         return self._place.beside / "stations" / f"{readable}-{_short(key)}"
 
+    def expect(self, keys: Iterable[str]) -> None:
+        if self._is_read_only:
+            return
+        present = set(os.listdir(self._place.beside / "locks"))
+        for path in map(self._lock_file, keys):
+            if os.path.basename(path) not in present:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def _lock_file(self, key: str) -> str:
+        return f"{self._place.beside}/locks/{_short(key)}.lock"
+
     def lock(self, key: str, timeout: float) -> Any:
-        path = f"{self._place.beside}/locks/{_short(key)}.lock"
-        lock = FileLock(path, mode=0o600, thread_local=False)
+        lock = FileLock(self._lock_file(key), mode=0o600, thread_local=False)
         try:
             lock.acquire(timeout=timeout, poll_interval=0.05)
         except Timeout as error:
@@ -133,9 +155,9 @@ class SqliteLedger:
         return lock
 
     def start_run(self, run: str) -> None:
-        with self._transaction() as connection:
+        # No run outlives a power cut, and its results are read only while it is under way.
+        with self._transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into runs values (?, ?)", (run, time.time()))
-            # Results are read only while their run is under way.
             old = "(select run from runs where began < ?)"
             for table in ("results", "runs"):
                 connection.execute(
@@ -143,7 +165,7 @@ class SqliteLedger:
                 )
 
     def write_result(self, run: str, key: str, result: str) -> None:
-        with self._transaction() as connection:
+        with self._transaction(outlives_power_cut=False) as connection:
             connection.execute("replace into results values (?, ?, ?)", (run, key, result))
 
     def result(self, run: str, key: str) -> str | None:
@@ -151,7 +173,7 @@ class SqliteLedger:
         return rows[0][0] if rows else None
 
     def agreed(self, run: str, name: str, value: str) -> str:
-        with self._transaction() as connection:
+        with self._transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
         # No node id looks like a name that is agreed on: it would have a '::' in it.
         return str(self.result(run, name))
@@ -231,7 +253,7 @@ class Readings(_Table):
         return str(rows[0][0])
 
     def __setitem__(self, key: str, reading: str) -> None:
-        with self._ledger._transaction() as connection:
+        with self._ledger._transaction(outlives_power_cut=False) as connection:
             connection.execute("replace into readings values (?, ?)", (key, reading))
 
     def __delitem__(self, key: str) -> None:

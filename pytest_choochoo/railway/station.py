@@ -113,7 +113,7 @@ class Station(Generic[T_co]):
         """What a person reads: the title given, else the docstring's first line, else the name."""
         if self.declaration.title is not None:
             return self.declaration.title
-        lines = (inspect.getdoc(self.function) or "").strip().splitlines()
+        lines = (self.function.__doc__ or "").strip().splitlines()
         return lines[0] if lines else self.name
 
     @property
@@ -163,6 +163,8 @@ class Station(Generic[T_co]):
         plain = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
             found.append(YieldStation(self.name, self.place))
+        if not self.checks and not self._cleans:
+            return tuple(found)
         names = [check.name for check in self.checks]
         found += [
             AttachedTwice(self.name, "check", name, self.place)

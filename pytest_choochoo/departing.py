@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable
-from contextlib import nullcontext
-from typing import Any
 
 import pytest
 
 from pytest_choochoo.collecting import Collected
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.items import Line
+from pytest_choochoo.ledgers import ledger_of, readings_of, run_of
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway.code import CodeReader
-from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError
 from pytest_choochoo.railway.journey import Journey, Orders
 from pytest_choochoo.railway.judging import Judging
-from pytest_choochoo.railway.ledger import Ledger
-from pytest_choochoo.railway.opening import open_ledger, read_ledger
 from pytest_choochoo.railway.outcome import Codec
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.route import Route
 from pytest_choochoo.selecting import Selecting
-from pytest_choochoo.settings import Settings, run_name
+from pytest_choochoo.settings import Settings
+from pytest_choochoo.speaking import say
 
 
 def depart(
@@ -62,15 +59,16 @@ def _line(
     items: list[pytest.Item],
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
-    ledger = _ledger(config, settings)
-    run = _run(config, settings, ledger)
+    ledger, run = ledger_of(config, settings), run_of(config, settings)
+    if run is not None:
+        ledger.start_run(run)
     outcomes = Outcomes(route, ledger, _codec(config))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
     judging = Judging(
         route=route,
         ledger=ledger,
         outcomes=outcomes,
-        code=CodeReader(config.rootpath, _readings(ledger, settings, config)),
+        code=CodeReader(config.rootpath, readings_of(ledger, config, settings)),
         ordinary=needs.ordinary_fixtures(),
         replayed=frozenset(selecting.named("--cc-replay", settings.replay)),
         # Workers begin later than the session does, and not all at once.
@@ -122,54 +120,6 @@ def _codec(config: pytest.Config) -> Codec:
     )
 
 
-def _run(config: pytest.Config, settings: Settings, ledger: Ledger) -> str | None:
-    """Return the name under which xdist's workers share results, None for one process."""
-    worker = getattr(config, "workerinput", None)
-    if worker is None or settings.mode != "run" or config.option.collectonly:
-        return None
-    run = run_name(worker["testrunuid"], worker["choochoo_began"])
-    ledger.start_run(run)
-    return run
-
-
-def _ledger(config: pytest.Config, settings: Settings) -> Ledger:
-    writes = settings.writes and not config.option.collectonly
-    if settings.folder is not None:
-        made: Ledger | None = config.hook.pytest_choochoo_make_ledger(
-            config=config, folder=settings.folder, profile=settings.profile
-        )
-        if made is not None:
-            return made
-    if not writes:
-        return read_ledger(settings.place() if settings.folder else None)
-    if settings.is_in_cache:
-        try:
-            config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
-        except OSError as error:
-            raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
-    return open_ledger(
-        settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
-    )
-
-
-def _readings(ledger: Ledger, settings: Settings, config: pytest.Config) -> Any:
-    if settings.writes and not config.option.collectonly:
-        return ledger.readings()
-    return dict(ledger.readings())  # what a reading command reads anew it keeps to itself
-
-
-def say(config: pytest.Config, text: str) -> None:
-    """Show *text* to the user at once, in the process that has the terminal."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
-        return
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    # While an item is run pytest captures what is written, the terminal's lines as well.
-    with capture.global_and_fixture_disabled() if capture else nullcontext():
-        reporter.ensure_newline()
-        reporter.write_line(f"choochoo: {text}", flush=True)
-
-
 def forget(session: pytest.Session, line: Line) -> None:
     """Forget the records that --cc-forget selects, and say so."""
     ledger = line.journey.ledger
@@ -179,11 +129,3 @@ def forget(session: pytest.Session, line: Line) -> None:
     route = line.journey.route
     names = [route[key].name if key in route else key for key in forgotten]
     say(session.config, f"forgot {', '.join(names)}" if names else "there was nothing to forget")
-
-
-def report_to_controller(config: pytest.Config, line: Line) -> None:
-    """Send the list of what was to be run, which xdist's controller never collects."""
-    output = getattr(config, "workeroutput", None)
-    if output is not None:
-        output["choochoo_stations"] = line.manifest()
-        output["choochoo_added"] = list(line.journey.route.names(line.departure.added))

@@ -1,109 +1,168 @@
-"""The only file that knows xdist."""
+"""The only file that imports xdist: a timetable as one of its schedulers."""
 
 from __future__ import annotations
 
-import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import pytest
+from xdist.scheduler import LoadScheduling
 
-from pytest_choochoo.railway.errors import ChoochooError, Conflict
-from pytest_choochoo.railway.opening import open_ledger
-from pytest_choochoo.railway.record import Record, Result
-from pytest_choochoo.settings import Settings, run_name
+from pytest_choochoo.manifest import Manifest
+from pytest_choochoo.railway.timetable import Timetable
 
-_IN_ONE_PROCESS = {"clean", "forget"}
-
-
-def check(config: pytest.Config, settings: Settings) -> None:
-    """Take xdist's options as they suit *settings*. Raises `Conflict`."""
-    option = config.option
-    if settings.mode == "run" and getattr(option, "dist", "no") == "each":
-        raise Conflict("--cc-run", "--dist each")
-    if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
-        # Downstream first: one after the other is what is asked for.
-        option.dist, option.tx, option.numprocesses = "no", [], None
+#: The number of no item: something else than an item has happened.
+NO_ITEM = -1
 
 
-def refuse(config: pytest.Config, error: ChoochooError, items: list[pytest.Item]) -> None:
-    """Leave *items* alone in a worker, and have its controller say what is wrong."""
-    items.clear()
-    config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
+class Dispatch(LoadScheduling):  # type: ignore[misc]
+    """A timetable as a scheduler of xdist: each leg goes to a worker as soon as it may start.
 
+    What a worker is sent ends with the signal, which holds it there: so the last
+    item before it is run at once, and the worker is free after it.
 
-class Controller:
-    """The hooks in xdist's controller."""
+    *begins* returns what there is to run, once all workers have collected;
+    *heard* is called when a worker has said something.
+    """
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self._config = config
-        self._settings = settings
-        self._began = time.time()
-        #: What the workers were to run, by node id, and what was added to the selection.
-        self.stations: list[dict[str, Any]] = []
-        self.added: list[str] = []
-        #: The results of what workers died of.
-        self.crashed: dict[str, Result] = {}
+    def __init__(
+        self,
+        config: pytest.Config,
+        log: Any,
+        *,
+        begins: Callable[[], Manifest | None],
+        heard: Callable[[], None],
+    ) -> None:
+        super().__init__(config, log)
+        self.collection: list[str] | None = None
+        self._begins = begins
+        self._heard = heard
+        self._timetable = Timetable(())
+        # What may have to stop at once is not sent ahead.
+        self._looks_ahead = not config.getoption("maxfail")
+        #: What is to be called when nothing is under way any more, once it is to stop.
+        self._stopped: Callable[[], None] | None = None
+        #: The leg that each item belongs to, and what is left to be run of each leg.
+        self._leg_of: dict[int, int] = {}
+        self._left: dict[int, deque[int]] = {}
+        #: The item that a worker died of, until the ledger knows.
+        self._crashed: int | None = None
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["choochoo_began"] = self._began
+    @property
+    def tests_finished(self) -> bool:
+        return self.collection_is_completed and self._timetable.is_over
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        if self._settings.mode != "run":
-            return None
-        from xdist.scheduler import LoadScheduling
+    @property
+    def has_pending(self) -> bool:
+        return not self._timetable.is_over
 
-        class InOrder(LoadScheduling):  # type: ignore[misc]
-            """Keeps the order in each worker, the items of a dead one included.
+    def schedule(self) -> None:
+        """Begin when all workers have collected; later, make use of one that joins."""
+        if self.collection is None:
+            if not self._check_nodes_have_same_collection():
+                return
+            self.collection = next(iter(self.node2collection.values()))
+            manifest = self._begins()
+            if manifest is not None:
+                self._timetable = Timetable(manifest.legs)
+                for number, leg in enumerate(manifest.legs):
+                    self._left[number] = deque(leg.items)
+                    self._leg_of |= dict.fromkeys(leg.items, number)
+        self._send()
 
-            Whoever waits in a worker for a station waits for one that stands before it in
-            the order: so such waits end.
-            """
-
-            def remove_node(self, node: Any) -> Any:
-                item = super().remove_node(node)
-                self.pending.sort()
-                return item
-
-        return InOrder(config, log)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
-        output = getattr(node, "workeroutput", None) or {}
-        if "choochoo_error" in output:
-            raise pytest.UsageError(output["choochoo_error"])
-        self.stations = output.get("choochoo_stations", self.stations)
-        self.added = output.get("choochoo_added", self.added)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        """Write that the station which a dead worker was busy with failed."""
-        if self._settings.mode != "run":
+    def _send(self) -> None:
+        """Send every free worker what may start now."""
+        if self._stopped is not None:
+            if not any(self.node2pending.values()):
+                self._stopped()
             return
-        session: Any = self._config.pluginmanager.get_plugin("dsession")
-        run = run_name(session.nodemanager.testrunuid, self._began)
-        ledger = open_ledger(self._settings.place(), warn=lambda text: None)
-        known = ledger.result(run, crashitem)
-        record = ledger.record(crashitem)
-        if known is not None:
-            result = msgspec.json.decode(known, type=Result)
+        for node in self.node2collection:
+            if self.node2pending.get(node, True) or node.shutting_down:
+                continue  # gone, or busy
+            leg = self._timetable.depart()
+            if leg is None:
+                return
+            self._send_leg(node, leg)
+            self._send_follower(node)
+
+    def _send_leg(self, node: Any, leg: int) -> None:
+        assert self.collection is not None
+        items = self._left[leg]
+        self.node2pending[node] = deque([*self.node2pending[node], *items])
+        node.send_runtest_some([*items, len(self.collection)])
+
+    def _send_follower(self, node: Any) -> None:
+        """Send a worker what waits only for the last that it has got: it is there in time."""
+        if not self._looks_ahead or self._stopped is not None:
+            return
+        follower = self._timetable.follow(self._leg_of[self.node2pending[node][-1]])
+        if follower is not None:
+            self._send_leg(node, follower)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        if item_index == NO_ITEM:
+            return self._heard()
+        if self.collection is None or item_index == len(self.collection):
+            return None  # the signal
+        pending, leg = self.node2pending[node], self._leg_of[item_index]
+        pending.remove(item_index)
+        self._left[leg].remove(item_index)
+        if not self._left[leg]:
+            self._timetable.arrive(leg)
+            if len(pending) == 1 and not node.shutting_down:
+                self._send_follower(node)
+        self._send()
+        return None
+
+    def under_way(self) -> set[str]:
+        """Return the items that workers are busy with."""
+        assert self.collection is not None
+        return {self.collection[pending[0]] for pending in self.node2pending.values() if pending}
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Send nobody anything more, take back what did not begin, say when all has *stopped*."""
+        self._stopped = stopped
+        for node, pending in self.node2pending.items():
+            if len(pending) > 1:
+                node.send_steal(list(pending)[1:])
+
+    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
+        pending = self.node2pending[node]
+        for item in indices:
+            pending.remove(item)
+        begun = {self._leg_of[item] for item in pending}
+        for leg in {self._leg_of[item] for item in indices} - begun:
+            self._timetable.turn_back(leg)
+        self._send()
+
+    def mark_test_pending(self, item: str) -> None:
+        """Have *item*, that a worker died of, run again; asked for by plugins that rerun."""
+        assert self.collection is not None
+        if self._crashed is None or self.collection[self._crashed] != item:
+            raise ValueError(f"{item} is not what a worker died of just now")
+        self._left[self._leg_of[self._crashed]].appendleft(self._crashed)
+
+    def remove_node(self, node: Any) -> str | None:
+        pending = self.node2pending.pop(node)
+        ending = getattr(node, "workeroutput", {}).get("exitstatus")
+        if not pending or ending == pytest.ExitCode.INTERRUPTED:  # its record says so already
+            return None
+        assert self.collection is not None
+        self._crashed = crashed = pending[0]
+        leg = self._leg_of[crashed]
+        self._left[leg].remove(crashed)
+        for behind in {self._leg_of[item] for item in pending} - {leg}:
+            self._timetable.turn_back(behind)
+        return str(self.collection[crashed])
+
+    def crash_is_known(self) -> None:
+        """Go on after a crash, of which the ledger knows now."""
+        if self._crashed is None:
+            return
+        leg, self._crashed = self._leg_of[self._crashed], None
+        if self._left[leg]:
+            self._timetable.turn_back(leg)
         else:
-            result = _died(crashitem, record)
-            ledger.write_result(run, crashitem, msgspec.json.encode(result).decode())
-        if record is not None and record.status == "visiting":
-            failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
-            ledger.finish(crashitem, failed)
-        if record is not None:  # else it may be a test
-            report.choochoo = msgspec.to_builtins(result)  # type: ignore[attr-defined]
-        self.crashed[crashitem] = result
-        ledger.close()
-
-
-def _died(key: str, record: Record | None) -> Result:
-    cause = "the worker process died"
-    if record is not None and record.status == "visiting":
-        cause = f"the worker process {record.pid} died while it visited the station"
-    name = key.rpartition("::")[2]
-    return Result(key=key, name=name, title=name, word="failed", cause=cause)
+            self._timetable.arrive(leg)
+        self._send()

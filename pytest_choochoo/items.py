@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ class Line:
         self.item: pytest.Function | None = None
         self.ending = Ending()
         self._handing = handing
-        self._needs = needs
+        self.needs = needs
         self._parcel = parcel
         self._passes: Passes | None = None
         self._kept_back: dict[str, tuple[str, ...]] = {}
@@ -53,24 +53,17 @@ class Line:
     def is_station(self, item: pytest.Item) -> bool:
         return item.nodeid in self.journey.route
 
-    def manifest(self) -> list[dict[str, Any]]:
-        """Return the stations that are to be run, in running order, as plain data."""
-        route, selected = self.journey.route, self.departure.selected
-        return [
-            {
-                "key": key,
-                "name": route[key].name,
-                "title": route[key].station.title,
-                "upstream": list(route.upstream[key]),
-            }
-            for key in route.order()
-            if key in selected
-        ]
-
     # --- what need not be run
 
     def settle(self, item: pytest.Function) -> Result | None:
         """Return the result of an item that need not be run, None for one that must."""
+        result = self._settled(item)
+        if result is not None and self.mode == "run" and result.is_station:
+            if result.word != "not reached":
+                self.journey.results.share(result)
+        return result
+
+    def _settled(self, item: pytest.Function) -> Result | None:
         key = item.nodeid
         if self.mode == "clean":
             return self._kept(key)
@@ -81,33 +74,40 @@ class Line:
         has_marks = any(mark.name in _CHANGE_THE_COURSE for mark in item.iter_markers())
         if has_marks and self.journey.blocked(self.journey.route.upstream[key]) is None:
             return None
-        return self.journey.settle(key)
+        return self.journey.settled(key)
 
-    def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
-        """Take out of *session* the stations that are fresh, with all upstream of them.
+    def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
+        """Yield which of *items* are fresh stations, with all upstream of them, and the results.
 
         One by one they would each have every plugin prepare for an item that is run.
         """
-        # The items of xdist's workers are numbered; a session that is not run has none to settle.
+        results = self.journey.results
+        upstream, selected = self.journey.route.upstream, self.departure.selected
+        for item in items:
+            key = item.nodeid
+            if key not in upstream:
+                continue
+            if any(each in selected and each not in results for each in upstream[key]):
+                continue
+            result = self._settled(item)  # type: ignore[arg-type]
+            if result is not None:
+                results[key] = result
+                yield item, result
+
+    def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
+        """Take out of *session* what can be settled early, and yield it."""
+        # For xdist's workers, their controller reports it; a session that is not run has none.
         is_run = not (session.testsfailed or session.config.option.collectonly)
         if self.mode != "run" or not is_run or hasattr(session.config, "workerinput"):
             return
-        done, left = self.journey.results, []
-        upstream, selected = self.journey.route.upstream, self.departure.selected
-        for item in session.items:
-            key = item.nodeid
-            waits = key not in upstream or any(
-                each in selected and each not in done for each in upstream[key]
-            )
-            result = None if waits else self.settle(item)  # type: ignore[arg-type]
-            if result is None:
-                left.append(item)
-            else:
-                yield item, result
-        session.items[:] = left
+        early: set[pytest.Item] = set()
+        for item, result in self.settle_early(session.items):
+            early.add(item)
+            yield item, result
+        session.items[:] = [item for item in session.items if item not in early]
 
     def _blocked_test(self, item: pytest.Function) -> Result | None:
-        keys = self._needs.keys_of(item)
+        keys = self.needs.keys_of(item)
         blocked = self.journey.blocked(keys) if keys else None
         if blocked is None:
             return None
@@ -143,7 +143,7 @@ class Line:
         self.item = item
         self.ending = Ending()
         if self.is_station(item):
-            self._passes = Passes(item, self.journey, self._handing, self._needs)
+            self._passes = Passes(item, self.journey, self._handing, self.needs)
 
     def arrive(self) -> None:
         """Make ready for set-up: a test has its outcomes, a station no fixture unasked."""

@@ -52,17 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _register_front(config: pytest.Config, read: Settings) -> None:
     """Register what speaks to the user, and to xdist's workers."""
-    from pytest_choochoo import dispatch
+    from pytest_choochoo import controller
     from pytest_choochoo.terminal import Terminal
 
     try:
-        dispatch.check(config, read)
+        controller.check(config, read)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None
     if not read.is_worker:
         config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
-        if config.pluginmanager.hasplugin("xdist"):
-            config.pluginmanager.register(dispatch.Controller(config, read), "choochoo-controller")
+        if hasattr(config.option, "tx"):  # an option of xdist
+            from pytest_choochoo.stopping import StoppingWorkers
+
+            hooks = controller.Controller(config, read)
+            config.pluginmanager.register(hooks, "choochoo-controller")
+            if read.mode == "run" and config.option.tx:
+                stopping = StoppingWorkers(config, hooks)
+                config.pluginmanager.register(stopping, "choochoo-stopping")
 
 
 def _is_station(value: object) -> TypeGuard[Station[Any]]:
@@ -152,7 +158,7 @@ class Departing:
             line = depart(session, self._collecting.collected, self._settings, items)
         except ChoochooError as error:
             if self._settings.is_worker:  # its controller is who can refuse
-                from pytest_choochoo.dispatch import refuse
+                from pytest_choochoo.controller import refuse
 
                 return refuse(self._config, error, items)
             raise pytest.UsageError(str(error)) from None
@@ -161,7 +167,11 @@ class Departing:
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
             manager.register(Running(line, Witness(line)), "choochoo-running")
-            if line.mode == "run" and not self._settings.is_worker:
+            if self._settings.is_worker:
+                from pytest_choochoo.boarding import Boarding
+
+                manager.register(Boarding(self._config, line), "choochoo-boarding")
+            if line.mode == "run":
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
 
 
@@ -280,9 +290,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is not None:
-        from pytest_choochoo.departing import report_to_controller
-
-        report_to_controller(session.config, line)
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
             line.journey.results.stop()
         is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED

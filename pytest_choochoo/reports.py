@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -29,39 +30,52 @@ def properties(result: Result) -> list[tuple[str, object]]:
     ]
 
 
-def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
-    """Report an item that was not run, as pytest would report one that was.
+Location = tuple[str, int | None, str]
 
-    Without a report of its set-up where that passed: nobody looks at it.
-    """
+
+def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
+    """Report an item that was not run, as pytest would report one that was."""
     if result.word == "not reached":
         return
-    ihook, nodeid, location = item.ihook, item.nodeid, _location(item)
-    ihook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    ihook, location = item.ihook, _location(item)
+    ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
+    for report in settled_reports(item.config, result, location):
+        report.keywords = {item.name: 1}
+        report.user_properties = [*item.user_properties, *report.user_properties]
+        ihook.pytest_runtest_logreport(report=report)
+    if nextitem is None or nextitem.parent is not item.parent:
+        tear_down_what_stays_behind(item, nextitem)
+    ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
+
+
+def settled_reports(
+    config: pytest.Config, result: Result, location: Location
+) -> Iterator[pytest.TestReport]:
+    """Yield the reports of an item that was not run.
+
+    Without one of its set-up where that passed: nobody looks at it.
+    """
     is_blocked = result.word == "blocked"
     plain = facts(result)
     # Only JUnit's report has a place for them.
-    marked = properties(result) if item.config.getoption("xmlpath", None) else []
+    marked = properties(result) if config.getoption("xmlpath", None) else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
         path, line, _ = location
         report = pytest.TestReport(
-            nodeid=nodeid,
+            nodeid=result.key,
             location=location,
-            keywords={item.name: 1},
+            keywords={},
             outcome="skipped" if is_skip else "passed",
             longrepr=(path, (line or 0) + 1, f"Skipped: {why(result)}") if is_skip else None,
             when=when,
-            user_properties=[*item.user_properties, *(marked if is_last else ())],
+            user_properties=marked if is_last else (),
         )
         report.choochoo = plain  # type: ignore[attr-defined]
-        ihook.pytest_runtest_logreport(report=report)
-    if nextitem is None or nextitem.parent is not item.parent:
-        _tear_down_what_stays_behind(item, nextitem)
-    ihook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+        yield report
 
 
-def _location(item: pytest.Item) -> tuple[str, int | None, str]:
+def _location(item: pytest.Item) -> Location:
     """Return the location of *item*, for a station without looking its source up."""
     station = getattr(getattr(item, "obj", None), "station", None)
     if station is None:
@@ -69,7 +83,7 @@ def _location(item: pytest.Item) -> tuple[str, int | None, str]:
     return item.nodeid.partition("::")[0], station.line - 1, item.name
 
 
-def _tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
 
     Pytest does so after each item that it runs, and insists on it. Its hook for

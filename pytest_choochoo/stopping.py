@@ -1,44 +1,86 @@
-"""The first Ctrl-C lets the visit under way finish, the second does not."""
+"""The first Ctrl-C lets the visits under way finish, the second does not."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
-from types import FrameType
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from pytest_choochoo.departing import say
+from pytest_choochoo.controller import Controller
 from pytest_choochoo.items import Line
+from pytest_choochoo.speaking import say
+
+
+@contextmanager
+def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
+    """Call *answer* on the first Ctrl-C, and interrupt unless it returns True."""
+    before = signal.getsignal(signal.SIGINT)
+    # Who has a handler of his own, or is in a thread, keeps what he has.
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or before is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        if not answer():
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Stopping:
-    """The hook around all items of a session that has no other process to stop."""
+    """The hook around all items of a process that visits stations."""
 
     def __init__(self, config: pytest.Config, line: Line) -> None:
         self._config = config
         self._line = line
+        self._is_worker = hasattr(config, "workerinput")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        before = signal.getsignal(signal.SIGINT)
-        # Who has a handler of his own, or is in a thread, keeps what he has.
-        is_ours = threading.current_thread() is threading.main_thread()
-        if not is_ours or before is not signal.default_int_handler:
+        with _first_interrupt(lambda: self._stop(session)):
             return (yield)
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, before)
-            passage, route = self._line.journey.passage, self._line.journey.route
-            if passage is None or not passage.is_visiting:
-                raise KeyboardInterrupt
-            name = route[passage.key].name
-            session.shouldstop = f"interrupted, after the visit of {name}"
-            say(self._config, f"{name} is finished first; Ctrl-C again stops it now")
+    def _stop(self, session: pytest.Session) -> bool:
+        if self._is_worker and self._line.item is None:
+            return True  # its controller will send it home
+        passage, route = self._line.journey.passage, self._line.journey.route
+        if passage is None or not passage.is_visiting:
+            return False
+        name = route[passage.key].name
+        session.shouldstop = f"interrupted, after the visit of {name}"
+        if not self._is_worker:
+            say(self._config, _finished_first([name]))
+        return True
 
-        signal.signal(signal.SIGINT, interrupt)
-        try:
+
+class StoppingWorkers:
+    """The same hook in xdist's controller."""
+
+    def __init__(self, config: pytest.Config, controller: Controller) -> None:
+        self._config = config
+        self._controller = controller
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        with _first_interrupt(self._stop):
             return (yield)
-        finally:
-            signal.signal(signal.SIGINT, before)
+
+    def _stop(self) -> bool:
+        names = self._controller.stop()
+        if names:
+            say(self._config, _finished_first(names))
+        return bool(names)
+
+
+def _finished_first(names: list[str]) -> str:
+    verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"{', '.join(names)} {verb} finished first; Ctrl-C again stops {them} now"

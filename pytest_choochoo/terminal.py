@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_choochoo.manifest import Listed, listed
 from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.settings import Settings
@@ -108,39 +109,40 @@ class Terminal:
             if facts["is_station"]
         }
         unreported = self._unreported()
-        for station in self._manifest():
-            key = station["key"]
+        for station in self._stations():
+            key = station.key
             if key not in seen:
                 seen[key] = unreported.get(key) or self._unreached(station, seen)
         return tuple(seen.values())
 
-    def _unreached(self, station: dict[str, Any], seen: Mapping[str, Result]) -> Result:
-        above = [seen[key] for key in station["upstream"] if key in seen]
+    def _unreached(self, station: Listed, seen: Mapping[str, Result]) -> Result:
+        above = [seen[key] for key in station.upstream if key in seen]
         by = dict.fromkeys(name for result in above for name in _blocking(result))
         return Result(
-            key=station["key"],
-            name=station["name"],
-            title=station["title"],
+            key=station.key,
+            name=station.name,
+            title=station.title,
             word="blocked" if by else "not reached",
             by=tuple(by),
         )
 
     def _unreported(self) -> Mapping[str, Result]:
-        """Return the results of stations that were interrupted, or that a worker died of."""
-        line = self._config.pluginmanager.get_plugin("choochoo-line")
+        """Return the results of stations that were interrupted, or whose worker stopped."""
+        line, controller = self._line_and_controller()
         if line is not None:
             interrupted: Mapping[str, Result] = line.journey.results
             return interrupted
-        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
-        return controller.crashed if controller is not None else {}
+        return controller.results() if controller is not None else {}
 
-    def _manifest(self) -> list[dict[str, Any]]:
-        line = self._config.pluginmanager.get_plugin("choochoo-line")
+    def _stations(self) -> list[Listed]:
+        line, controller = self._line_and_controller()
         if line is not None:
-            found: list[dict[str, Any]] = line.manifest()
-            return found
-        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
+            return listed(line)
         return controller.stations if controller is not None else []
+
+    def _line_and_controller(self) -> tuple[Any, Any]:
+        manager = self._config.pluginmanager
+        return manager.get_plugin("choochoo-line"), manager.get_plugin("choochoo-controller")
 
     def _remember_blocked(self) -> None:
         """Have --lf take what was blocked: pytest forgets what is reported as skipped."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from railyard import MODES, Railyard
+from trains import Trains
 
 pytest_plugins = ["pytester"]
 
@@ -19,3 +22,11 @@ def mode(request: pytest.FixtureRequest, railyard: Railyard) -> str:
     """Every ride once in this process and once under `-n 2`: for what crosses processes."""
     MODES[request.param](railyard)
     return str(request.param)
+
+
+@pytest.fixture
+def trains(railyard: Railyard) -> Iterator[Trains]:
+    """Runs in the background, ended with the test; see `trains.py`."""
+    trains = Trains(railyard=railyard)
+    yield trains
+    trains.stop()

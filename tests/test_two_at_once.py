@@ -3,106 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
-from railyard import Railyard
-
-PATIENCE = 30  # seconds
-
-# A station that takes as long as the file `hold` is there.
-HELD = """
-    import time
-    from pathlib import Path
-    HERE = Path(__file__).parent
-
-    @station
-    def boil():
-        log("boil begins")
-        (HERE / "begun").touch()
-        while (HERE / "hold").exists():
-            time.sleep(0.01)
-        log("boil ends")
-        return 100
-
-    @boil.clean
-    def cool(boil):
-        log("cool")
-
-    @station
-    def pour(boil):
-        log("pour")
-"""
-
-
-@dataclass(kw_only=True)
-class Trains:
-    """Pytest commands that run beside the tests, ended with them."""
-
-    railyard: Railyard
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:asyncio",
-            *arguments,
-        ]
-        output = self.railyard.path / f"output-{len(self.running)}.txt"
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                command, cwd=self.railyard.path, stdout=file, stderr=subprocess.STDOUT
-            )
-        self.running.append(process)
-        return process
-
-    def text(self, process: subprocess.Popen[bytes]) -> str:
-        """Return what *process* has written so far."""
-        name = f"output-{self.running.index(process)}.txt"
-        return (self.railyard.path / name).read_text()
-
-    def end(self, process: subprocess.Popen[bytes]) -> str:
-        """Wait for the end of *process*, and return what it has written."""
-        process.wait(timeout=PATIENCE)
-        return self.text(process)
-
-    def held(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a run and return when it is in the midst of a visit, which `release` ends."""
-        self.railyard.write("hold", "")
-        process = self.start(*arguments)
-        self.wait_for((self.railyard.path / "begun").exists)
-        return process
-
-    def release(self) -> None:
-        self.railyard.remove("hold")
-
-    def wait_for(self, is_true: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not is_true():
-            assert time.monotonic() < end, "it took too long"
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def trains(railyard: Railyard) -> Iterator[Trains]:
-    trains = Trains(railyard=railyard)
-    yield trains
-    trains.stop()
+from trains import HELD, Trains
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
@@ -142,7 +45,6 @@ def test_second_run_waits_and_finds_it_done(trains: Trains) -> None:
     assert (first.returncode, second.returncode) == (0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="workers cannot speak to the controller yet")
 def test_worker_that_waits_says_so(trains: Trains) -> None:
     """A worker has no terminal: its controller says for whom it waits."""
     trains.railyard.stations(HELD)

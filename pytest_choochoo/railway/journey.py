@@ -77,14 +77,14 @@ class Journey:
 
     # --- judge
 
-    def settle(self, key: str) -> Result | None:
+    def settled(self, key: str) -> Result | None:
         """Return the result of a station that nobody needs to be asked about, else None."""
         blocked = self.blocked(self.route.upstream[key])
         if blocked is not None and not blocked.by:
             return self._result(key, "not reached")
         if blocked is not None:
             self._judged(key, blocked)
-            return self.results.share(self._result(key, "blocked", by=blocked.by))
+            return self._result(key, "blocked", by=blocked.by)
         station = self.route[key].station
         if station.checks or station.declaration.values or self.judging.is_replayed(key):
             return None
@@ -97,7 +97,7 @@ class Journey:
             return None  # what cannot be judged fails where errors are told: in its set-up
         if isinstance(verdict, Due):
             return None
-        return self.results.share(self._result(key, "unchanged", spared=record.seconds))
+        return self._result(key, "unchanged", spared=record.seconds)
 
     def blocked(self, upstream: Sequence[str]) -> Blocked | None:
         """Return by what a consumer of the stations *upstream* is blocked, or None.

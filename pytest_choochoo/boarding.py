@@ -1,0 +1,85 @@
+"""What an xdist worker does beside running items: it agrees with the others on who goes when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.items import Line
+from pytest_choochoo.manifest import Manifest, listed, manifest_of
+from pytest_choochoo.reports import tear_down_what_stays_behind
+
+SIGNAL = "choochoo::signal"
+MANIFEST = "manifest"
+
+
+class Signal(pytest.Item):
+    """What a worker is told to run next while there is nothing for it to run.
+
+    A worker begins with an item only when it knows the next one.
+    """
+
+    def runtest(self) -> None: ...
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        return "", None, self.name
+
+
+class Boarding:
+    """The hooks in xdist's workers."""
+
+    def __init__(self, config: pytest.Config, line: Line) -> None:
+        self._config = config
+        self._line = line
+        self._last: pytest.Item | None = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take for granted what one worker finds settled, and wait for a signal at the end."""
+        if self._line.mode != "run":
+            return
+        for result in self._manifest(session).settled:
+            self._line.journey.results[result.key] = result
+        session.items.append(Signal.from_parent(session, name="signal", nodeid=SIGNAL))
+
+    def _manifest(self, session: pytest.Session) -> Manifest:
+        """Return what the workers agree on, made by the first of them."""
+        journey = self._line.journey
+        run, ledger = journey.orders.run, journey.ledger
+        assert run is not None
+        lock = ledger.lock(MANIFEST, -1)
+        try:
+            known = ledger.result(run, MANIFEST)
+            if known is None:
+                workers = self._config.workerinput["workercount"]  # type: ignore[attr-defined]
+                made = manifest_of(self._line, session.items, workers)
+                known = ledger.agreed(run, MANIFEST, msgspec.json.encode(made).decode())
+        finally:
+            lock.release()
+        return msgspec.json.decode(known, type=Manifest)
+
+    def pytest_sessionfinish(self) -> None:
+        if self._line.mode != "run":
+            stations = msgspec.to_builtins(listed(self._line))
+            self._config.workeroutput["choochoo_stations"] = stations  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        if not isinstance(item, Signal):
+            self._last = item
+            return None
+        if nextitem is None:
+            tear_down_what_stays_behind(item, None)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+        report = yield
+        if isinstance(item, Signal) and self._last is not None:
+            # Whose fixtures they were that could not be torn down, the last item says best.
+            report.choochoo_of = self._last.nodeid
+            report.location = self._last.location
+        return report

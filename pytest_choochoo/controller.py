@@ -1,0 +1,218 @@
+"""The hooks in xdist's controller, which collects nothing and runs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.boarding import MANIFEST, SIGNAL
+from pytest_choochoo.ledgers import ledger_of
+from pytest_choochoo.manifest import Listed, Manifest
+from pytest_choochoo.railway.errors import ChoochooError, Conflict
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.record import Record, Result
+from pytest_choochoo.reports import facts, settled_reports
+from pytest_choochoo.settings import Settings, run_name
+from pytest_choochoo.speaking import say
+
+_IN_ONE_PROCESS = {"clean", "forget"}
+
+
+def check(config: pytest.Config, settings: Settings) -> None:
+    """Take xdist's options as they suit *settings*. Raises `Conflict`."""
+    option = config.option
+    if settings.mode == "run":
+        if getattr(option, "dist", "no") == "each":
+            raise Conflict("--cc-run", "--dist each")
+        option.loadgroup = False  # in a worker it would make other node ids
+    if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
+        # Downstream first: one after the other is what is asked for.
+        option.dist, option.tx, option.numprocesses = "no", [], None
+
+
+def refuse(config: pytest.Config, error: ChoochooError, items: list[pytest.Item]) -> None:
+    """Leave *items* alone in a worker, and have its controller say what is wrong."""
+    items.clear()
+    config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
+
+
+class Controller:
+    """The hooks in xdist's controller."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._began = time.time()
+        self._run = ""
+        self._ledger: Ledger | None = None
+        self._manifest: Manifest | None = None
+        self._scheduler: Any = None
+        self._said: SimpleQueue[str] = SimpleQueue()
+        #: The stations that the workers were to run, and the names of those added to the selection.
+        self.stations: list[Listed] = []
+        self.added: tuple[str, ...] = ()
+
+    # --- before the run
+
+    def pytest_report_header(self) -> str | None:
+        dist, is_used = getattr(self._config.option, "dist", "no"), bool(self._config.option.tx)
+        if self._settings.mode != "run" or not is_used or dist in {"no", "load"}:
+            return None
+        return f"choochoo: --dist {dist} is overruled, stations go in the order of their route"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        self._run = run_name(node.workerinput["testrunuid"], self._began)
+        channel = node.gateway.newchannel()
+        node.workerinput["choochoo_began"] = self._began
+        node.workerinput["choochoo_channel"] = channel
+        channel.setcallback(partial(self._hear, node))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        if self._settings.mode != "run":
+            return None
+        from pytest_choochoo.dispatch import Dispatch
+
+        self._scheduler = Dispatch(config, log, begins=self._begin, heard=self._tell)
+        return self._scheduler
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if ids and ids[-1] == SIGNAL:  # no item: not to be counted, and of no use to others
+            del ids[-1]
+
+    def _begin(self) -> Manifest | None:
+        """Return what the workers have agreed on, None when they could not."""
+        known = self.ledger.result(self._run, MANIFEST)
+        if known is None:
+            return None
+        manifest = msgspec.json.decode(known, type=Manifest)
+        self.stations, self.added = manifest.stations, manifest.added
+        self._report_settled(manifest)
+        return manifest
+
+    def _report_settled(self, manifest: Manifest) -> None:
+        hook, lines = self._config.hook, {each.key: each.line for each in manifest.stations}
+        for result in manifest.settled:
+            nodeid = result.key
+            location = (nodeid.partition("::")[0], lines[nodeid], nodeid.partition("::")[2])
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+            for report in settled_reports(self._config, result, location):
+                hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that the workers write to."""
+        if self._ledger is None:
+            self._ledger = ledger_of(self._config, self._settings)
+        return self._ledger
+
+    # --- what workers say
+
+    def _hear(self, node: Any, text: str) -> None:
+        """Keep what a worker says; called in a thread of execnet, which must not be held up."""
+        from pytest_choochoo.dispatch import NO_ITEM
+
+        self._said.put(text)
+        # What wakes the controller, and ends up in the scheduler, in the main thread.
+        event = {"node": node, "item_index": NO_ITEM, "duration": 0.0}
+        node.putevent(("runtest_protocol_complete", event))
+
+    def _tell(self) -> None:
+        while not self._said.empty():
+            say(self._config, self._said.get())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        if data.get("nodeid") == SIGNAL and "choochoo_of" in data:
+            data["nodeid"] = data["choochoo_of"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        output = getattr(node, "workeroutput", None) or {}
+        if "choochoo_error" in output:
+            raise pytest.UsageError(output["choochoo_error"])
+        if "choochoo_stations" in output:
+            self.stations = msgspec.convert(output["choochoo_stations"], list[Listed])
+
+    # --- the user stops it
+
+    def stop(self) -> list[str]:
+        """Have no other station start; return the names of those that are under way."""
+        if self._scheduler is None:
+            return []
+        under_way = self._scheduler.under_way()
+        names = [station.name for station in self.stations if station.key in under_way]
+        if names:
+            self._scheduler.stop(self._stopped)
+        return names
+
+    def _stopped(self) -> None:
+        session: Any = self._config.pluginmanager.get_plugin("dsession")
+        session.shouldstop = session.shouldstop or "interrupted, after the visits under way"
+
+    # --- a worker dies
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Write that the station which a dead worker was busy with failed."""
+        if self._settings.mode != "run":
+            return
+        if any(station.key == crashitem for station in self.stations):
+            result = self._failed(crashitem)
+            report.choochoo = facts(result)  # type: ignore[attr-defined]
+        self._stop_if_asked_to()
+        self._scheduler.crash_is_known()
+
+    def _failed(self, key: str) -> Result:
+        known, record = self.ledger.result(self._run, key), self.ledger.record(key)
+        if known is not None:
+            return msgspec.json.decode(known, type=Result)
+        station = next(each for each in self.stations if each.key == key)
+        result = _died(station, record)
+        if record is not None and record.status == "visiting":
+            failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
+            self.ledger.finish(key, failed)
+        self.ledger.write_result(self._run, key, msgspec.json.encode(result).decode())
+        return result
+
+    def _stop_if_asked_to(self) -> None:
+        """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
+        session: Any = self._config.pluginmanager.get_plugin("dsession")
+        session.countfailures += 1
+        if session.maxfail and session.countfailures >= session.maxfail and not session.shouldstop:
+            session.shouldstop = f"stopping after {session.countfailures} failures"
+
+    # --- after the run
+
+    def results(self) -> Mapping[str, Result]:
+        """Return how stations ended, those included whose report came too late."""
+        if self._settings.mode != "run" or not self.stations:
+            return {}
+        found = {}
+        for station in self.stations:
+            text = self.ledger.result(self._run, station.key)
+            if text is not None:
+                found[station.key] = msgspec.json.decode(text, type=Result)
+        return found
+
+    def pytest_unconfigure(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def _died(station: Listed, record: Record | None) -> Result:
+    cause = "the worker process died"
+    if record is not None and record.status == "visiting":
+        cause = f"the worker process {record.pid} died while it visited the station"
+    return Result(
+        key=station.key, name=station.name, title=station.title, word="failed", cause=cause
+    )

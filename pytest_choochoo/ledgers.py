@@ -1,0 +1,54 @@
+"""The ledger that a process keeps records in, and the run that it takes part in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import MutableMapping
+
+import pytest
+
+from pytest_choochoo.railway.errors import UnusableLedger
+from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.opening import open_ledger, read_ledger
+from pytest_choochoo.settings import Settings, run_name
+
+
+def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
+    """Return the ledger of this session, opened. Raises `UnusableLedger`."""
+    if settings.folder is not None:
+        made: Ledger | None = config.hook.pytest_choochoo_make_ledger(
+            config=config, folder=settings.folder, profile=settings.profile
+        )
+        if made is not None:
+            return made
+    if not _writes(config, settings):
+        return read_ledger(settings.place() if settings.folder else None)
+    if settings.is_in_cache:
+        try:
+            config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
+        except OSError as error:
+            raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
+    return open_ledger(
+        settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
+    )
+
+
+def readings_of(
+    ledger: Ledger, config: pytest.Config, settings: Settings
+) -> MutableMapping[str, str]:
+    """Return what was read of source files before, and where to put what is read now."""
+    if _writes(config, settings):
+        return ledger.readings()
+    return dict(ledger.readings())  # what a reading command reads anew it keeps to itself
+
+
+def _writes(config: pytest.Config, settings: Settings) -> bool:
+    return settings.writes and not config.option.collectonly
+
+
+def run_of(config: pytest.Config, settings: Settings) -> str | None:
+    """Return the name under which xdist's workers share results, None for one process."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or settings.mode != "run" or config.option.collectonly:
+        return None
+    return run_name(worker["testrunuid"], worker["choochoo_began"])

@@ -1,0 +1,84 @@
+"""What a run consists of, as plain data: for the summary, and for xdist's controller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from pytest_choochoo.items import Line
+from pytest_choochoo.railway.record import Result
+from pytest_choochoo.railway.timetable import Leg, Traveller, legs
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A station that is to be run, for who never sees it; *line* counts from zero."""
+
+    key: str
+    name: str
+    title: str
+    upstream: tuple[str, ...]
+    line: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The stations of a run, those *added* to the selection, what is settled, and the rest in legs.
+
+    The items of the legs are numbered as in the collection.
+    """
+
+    stations: list[Listed]
+    added: tuple[str, ...]
+    settled: list[Result]
+    legs: list[Leg]
+
+
+def listed(line: Line) -> list[Listed]:
+    """Return the stations that are to be run, in running order."""
+    route, selected = line.journey.route, line.departure.selected
+    return [
+        Listed(
+            key=key,
+            name=route[key].name,
+            title=route[key].station.title,
+            upstream=route.upstream[key],
+            line=route[key].station.line - 1,
+        )
+        for key in route.order()
+        if key in selected
+    ]
+
+
+def manifest_of(line: Line, items: Sequence[pytest.Item], workers: int) -> Manifest:
+    """Settle the stations that are fresh, and return who is left to be run by *workers*."""
+    settled = {item.nodeid: result for item, result in line.settle_early(items)}
+    records = line.journey.ledger.records()
+    travellers = {}
+    for number, item in enumerate(items):
+        key = item.nodeid
+        if key in settled:
+            continue
+        is_station = line.is_station(item)
+        record = records.get(key)
+        waits = line.journey.route.upstream[key] if is_station else line.needs.keys_of(item)
+        travellers[number] = Traveller(
+            key=key,
+            waits=waits,
+            module=None if is_station else key.partition("::")[0],
+            seconds=record.seconds if record is not None and record.seconds else None,
+            groups=_groups(item),
+        )
+    return Manifest(
+        stations=listed(line),
+        added=line.journey.route.names(line.departure.added),
+        settled=list(settled.values()),
+        legs=legs(travellers, workers),
+    )
+
+
+def _groups(item: pytest.Item) -> tuple[str, ...]:
+    """Return the names that the marks `xdist_group` give, as xdist reads them."""
+    marks = item.iter_markers("xdist_group")
+    names = (mark.args[0] if mark.args else mark.kwargs.get("name", "default") for mark in marks)
+    return tuple(dict.fromkeys(map(str, names)))

@@ -1,0 +1,433 @@
+"""Stations under `-n`: each exactly once, as soon as it may, whatever happens to workers."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+from railyard import Railyard
+
+NO_MORE_THAN = 10  # seconds that a station waits for another one before it gives up
+
+pytestmark = pytest.mark.usefixtures("two_workers")
+
+
+@pytest.fixture
+def two_workers(railyard: Railyard) -> None:
+    railyard.workers = 2
+    railyard.write(
+        "meeting.py",
+        f"""
+        import time
+        from pathlib import Path
+
+        def arrive(name):
+            Path(f"{{name}}.here").touch()
+
+        def wait_for(name):
+            end = time.monotonic() + {NO_MORE_THAN}
+            while not Path(f"{{name}}.here").exists():
+                assert time.monotonic() < end, f"{{name}} did not come"
+                time.sleep(0.01)
+        """,
+    )
+
+
+def test_branches_run_at_once(railyard: Railyard) -> None:
+    """Two stations that wait for each other inside their visits can only pass side by side."""
+    railyard.stations(
+        """
+        from meeting import arrive, wait_for
+
+        @station
+        def boil():
+            arrive("boil")
+            wait_for("grind")
+
+        @station
+        def grind():
+            arrive("grind")
+            wait_for("boil")
+
+        @station
+        def pour(boil, grind): log("pour")
+        """
+    )
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.closing, ride.log) == (0, "3 visited", ("pour",))
+
+
+def test_station_waits_for_its_own_upstream_only(railyard: Railyard) -> None:
+    """There are no layers: the end of a short branch passes before the long one is done."""
+    railyard.stations(
+        """
+        from meeting import arrive, wait_for
+
+        @station
+        def slow(): wait_for("quick_end")
+
+        @station
+        def quick(): ...
+
+        @station
+        def quick_end(quick): arrive("quick_end")
+        """
+    )
+    assert railyard.ride("--cc-run").closing == "3 visited"
+
+
+def test_longest_path_goes_first(railyard: Railyard) -> None:
+    """By the durations that are recorded, and not in the order of definition."""
+    railyard.workers = 1
+    railyard.stations(
+        """
+        import time
+
+        @station
+        def short():
+            log("short")
+            time.sleep(0)
+
+        @station
+        def head(): log("head")
+
+        @station
+        def next(head): log("next")
+        """
+    )
+    assert railyard.ride("--cc-run").log[0] == "head"  # two steps ahead are more than one
+    railyard.edit("stations.py", "time.sleep(0)", "time.sleep(0.3)")
+    railyard.ride("--cc-replay", "all")
+
+    assert railyard.ride("--cc-replay", "all").log[0] == "short"
+
+
+def test_results_and_values_arrive_in_other_workers(railyard: Railyard) -> None:
+    """What one worker's station returned is what stations and tests in others receive."""
+    railyard.stations(
+        """
+        import os
+
+        @station
+        def one() -> int: return os.getpid()
+
+        @station
+        def two(one: int) -> int: return os.getpid()
+
+        @station
+        def both(one: int, two: int) -> tuple[int, int]: return one, two
+        """
+    )
+    railyard.write("test_site.py", "def test_site(both, one, two): assert both == (one, two)")
+    ride = railyard.ride("--cc-run")
+    assert (ride.closing, ride.last_line) == ("3 visited", "4 passed")
+
+
+CRASH = """
+    import os, signal
+    from meeting import arrive, wait_for
+
+    @station
+    def boil():
+        arrive("boil")
+        {how}
+
+    @station
+    def pour(boil): log("pour")
+
+    @station
+    def grind():
+        wait_for("boil")
+        log("grind")
+
+    @station
+    def sieve(grind): log("sieve")
+    """
+
+
+@pytest.mark.parametrize(
+    "how", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["exit", "killed"]
+)
+def test_dead_worker_fails_its_station_alone(railyard: Railyard, how: str) -> None:
+    """A worker that dies costs the station under way and its downstream, and nothing else."""
+    railyard.stations(CRASH.format(how=how))
+    ride = railyard.ride("--cc-run")
+    assert ride.results == {
+        "grind": "visited",
+        "sieve": "visited",
+        "boil": "failed",
+        "pour": "blocked",
+    }
+    assert (ride.exit_code, ride.blamed) == (1, {"pour": ("boil",)})
+    assert re.fullmatch(
+        r"the worker process \d+ died while it visited the station", ride.causes["boil"]
+    )
+    assert ride.log == ("grind", "sieve")
+
+    railyard.edit("stations.py", how, "...")
+    ride = railyard.ride("--cc-run")
+    assert ride.closing == "2 visited, 2 unchanged"
+    [reason, *_] = ride.reasons["boil"]
+    assert re.match(
+        r"last visit failed [\d.]+ s ago: the worker process \d+ died while it visited the station",
+        reason,
+    )
+
+
+def test_all_that_a_dead_worker_had_before_it_is_run(railyard: Railyard) -> None:
+    """Tests go to workers in batches; those that were not begun are run by others."""
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write(
+        "test_site.py",
+        """
+        import os
+        import pytest
+        from railyard import log
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_site(number):
+            log(number)
+            if number == 2:
+                os._exit(1)
+        """,
+    )
+    ride = railyard.ride("--cc-run")
+    assert sorted(ride.log) == sorted(map(str, range(8)))
+    assert (ride.closing, ride.last_line) == ("1 visited", "1 failed, 8 passed")
+
+
+def test_dead_worker_counts_for_x(railyard: Railyard) -> None:
+    """A crash is a failure: with -x nothing else starts."""
+    railyard.workers = 1
+    railyard.stations(
+        """
+        import os
+
+        @station
+        def boil(): os._exit(1)
+
+        @station
+        def grind(): log("grind")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+    ride = railyard.ride("--cc-run", "-x")
+    assert ride.log == ()
+    assert ride.closing == "1 failed, 1 blocked, 1 not reached"
+    assert ride.exit_code in {1, 2}
+
+
+def test_sibling_under_way_finishes_after_x(railyard: Railyard) -> None:
+    """What is under way when another station fails is finished, recorded and counted."""
+    railyard.stations(
+        """
+        import time
+        from meeting import arrive, wait_for
+
+        @station
+        def boil():
+            wait_for("grind")
+            raise RuntimeError("cold")
+
+        @station
+        def grind():
+            arrive("grind")
+            time.sleep(1)
+            log("grind")
+
+        @station
+        def pour(boil): ...
+
+        @station
+        def sieve(grind): ...
+        """
+    )
+    ride = railyard.ride("--cc-run", "-x")
+    assert ride.log == ("grind",)
+    assert ride.closing == "1 visited, 1 failed, 1 blocked, 1 not reached"
+    assert ride.exit_code in {1, 2}
+    assert railyard.ride("--cc-check", "-k", "grind").exit_code == 0
+
+
+def test_group_never_overlaps(railyard: Railyard) -> None:
+    """Stations that share a mark `xdist_group` take turns."""
+    railyard.stations(
+        """
+        import time
+        from pathlib import Path
+
+        @station
+        @pytest.mark.parametrize("cup", range(6))
+        @pytest.mark.xdist_group("kettle")
+        def boil(cup):
+            Path("kettle").mkdir()  # fails where it is in use
+            time.sleep(0.05)
+            Path("kettle").rmdir()
+        """
+    )
+    for arguments in (("--cc-run",), ("--cc-replay", "all")):
+        assert railyard.ride(*arguments).closing == "6 visited"
+
+
+@pytest.mark.parametrize("dist", ["loadscope", "loadfile", "loadgroup", "worksteal"])
+def test_other_dist_is_overruled(railyard: Railyard, dist: str) -> None:
+    """The route decides who goes when, which is said in one line."""
+    railyard.stations('@station\n@pytest.mark.xdist_group("stove")\ndef boil(): ...')
+    railyard.ride("--cc-run")
+    ride = railyard.ride("--cc-run", "--dist", dist)
+    line = f"choochoo: --dist {dist} is overruled, stations go in the order of their route"
+    assert ride.outlines.count(line) == 1
+    assert ride.closing == "1 unchanged"
+
+
+def test_usual_dist_is_not_mentioned(railyard: Railyard) -> None:
+    """What -n implies needs no line, and neither does a run without stations."""
+    railyard.stations("@station\ndef boil(): ...")
+    assert "--dist" not in railyard.ride("--cc-run").text
+    assert "overruled" not in railyard.ride("--dist", "loadfile").text
+
+
+MIXED = """
+    @station
+    def boil(): return 100
+
+    @station
+    def pour(boil): ...
+
+    @station
+    @pytest.mark.skip(reason="no tea")
+    def tea(): ...
+    """
+
+
+@pytest.mark.parametrize("arguments", [("--cc-run",), ("--cc-run", "--cc-replay", "boil")])
+def test_nothing_is_counted_that_is_no_item(railyard: Railyard, arguments: tuple[str, ...]) -> None:
+    """The signal that holds workers is in no count, no report and no page."""
+    railyard.use("html", "metadata")
+    railyard.stations(MIXED)
+    railyard.write("test_site.py", "def test_one(pour): ...\n\ndef test_two(): ...")
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride(*arguments, "-v", "--junitxml=facts.xml", "--html=page.html")
+
+    assert "2 workers [5 items]" in ride.text and "[100%]" in ride.text
+    assert ride.last_line == "4 passed, 1 skipped"
+    cases = ElementTree.parse(railyard.path / "facts.xml").getroot().iter("testcase")
+    assert sorted(case.get("name", "") for case in cases) == [
+        "boil",
+        "pour",
+        "tea",
+        "test_one",
+        "test_two",
+    ]
+    page = (railyard.path / "page.html").read_text()
+    assert "signal" not in ride.text + page + (railyard.path / "facts.xml").read_text()
+
+
+def test_fresh_stations_are_sent_to_no_worker(railyard: Railyard) -> None:
+    """The controller reports them by itself."""
+    railyard.stations(MIXED)
+    railyard.ride("--cc-run", "-k", "not tea")
+    railyard.write(
+        "conftest.py",
+        """
+        from railyard import log
+
+        def pytest_runtest_protocol(item): log(item.name)
+        """,
+    )
+    ride = railyard.ride("--cc-run", "-k", "not tea")
+    assert (ride.closing, ride.last_line, ride.log) == ("2 unchanged", "2 passed", ())
+
+
+def test_module_fixtures_are_set_up_once_for_tests_that_wait_for_nothing(
+    railyard: Railyard,
+) -> None:
+    """Such tests stay together in one worker."""
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write(
+        "test_site.py",
+        """
+        import pytest
+        from railyard import log
+
+        @pytest.fixture(scope="module")
+        def browser():
+            log("browser")
+
+        @pytest.mark.parametrize("page", range(9))
+        def test_page(browser, page): ...
+        """,
+    )
+    ride = railyard.ride("--cc-run")
+    assert (ride.last_line, ride.log) == ("10 passed", ("browser",))
+
+
+def test_session_fixtures_are_torn_down_at_the_end(railyard: Railyard) -> None:
+    """A worker tears down what it has set up before it goes home."""
+    railyard.workers = 1
+    railyard.write(
+        "conftest.py",
+        """
+        import pytest
+        from railyard import log
+
+        @pytest.fixture(scope="session")
+        def browser():
+            log("begins")
+            yield
+            log("ends")
+        """,
+    )
+    railyard.stations("@station\ndef boil(browser): ...\n\n@station\ndef pour(boil, browser): ...")
+    ride = railyard.ride("--cc-run")
+    assert (ride.closing, ride.log) == ("2 visited", ("begins", "ends"))
+
+
+def test_session_fixture_that_cannot_be_torn_down_is_reported(railyard: Railyard) -> None:
+    """The error is told as one of the last item that was run."""
+    railyard.workers = 1
+    railyard.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def browser():
+            yield
+            raise RuntimeError("hangs")
+        """,
+    )
+    railyard.stations("@station\ndef boil(browser): ...")
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.last_line) == (1, "1 passed, 1 error")
+    assert "ERROR at teardown of boil" in ride.text and "RuntimeError: hangs" in ride.text
+    assert "signal" not in ride.text
+
+
+def test_workers_that_collect_differently_are_told(railyard: Railyard) -> None:
+    """Nothing is run when workers do not agree on what there is."""
+    railyard.stations(
+        """
+        import os
+
+        if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
+            @station
+            def boil(): log("boil")
+
+        @station
+        def pour(): log("pour")
+        """
+    )
+    ride = railyard.ride("--cc-run")
+    assert ride.exit_code == 1 and ride.log == ()
+    assert "Different tests were collected between gw" in ride.text
+
+
+def test_nothing_to_run_ends_as_ever(railyard: Railyard) -> None:
+    """An empty selection has pytest's own exit code."""
+    railyard.stations("@station\ndef boil(): ...")
+    assert railyard.ride("--cc-run", "-k", "nothing").exit_code == 5

@@ -1,0 +1,116 @@
+"""Ctrl-C in a terminal, where the signal reaches every process of the run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from trains import HELD, Trains
+
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
+
+
+@WORKERS
+def test_once_finishes_the_visit_under_way(trains: Trains, workers: tuple[str, ...]) -> None:
+    """What is under way is recorded, nothing else starts, and the exit code is 2."""
+    trains.railyard.stations(HELD)
+    run = trains.held("--cc-run", *workers)
+
+    trains.interrupt(run)
+    line = "choochoo: boil is finished first; Ctrl-C again stops it now"
+    trains.wait_for(lambda: line in trains.text(run))
+    trains.release()
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert trains.railyard.log() == ("boil begins", "boil ends")
+    assert "choochoo: 1 visited, 1 not reached in" in text
+    assert "Traceback" not in text and "crashed" not in text
+    assert trains.railyard.ride("--cc-run").results == {"boil": "unchanged", "pour": "visited"}
+
+
+@WORKERS
+def test_twice_stops_now(trains: Trains, workers: tuple[str, ...]) -> None:
+    """The visit under way is interrupted, the next run says so and makes it again."""
+    trains.railyard.stations(HELD)
+    run = trains.held("--cc-run", *workers)
+
+    trains.interrupt(run)
+    trains.wait_for(lambda: "is finished first" in trains.text(run))
+    trains.interrupt(run)
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert trains.railyard.log() == ("boil begins",)
+    trains.release()
+    ride = trains.railyard.ride("--cc-run")
+    assert ride.closing == "2 visited"
+    [reason, *_] = ride.reasons["boil"]
+    assert re.match(r"last visit was interrupted", reason)
+
+
+def test_several_visits_under_way_are_all_finished(trains: Trains) -> None:
+    """Every worker finishes what it is at."""
+    trains.railyard.stations(
+        HELD
+        + """
+    @station
+    def grind():
+        log("grind begins")
+        while not (HERE / "begun").exists():
+            time.sleep(0.01)
+        while (HERE / "hold").exists():
+            time.sleep(0.01)
+        log("grind ends")
+"""
+    )
+    run = trains.held("--cc-run", "-n", "2")
+    trains.wait_for(lambda: "grind begins" in trains.railyard.log())
+
+    trains.interrupt(run)
+    line = "choochoo: boil, grind are finished first; Ctrl-C again stops them now"
+    trains.wait_for(lambda: line in trains.text(run))
+    trains.release()
+    text = trains.end(run)
+
+    assert run.returncode == 2
+    assert "choochoo: 2 visited, 1 not reached in" in text
+
+
+def test_what_was_sent_ahead_does_not_start(trains: Trains) -> None:
+    """The controller alone is told: the station behind the one under way is taken back."""
+    trains.railyard.stations(HELD)
+    run = trains.held("--cc-run", "-n", "1")
+
+    run.send_signal(2)
+    trains.wait_for(lambda: "is finished first" in trains.text(run))
+    trains.release()
+    text = trains.end(run)
+
+    assert run.returncode == 2
+    assert trains.railyard.log() == ("boil begins", "boil ends")
+    assert "choochoo: 1 visited, 1 not reached in" in text
+
+
+@WORKERS
+def test_test_under_way_is_interrupted_as_ever(trains: Trains, workers: tuple[str, ...]) -> None:
+    """Ctrl-C in a test stops at once."""
+    trains.railyard.stations("@station\ndef boil(): ...")
+    trains.railyard.write(
+        "test_site.py",
+        """
+        import time
+        from pathlib import Path
+
+        def test_site(boil):
+            Path("begun").touch()
+            time.sleep(60)
+        """,
+    )
+    run = trains.start("--cc-run", *workers)
+    trains.wait_for((trains.railyard.path / "begun").exists)
+    trains.interrupt(run)
+    text = trains.end(run)
+
+    assert run.returncode == 2
+    assert "choochoo: 1 visited in" in text

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from railyard import MODES, Railyard
+
+# For the benchmarks. At the end: the package that is tested is the one that is installed.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["pytester"]
 

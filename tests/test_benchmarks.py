@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring import Cost
-from benchmarks.peers.__main__ import main
+from benchmarks.peers.__main__ import BEGIN, END, main
 from benchmarks.peers.projects import INPUT
 from benchmarks.peers.rounds import Results, Ride, measure
 from benchmarks.peers.tables import Table, one_by_one, ratio, with_workers
@@ -17,6 +17,7 @@ from benchmarks.peers.tools import OURS, TOOLS, YARDSTICK, Tool
 from benchmarks.peers.workflow import Situation, Workflow, workflow
 from benchmarks.projects import SHAPES, edges
 
+ROOT = Path(__file__).resolve().parent.parent
 DIAMOND = Workflow(above=((), (0,), (0,), (1, 2)), pause=0.5)
 SOME = [TOOLS[name] for name in (YARDSTICK, OURS, "doit", "make")]
 
@@ -271,3 +272,16 @@ def test_page_without_markers_is_refused(
 
     said = f"--into {page}: the page has no <!-- measured --> … <!-- /measured -->\n"
     assert said in capsys.readouterr().err
+
+
+def test_page_shows_every_part_of_the_comparison() -> None:
+    """The page on benchmarks has every table, and every tool that is compared."""
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    block = page.partition(BEGIN)[2].partition(END)[0]
+    situations = (situation.capitalize() for situation in Situation)
+
+    assert re.findall(r"^### (.*)$", block, re.MULTILINE) == [
+        *("Tools", *situations, "4 workers, steps that sleep"),
+    ]
+    assert {name for name in TOOLS if f"| layers | {name} |" in block} == set(TOOLS)
+    assert "not installed" not in block

@@ -12,7 +12,7 @@ from benchmarks.measuring import Cost
 from benchmarks.peers.__main__ import BEGIN, END, main
 from benchmarks.peers.projects import INPUT
 from benchmarks.peers.rounds import Results, Ride, measure
-from benchmarks.peers.tables import Table, one_by_one, ratio, with_workers
+from benchmarks.peers.tables import Table, losses, one_by_one, ratio, with_workers
 from benchmarks.peers.tools import OURS, TOOLS, YARDSTICK, Tool
 from benchmarks.peers.workflow import Situation, Workflow, workflow
 from benchmarks.projects import SHAPES, edges
@@ -179,8 +179,27 @@ def test_workers_are_measured_against_the_bound() -> None:
             ("make", "not installed", "-", "-", "-"),
         ),
         names=1,
-        note="None of the peers takes less wall time than pytest-choochoo.",
     )
+
+
+@pytest.mark.parametrize(
+    ("doit", "said"),
+    [
+        pytest.param(1.5, "Less CPU time than pytest-choochoo: wide: doit 0.75 ×.", id="less"),
+        pytest.param(3.0, "None of the peers takes less CPU time than pytest-choochoo.", id="more"),
+        pytest.param(None, "", id="not-installed"),
+    ],
+)
+def test_losses_are_named(doit: float | None, said: str) -> None:
+    """Below a table stands who took less than we did, or that nobody who was measured did."""
+    rides: Results = {
+        (Situation.COLD, YARDSTICK): (_ride(1, 4),),
+        (Situation.COLD, OURS): (_ride(2, 4),),
+        (Situation.COLD, "doit"): (_ride(doit, 4),) if doit else (),
+        (Situation.COLD, "make"): (),
+    }
+
+    assert losses(Situation.COLD, {"wide": rides}, SOME, "CPU time") == said
 
 
 def test_ratio_without_a_yardstick_is_left_open() -> None:

@@ -118,23 +118,27 @@ def losses(
 
     Plain pytest does less work, so it is no peer.
     """
-    parts = []
-    for shape, rides in results.items():
-        ours = rides.get((situation, OURS), ())
-        if not ours:
-            return ""
-        peers = [tool.name for tool in tools if tool.name not in (YARDSTICK, OURS)]
-        found = {name: _ratios(rides[situation, name], ours, quantity) for name in peers}
-        less = [
-            f"{name} {short(median(each))} ×"
-            for name, each in found.items()
-            if each and median(each) < 1
+    peers = [tool.name for tool in tools if tool.name not in (YARDSTICK, OURS)]
+    found = {
+        (shape, name): median(ratios)
+        for shape, rides in results.items()
+        for name in peers
+        if (ratios := _ratios(rides[situation, name], rides.get((situation, OURS), ()), quantity))
+    }
+    if not found:
+        return ""
+    less = {
+        shape: [
+            f"{name} {short(part)} ×"
+            for (where, name), part in found.items()
+            if where == shape and part < 1
         ]
-        if less:
-            parts.append(f"{shape}: {', '.join(less)}")
-    if not parts:
+        for shape in results
+    }
+    if not any(less.values()):
         return f"None of the peers takes less {quantity} than {OURS}."
-    return f"Less {quantity} than {OURS}: {'; '.join(parts)}."
+    parts = "; ".join(f"{shape}: {', '.join(names)}" for shape, names in less.items() if names)
+    return f"Less {quantity} than {OURS}: {parts}."
 
 
 def ratio(numbers: Sequence[float]) -> str:

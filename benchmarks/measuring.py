@@ -1,4 +1,4 @@
-"""The cost of a pytest command: CPU time and memory of its process, as the kernel counts them."""
+"""The cost of a command: time and memory of its processes, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
+from time import perf_counter
 
 PLUGIN = ("-p", "pytest_choochoo.plugin")
 # In bytes on macOS, in kilobytes elsewhere.
@@ -18,9 +19,14 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a process took: *seconds* of CPU time, *memory* at its peak in bytes."""
+    """What a command took: *seconds* of CPU time, *wall* by the clock, *memory* in bytes.
+
+    The time is that of the process and of all below it that were waited for; the memory is the
+    peak of the process alone.
+    """
 
     seconds: float
+    wall: float
     memory: int
 
 
@@ -39,23 +45,38 @@ def cost(folder: Path, *arguments: str, says: str) -> Cost:
     Raises `RuntimeError` unless it succeeds and its output has *says* in it:
     what went wrong must not be taken for fast.
     """
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = (sys.executable, "-m", "pytest", *arguments)
+    taken, output = run(folder, command)
+    if says not in output:
+        raise RuntimeError(f"{command} in {folder} does not say {says!r}:\n{output[-4000:]}")
+    return taken
+
+
+def run(folder: Path, command: Sequence[str]) -> tuple[Cost, str]:
+    """Run *command* in *folder*; return what it took and what it said.
+
+    Raises `RuntimeError` unless it succeeds.
+    """
     with tempfile.TemporaryFile("w+") as output:
+        began = perf_counter()
         process = subprocess.Popen(
             command, cwd=folder, env=_environment(), stdout=output, stderr=output
         )
         _, status, usage = os.wait4(process.pid, 0)
+        wall = perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read()
-    if process.returncode or says not in text:
-        raise RuntimeError(f"{command} in {folder} does not say {says!r}:\n{text[-4000:]}")
-    return Cost(seconds=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss * _MEMORY_UNIT)
+    if process.returncode:
+        raise RuntimeError(f"{command} in {folder} ends with {process.returncode}:\n{text[-4000:]}")
+    seconds, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MEMORY_UNIT
+    return Cost(seconds=seconds, wall=wall, memory=memory), text
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without what makes Python or pytest other than they are."""
-    altering = ("PYTEST", "PYTHON", "CC_", "COV")
+    """Return our environment without what makes the tools other than they are."""
+    # Where tox says where its environment is, pytest keeps one cache there, for all projects.
+    altering = ("PYTEST", "PYTHON", "CC_", "COV", "TOX_", "MAKE", "DOIT_", "SNAKEMAKE_")
     ours = {
         name: text
         for name, text in os.environ.items()

@@ -6,18 +6,25 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-WIDTH = 20  # stations in a layer
+WIDTH = 20  # steps in a layer
 
-_ABOVE: Mapping[str, Callable[[int], tuple[int, ...]]] = {
-    "apart": lambda number: (),
-    "chain": lambda number: (number - 1,) if number else (),
-    "wide": lambda number: (0,) if number else (),
-    "layers": lambda number: (
-        (number - WIDTH, (number // WIDTH - 1) * WIDTH) if number >= WIDTH else ()
+_ABOVE: Mapping[str, Callable[[int, int], tuple[int, ...]]] = {
+    "apart": lambda number, width: (),
+    "chain": lambda number, width: (number - 1,) if number else (),
+    "wide": lambda number, width: (0,) if number else (),
+    "layers": lambda number, width: (
+        (number - width, number - width - number % width + (number + 1) % width)
+        if number >= width
+        else ()
     ),
 }
 
 SHAPES = tuple(_ABOVE)
+
+
+def edges(shape: str, count: int, width: int = WIDTH) -> tuple[tuple[int, ...], ...]:
+    """Return what each of *count* steps needs, by number; all of it comes before the step."""
+    return tuple(_ABOVE[shape](number, width) for number in range(count))
 
 
 def empty_tests(folder: Path, count: int) -> Path:
@@ -28,10 +35,9 @@ def empty_tests(folder: Path, count: int) -> Path:
 
 def stations(folder: Path, count: int, shape: str) -> Path:
     """Write a project of *count* stations without checks, each with a small outcome."""
-    above = _ABOVE[shape]
     texts = ["from pytest_choochoo import station"]
-    for number in range(count):
-        names = [f"station_{each}" for each in dict.fromkeys(above(number))]
+    for number, above in enumerate(edges(shape, count)):
+        names = [f"station_{each}" for each in above]
         parameters = ", ".join(f"{name}: int" for name in names)
         outcome = " + ".join(["1", *names])
         texts.append(f"@station\ndef station_{number}({parameters}) -> int:\n    return {outcome}")

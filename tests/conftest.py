@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from railyard import MODES, Railyard
 from trains import Trains
+
+# For the benchmarks. At the end: the package that is tested is the one that is installed.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["pytester"]
 

@@ -1,0 +1,1 @@
+"""What the same workflow costs with pytest-choochoo and with its peers."""

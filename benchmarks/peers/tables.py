@@ -1,0 +1,179 @@
+"""What was measured, as tables: text from values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from benchmarks.measuring import Cost
+from benchmarks.peers.rounds import Results, Ride
+from benchmarks.peers.tools import OURS, YARDSTICK, Tool, version
+from benchmarks.peers.workflow import Situation
+
+Row = tuple[str, ...]
+Quantity = Literal["CPU time", "wall time"]
+
+_READ: Mapping[Quantity, Callable[[Cost], float]] = {
+    "CPU time": lambda cost: cost.seconds,
+    "wall time": lambda cost: cost.wall,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows below a *title* and a *head*; the first *names* columns are words, the rest numbers."""
+
+    title: str
+    head: Row
+    rows: tuple[Row, ...]
+    names: int
+    note: str = ""
+
+    def plain(self) -> str:
+        """Return the table for a terminal: columns that stand below each other."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows)]
+        lines = [self.title]
+        for row in (self.head, *self.rows):
+            cells = (
+                cell.ljust(width) if index < self.names else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths))
+            )
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join((*lines, self.note) if self.note else lines)
+
+    def markdown(self) -> str:
+        """Return the table for a page."""
+        rule = ["---" if index < self.names else "---:" for index in range(len(self.head))]
+        lines = [f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)]
+        return "\n".join((f"### {self.title}", "", *lines, *(("", self.note) if self.note else ())))
+
+
+def one_by_one(
+    situation: Situation, results: Mapping[str, Results], tools: Sequence[Tool]
+) -> Table:
+    """Return the table of *situation*, by shape and tool: CPU time beside plain pytest's."""
+    rows: list[Row] = []
+    for shape, rides in results.items():
+        yardstick = rides.get((situation, YARDSTICK), ())
+        for tool in tools:
+            own = rides[situation, tool.name]
+            numbers = (
+                _seconds(own, "CPU time"),
+                ratio(_ratios(own, yardstick, "CPU time")),
+                _seconds(own, "wall time"),
+            )
+            rows.append((shape, tool.name, _steps(own), *numbers))
+    return Table(
+        title=situation.capitalize(),
+        head=("shape", "tool", "steps run", "CPU", "CPU / pytest", "wall"),
+        rows=tuple(rows),
+        names=2,
+        note=losses(situation, results, tools, "CPU time"),
+    )
+
+
+def with_workers(workers: int, rides: Results, tools: Sequence[Tool], bound: float) -> Table:
+    """Return the table of first runs with *workers*: wall time beside the *bound*."""
+    rows: list[Row] = []
+    for tool in tools:
+        own = rides[Situation.COLD, tool.name]
+        numbers = (
+            _seconds(own, "wall time"),
+            ratio([ride.cost.wall / bound for ride in own]),
+            _seconds(own, "CPU time"),
+        )
+        rows.append((tool.name, _steps(own), *numbers))
+    return Table(
+        title=f"{workers} workers, steps that sleep",
+        head=("tool", "steps run", "wall", f"wall / {short(bound)} s", "CPU"),
+        rows=tuple(rows),
+        names=1,
+        note=losses(Situation.COLD, {"layers": rides}, tools, "wall time"),
+    )
+
+
+def usage(tools: Sequence[Tool], workers: int) -> Table:
+    """Return the table of the tools: versions, commands, and by what they judge."""
+    rows = []
+    for tool in tools:
+        packages = dict.fromkeys((*tool.packages, *tool.engine))
+        versions = ", ".join(f"{name} {version(name) or 'not installed'}" for name in packages)
+        alone, together = (shown(tool.command(count)) for count in (1, workers))
+        rows.append((tool.name, versions, f"`{alone}`", f"`{together}`", tool.rerun))
+    head = ("tool", "versions", "command", f"with {workers} workers", "what makes a step run again")
+    return Table(title="Tools", head=head, rows=tuple(rows), names=len(head))
+
+
+def losses(
+    situation: Situation,
+    results: Mapping[str, Results],
+    tools: Sequence[Tool],
+    quantity: Quantity,
+) -> str:
+    """Return who took less of *quantity* than we did, shape by shape, as a sentence.
+
+    Plain pytest does less work, so it is no peer.
+    """
+    peers = [tool.name for tool in tools if tool.name not in (YARDSTICK, OURS)]
+    found = {
+        (shape, name): median(ratios)
+        for shape, rides in results.items()
+        for name in peers
+        if (ratios := _ratios(rides[situation, name], rides.get((situation, OURS), ()), quantity))
+    }
+    if not found:
+        return ""
+    less = {
+        shape: [
+            f"{name} {short(part)} ×"
+            for (where, name), part in found.items()
+            if where == shape and part < 1
+        ]
+        for shape in results
+    }
+    if not any(less.values()):
+        return f"None of the peers takes less {quantity} than {OURS}."
+    parts = "; ".join(f"{shape}: {', '.join(names)}" for shape, names in less.items() if names)
+    return f"Less {quantity} than {OURS}: {parts}."
+
+
+def ratio(numbers: Sequence[float]) -> str:
+    """Return the median of *numbers*, with the smallest and the largest of them."""
+    if not numbers:
+        return "-"
+    return f"{short(median(numbers))} ({short(min(numbers))}…{short(max(numbers))})"
+
+
+def short(number: float) -> str:
+    """Return *number* as precisely as one run is like the next."""
+    return (
+        f"{number:.0f}" if number >= 10 else f"{number:.2f}" if number >= 0.1 else f"{number:.3f}"
+    )
+
+
+def shown(command: Sequence[str]) -> str:
+    """Return *command* as one would type it."""
+    return " ".join("python" if word == sys.executable else Path(word).name for word in command)
+
+
+def _steps(rides: Sequence[Ride]) -> str:
+    counts = sorted({ride.steps for ride in rides})
+    if not counts:
+        return "not installed"
+    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,}…{counts[-1]:,}"
+
+
+def _seconds(rides: Sequence[Ride], quantity: Quantity) -> str:
+    if not rides:
+        return "-"
+    return f"{short(median(_READ[quantity](ride.cost) for ride in rides))} s"
+
+
+def _ratios(own: Sequence[Ride], others: Sequence[Ride], quantity: Quantity) -> list[float]:
+    """Return the ratios of rides of the same round: the machine's mood is then the same."""
+    read = _READ[quantity]
+    return [read(ride.cost) / read(other.cost) for ride, other in zip(own, others)]

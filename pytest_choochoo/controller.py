@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
-from pytest_choochoo.ledgers import ledger_of
+from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
 from pytest_choochoo.railway.errors import ChoochooError, Conflict
-from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Record, Result
+from pytest_choochoo.railway.remote import Window
 from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
@@ -53,7 +54,8 @@ class Controller:
         self._ledger: Ledger | None = None
         self._manifest: Manifest | None = None
         self._scheduler: Any = None
-        self._said: SimpleQueue[str] = SimpleQueue()
+        self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
+        self._windows: dict[Any, tuple[Any, Window]] = {}
         #: The stations that the workers were to run, and the names of those added to the selection.
         self.stations: list[Listed] = []
         self.added: tuple[str, ...] = ()
@@ -68,11 +70,19 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        self._run = run_name(node.workerinput["testrunuid"], self._began)
+        if self._settings.mode == "run" and not self._run:
+            self._run = run_name(node.workerinput["testrunuid"], self._began)
+            try:
+                self.ledger.start_run(self._run)
+                self.ledger.write_result(self._run, BEGUN, "")
+            except ChoochooError as error:
+                raise pytest.UsageError(str(error)) from None
         channel = node.gateway.newchannel()
         node.workerinput["choochoo_began"] = self._began
         node.workerinput["choochoo_channel"] = channel
         channel.setcallback(partial(self._hear, node))
+        if self._settings.mode == "run":
+            self._windows[node] = (channel, Window(self.ledger))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -117,18 +127,23 @@ class Controller:
 
     # --- what workers say
 
-    def _hear(self, node: Any, text: str) -> None:
+    def _hear(self, node: Any, message: tuple[str, str]) -> None:
         """Keep what a worker says; called in a thread of execnet, which must not be held up."""
         from pytest_choochoo.dispatch import NO_ITEM
 
-        self._said.put(text)
+        self._said.put((node, *message))
         # What wakes the controller, and ends up in the scheduler, in the main thread.
         event = {"node": node, "item_index": NO_ITEM, "duration": 0.0}
         node.putevent(("runtest_protocol_complete", event))
 
     def _tell(self) -> None:
         while not self._said.empty():
-            say(self._config, self._said.get())
+            node, what, text = self._said.get()
+            if what == "say":
+                say(self._config, text)
+            elif node in self._windows:
+                channel, window = self._windows[node]
+                channel.send(window.answer(text))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
@@ -137,6 +152,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
+        if node in self._windows:
+            self._windows.pop(node)[1].close()
         output = getattr(node, "workeroutput", None) or {}
         if "choochoo_error" in output:
             raise pytest.UsageError(output["choochoo_error"])
@@ -178,11 +195,23 @@ class Controller:
             return msgspec.json.decode(known, type=Result)
         station = next(each for each in self.stations if each.key == key)
         result = _died(station, record)
-        if record is not None and record.status == "visiting":
-            failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
-            self.ledger.finish(key, failed)
+        self._finish(key, result.cause)
         self.ledger.write_result(self._run, key, msgspec.json.encode(result).decode())
         return result
+
+    def _finish(self, key: str, error: str) -> None:
+        """Record that a visit failed, unless somebody else has begun it anew already."""
+        try:
+            lock = self.ledger.lock(key, 0)
+        except LockBusy:
+            return
+        try:
+            record = self.ledger.record(key)
+            if record is not None and record.status == "visiting":
+                failed = record.with_(status="failed", since=time.time(), error=error, pid=0)
+                self.ledger.finish(key, failed)
+        finally:
+            lock.release()
 
     def _stop_if_asked_to(self) -> None:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""

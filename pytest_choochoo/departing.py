@@ -60,8 +60,6 @@ def _line(
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
     ledger, run = ledger_of(config, settings), run_of(config, settings)
-    if run is not None:
-        ledger.start_run(run)
     outcomes = Outcomes(route, ledger, _codec(config))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
     judging = Judging(

@@ -12,6 +12,9 @@ from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.opening import open_ledger, read_ledger
 from pytest_choochoo.settings import Settings, run_name
 
+#: What xdist's controller writes into its ledger, and whoever sees the same ledger reads.
+BEGUN = "begun"
+
 
 def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     """Return the ledger of this session, opened. Raises `UnusableLedger`."""
@@ -21,6 +24,9 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         )
         if made is not None:
             return made
+    elsewhere = _elsewhere(config, settings)
+    if elsewhere is not None:
+        return elsewhere
     if not _writes(config, settings):
         return read_ledger(settings.place() if settings.folder else None)
     if settings.is_in_cache:
@@ -31,6 +37,27 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     return open_ledger(
         settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
     )
+
+
+def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
+    """Return the ledger of xdist's controller where this worker does not see it, else None."""
+    run = run_of(config, settings)
+    if run is None:
+        return None
+    here = read_ledger(settings.place())
+    sees_it = here.result(run, BEGUN) is not None
+    here.close()
+    if sees_it:
+        return None
+    from pytest_choochoo.railway.remote import RemoteLedger  # few workers are so far away
+
+    channel = config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
+
+    def ask(question: str) -> str:
+        channel.send(("ask", question))
+        return str(channel.receive())
+
+    return RemoteLedger(ask, settings.place())
 
 
 def readings_of(

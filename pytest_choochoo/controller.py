@@ -186,8 +186,8 @@ class Controller:
         if any(station.key == crashitem for station in self.stations):
             result = self._failed(crashitem)
             report.choochoo = facts(result)  # type: ignore[attr-defined]
-        self._stop_if_asked_to()
-        self._scheduler.crash_is_known()
+        if not self._is_to_stop():
+            self._scheduler.crash_is_known()
 
     def _failed(self, key: str) -> Result:
         known, record = self.ledger.result(self._run, key), self.ledger.record(key)
@@ -213,12 +213,13 @@ class Controller:
         finally:
             lock.release()
 
-    def _stop_if_asked_to(self) -> None:
+    def _is_to_stop(self) -> bool:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
         session: Any = self._config.pluginmanager.get_plugin("dsession")
         session.countfailures += 1
         if session.maxfail and session.countfailures >= session.maxfail and not session.shouldstop:
             session.shouldstop = f"stopping after {session.countfailures} failures"
+        return bool(session.shouldstop)
 
     # --- after the run
 

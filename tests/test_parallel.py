@@ -198,25 +198,35 @@ def test_all_that_a_dead_worker_had_before_it_is_run(railyard: Railyard) -> None
 
 
 def test_dead_worker_counts_for_x(railyard: Railyard) -> None:
-    """A crash is a failure: with -x nothing else starts."""
-    railyard.workers = 1
+    """A crash is a failure: with -x nothing else starts, in the other workers neither."""
     railyard.stations(
         """
-        import os
+        import os, time
+        from meeting import arrive, wait_for
 
         @station
-        def boil(): os._exit(1)
+        def boil():
+            wait_for("grind")
+            os._exit(1)
 
         @station
-        def grind(): log("grind")
+        def grind():
+            arrive("grind")
+            time.sleep(1)
 
         @station
-        def pour(boil): ...
+        def tamp(grind): log("tamp")
+
+        @station
+        def weigh(): log("weigh")
+
+        @station
+        def pour(boil): log("pour")
         """
     )
     ride = railyard.ride("--cc-run", "-x")
     assert ride.log == ()
-    assert ride.closing == "1 failed, 1 blocked, 1 not reached"
+    assert ride.closing == "1 visited, 1 failed, 1 blocked, 2 not reached"
     assert ride.exit_code in {1, 2}
 
 

@@ -175,6 +175,32 @@ def test_dead_worker_fails_its_station_alone(railyard: Railyard, how: str) -> No
     )
 
 
+def test_station_that_is_rerun_after_a_crash_can_still_complete(railyard: Railyard) -> None:
+    """Where a plugin has what crashed run again, the last word counts, for downstream as well."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        import os
+        from pathlib import Path
+
+        @pytest.mark.flaky(reruns=1)
+        @station
+        def boil(visit):
+            log(visit.reasons[0].partition(" died")[0].rstrip("0123456789 "))
+            if not Path("tried").exists():
+                Path("tried").touch()
+                os._exit(1)
+
+        @station
+        def pour(boil): log("pour")
+        """
+    )
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.closing) == (0, "2 visited"), ride.text
+    assert ride.log[0] == "never visited" and ride.log[2] == "pour"
+    assert re.match(r"last visit failed [\d.]+ s ago: the worker process", ride.log[1])
+
+
 def test_all_that_a_dead_worker_had_before_it_is_run(railyard: Railyard) -> None:
     """Tests go to workers in batches; those that were not begun are run by others."""
     railyard.stations("@station\ndef boil(): ...")

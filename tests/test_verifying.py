@@ -262,3 +262,50 @@ def test_check_is_asked_once_whatever_within(railyard: Railyard) -> None:
     assert (
         ride.errors["boil"] == "check 'steams' of station 'boil' does not pass: it returned False"
     )
+
+
+XFAIL = """
+    from pathlib import Path
+
+    @pytest.mark.xfail(reason="no gas", strict={strict})
+    @station
+    def boil() -> None:
+        raise OSError
+
+    @boil.check
+    def steams():
+        assert Path(__file__).with_name("steam").exists()
+
+    @station
+    def grind() -> None: ...
+
+    @pytest.mark.xfail(strict=True)
+    def test_wrong(): ...
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_station_that_is_expected_to_fail_may_be_missing(railyard: Railyard, strict: bool) -> None:
+    """What a visit is expected not to bring about may be missing: known before, so no failure."""
+    railyard.stations(XFAIL.format(strict=strict))
+
+    ride = railyard.ride("--cc-check", "-k", "boil")
+
+    assert (ride.skipped, ride.closing) == (("boil",), "1 skipped")
+    assert ride.causes == {"boil": "xfail: no gas"}
+    assert (ride.last_line, ride.exit_code) == ("2 deselected, 1 xfailed", 0)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_station_that_is_expected_to_fail_may_be_there(
+    railyard: Railyard, strict: bool, mode: str
+) -> None:
+    """That the visit is expected to fail is held against no check that passes, nor against others."""
+    railyard.stations(XFAIL.format(strict=strict), name="test_tea.py")
+    railyard.write("steam", "")
+    railyard.ride("--cc-run", "-k", "grind")
+
+    ride = railyard.ride("--cc-check")
+
+    assert (ride.closing, ride.tests) == ("2 unchanged", {"test_wrong": "failed"})
+    assert (ride.last_line, ride.exit_code) == ("1 failed, 2 passed", 1)

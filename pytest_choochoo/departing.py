@@ -50,11 +50,17 @@ def depart(
             items.clear()
         if not collected.has_stations:
             return None
-    return _line(session.config, collected, needs, settings, route, items)
+    ledger = _ledger(session.config, settings)
+    try:
+        return _line(session.config, ledger, collected, needs, settings, route, items)
+    except BaseException:
+        ledger.close()  # what closes it otherwise is the line, at the end of the session
+        raise
 
 
 def _line(
     config: pytest.Config,
+    ledger: Ledger,
     collected: Collected,
     needs: Needs,
     settings: Settings,
@@ -62,7 +68,6 @@ def _line(
     items: list[pytest.Item],
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
-    ledger = _ledger(config, settings)
     run = _run(config, settings, ledger)
     outcomes = Outcomes(route, ledger, _codec(config))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -84,21 +85,20 @@ class Controller:
             return
         session: Any = self._config.pluginmanager.get_plugin("dsession")
         run = run_name(session.nodemanager.testrunuid, self._began)
-        ledger = open_ledger(self._settings.place(), warn=lambda text: None)
-        known = ledger.result(run, crashitem)
-        record = ledger.record(crashitem)
-        if known is not None:
-            result = msgspec.json.decode(known, type=Result)
-        else:
-            result = _died(crashitem, record)
-            ledger.write_result(run, crashitem, msgspec.json.encode(result).decode())
-        if record is not None and record.status == "visiting":
-            failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
-            ledger.finish(crashitem, failed)
+        with closing(open_ledger(self._settings.place(), warn=lambda text: None)) as ledger:
+            known = ledger.result(run, crashitem)
+            record = ledger.record(crashitem)
+            if known is not None:
+                result = msgspec.json.decode(known, type=Result)
+            else:
+                result = _died(crashitem, record)
+                ledger.write_result(run, crashitem, msgspec.json.encode(result).decode())
+            if record is not None and record.status == "visiting":
+                failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
+                ledger.finish(crashitem, failed)
         if record is not None:  # else it may be a test
             report.choochoo = msgspec.to_builtins(result)  # type: ignore[attr-defined]
         self.crashed[crashitem] = result
-        ledger.close()
 
 
 def _died(key: str, record: Record | None) -> Result:

@@ -163,6 +163,38 @@ def test_selector_that_matches_nothing_is_usage_error_with_workers(tea: Railyard
     assert "INTERNALERROR" not in ride.text
 
 
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-replay=bril", "--cc-forget=bril"])
+def test_ledger_is_closed_whatever_is_asked_for(tea: Railyard, option: str, mode: str) -> None:
+    """Every ledger that is opened is closed, once, after a usage error as after a run."""
+    tea.write(
+        "conftest.py",
+        """
+        from pytest_choochoo.railway.opening import open_ledger
+        from pytest_choochoo.railway.place import Place
+        from railyard import log
+
+        class Closing:
+            def __init__(self, ledger):
+                log("opened")
+                self._ledger = ledger
+
+            def __getattr__(self, name):
+                return getattr(self._ledger, name)
+
+            def close(self):
+                log("closed")
+                self._ledger.close()
+
+        def pytest_choochoo_make_ledger(folder, profile):
+            return Closing(open_ledger(Place(folder, profile), warn=print))
+        """,
+    )
+
+    ride = tea.ride(option)
+
+    assert ride.log.count("opened") == ride.log.count("closed") > 0
+
+
 def test_selector_without_stations_is_usage_error(railyard: Railyard) -> None:
     """Where there is no station at all, the error says so."""
     railyard.write("test_tea.py", "def test_tea(): pass\n")

@@ -187,16 +187,19 @@ class Line:
         """Ask the checks; what --cc-check calls then tells what they said, and the verdict."""
         failures = passes.ask(passes.station.checks)
         passes.begin()  # whatever a check could not get, what is called now asks for nothing
-        name = passes.item.name
+        key, name = passes.item.nodeid, passes.item.name
+        judging = self.journey.judging
+        meanwhile = judging.under_way(key)
 
         async def verify() -> None:
             __tracebackhide__ = True
             for check in passes.station.checks:
                 if check.name in failures:
                     error = failures[check.name]
-                    error.add_note(f"check {check.name!r} of station {name!r} does not pass")
+                    said = (f"check {check.name!r} of station {name!r} does not pass", meanwhile)
+                    error.add_note("; ".join(filter(None, said)))
                     raise error.with_traceback(traceback_from(check.function, error))
-            self.journey.judging.insist(passes.item.nodeid)
+            judging.insist(key)
             # A visit that is expected to fail is no reason why this should not be there.
             passes.ignore_xfail()
 

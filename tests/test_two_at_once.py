@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from railyard import Railyard
+from railyard import Railyard, snapshot
 
 PATIENCE = 30  # seconds
 
@@ -246,8 +246,84 @@ def test_plain_run_beside_a_visit_has_no_outcome(trains: Trains) -> None:
     trains.release()
 
     assert ride.tests == {"test_tea": "failed"}
-    assert "a visit began " in ride.errors["test_tea"]
+    assert re.fullmatch(
+        rf"station 'boil' has no complete record: it is being visited right now by "
+        rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\); run 'pytest --cc-run' first",
+        ride.errors["test_tea"],
+    )
     assert trains.end(first) and first.returncode == 0
+
+
+def test_check_beside_a_visit_says_who_is_at_it(trains: Trains, mode: str) -> None:
+    """`--cc-check` says by whom a station is being visited, waits for nobody and writes nothing."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    ledger = trains.railyard.path / ".pytest_cache/d/choochoo"
+    before = snapshot(ledger)
+
+    ride = trains.railyard.ride("--cc-check")
+    after = snapshot(ledger)
+    trains.release()
+
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert re.search(
+        rf"^station 'boil' is due: it is being visited right now by {visitor}$",
+        ride.text,
+        re.MULTILINE,
+    )
+    # While somebody writes, SQLite's readers take part in its shared memory.
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= {"default.sqlite-shm"}
+    assert (sorted(ride.failed), ride.exit_code) == (["boil", "pour"], 1)
+    assert trains.end(first) and first.returncode == 0
+    assert trains.railyard.ride("--cc-check").closing == "2 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        pytest.param("pass", None, id="passes"),
+        pytest.param(
+            "assert 0", "E       check 'is_hot' of station 'boil' does not pass", id="fails"
+        ),
+    ],
+)
+def test_check_is_asked_beside_a_visit(trains: Trains, check: str, said: str | None) -> None:
+    """What checks say counts during a visit too; one that does not pass is told with the visitor."""
+    trains.railyard.stations(
+        HELD.replace("return 100", "") + f"\n    @boil.check\n    def is_hot():\n        {check}\n"
+    )
+    trains.railyard.write("hold", "")
+    first = trains.start("--cc-replay", "boil")
+    trains.wait_for((trains.railyard.path / "begun").exists)
+
+    ride = trains.railyard.ride("--cc-check", "-k", "boil")
+    trains.release()
+    trains.end(first)
+
+    assert ride.results == {"boil": "failed" if said else "unchanged"}
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert said is None or re.search(
+        rf"^{said}; it is being visited right now by {visitor}$",
+        ride.errors["boil"],
+        re.MULTILINE,
+    )
+
+
+def test_check_after_a_killed_visit_says_so(trains: Trains) -> None:
+    """`--cc-check` calls a visit interrupted whose process is dead."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    first.kill()
+    first.wait()
+
+    ride = trains.railyard.ride("--cc-check", "-k", "boil")
+
+    assert re.fullmatch(
+        r"station 'boil' is due: last visit was interrupted, begun [\d.]+ s ago by "
+        rf"process {first.pid} on \S+",
+        ride.errors["boil"],
+    )
 
 
 def test_killed_holder_lets_go(trains: Trains) -> None:

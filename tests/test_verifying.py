@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from railyard import Railyard
+from railyard import Railyard, snapshot
 
 STOVE = """
     from pathlib import Path
@@ -48,15 +46,6 @@ def hot(stove: Railyard) -> Railyard:
     """The same, complete."""
     assert stove.ride("--cc-run").closing == "3 visited"
     return stove
-
-
-def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Return content and time of every file below *folder*."""
-    return {
-        str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
 
 
 def test_complete_stations_pass(hot: Railyard, mode: str) -> None:

@@ -221,20 +221,14 @@ class Journey:
             return self.ledger.lock(key, 0)
         except LockBusy:
             pass
-        holder, name = self._holder(key), self.route[key].name
-        self._say(f"{name} waits for {holder}, which is visiting it")
+        record, name = self.ledger.record(key), self.route[key].name
+        visitor = "another process" if record is None else record.visitor
+        self._say(f"{name} waits for {visitor}, which is visiting it")
         timeout = self.orders.lock_timeout
         try:
             return self.ledger.lock(key, timeout)
         except LockBusy:
-            raise LockTimeout(name, timeout, holder) from None
-
-    def _holder(self, key: str) -> str:
-        record = self.ledger.record(key)
-        if record is None or not record.pid:
-            return "another process"
-        since = time.strftime("%H:%M:%S", time.localtime(record.since))
-        return f"process {record.pid} on {record.host} (since {since})"
+            raise LockTimeout(name, timeout, visitor) from None
 
     def _begin(self, passage: Passage) -> None:
         self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)

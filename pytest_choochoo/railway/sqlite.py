@@ -124,13 +124,26 @@ class SqliteLedger:
         return self._place.beside / "stations" / f"{readable}-{_short(key)}"
 
     def lock(self, key: str, timeout: float) -> Any:
-        path = f"{self._place.beside}/locks/{_short(key)}.lock"
-        lock = FileLock(path, mode=0o600, thread_local=False)
+        lock = FileLock(self._lock_file(key), mode=0o600, thread_local=False)
         try:
             lock.acquire(timeout=timeout, poll_interval=0.05)
         except Timeout as error:
             raise LockBusy from error
         return lock
+
+    def is_locked(self, key: str) -> bool:
+        if not self._lock_file(key).exists():  # to take the lock would make the file
+            return False
+        try:
+            self.lock(key, 0).release()
+        except LockBusy:
+            return True
+        except OSError:  # a file that may not be opened: nobody here can tell
+            return False
+        return False
+
+    def _lock_file(self, key: str) -> Path:
+        return self._place.beside / "locks" / f"{_short(key)}.lock"
 
     def start_run(self, run: str) -> None:
         with self._transaction() as connection:

@@ -15,7 +15,7 @@ from pytest_choochoo.handing import Handing
 from pytest_choochoo.items import Line
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway.code import CodeReader
-from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError, LockTimeout, UnusableLedger
 from pytest_choochoo.railway.journey import Journey, Orders
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
@@ -176,14 +176,28 @@ def say(config: pytest.Config, text: str) -> None:
 
 
 def forget(session: pytest.Session, line: Line) -> None:
-    """Forget the records that --cc-forget selects, and say so."""
-    ledger = line.journey.ledger
-    forgotten = [key for key in line.departure.forgotten if ledger.record(key) is not None]
-    for key in forgotten:
-        ledger.forget(key, resources=False)
-    route = line.journey.route
-    names = [route[key].name if key in route else key for key in forgotten]
-    say(session.config, f"forgot {', '.join(names)}" if names else "there was nothing to forget")
+    """Forget the records that --cc-forget selects, and say so; fail where one stays locked."""
+    journey, forgotten, is_refused = line.journey, [], False
+    for key in line.departure.forgotten:
+        if journey.ledger.record(key) is None:
+            continue
+        try:
+            lock = journey.lock(key)  # nobody forgets what is being visited
+        except LockTimeout as error:
+            say(session.config, str(error))
+            is_refused = True
+            continue
+        try:
+            journey.ledger.forget(key, resources=False)
+        finally:
+            lock.release()
+        forgotten.append(key)
+    if forgotten:
+        say(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
+    elif not is_refused:
+        say(session.config, "there was nothing to forget")
+    if is_refused:
+        raise session.Failed
 
 
 def report_to_controller(config: pytest.Config, line: Line) -> None:

@@ -222,6 +222,62 @@ def test_clean_waits_for_visit(trains: Trains) -> None:
     assert (after.log, after.closing) == (("cool",), "1 cleaned")
 
 
+def test_forget_waits_for_visit(trains: Trains) -> None:
+    """Nobody forgets what is being visited: who does says for whom it waits, and forgets it then."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+    second = trains.start("--cc-forget", "all")
+    trains.wait_for(lambda: "waits for" in trains.text(second))
+
+    trains.release()
+
+    text = trains.end(second)
+    assert re.search(
+        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which is visiting it\nchoochoo: forgot boil$",
+        text,
+        re.MULTILINE,
+    )
+    assert "choochoo: 1 visited" in trains.end(first)
+    assert second.returncode == 0
+    assert trains.railyard.ride("--cc-run", "-k", "boil").reasons["boil"] == ("never visited",)
+
+
+def test_forget_gives_up_after_its_time_out(trains: Trains) -> None:
+    """Who does not want to wait forgets the others, says so, and fails; no lock is kept."""
+    trains.railyard.stations(HELD + "\n    @station\n    def grind(): ...\n")
+    trains.railyard.ride("--cc-run", "-k", "grind")
+    first = trains.held("--cc-run", "-k", "boil")
+
+    ride = trains.railyard.ride("--cc-forget", "all", "--cc-lock-timeout", "0.1")
+    trains.release()
+    trains.end(first)
+
+    said = [line for line in ride.outlines if line.startswith("choochoo: ")]
+    assert re.fullmatch(
+        rf"choochoo: station 'boil' is still being visited by process {first.pid} on \S+ "
+        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
+        said[1],
+    )
+    assert (said[2:], ride.exit_code) == (["choochoo: forgot grind"], 1)
+    after = trains.railyard.ride("--cc-run", "--cc-lock-timeout", "0", "-m", "station")
+    assert (after.unchanged, after.visited) == (("boil",), ("pour", "grind"))
+
+
+def test_station_that_no_longer_exists_is_forgotten_under_its_lock(trains: Trains) -> None:
+    """The record of a station that is being visited elsewhere stays, known here or not."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+    trains.railyard.stations("@station\ndef grind(): ...\n")
+
+    ride = trains.railyard.ride("--cc-forget", "all", "--cc-lock-timeout", "0")
+    trains.release()
+
+    assert "choochoo: station 'stations.py::boil' is still being visited by " in ride.text
+    assert (ride.exit_code, "choochoo: forgot" in ride.text) == (1, False)
+    assert trains.end(first) and first.returncode == 0
+
+
 def test_fresh_station_waits_for_nobody(trains: Trains) -> None:
     """An unchanged station takes no lock: another run may be at something else."""
     trains.railyard.stations(HELD)

@@ -221,7 +221,7 @@ class Journey:
             return self.ledger.lock(key, 0)
         except LockBusy:
             pass
-        record, name = self.ledger.record(key), self.route[key].name
+        record, name = self.ledger.record(key), self.route.name(key)
         visitor = "another process" if record is None else record.visitor
         self._say(f"{name} waits for {visitor}, which is visiting it")
         timeout = self.orders.lock_timeout

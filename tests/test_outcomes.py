@@ -187,10 +187,11 @@ def test_outcome_that_cannot_be_kept_fails_its_station(
 
     ride = railyard.ride("--cc-run")
 
-    assert ride.causes == {
-        "boil": f"Unstorable: the outcome of station 'boil' cannot be kept ({kind}): {cause}; "
+    sentence = (
+        f"the outcome of station 'boil' cannot be kept ({kind}): {cause}; "
         "return plain data, or say in the return annotation what it is"
-    }
+    )
+    assert (ride.causes, ride.errors["boil"]) == ({"boil": f"Unstorable: {sentence}"}, sentence)
     assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
 
 
@@ -362,10 +363,10 @@ def test_annotation_that_changed_since_is_told(railyard: Railyard) -> None:
 
     ride = railyard.ride()
 
-    assert (
+    assert ride.errors["test_it"] == (
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; visit it again with --cc-replay boil"
-    ) in ride.text
+    )
     assert ride.exit_code == 1
 
 

@@ -55,7 +55,7 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
             raise ValueError("it would be read back as something else")
         return Outcome(text=text.decode(), digest=_digest(again, codec))
     except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as error:
-        raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
+        raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
 def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
@@ -66,7 +66,7 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     try:
         return msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
-        raise UnreadableOutcome(name, _cause(error)) from error
+        raise UnreadableOutcome(name, _cause(error)) from None
 
 
 def _digest(again: object, codec: Codec) -> str:

@@ -255,8 +255,9 @@ class Running:
             self._witness.note(call)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
-            # Its sentence says it all; where in here it was raised is of no use to anybody.
-            report.longrepr = call.excinfo.getrepr(style="value")
+            # Its sentence says it all; what it is called, and where in here it was raised, is
+            # of no use to anybody.
+            report.longrepr = str(call.excinfo.value)
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -12,7 +12,7 @@ from pytest_choochoo.calling import Parcel, traceback_from
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.passes import Passes
-from pytest_choochoo.railway.errors import OnlyInStations, StillThere
+from pytest_choochoo.railway.errors import CheckFailed, OnlyInStations, StillThere
 from pytest_choochoo.railway.journey import Journey
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result, Word
@@ -196,8 +196,10 @@ class Line:
             for check in passes.station.checks:
                 if check.name in failures:
                     error = failures[check.name]
-                    said = (f"check {check.name!r} of station {name!r} does not pass", meanwhile)
-                    error.add_note("; ".join(filter(None, said)))
+                    subject = f"check {check.name!r} of station {name!r} does not pass"
+                    said = "" if isinstance(error, CheckFailed) else subject
+                    if said or meanwhile:
+                        error.add_note("; ".join(filter(None, (said, meanwhile))))
                     raise error.with_traceback(traceback_from(check.function, error))
             judging.insist(key)
             # A visit that is expected to fail is no reason why this should not be there.

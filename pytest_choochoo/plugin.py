@@ -255,9 +255,11 @@ class Running:
             self._witness.note(call)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
+            from pytest_choochoo.railway.report import told
+
             # Its sentence says it all; what it is called, and where in here it was raised, is
             # of no use to anybody.
-            report.longrepr = str(call.excinfo.value)
+            report.longrepr = told(call.excinfo.value)
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_choochoo.railway import fingerprint as fingerprints
 from pytest_choochoo.railway.errors import (
+    CheckFailed,
     ChoochooError,
     LockTimeout,
     MissingProduct,
@@ -268,10 +269,9 @@ class Journey:
         error, passage = failures[check.name], self._under_way()
         name = self.route[passage.key].name
         passage.unmet = check.name
-        error.add_note(
-            f"check {check.name!r} of station {name!r} does not pass after the visit: "
-            "either the visit or the check is wrong"
-        )
+        subject = f"check {check.name!r} of station {name!r} does not pass after the visit: "
+        says_so = isinstance(error, CheckFailed)
+        error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")
         raise error
 
     def _under_way(self) -> Passage:

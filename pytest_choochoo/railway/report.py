@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pytest_choochoo.railway.errors import CheckFailed
+from pytest_choochoo.railway.errors import CheckFailed, ChoochooError
 from pytest_choochoo.railway.record import Result, Word
 from pytest_choochoo.railway.verdict import elapsed
 
@@ -71,6 +71,11 @@ def next_command(results: Iterable[Result], command: str) -> str | None:
     if failed:
         return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
     return f"next: {command}" if stopped else None
+
+
+def told(error: ChoochooError) -> str:
+    """Return all that there is to say of *error*: its sentence, and what was added to it since."""
+    return "; ".join((str(error), *getattr(error, "__notes__", ())))
 
 
 def brief(error: BaseException) -> str:

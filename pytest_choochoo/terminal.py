@@ -87,7 +87,9 @@ class Terminal:
         write(words.closing_line(results, time.monotonic() - self._began))
         for line in (*words.trouble(results), *words.left_in_place(results)):
             write(line)
-        command = words.next_command(results, self._command())
+        # What is not as it should be when it is verified, a run brings about.
+        mends = self._settings.mode == "check"
+        command = words.next_command(results, self._command(), mends=mends)
         if command is not None:
             write(command)
 

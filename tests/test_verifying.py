@@ -100,6 +100,20 @@ def test_station_without_record_and_check_fails(stove: Railyard) -> None:
     assert ride.errors["sip"] == "station 'sip' is due: never visited"
 
 
+@pytest.mark.parametrize("state", ["never visited", "drifted"])
+def test_next_command_is_a_run(stove: Railyard, mode: str, state: str) -> None:
+    """What to type after a failed verification is a run, which visits what must be."""
+    if state == "drifted":
+        stove.ride("--cc-run", "--cc-profile", "ci")
+        stove.remove("tea")
+
+    ride = stove.ride("--cc-check", "--cc-profile", "ci")
+
+    assert [line for line in ride.outlines if line.startswith("next:")] == [
+        "next: pytest --cc-run --cc-profile ci"
+    ]
+
+
 def test_passing_checks_pass_without_any_ledger(stove: Railyard) -> None:
     """In CI, without a ledger, a station whose checks pass passes; none is made."""
     stove.write("steam", "")

@@ -64,13 +64,16 @@ def left_in_place(results: Iterable[Result]) -> list[str]:
     return [f"  left in place, for want of a clean: {', '.join(names)}"] if names else []
 
 
-def next_command(results: Iterable[Result], command: str) -> str | None:
-    """Return the command to type next, or None when nothing is left to do."""
+def next_command(results: Iterable[Result], command: str, *, mends: bool = False) -> str | None:
+    """Return the command to type next, or None when nothing is left to do.
+
+    *mends*: the command itself may mend what failed.
+    """
     failed = [result.name for result in results if result.word == "failed"]
     stopped = [result.name for result in results if result.word == "not reached"]
-    if failed:
+    if failed and not mends:
         return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
-    return f"next: {command}" if stopped else None
+    return f"next: {command}" if failed or stopped else None
 
 
 def told(error: ChoochooError) -> str:

@@ -371,7 +371,7 @@ def test_station_with_unknown_outcome_is_visited(railyard: Railyard) -> None:
     assert ride.visited == ("boil",)
     assert ride.reasons["boil"] == (
         "never visited",
-        "its outcome is not known, so its check alone will not do",
+        "no check can tell its outcome",
     )
 
 

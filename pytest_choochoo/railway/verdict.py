@@ -80,7 +80,7 @@ def judge(facts: Facts) -> Fresh | Due:
         return Fresh()
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
-        unknown = Reason("outcome", "its outcome is not known, so its check alone will not do")
+        unknown = Reason("outcome", "no check can tell its outcome")
         return Due(reasons=(*reasons, unknown), check_settles=False)
     return Due(reasons=reasons, check_settles=seen_by_check)
 

@@ -144,7 +144,7 @@ def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) ->
 
     assert isinstance(verdict, Due)
     assert verdict.check_settles is settles
-    unknown = "its outcome is not known, so its check alone will not do"
+    unknown = "no check can tell its outcome"
     assert (unknown in verdict.texts) is not settles
 
 

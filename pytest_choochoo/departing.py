@@ -205,4 +205,4 @@ def report_to_controller(config: pytest.Config, line: Line) -> None:
     output = getattr(config, "workeroutput", None)
     if output is not None:
         output["choochoo_stations"] = line.manifest()
-        output["choochoo_added"] = list(line.journey.route.names(line.departure.added))
+        output["choochoo_header"] = list(line.departure.header)

@@ -40,9 +40,9 @@ class Controller:
         self._config = config
         self._settings = settings
         self._began = time.time()
-        #: What the workers were to run, by node id, and what was added to the selection.
+        #: What the workers were to run, by node id, and what is said of the selection.
         self.stations: list[dict[str, Any]] = []
-        self.added: list[str] = []
+        self.header: list[str] = []
         #: The results of what workers died of.
         self.crashed: dict[str, Result] = {}
 
@@ -76,7 +76,7 @@ class Controller:
         if "choochoo_error" in output:
             raise pytest.UsageError(output["choochoo_error"])
         self.stations = output.get("choochoo_stations", self.stations)
-        self.added = output.get("choochoo_added", self.added)
+        self.header = output.get("choochoo_header", self.header)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:

@@ -41,9 +41,9 @@ class Terminal:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         line = self._config.pluginmanager.get_plugin("choochoo-line")
-        if line is None or not line.departure.added or self._settings.verbosity < -1:
+        if line is None or self._settings.verbosity < -1:
             return []
-        return [_added(line.journey.route.names(line.departure.added))]
+        return list(line.departure.header)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
@@ -77,13 +77,13 @@ class Terminal:
             return
         results = self._results
         write = terminalreporter.write_line
+        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
+        for line in controller.header if controller is not None else ():
+            write(line)
         if not results:
             if self._settings.mode == "clean":
                 write("choochoo: there was nothing to clean")
             return
-        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
-        if controller is not None and controller.added:
-            write(_added(controller.added))
         write(words.closing_line(results, time.monotonic() - self._began))
         for line in (*words.trouble(results), *words.left_in_place(results)):
             write(line)
@@ -161,8 +161,3 @@ def _blocking(result: Result) -> tuple[str, ...]:
     if result.word in {"failed", "skipped"}:
         return (result.name,)
     return result.by if result.word == "blocked" else ()
-
-
-def _added(names: Any) -> str:
-    noun = "station" if len(names) == 1 else "stations"
-    return f"choochoo: {len(names)} needed {noun} added: {', '.join(names)}"

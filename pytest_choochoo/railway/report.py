@@ -39,6 +39,24 @@ def why(result: Result) -> str:
     return "; ".join(result.reasons)
 
 
+def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
+    """Return what is to be said of a selection before the run, in names of stations.
+
+    Those *added* are needed by what is selected; those *left out* were to be
+    replayed, and are not selected.
+    """
+    told = {
+        "needed {} added": added,
+        "{} selected by --cc-replay and then deselected": left_out,
+    }
+    return tuple(
+        f"choochoo: {len(names)} {what.format('station' if len(names) == 1 else 'stations')}: "
+        f"{', '.join(names)}"
+        for what, names in told.items()
+        if names
+    )
+
+
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return what happened in one line, zeros left out."""
     counts = Counter(result.word for result in results)

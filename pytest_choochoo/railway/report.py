@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_choochoo.railway.errors import CheckFailed, ChoochooError
 from pytest_choochoo.railway.record import Result, Word
@@ -92,6 +92,14 @@ def next_command(results: Iterable[Result], command: str, *, mends: bool = False
     if failed and not mends:
         return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
     return f"next: {command}" if failed or stopped else None
+
+
+def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
+    """Return why the fixture *name* may be missing: by file, the errors of *broken* ones."""
+    files = (
+        f"of {file}, which could not be collected: {brief(error)}" for file, error in broken.items()
+    )
+    return f"fixture {name!r} not found; it may be a station {'; or '.join(files)}"
 
 
 def told(error: ChoochooError) -> str:

@@ -8,8 +8,7 @@ from contextlib import closing
 import pytest
 from railyard import Railyard
 
-from pytest_choochoo.railway.opening import open_ledger
-from pytest_choochoo.railway.place import Place
+from pytest_choochoo import Place, open_ledger
 from pytest_choochoo.railway.record import Record
 
 

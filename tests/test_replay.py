@@ -212,8 +212,7 @@ def test_ledger_is_closed_whatever_is_asked_for(tea: Railyard, option: str, mode
     tea.write(
         "conftest.py",
         """
-        from pytest_choochoo.railway.opening import open_ledger
-        from pytest_choochoo.railway.place import Place
+        from pytest_choochoo import Place, open_ledger
         from railyard import log
 
         class Closing:

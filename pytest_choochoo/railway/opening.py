@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import warnings
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -34,7 +35,7 @@ create table readings (key text primary key, reading text not null) without rowi
 """
 
 
-def open_ledger(place: Place, *, warn: Any) -> SqliteLedger:
+def open_ledger(place: Place, *, warn: Callable[[str], object] = warnings.warn) -> SqliteLedger:
     """Return the ledger at *place*, made when it is not there.
 
     One that cannot be read is set aside under another name, and *warn* is

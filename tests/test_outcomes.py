@@ -52,6 +52,36 @@ class Order(TypedDict):
     at: datetime
     cups: list[Cup]
 
+class Odd(enum.Enum):
+    ONE = 1
+    TEXT = "1"
+    FLOAT = 1.5
+    TRUE = False
+    NONE = None
+    PAIR = (1, 2)
+    PATH = Path("a")
+    BIG = 2**70
+
+class Slot(NamedTuple):
+    odd: Odd
+    path: Path
+
+@attrs.define
+class Bowl:
+    mixed: Mixed
+    since: date = date(2026, 1, 2)
+
+class Place(TypedDict):
+    at: Odd
+
+@dataclass(frozen=True)
+class Tray:
+    mixed: Mixed
+    slots: list[Slot]
+    bowl: Bowl
+    place: Place
+    cups: list[Cup] = field(default_factory=lambda: [Cup(Kind.GREEN)])
+
 class Unknown:
     pass
 
@@ -104,13 +134,14 @@ KEPT = [
     ("annotation", "value"),
     [
         *(pytest.param(*pair, id=" ".join(pair).strip()) for pair in KEPT),
+        pytest.param("-> Mixed", "Mixed.BLACK", id="enum of text and number"),
+        pytest.param("-> Odd", "Odd.PAIR", id="enum of anything"),
+        pytest.param("-> list[Mixed | None]", "[Mixed.GREEN, None]", id="nested enum"),
+        pytest.param("-> tuple[Odd, ...]", "tuple(Odd)", id="members that look alike"),
         pytest.param(
-            "-> Mixed",
-            "Mixed.BLACK",
-            id="enum of text and number",
-            marks=pytest.mark.xfail(
-                strict=True, reason="an Enum whose values are not all text or all int is refused"
-            ),
+            "-> dict[str, Tray]",
+            "{'a': Tray(Mixed.BLACK, [Slot(Odd.ONE, Path('x'))], Bowl(Mixed.GREEN), {'at': Odd.TRUE})}",
+            id="enums in fields",
         ),
     ],
 )

@@ -45,6 +45,8 @@ class Collected:
         self._settings = settings
         self._mark = pytest.mark.station.mark
         self.faults: list[ChoochooError] = []
+        #: What station files raised when they were imported.
+        self.broken: dict[pytest.Module, BaseException] = {}
         #: The item of each station instance by node id, in definition order.
         self.items: dict[str, pytest.Function] = {}
         #: Where a visit leaves what it returned.
@@ -85,8 +87,10 @@ class Collected:
             self._modules.setdefault(node.path, node)
             try:
                 stations = stations_in(load(node))
-            except (Exception, pytest.skip.Exception, SystemExit):
-                continue  # told as an error when the file itself is collected, see `gather`
+            except (Exception, pytest.skip.Exception, SystemExit) as error:
+                # Told as an error when the file itself is collected, see `gather`.
+                self.broken[node] = error.__cause__ or error
+                continue
             for name, station in stations.items():
                 self._register(name, station, directory)
 

@@ -56,9 +56,8 @@ class Controller:
         self._scheduler: Any = None
         self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
         self._windows: dict[Any, tuple[Any, Window]] = {}
-        #: The stations that the workers were to run, and the names of those added to the selection.
+        #: The stations that the workers were to run.
         self.stations: list[Listed] = []
-        self.added: tuple[str, ...] = ()
 
     # --- before the run
 
@@ -104,7 +103,11 @@ class Controller:
         if known is None:
             return None
         manifest = msgspec.json.decode(known, type=Manifest)
-        self.stations, self.added = manifest.stations, manifest.added
+        self.stations = manifest.stations
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self._settings.verbosity >= -1:
+            for line in manifest.header:
+                reporter.write_line(line)
         self._report_settled(manifest)
         return manifest
 

@@ -108,7 +108,11 @@ class Witness:
         """Keep the error of a phase: a report has it only as long text."""
         self._errors.pop(call.when, None)
         if call.excinfo is not None:
-            self._errors[call.when] = brief(call.excinfo.value)
+            error = call.excinfo.value
+            is_skip = isinstance(error, pytest.skip.Exception)
+            # Where a skip is reported as failed, an assertion of a plugin's failed before it.
+            failed = f"a part of it failed before it was skipped: {error}"
+            self._errors[call.when] = failed if is_skip else brief(error)
 
     def see(self, report: pytest.TestReport) -> None:
         """Take what *report* says into account, and put our facts on it."""

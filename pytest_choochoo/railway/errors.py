@@ -302,6 +302,17 @@ class NoRecord(ChoochooError):
         )
 
 
+class NotWaitedFor(ChoochooError):
+    name: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} has no complete record: {self.cause}; "
+            "request it by a parameter, so that it is visited first"
+        )
+
+
 class LockTimeout(ChoochooError):
     name: str
     seconds: float

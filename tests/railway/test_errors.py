@@ -105,6 +105,10 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"
     ),
+    errors.NotWaitedFor("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; "
+        "request it by a parameter, so that it is visited first"
+    ),
     errors.NoRecord("boil", "never visited"): (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
     ),

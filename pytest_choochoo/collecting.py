@@ -156,6 +156,8 @@ class Collected:
         items = [item for item in made or () if isinstance(item, pytest.Function)]
         for item in items:
             item.obj = function
+            # Pytest would read the source to find out.
+            item.location = (item.nodeid.partition("::")[0], station.line - 1, item.name)
         return one_backend(items)
 
     def _note_stops(self, station: Station[Any], made: Sequence[pytest.Function]) -> None:

@@ -37,7 +37,7 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
     """Report an item that was not run, as pytest would report one that was."""
     if result.word == "not reached":
         return
-    ihook, location = item.ihook, _location(item)
+    ihook, location = item.ihook, item.location
     ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
     for report in settled_reports(item.config, result, location):
         report.keywords = {item.name: 1}
@@ -73,14 +73,6 @@ def settled_reports(
         )
         report.choochoo = plain  # type: ignore[attr-defined]
         yield report
-
-
-def _location(item: pytest.Item) -> Location:
-    """Return the location of *item*, for a station without looking its source up."""
-    station = getattr(getattr(item, "obj", None), "station", None)
-    if station is None:
-        return item.location
-    return item.nodeid.partition("::")[0], station.line - 1, item.name
 
 
 def tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:

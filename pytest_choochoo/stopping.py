@@ -1,4 +1,4 @@
-"""The first Ctrl-C lets the visits under way finish, the second does not."""
+"""The first Ctrl-C, or SIGTERM, lets the visits under way finish, the second does not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -16,24 +17,30 @@ from pytest_choochoo.speaking import say
 
 @contextmanager
 def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
-    """Call *answer* on the first Ctrl-C, and interrupt unless it returns True."""
-    before = signal.getsignal(signal.SIGINT)
-    # Who has a handler of his own, or is in a thread, keeps what he has.
-    is_ours = threading.current_thread() is threading.main_thread()
-    if not is_ours or before is not signal.default_int_handler:
-        yield
-        return
+    """Call *answer* on the first Ctrl-C or SIGTERM, and interrupt unless it returns True.
+
+    The second interrupts. Who has a handler of his own, or is in a thread, keeps what he has.
+    """
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
 
     def interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        for each in ours:
+            signal.signal(each, signal.default_int_handler)
         if not answer():
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
+    for number in ours if is_main else ():
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in ours if is_main else ():
+            signal.signal(number, usual[number])
 
 
 class Stopping:

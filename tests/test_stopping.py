@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
 from trains import HELD, Trains
@@ -10,13 +11,16 @@ from trains import HELD, Trains
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @WORKERS
-def test_once_finishes_the_visit_under_way(trains: Trains, workers: tuple[str, ...]) -> None:
+def test_once_finishes_the_visit_under_way(
+    trains: Trains, workers: tuple[str, ...], number: signal.Signals
+) -> None:
     """What is under way is recorded, nothing else starts, and the exit code is 2."""
     trains.railyard.stations(HELD)
     run = trains.held("--cc-run", *workers)
 
-    trains.interrupt(run)
+    trains.interrupt(run, number)
     line = "choochoo: boil is finished first; Ctrl-C again stops it now"
     trains.wait_for(lambda: line in trains.text(run))
     trains.release()
@@ -29,15 +33,16 @@ def test_once_finishes_the_visit_under_way(trains: Trains, workers: tuple[str, .
     assert trains.railyard.ride("--cc-run").results == {"boil": "unchanged", "pour": "visited"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @WORKERS
-def test_twice_stops_now(trains: Trains, workers: tuple[str, ...]) -> None:
+def test_twice_stops_now(trains: Trains, workers: tuple[str, ...], number: signal.Signals) -> None:
     """The visit under way is interrupted, the next run says so and makes it again."""
     trains.railyard.stations(HELD)
     run = trains.held("--cc-run", *workers)
 
     trains.interrupt(run)
     trains.wait_for(lambda: "is finished first" in trains.text(run))
-    trains.interrupt(run)
+    trains.interrupt(run, number)
     text = trains.end(run)
 
     assert run.returncode == 2, text
@@ -82,7 +87,7 @@ def test_what_was_sent_ahead_does_not_start(trains: Trains) -> None:
     trains.railyard.stations(HELD)
     run = trains.held("--cc-run", "-n", "1")
 
-    run.send_signal(2)
+    run.send_signal(signal.SIGINT)
     trains.wait_for(lambda: "is finished first" in trains.text(run))
     trains.release()
     text = trains.end(run)

@@ -86,9 +86,11 @@ class Trains:
         self.wait_for((self.railyard.path / "begun").exists)
         return process
 
-    def interrupt(self, process: subprocess.Popen[bytes]) -> None:
+    def interrupt(
+        self, process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT
+    ) -> None:
         """Do what Ctrl-C does in a terminal: all processes of the command get the signal."""
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
 
     def release(self) -> None:
         self.railyard.remove("hold")

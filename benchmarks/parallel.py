@@ -12,7 +12,6 @@ from benchmarks.figures import MANY, RUN, Figure, run_unchanged, visit_all
 from benchmarks.measuring import cost, spread
 from benchmarks.projects import edges, forget_all, sleepers, stations
 from pytest_choochoo.dispatch import Dispatch
-from pytest_choochoo.manifest import Manifest
 from pytest_choochoo.railway.timetable import Traveller, legs
 
 XDIST = ("-p", "xdist.plugin")
@@ -100,10 +99,10 @@ def _scheduled(shape: str, size: int) -> float:
         number: Traveller(key=str(number), waits=tuple(map(str, above)), seconds=0.01)
         for number, above in enumerate(edges(shape, size))
     }
-    manifest = Manifest(stations=[], header=(), settled=[], legs=legs(travellers, 4))
+    route = legs(travellers, 4)
     config: Any = SimpleNamespace(getvalue=lambda name: ["popen"] * 4, getoption=lambda name: 0)
     log: Any = SimpleNamespace(loadsched=lambda *words: None)
-    dispatch = Dispatch(config, log, begins=lambda: manifest, heard=lambda: None)
+    dispatch = Dispatch(config, log, begins=lambda collection: route, heard=lambda: None)
     workers = [_Worker(number) for number in range(4)]
     ids = list(map(str, range(size)))
     for worker in workers:

@@ -10,6 +10,7 @@ import pytest
 from pytest_choochoo.items import Line
 from pytest_choochoo.manifest import Manifest, listed, manifest_of
 from pytest_choochoo.reports import tear_down_what_stays_behind
+from pytest_choochoo.settings import Settings
 
 SIGNAL = "choochoo::signal"
 MANIFEST = "manifest"
@@ -28,24 +29,26 @@ class Signal(pytest.Item):
 
 
 class Boarding:
-    """The hooks in xdist's workers."""
+    """The hooks in xdist's workers; *line*: None where there are no stations."""
 
-    def __init__(self, config: pytest.Config, line: Line) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, line: Line | None) -> None:
         self._config = config
+        self._mode = settings.mode
         self._line = line
         self._last: pytest.Item | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take for granted what one worker finds settled, and wait for a signal at the end."""
-        if self._line.mode != "run":
+        if self._mode != "run":
             return
-        for result in self._manifest(session).settled:
-            self._line.journey.results[result.key] = result
+        if self._line is not None:
+            for result in self._manifest(session, self._line).settled:
+                self._line.journey.results[result.key] = result
         session.items.append(Signal.from_parent(session, name="signal", nodeid=SIGNAL))
 
-    def _manifest(self, session: pytest.Session) -> Manifest:
+    def _manifest(self, session: pytest.Session, line: Line) -> Manifest:
         """Return what the workers agree on, made by the first of them."""
-        journey = self._line.journey
+        journey = line.journey
         run, ledger = journey.orders.run, journey.ledger
         assert run is not None
         lock = ledger.lock(MANIFEST, -1)
@@ -53,14 +56,14 @@ class Boarding:
             known = ledger.result(run, MANIFEST)
             if known is None:
                 workers = self._config.workerinput["workercount"]  # type: ignore[attr-defined]
-                made = manifest_of(self._line, session.items, workers)
+                made = manifest_of(line, session.items, workers)
                 known = ledger.agreed(run, MANIFEST, msgspec.json.encode(made).decode())
         finally:
             lock.release()
         return msgspec.json.decode(known, type=Manifest)
 
     def pytest_sessionfinish(self) -> None:
-        if self._line.mode != "run":
+        if self._line is not None and self._mode == "check":
             stations = msgspec.to_builtins(listed(self._line))
             self._config.workeroutput["choochoo_stations"] = stations  # type: ignore[attr-defined]
 

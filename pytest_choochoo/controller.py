@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -18,6 +18,7 @@ from pytest_choochoo.railway.errors import ChoochooError, Conflict
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
+from pytest_choochoo.railway.timetable import Leg, Traveller, legs
 from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
@@ -97,11 +98,15 @@ class Controller:
         if ids and ids[-1] == SIGNAL:  # no item: not to be counted, and of no use to others
             del ids[-1]
 
-    def _begin(self) -> Manifest | None:
-        """Return what the workers have agreed on, None when they could not."""
+    def _begin(self, collection: Sequence[str]) -> Sequence[Leg]:
+        """Take what the workers have agreed on, and return the legs of it."""
         known = self.ledger.result(self._run, MANIFEST)
-        if known is None:
-            return None
+        if known is None:  # there are no stations
+            tests = {
+                number: Traveller(key=key, module=key.partition("::")[0])
+                for number, key in enumerate(collection)
+            }
+            return legs(tests, workers=len(self._windows))
         manifest = msgspec.json.decode(known, type=Manifest)
         self.stations = manifest.stations
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -109,7 +114,7 @@ class Controller:
             for line in manifest.header:
                 reporter.write_line(line)
         self._report_settled(manifest)
-        return manifest
+        return manifest.legs
 
     def _report_settled(self, manifest: Manifest) -> None:
         hook, lines = self._config.hook, {each.key: each.line for each in manifest.stations}

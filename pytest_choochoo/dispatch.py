@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScheduling
 
-from pytest_choochoo.manifest import Manifest
-from pytest_choochoo.railway.timetable import Timetable
+from pytest_choochoo.railway.timetable import Leg, Timetable
 
 #: The number of no item: something else than an item has happened.
 NO_ITEM = -1
@@ -22,7 +21,7 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
     What a worker is sent ends with the signal, which holds it there: so the last
     item before it is run at once, and the worker is free after it.
 
-    *begins* returns what there is to run, once all workers have collected;
+    *begins* is called with what all workers have collected, and returns the legs to be run;
     *heard* is called when a worker has said something.
     """
 
@@ -31,7 +30,7 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         config: pytest.Config,
         log: Any,
         *,
-        begins: Callable[[], Manifest | None],
+        begins: Callable[[Sequence[str]], Sequence[Leg]],
         heard: Callable[[], None],
     ) -> None:
         super().__init__(config, log)
@@ -63,12 +62,11 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = next(iter(self.node2collection.values()))
-            manifest = self._begins()
-            if manifest is not None:
-                self._timetable = Timetable(manifest.legs)
-                for number, leg in enumerate(manifest.legs):
-                    self._left[number] = deque(leg.items)
-                    self._leg_of |= dict.fromkeys(leg.items, number)
+            legs = self._begins(self.collection)
+            self._timetable = Timetable(legs)
+            for number, leg in enumerate(legs):
+                self._left[number] = deque(leg.items)
+                self._leg_of |= dict.fromkeys(leg.items, number)
         self._send()
 
     def _send(self) -> None:

@@ -169,12 +169,13 @@ class Departing:
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
             manager.register(Running(line, Witness(line)), "choochoo-running")
-            if self._settings.is_worker:
-                from pytest_choochoo.boarding import Boarding
-
-                manager.register(Boarding(self._config, line), "choochoo-boarding")
             if line.mode == "run":
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
+        if self._settings.is_worker:
+            from pytest_choochoo.boarding import Boarding
+
+            boarding = Boarding(self._config, self._settings, line)
+            manager.register(boarding, "choochoo-boarding")
 
 
 class Missing:

@@ -463,6 +463,15 @@ def test_workers_that_collect_differently_are_told(railyard: Railyard) -> None:
     assert "Different tests were collected between gw" in ride.text
 
 
+def test_tests_without_stations_are_run(railyard: Railyard) -> None:
+    """Where there are no stations, --cc-run is as if it were not there."""
+    for name in ("one", "two"):
+        railyard.write(f"test_{name}.py", "def test_a(): ...\n\ndef test_b(): assert 0")
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.last_line) == (1, "2 failed, 2 passed")
+    assert "choochoo:" not in ride.text
+
+
 def test_nothing_to_run_ends_as_ever(railyard: Railyard) -> None:
     """An empty selection has pytest's own exit code."""
     railyard.stations("@station\ndef boil(): ...")

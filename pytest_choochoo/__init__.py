@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_choochoo.railway.errors import ChoochooError
+    from pytest_choochoo.railway.secret import Secret
     from pytest_choochoo.railway.station import Station, station
     from pytest_choochoo.railway.visit import Visit
 
-__all__ = ["ChoochooError", "Station", "Visit", "station"]
+__all__ = ["ChoochooError", "Secret", "Station", "Visit", "station"]
 
 _ROOMS = {
     "ChoochooError": "pytest_choochoo.railway.errors",
+    "Secret": "pytest_choochoo.railway.secret",
     "Station": "pytest_choochoo.railway.station",
     "Visit": "pytest_choochoo.railway.visit",
     "station": "pytest_choochoo.railway.station",

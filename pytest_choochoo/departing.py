@@ -16,9 +16,12 @@ from pytest_choochoo.railway.code import CodeReader
 from pytest_choochoo.railway.errors import ChoochooError
 from pytest_choochoo.railway.journey import Journey, Orders
 from pytest_choochoo.railway.judging import Judging
+from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.outcome import Codec
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.route import Route
+from pytest_choochoo.railway.secret import Safe
+from pytest_choochoo.safekeeping import texts_of
 from pytest_choochoo.selecting import Selecting
 from pytest_choochoo.settings import Settings
 from pytest_choochoo.speaking import say
@@ -60,8 +63,10 @@ def _line(
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
     ledger, run = ledger_of(config, settings), run_of(config, settings)
-    outcomes = Outcomes(route, ledger, _codec(config))
-    selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
+    outcomes = Outcomes(route, ledger, _codec(config, ledger))
+    selecting = Selecting(
+        collected=collected, needs=needs, route=route, ledger=ledger, outcomes=outcomes, run=run
+    )
     judging = Judging(
         route=route,
         ledger=ledger,
@@ -108,13 +113,14 @@ def _report(session: pytest.Session, faults: Iterable[ChoochooError]) -> None:
         session.config.hook.pytest_collectreport(report=report)
 
 
-def _codec(config: pytest.Config) -> Codec:
+def _codec(config: pytest.Config, ledger: Ledger) -> Codec:
     hook = config.hook
     return Codec(
         encode=lambda value: hook.pytest_choochoo_encode(config=config, value=value),
         decode=lambda kind, plain: hook.pytest_choochoo_decode(
             config=config, type=kind, plain=plain
         ),
+        safe=Safe(ledger.key, texts_of(config)),
     )
 
 

@@ -262,6 +262,17 @@ class UnreadableOutcome(ChoochooError):
         )
 
 
+class SecretNotKept(ChoochooError):
+    name: str
+
+    def sentence(self) -> str:
+        return (
+            f"the secret in the outcome of station {self.name!r} is not known in this run: it is "
+            "never written down; 'pytest --cc-run' visits the station again for who needs it, "
+            "and what a clean needs is to be kept in visit.resources"
+        )
+
+
 class CheckFailed(ChoochooError):
     name: str
     check: str

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
-from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.railway.errors import SecretNotKept, UnreadableOutcome, Unstorable
 from pytest_choochoo.railway.fingerprint import digest_value, fields_of
+from pytest_choochoo.railway.secret import SEAL, Safe, Secret, sealed
+
+_UNKEPT = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +28,12 @@ class Codec:
 
     *encode* gets a value and returns plain data, or None when it does not know
     the type; *decode* gets a type and plain data and returns the value, or None.
+    *safe* has the values of secrets.
     """
 
     encode: Callable[[object], object]
     decode: Callable[[type, object], object]
+    safe: Safe = field(default_factory=Safe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +55,13 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
             _insist_on_json(value)
         _insist_on_numbers(plain)
         text = msgspec.json.encode(plain)
-        again = msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
+        again = _read(name, text.decode(), annotation, codec)
+        if SEAL.search(text.decode()):  # a seal is text, and read wherever a text would be
+            msgspec.convert(again, annotation, dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it would be read back as something else")
         return Outcome(text=text.decode(), digest=_digest(again, codec))
-    except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as error:
+    except _UNKEPT as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
 
 
@@ -64,9 +71,16 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     Raises `UnreadableOutcome` when it does not fit *annotation* any more.
     """
     try:
-        return msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
-    except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        return _read(name, text, annotation, codec)
+    except _UNKEPT as error:
         raise UnreadableOutcome(name, _cause(error)) from error
+
+
+def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
+    value = msgspec.json.decode(text, type=annotation, dec_hook=_from(name, codec))
+    if SEAL.search(text) is None:
+        return value
+    return _unsealed(value, lambda seal: _secret(name, seal, Any, codec))
 
 
 def _digest(again: object, codec: Codec) -> str:
@@ -93,6 +107,8 @@ def _to(codec: Codec) -> Callable[[object], object]:
     def write(value: object) -> object:
         if isinstance(value, PurePath):
             return str(value)
+        if isinstance(value, Secret):
+            return _seal(value, codec)
         plain = codec.encode(value)
         if plain is None:
             raise NotImplementedError(type(value).__qualname__)
@@ -101,16 +117,65 @@ def _to(codec: Codec) -> Callable[[object], object]:
     return write
 
 
-def _from(codec: Codec) -> Callable[[type, object], object]:
+def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
     def read(kind: type, plain: object) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
             return kind(plain)  # type: ignore[arg-type]
+        if (get_origin(kind) or kind) is Secret:
+            return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
         value = codec.decode(kind, plain)
         if value is None:
             raise NotImplementedError(getattr(kind, "__qualname__", str(kind)))
         return value
 
     return read
+
+
+def _seal(secret: Secret[Any], codec: Codec) -> str:
+    """Put what *secret* holds into the safe; return what stands for it."""
+    value = secret.reveal()
+    try:
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
+        _insist_on_numbers(plain)
+        return codec.safe.keep(msgspec.json.encode(plain).decode(), _digest(value, codec))
+    except _UNKEPT:
+        pass
+    # No cause: what is said of a value may show it.
+    raise ValueError(f"what its Secret holds is no type that can be kept: {_named(type(value))}")
+
+
+def _secret(name: str, seal: object, kind: Any, codec: Codec) -> Secret[Any]:
+    """Return the secret that *seal* stands for, which holds a *kind*."""
+    if not isinstance(seal, str) or not SEAL.fullmatch(seal):
+        raise ValueError("Expected `Secret`")
+
+    def find() -> Any:
+        __tracebackhide__ = True
+        text = codec.safe.find(seal)
+        if text is None:
+            raise SecretNotKept(name)
+        try:
+            return _read(name, text, kind, codec)
+        except _UNKEPT:
+            pass
+        raise ValueError(f"what its Secret holds would not be read back as {_named(kind)}")
+
+    return sealed(seal, find)
+
+
+def _named(kind: Any) -> str:
+    return getattr(kind, "__qualname__", str(kind))
+
+
+def _unsealed(value: Any, secret: Callable[[str], Secret[Any]]) -> Any:
+    """Return *value* with secrets in place of their seals, in JSON-like data of any depth."""
+    if type(value) is str and SEAL.fullmatch(value):
+        return secret(value)
+    if type(value) is dict:
+        value |= {key: _unsealed(each, secret) for key, each in value.items()}
+    elif type(value) is list:
+        value[:] = [_unsealed(each, secret) for each in value]
+    return value
 
 
 def _same(value: object, again: object, codec: Codec) -> bool:
@@ -142,6 +207,8 @@ def _same(value: object, again: object, codec: Codec) -> bool:
 
 def _parts_of(value: object, codec: Codec) -> list[object] | None:
     """Return what *value* consists of, None for what is one thing."""
+    if isinstance(value, Secret):
+        return [value.reveal()]
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list | tuple):
@@ -162,7 +229,7 @@ _WHOLE = (
 )
 
 
-_JSON = (str, int, float, bool, type(None))
+_JSON = (str, int, float, bool, type(None), Secret)
 
 
 def _insist_on_json(value: object) -> None:

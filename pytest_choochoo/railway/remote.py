@@ -150,6 +150,10 @@ class RemoteLedger:
     def agreed(self, run: str, name: str, value: str) -> str:
         return str(self.ask("agreed", run, name, value))
 
+    def key(self) -> bytes:
+        found: bytes = self.ask("key", kind=bytes)
+        return found
+
     def readings(self) -> MutableMapping[str, str]:
         return self._readings  # what spares time is not worth the way
 

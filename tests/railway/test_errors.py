@@ -96,6 +96,11 @@ SENTENCES: dict[ChoochooError, str] = {
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; visit it again with --cc-replay boil"
     ),
+    errors.SecretNotKept("boil"): (
+        "the secret in the outcome of station 'boil' is not known in this run: it is "
+        "never written down; 'pytest --cc-run' visits the station again for who needs it, "
+        "and what a clean needs is to be kept in visit.resources"
+    ),
     errors.CheckFailed("boil", "is_hot", "it returned False"): (
         "check 'is_hot' of station 'boil' does not pass: it returned False"
     ),

@@ -54,13 +54,13 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
         if annotation is Any:
             _insist_on_json(value)
         _insist_on_numbers(plain)
-        text = msgspec.json.encode(plain)
-        again = _read(name, text.decode(), annotation, codec)
-        if SEAL.search(text.decode()):  # a seal is text, and read wherever a text would be
+        text = msgspec.json.encode(plain).decode()
+        again = _read(name, text, annotation, codec)
+        if SEAL.search(text):  # a seal is text, and read wherever a text would be
             msgspec.convert(again, annotation, dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it would be read back as something else")
-        return Outcome(text=text.decode(), digest=_digest(again, codec))
+        return Outcome(text=text, digest=_digest(again, codec))
     except _UNKEPT as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
 

@@ -124,10 +124,8 @@ class SqliteLedger:
         return bool(self._rows(query, key, key))
 
     def directory(self, key: str) -> Path:
-        path = self._place.directory(key)
-        if not self._is_read_only:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        make = self._place.directory if self._is_read_only else self._place.make_directory
+        return make(key)
 
     def expect(self, keys: Iterable[str]) -> None:
         if self._is_read_only:

@@ -100,7 +100,7 @@ def _scheduled(shape: str, size: int) -> float:
         number: Traveller(key=str(number), waits=tuple(map(str, above)), seconds=0.01)
         for number, above in enumerate(edges(shape, size))
     }
-    manifest = Manifest(stations=[], added=(), settled=[], legs=legs(travellers, 4))
+    manifest = Manifest(stations=[], header=(), settled=[], legs=legs(travellers, 4))
     config: Any = SimpleNamespace(getvalue=lambda name: ["popen"] * 4, getoption=lambda name: 0)
     log: Any = SimpleNamespace(loadsched=lambda *words: None)
     dispatch = Dispatch(config, log, begins=lambda: manifest, heard=lambda: None)

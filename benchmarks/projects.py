@@ -50,10 +50,11 @@ def sleepers(folder: Path, steps: Sequence[tuple[float, tuple[int, ...]]]) -> Pa
     Each writes the time when it begins and when it ends into `log.txt`.
     """
     texts = [
-        "import time\nfrom pathlib import Path\n\nfrom pytest_choochoo import station",
+        "from pathlib import Path\nfrom time import sleep, time",
+        "from pytest_choochoo import station",
         'LOG = Path(__file__).with_name("log.txt")',
-        "def work(seconds):\n    began = time.time()\n    time.sleep(seconds)\n    note(began)",
-        'def note(began):\n    with LOG.open("a") as log:\n        print(began, time.time(), file=log)',
+        "def work(seconds):\n    began = time()\n    sleep(seconds)\n    note(began, time())",
+        'def note(*times):\n    with LOG.open("a") as log:\n        print(*times, file=log)',
     ]
     for number, (seconds, above) in enumerate(steps):
         parameters = ", ".join(f"station_{each}" for each in above)

@@ -16,7 +16,7 @@ from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
 from pytest_choochoo.railway.errors import ChoochooError, Conflict
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
-from pytest_choochoo.railway.record import Record, Result
+from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
 from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
@@ -56,9 +56,8 @@ class Controller:
         self._scheduler: Any = None
         self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
         self._windows: dict[Any, tuple[Any, Window]] = {}
-        #: The stations that the workers were to run, and the names of those added to the selection.
+        #: The stations that the workers were to run.
         self.stations: list[Listed] = []
-        self.added: tuple[str, ...] = ()
 
     # --- before the run
 
@@ -104,7 +103,11 @@ class Controller:
         if known is None:
             return None
         manifest = msgspec.json.decode(known, type=Manifest)
-        self.stations, self.added = manifest.stations, manifest.added
+        self.stations = manifest.stations
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self._settings.verbosity >= -1:
+            for line in manifest.header:
+                reporter.write_line(line)
         self._report_settled(manifest)
         return manifest
 
@@ -183,20 +186,31 @@ class Controller:
         """Write that the station which a dead worker was busy with failed."""
         if self._settings.mode != "run":
             return
-        if any(station.key == crashitem for station in self.stations):
-            result = self._failed(crashitem)
+        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
+        station = next((each for each in self.stations if each.key == crashitem), None)
+        if station is not None:
+            result = self._died(station)
+            self._finish(crashitem, result.cause)
+            if not is_rerun:
+                result = self._told(result)
             report.choochoo = facts(result)  # type: ignore[attr-defined]
-        self._stop_if_asked_to()
-        self._scheduler.crash_is_known()
+        if is_rerun or not self._is_to_stop():
+            self._scheduler.crash_is_known()
 
-    def _failed(self, key: str) -> Result:
-        known, record = self.ledger.result(self._run, key), self.ledger.record(key)
+    def _died(self, station: Listed) -> Result:
+        record, cause = self.ledger.record(station.key), "the worker process died"
+        if record is not None and record.status == "visiting":
+            cause = f"the worker process {record.pid} died while it visited the station"
+        return Result(
+            key=station.key, name=station.name, title=station.title, word="failed", cause=cause
+        )
+
+    def _told(self, result: Result) -> Result:
+        """Tell the workers of *result*, and return it; or what they were told before."""
+        known = self.ledger.result(self._run, result.key)
         if known is not None:
             return msgspec.json.decode(known, type=Result)
-        station = next(each for each in self.stations if each.key == key)
-        result = _died(station, record)
-        self._finish(key, result.cause)
-        self.ledger.write_result(self._run, key, msgspec.json.encode(result).decode())
+        self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
         return result
 
     def _finish(self, key: str, error: str) -> None:
@@ -213,12 +227,13 @@ class Controller:
         finally:
             lock.release()
 
-    def _stop_if_asked_to(self) -> None:
+    def _is_to_stop(self) -> bool:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
         session: Any = self._config.pluginmanager.get_plugin("dsession")
         session.countfailures += 1
         if session.maxfail and session.countfailures >= session.maxfail and not session.shouldstop:
             session.shouldstop = f"stopping after {session.countfailures} failures"
+        return bool(session.shouldstop)
 
     # --- after the run
 
@@ -236,12 +251,3 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         if self._ledger is not None:
             self._ledger.close()
-
-
-def _died(station: Listed, record: Record | None) -> Result:
-    cause = "the worker process died"
-    if record is not None and record.status == "visiting":
-        cause = f"the worker process {record.pid} died while it visited the station"
-    return Result(
-        key=station.key, name=station.name, title=station.title, word="failed", cause=cause
-    )

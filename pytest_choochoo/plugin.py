@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -157,8 +157,11 @@ class Departing:
         from pytest_choochoo.reports import Witness
         from pytest_choochoo.stopping import Stopping
 
+        manager, collected = self._config.pluginmanager, self._collecting.collected
+        if collected.broken:
+            manager.register(Missing(collected.broken), "choochoo-missing")
         try:
-            line = depart(session, self._collecting.collected, self._settings, items)
+            line = depart(session, collected, self._settings, items)
         except ChoochooError as error:
             if self._settings.is_worker:  # its controller is who can refuse
                 from pytest_choochoo.controller import refuse
@@ -166,7 +169,6 @@ class Departing:
                 return refuse(self._config, error, items)
             raise pytest.UsageError(str(error)) from None
         if line is not None:
-            manager = self._config.pluginmanager
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
             manager.register(Running(line, Witness(line)), "choochoo-running")
@@ -176,6 +178,28 @@ class Departing:
                 manager.register(Boarding(self._config, line), "choochoo-boarding")
             if line.mode == "run":
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
+
+
+class Missing:
+    """The hook that tells of *broken* station files those who may miss a station of them."""
+
+    def __init__(self, broken: Mapping[pytest.Module, BaseException]) -> None:
+        self._broken = broken
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        from pytest_choochoo.railway.report import not_found
+
+        report = yield
+        missing = None if call.excinfo is None else call.excinfo.value
+        if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
+            above = item.listchain()
+            near = {file.nodeid: e for file, e in self._broken.items() if file.parent in above}
+            if near:
+                report.longrepr = not_found(missing.argname, near)
+        return report
 
 
 class Shortcut:
@@ -268,8 +292,11 @@ class Running:
             self._witness.note(call)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
-            # Its sentence says it all; where in here it was raised is of no use to anybody.
-            report.longrepr = call.excinfo.getrepr(style="value")
+            from pytest_choochoo.railway.report import told
+
+            # Its sentence says it all; what it is called, and where in here it was raised, is
+            # of no use to anybody.
+            report.longrepr = told(call.excinfo.value)
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -11,9 +11,9 @@ import pytest
 
 from pytest_choochoo.collecting import Collected
 from pytest_choochoo.needs import Needs
+from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
-from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.revisiting import revisits
 from pytest_choochoo.railway.route import Route, arranged
 from pytest_choochoo.settings import Settings
@@ -25,12 +25,12 @@ T = TypeVar("T")
 class Departure:
     """What is to be done with which stations.
 
-    Those *selected* are run, those *added* among them because another one needs
-    them; the records of those *forgotten* are forgotten.
+    Those *selected* are run; the records of those *forgotten* are forgotten. The
+    *header* tells the user what his selection came to, in lines.
     """
 
     selected: frozenset[str] = frozenset()
-    added: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
 
 
@@ -41,20 +41,12 @@ class Selecting:
     """
 
     def __init__(
-        self,
-        *,
-        collected: Collected,
-        needs: Needs,
-        route: Route,
-        ledger: Ledger,
-        outcomes: Outcomes,
-        run: str | None,
+        self, *, collected: Collected, needs: Needs, route: Route, ledger: Ledger, run: str | None
     ) -> None:
         self._collected = collected
         self._needs = needs
         self._route = route
         self._ledger = ledger
-        self._outcomes = outcomes
         self._run = run
 
     def named(self, option: str, expression: str) -> tuple[str, ...]:
@@ -80,9 +72,12 @@ class Selecting:
             case "run":
                 added = self._add_needed(judging, items)
                 self._arrange(items)
-                selected = self._stations(items)
+                selected, names = self._stations(items), self._route.names
                 self._ledger.expect(selected)
-                return Departure(selected=selected, added=added)
+                left_out = [key for key in self._route.order() if judging.is_replayed(key)]
+                left_out = [key for key in left_out if key not in selected]
+                header = words.header(names(added), names(left_out))
+                return Departure(selected=selected, header=header)
             case "check":
                 self._arrange(items)
             case "clean":
@@ -111,9 +106,7 @@ class Selecting:
         chosen = self._stations(items)
         tests = [item for item in items if item.nodeid not in chosen]
         wanted = [*chosen, *(key for test in tests for key in self._needs.keys_of(test))]
-        again = revisits(
-            self._route, self._outcomes, judging, wanted, asking=lambda: self._asking(items)
-        )
+        again = revisits(self._route, judging, wanted, asking=lambda: self._asking(items))
         judging.visit_for_secrets(self._agreed("secrets", again, dict[str, tuple[str, ...]]))
         added = self._agreed("added", judging.needed(wanted, chosen), tuple[str, ...])
         items[:0] = [self._collected.items[key] for key in added]

@@ -262,17 +262,6 @@ class UnreadableOutcome(ChoochooError):
         )
 
 
-class SecretNotKept(ChoochooError):
-    name: str
-
-    def sentence(self) -> str:
-        return (
-            f"the secret in the outcome of station {self.name!r} is not known in this run: it is "
-            "never written down; 'pytest --cc-run' visits the station again for who needs it, "
-            "and what a clean needs is to be kept in visit.resources"
-        )
-
-
 class CheckFailed(ChoochooError):
     name: str
     check: str
@@ -310,6 +299,17 @@ class NoRecord(ChoochooError):
         return (
             f"station {self.name!r} has no complete record: {self.cause}; "
             "run 'pytest --cc-run' first"
+        )
+
+
+class NotWaitedFor(ChoochooError):
+    name: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} has no complete record: {self.cause}; "
+            "request it by a parameter, so that it is visited first"
         )
 
 

@@ -52,6 +52,9 @@ class Ledger(Protocol):
         *timeout*: seconds to wait, -1 without end. Raises `LockBusy` after it.
         """
 
+    def is_locked(self, key: str) -> bool:
+        """Say whether somebody holds the lock on *key* right now; nothing is written."""
+
     def start_run(self, run: str) -> None:
         """Make room for the results of *run*, in which several processes take part."""
 

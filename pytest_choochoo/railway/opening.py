@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import warnings
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -33,7 +35,7 @@ create table readings (key text primary key, reading text not null) without rowi
 """
 
 
-def open_ledger(place: Place, *, warn: Any) -> SqliteLedger:
+def open_ledger(place: Place, *, warn: Callable[[str], object] = warnings.warn) -> SqliteLedger:
     """Return the ledger at *place*, made when it is not there.
 
     One that cannot be read is set aside under another name, and *warn* is
@@ -68,15 +70,13 @@ def read_ledger(place: Place | None) -> SqliteLedger:
 
 def forget_complete(place: Place) -> None:
     """Forget all records at *place*, but for visits under way; resources and locks stay."""
-    ledger = read_ledger(place)
-    keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
-    ledger.close()
+    with closing(read_ledger(place)) as ledger:
+        keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
     if not keys:
         return
-    writable = open_ledger(place, warn=lambda text: None)
-    for key in keys:
-        writable.forget(key, resources=not writable.resources(key))
-    writable.close()
+    with closing(open_ledger(place, warn=lambda text: None)) as writable:
+        for key in keys:
+            writable.forget(key, resources=not writable.resources(key))
 
 
 def _in_words(error: BaseException) -> str:
@@ -98,11 +98,15 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.execute("pragma journal_mode = wal")
-    # Full: what was said to be complete is so even after a power cut.
-    connection.execute("pragma synchronous = full")
-    if connection.execute("pragma user_version").fetchone()[0] == 0:
-        connection.executescript(f"begin; {_SCHEMA} pragma user_version = {FORMAT}; commit;")
+    try:
+        connection.execute("pragma journal_mode = wal")
+        # Full: what was said to be complete is so even after a power cut.
+        connection.execute("pragma synchronous = full")
+        if connection.execute("pragma user_version").fetchone()[0] == 0:
+            connection.executescript(f"begin; {_SCHEMA} pragma user_version = {FORMAT}; commit;")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

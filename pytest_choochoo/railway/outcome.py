@@ -15,9 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from pytest_choochoo.railway.errors import SecretNotKept, UnreadableOutcome, Unstorable
+from pytest_choochoo.railway.enums import StandIn, readable
+from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
 from pytest_choochoo.railway.fingerprint import digest_value, fields_of
-from pytest_choochoo.railway.secret import SEAL, Safe, Secret, sealed
+from pytest_choochoo.railway.secret import SEAL, Safe, Secret, SecretNotKept, sealed
 
 _UNKEPT = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
 
@@ -54,15 +55,16 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
         if annotation is Any:
             _insist_on_json(value)
         _insist_on_numbers(plain)
-        text = msgspec.json.encode(plain).decode()
+        # An enum's value is left as it is, whatever it is.
+        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
         again = _read(name, text, annotation, codec)
         if SEAL.search(text):  # a seal is text, and read wherever a text would be
-            msgspec.convert(again, annotation, dec_hook=lambda kind, value: value)
+            msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it would be read back as something else")
         return Outcome(text=text, digest=_digest(again, codec))
     except _UNKEPT as error:
-        raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
+        raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
 def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
@@ -73,11 +75,16 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     try:
         return _read(name, text, annotation, codec)
     except _UNKEPT as error:
-        raise UnreadableOutcome(name, _cause(error)) from error
+        raise UnreadableOutcome(name, _cause(error)) from None
 
 
 def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
-    value = msgspec.json.decode(text, type=annotation, dec_hook=_from(name, codec))
+    hook = _from(name, codec)
+    try:
+        decoder = msgspec.json.Decoder(annotation, dec_hook=hook)
+    except (TypeError, NotImplementedError):
+        decoder = msgspec.json.Decoder(readable(annotation), dec_hook=hook)
+    value = decoder.decode(text)
     if SEAL.search(text) is None:
         return value
     return _unsealed(value, lambda seal: _secret(name, seal, Any, codec))
@@ -91,7 +98,7 @@ def _digest(again: object, codec: Codec) -> str:
         )
     except TypeError:  # a set of things that cannot be sorted
         return digest_value(again)
-    text = msgspec.json.encode(plain, order="deterministic")
+    text = msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec))
     return blake2b(text, digest_size=16).hexdigest()
 
 
@@ -123,6 +130,8 @@ def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
             return kind(plain)  # type: ignore[arg-type]
         if (get_origin(kind) or kind) is Secret:
             return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
+        if isinstance(kind, StandIn):
+            return kind.read(plain, _to(codec), read)
         value = codec.decode(kind, plain)
         if value is None:
             raise NotImplementedError(getattr(kind, "__qualname__", str(kind)))
@@ -133,15 +142,21 @@ def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
 
 def _seal(secret: Secret[Any], codec: Codec) -> str:
     """Put what *secret* holds into the safe; return what stands for it."""
-    value = secret.reveal()
+    seal = _put_away(secret.reveal(), codec)
+    if seal is None:
+        kind = _named(type(secret.reveal()))
+        raise ValueError(f"what its Secret holds is no type that can be kept: {kind}")
+    return seal
+
+
+def _put_away(value: object, codec: Codec) -> str | None:
     try:
         plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
         _insist_on_numbers(plain)
-        return codec.safe.keep(msgspec.json.encode(plain).decode(), _digest(value, codec))
-    except _UNKEPT:
-        pass
-    # No cause: what is said of a value may show it.
-    raise ValueError(f"what its Secret holds is no type that can be kept: {_named(type(value))}")
+        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
+        return codec.safe.keep(text, _digest(value, codec))
+    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+        return None
 
 
 def _secret(name: str, seal: object, kind: Any, codec: Codec) -> Secret[Any]:
@@ -156,8 +171,8 @@ def _secret(name: str, seal: object, kind: Any, codec: Codec) -> Secret[Any]:
             raise SecretNotKept(name)
         try:
             return _read(name, text, kind, codec)
-        except _UNKEPT:
-            pass
+        except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+            del text
         raise ValueError(f"what its Secret holds would not be read back as {_named(kind)}")
 
     return sealed(seal, find)
@@ -183,10 +198,8 @@ def _same(value: object, again: object, codec: Codec) -> bool:
     waiting = [(value, again)]
     while waiting:
         one, other = waiting.pop()
-        if type(one) is not type(other):
-            # Where a float is announced an int may be given, and where a pure path any other.
-            may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
-            if not may_differ or one != other:
+        if type(one) is not type(other) or isinstance(one, Secret):
+            if not _may_stand_for(one, other, codec):
                 return False
         elif isinstance(one, set | frozenset):
             twins: dict[object, object] = {each: each for each in cast(Any, other)}
@@ -205,10 +218,21 @@ def _same(value: object, again: object, codec: Codec) -> bool:
     return True
 
 
+def _may_stand_for(one: object, other: object, codec: Codec) -> bool:
+    """Say whether *other* is what *one* may be read back as: a secret, or of another type."""
+    if not isinstance(one, Secret) or not isinstance(other, Secret):
+        # Where a float is announced an int may be given, and where a pure path any other.
+        may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
+        return may_differ and one == other
+    held = other.reveal()
+    try:
+        return _same(one.reveal(), held, codec)
+    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+        return False
+
+
 def _parts_of(value: object, codec: Codec) -> list[object] | None:
     """Return what *value* consists of, None for what is one thing."""
-    if isinstance(value, Secret):
-        return [value.reveal()]
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list | tuple):

@@ -135,6 +135,9 @@ class RemoteLedger:
             time.sleep(_POLL)
         return _Lock(self, key)
 
+    def is_locked(self, key: str) -> bool:
+        return bool(self.ask("is_locked", key))
+
     def start_run(self, run: str) -> None:
         self.ask("start_run", run)
 

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pytest_choochoo.railway.errors import NoRecord
 from pytest_choochoo.railway.judging import Judging
-from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.route import Route
 
 
 def revisits(
     route: Route,
-    outcomes: Outcomes,
     judging: Judging,
     wanted: Iterable[str],
     asking: Callable[[], Mapping[str, Sequence[str]]],
@@ -23,7 +21,7 @@ def revisits(
     by whoever asks for them whatever is due, of whom *asking* returns the names.
     """
     above = route.closure(wanted, route.upstream)
-    lost = outcomes.lost(above)
+    lost = judging.lost_secrets(above)
     if not lost:
         return {}
     asks, below = asking(), route.downstream()

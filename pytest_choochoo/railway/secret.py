@@ -9,11 +9,24 @@ from hmac import compare_digest
 from secrets import token_bytes
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
 
+from pytest_choochoo.railway.errors import ChoochooError
+
 T_co = TypeVar("T_co", covariant=True)
 
 #: What stands in a record for a secret: a digest that cannot be guessed without the key.
 SEAL = re.compile(r"choochoo\.secret:[0-9a-f]{32}")
 _SHOWN = "***"
+
+
+class SecretNotKept(ChoochooError):
+    name: str
+
+    def sentence(self) -> str:
+        return (
+            f"the secret in the outcome of station {self.name!r} is not known in this run: it is "
+            "never written down; 'pytest --cc-run' visits the station again for who needs it, "
+            "and what a clean needs is to be kept in visit.resources"
+        )
 
 
 @final

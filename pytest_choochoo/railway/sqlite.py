@@ -146,6 +146,17 @@ class SqliteLedger:
             raise LockBusy from error
         return lock
 
+    def is_locked(self, key: str) -> bool:
+        if not os.path.exists(self._lock_file(key)):  # to take the lock would make the file
+            return False
+        try:
+            self.lock(key, 0).release()
+        except LockBusy:
+            return True
+        except OSError:  # a file that may not be opened: nobody here can tell
+            return False
+        return False
+
     def start_run(self, run: str) -> None:
         # No run outlives a power cut, and its results are read only while it is under way.
         with self._transaction(outlives_power_cut=False) as connection:

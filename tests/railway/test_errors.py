@@ -9,6 +9,7 @@ import pytest
 
 from pytest_choochoo.railway import errors
 from pytest_choochoo.railway.errors import ChoochooError
+from pytest_choochoo.railway.secret import SecretNotKept
 
 SENTENCES: dict[ChoochooError, str] = {
     errors.Cycle(("boil", "pour")): (
@@ -96,7 +97,7 @@ SENTENCES: dict[ChoochooError, str] = {
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; visit it again with --cc-replay boil"
     ),
-    errors.SecretNotKept("boil"): (
+    SecretNotKept("boil"): (
         "the secret in the outcome of station 'boil' is not known in this run: it is "
         "never written down; 'pytest --cc-run' visits the station again for who needs it, "
         "and what a clean needs is to be kept in visit.resources"
@@ -109,6 +110,10 @@ SENTENCES: dict[ChoochooError, str] = {
     ),
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"
+    ),
+    errors.NotWaitedFor("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; "
+        "request it by a parameter, so that it is visited first"
     ),
     errors.NoRecord("boil", "never visited"): (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_choochoo import Secret
-from pytest_choochoo.railway.errors import SecretNotKept, Unstorable
+from pytest_choochoo.railway.errors import Unstorable
 from pytest_choochoo.railway.fingerprint import digest_value
 from pytest_choochoo.railway.outcome import Codec, Outcome, decode, encode
-from pytest_choochoo.railway.secret import SEAL, Safe
+from pytest_choochoo.railway.secret import SEAL, Safe, SecretNotKept
 
 VALUE = "open sesame"
 KEY = b"k" * 32
@@ -42,6 +42,10 @@ def _encoded(value: object, annotation: Any = Any, codec: Codec | None = None) -
 
 class Colour(Enum):
     RED = "red"
+
+
+class Kettle:
+    pass
 
 
 @dataclass(frozen=True)
@@ -313,6 +317,27 @@ def test_what_cannot_be_kept_is_refused_without_showing_it(
     while told is not None:
         assert "boiling" not in str(told)
         told = told.__cause__ or told.__context__
+
+
+def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
+    """Whatever a hook raises over what is in a secret, nobody is told."""
+
+    def fail(*given: object) -> object:
+        raise KeyError("boiling", given)
+
+    unwritten = Codec(encode=fail, decode=fail)
+    unread = Codec(encode=lambda value: "boiling", decode=fail)
+    refused = []
+    for codec in (unwritten, unread):
+        with pytest.raises(Unstorable) as caught:
+            _encoded(Secret(Kettle()), Secret[Kettle], codec)
+        refused.append(caught.value)
+
+    assert [error.cause for error in refused] == [
+        "what its Secret holds is no type that can be kept: Kettle",
+        "what its Secret holds would not be read back as Kettle",
+    ]
+    assert all(error.__cause__ is None and error.__suppress_context__ for error in refused)
 
 
 # --- digests

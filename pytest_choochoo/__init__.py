@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from pytest_choochoo.railway.errors import ChoochooError
     from pytest_choochoo.railway.opening import open_ledger
     from pytest_choochoo.railway.place import Place
+    from pytest_choochoo.railway.secret import Secret
     from pytest_choochoo.railway.station import Station, station
     from pytest_choochoo.railway.visit import Visit
 
-__all__ = ["ChoochooError", "Place", "Station", "Visit", "open_ledger", "station"]
+__all__ = ["ChoochooError", "Place", "Secret", "Station", "Visit", "open_ledger", "station"]
 
 _ROOMS = {
     "ChoochooError": "pytest_choochoo.railway.errors",
     "Place": "pytest_choochoo.railway.place",
+    "Secret": "pytest_choochoo.railway.secret",
     "Station": "pytest_choochoo.railway.station",
     "Visit": "pytest_choochoo.railway.visit",
     "open_ledger": "pytest_choochoo.railway.opening",

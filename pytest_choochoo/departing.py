@@ -20,6 +20,8 @@ from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.outcome import Codec
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.route import Route
+from pytest_choochoo.railway.secret import Safe
+from pytest_choochoo.safekeeping import texts_of
 from pytest_choochoo.selecting import Selecting
 from pytest_choochoo.settings import Settings
 from pytest_choochoo.speaking import say
@@ -67,7 +69,7 @@ def _line(
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
     run = run_of(config, settings)
-    outcomes = Outcomes(route, ledger, _codec(config))
+    outcomes = Outcomes(route, ledger, _codec(config, ledger))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
     judging = Judging(
         route=route,
@@ -115,13 +117,14 @@ def _report(session: pytest.Session, faults: Iterable[ChoochooError]) -> None:
         session.config.hook.pytest_collectreport(report=report)
 
 
-def _codec(config: pytest.Config) -> Codec:
+def _codec(config: pytest.Config, ledger: Ledger) -> Codec:
     hook = config.hook
     return Codec(
         encode=lambda value: hook.pytest_choochoo_encode(config=config, value=value),
         decode=lambda kind, plain: hook.pytest_choochoo_decode(
             config=config, type=kind, plain=plain
         ),
+        safe=Safe(ledger.key, texts_of(config)),
     )
 
 

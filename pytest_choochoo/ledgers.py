@@ -31,7 +31,10 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         return read_ledger(settings.place() if settings.folder else None)
     if settings.is_in_cache:
         try:
-            config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
+            is_new = not settings.place().folder.exists()
+            folder = config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
+            if is_new:
+                folder.chmod(0o700)
         except OSError as error:
             raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
     return open_ledger(

@@ -105,6 +105,19 @@ class Needs:
         """Return the keys of the stations that *item* asks for."""
         return tuple(dict.fromkeys(key for need in self.of(item) for key in need.keys))
 
+    def keys_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
+        """Return the keys of the stations without which nobody can say how *item* is doing.
+
+        Those that its checks ask for, and the fixtures whose values are its inputs.
+        """
+        station = self._collected.stops[item.nodeid].station
+        names = [*station.declaration.values]
+        for check in station.checks:
+            names += arguments_of(check.function)
+        names = [name for name in dict.fromkeys(names) if name not in {station.name, *RESERVED}]
+        needs = self.among(item, _closure(item, names)) if names else ()
+        return tuple(key for need in needs for key in need.keys if key != item.nodeid)
+
     def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Need, ...]:
         """Return the stations that *item* asks for by *names*."""
         if self._collected.registered.keys().isdisjoint(names):

@@ -67,6 +67,9 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
             hooks = controller.Controller(config, read)
             config.pluginmanager.register(hooks, "choochoo-controller")
             if read.mode == "run" and config.option.tx:
+                from pytest_choochoo.safekeeping import SafeKeeping
+
+                config.pluginmanager.register(SafeKeeping(), "choochoo-safekeeping")
                 stopping = StoppingWorkers(config, hooks)
                 config.pluginmanager.register(stopping, "choochoo-stopping")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -12,8 +14,11 @@ from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.revisiting import revisits
 from pytest_choochoo.railway.route import Route, arranged
 from pytest_choochoo.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Selecting:
         gone = [key for key in records if key not in self._route]
         also = gone if option == "--cc-forget" else ()
         keys = self._route.select(option, expression, failed=failed, also=also)
-        return self._agreed(option, keys)
+        return self._agreed(option, keys, tuple[str, ...])
 
     def departure(
         self, config: pytest.Config, settings: Settings, judging: Judging, items: list[pytest.Item]
@@ -89,21 +94,33 @@ class Selecting:
     def _stations(self, items: list[pytest.Item]) -> frozenset[str]:
         return frozenset(item.nodeid for item in items if item.nodeid in self._route)
 
-    def _agreed(self, name: str, keys: tuple[str, ...]) -> tuple[str, ...]:
-        """Return *keys* as the first worker had them: one that joins late sees other records."""
+    def _agreed(self, name: str, found: T, kind: type[T]) -> T:
+        """Return *found* as the first worker had it: one that joins late sees other records."""
         if self._run is None:
-            return keys
-        agreed = self._ledger.agreed(self._run, name, msgspec.json.encode(keys).decode())
-        return tuple(msgspec.json.decode(agreed))
+            return found
+        agreed = self._ledger.agreed(self._run, name, msgspec.json.encode(found).decode())
+        return msgspec.json.decode(agreed, type=kind)
 
     def _add_needed(self, judging: Judging, items: list[pytest.Item]) -> tuple[str, ...]:
         """Add to *items* the stations that they need and that are due; return their keys."""
         chosen = self._stations(items)
-        tests = (item for item in items if item.nodeid not in chosen)
+        tests = [item for item in items if item.nodeid not in chosen]
         wanted = [*chosen, *(key for test in tests for key in self._needs.keys_of(test))]
-        added = self._agreed("added", judging.needed(wanted, chosen))
+        again = revisits(self._route, judging, wanted, asking=lambda: self._asking(items))
+        judging.visit_for_secrets(self._agreed("secrets", again, dict[str, tuple[str, ...]]))
+        added = self._agreed("added", judging.needed(wanted, chosen), tuple[str, ...])
         items[:0] = [self._collected.items[key] for key in added]
         return added
+
+    def _asking(self, items: Iterable[pytest.Item]) -> Mapping[str, Sequence[str]]:
+        """Return the names of those who ask for a station whatever is due: tests and checks."""
+        asking: dict[str, list[str]] = {}
+        for item in items:
+            known = self._collected.items.get(item.nodeid)
+            keys = self._needs.keys_of_checks(known) if known else self._needs.keys_of(item)
+            for key in keys:
+                asking.setdefault(key, []).append(item.name)
+        return asking
 
     def _arrange(self, items: list[pytest.Item]) -> None:
         """Put upstream first; stations keep their definition order, whoever shuffled them."""

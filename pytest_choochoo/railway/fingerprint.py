@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from pytest_choochoo.railway.errors import MissingFile, NotAFile, Undigestable
+from pytest_choochoo.railway.secret import Secret, seal_of
 from pytest_choochoo.railway.station import Station
 
 MAGIC = frozenset("*?[")
@@ -183,6 +184,8 @@ def _parts(value: Any) -> tuple[bytes, ...]:
         return b"enum", named, (value.name or "").encode(), _inner(value.value)
     if isinstance(value, PurePath):
         return b"path", str(value).encode(errors="surrogateescape")
+    if isinstance(value, Secret) and seal_of(value):
+        return b"secret", seal_of(value).encode()
     if isinstance(value, type):
         if "<locals>" in value.__qualname__:  # several share the name
             raise TypeError(value.__qualname__)

@@ -20,11 +20,11 @@ from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.passage import Ending, Passage
 from pytest_choochoo.railway.record import Record, Result, Word
-from pytest_choochoo.railway.report import brief
+from pytest_choochoo.railway.report import unmet
 from pytest_choochoo.railway.results import Results
 from pytest_choochoo.railway.route import Route
 from pytest_choochoo.railway.station import Check
-from pytest_choochoo.railway.verdict import Blocked, Due, Fresh, Reason
+from pytest_choochoo.railway.verdict import Blocked, Due, Fresh
 from pytest_choochoo.railway.visit import Progressed, Visit
 
 # Asks the checks once, and returns the error of each that does not pass.
@@ -182,10 +182,7 @@ class Journey:
             drift = "drift: " if isinstance(verdict, Fresh) else ""
             reasons = (
                 *reasons,
-                *(
-                    Reason("drift", f"{drift}check {name} does not pass: {brief(error)}")
-                    for name, error in failures.items()
-                ),
+                *(unmet(self.route[key].name, *each, drift) for each in failures.items()),
             )
             if not failures:
                 return self._confirmed(passage, verdict)

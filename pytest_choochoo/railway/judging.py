@@ -44,9 +44,18 @@ class Judging:
         self._replayed = replayed
         self._began = began
         self._found: dict[str, tuple[str, ...]] = {}
+        self._secret_for: Mapping[str, tuple[str, ...]] = {}
 
     def is_replayed(self, key: str) -> bool:
         return key in self._replayed
+
+    def lost_secrets(self, keys: Iterable[str]) -> list[str]:
+        """Return those of *keys* whose outcomes have secrets that this run does not know."""
+        return self._outcomes.lost(keys)
+
+    def visit_for_secrets(self, needed: Mapping[str, tuple[str, ...]]) -> None:
+        """Have the stations *needed* be due until their secrets are known: key, and for whom."""
+        self._secret_for = needed
 
     def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
         """Return what the work of *key* depends on, as things are now; *values* None: not known.
@@ -93,8 +102,13 @@ class Judging:
                 is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
                 is_locked=is_locked,
                 now=time.time(),
+                secret_for=self._who_needs_its_secret(key),
             )
         )
+
+    def _who_needs_its_secret(self, key: str) -> tuple[str, ...]:
+        needed = self._secret_for.get(key, ())
+        return needed if needed and self._outcomes.has_lost_secret(key) else ()
 
     def _was_visited_meanwhile(self, record: Record | None) -> bool:
         # A visit that somebody else began after this session did counts for it.

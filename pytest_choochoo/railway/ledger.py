@@ -67,6 +67,12 @@ class Ledger(Protocol):
     def agreed(self, run: str, name: str, value: str) -> str:
         """Return what the processes of *run* hold for *name*: the *value* of the first to ask."""
 
+    def key(self) -> bytes:
+        """Return the random key that digests of secrets are made with, made when there is none.
+
+        It lies beside the records, not among them.
+        """
+
     def readings(self) -> MutableMapping[str, str]:
         """Return what was read of source files before."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,9 @@ import msgspec
 from pytest_choochoo.railway.enums import StandIn, readable
 from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
 from pytest_choochoo.railway.fingerprint import digest_value, fields_of
+from pytest_choochoo.railway.secret import SEAL, Safe, Secret, SecretNotKept, sealed
+
+_UNKEPT = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +29,12 @@ class Codec:
 
     *encode* gets a value and returns plain data, or None when it does not know
     the type; *decode* gets a type and plain data and returns the value, or None.
+    *safe* has the values of secrets.
     """
 
     encode: Callable[[object], object]
     decode: Callable[[type, object], object]
+    safe: Safe = field(default_factory=Safe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +56,14 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
             _insist_on_json(value)
         _insist_on_numbers(plain)
         # An enum's value is left as it is, whatever it is.
-        text = msgspec.json.encode(plain, enc_hook=_to(codec))
-        again = _read(text, annotation, codec)
+        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
+        again = _read(name, text, annotation, codec)
+        if SEAL.search(text):  # a seal is text, and read wherever a text would be
+            msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it would be read back as something else")
-        return Outcome(text=text.decode(), digest=_digest(again, codec))
-    except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as error:
+        return Outcome(text=text, digest=_digest(again, codec))
+    except _UNKEPT as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
@@ -66,18 +73,21 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     Raises `UnreadableOutcome` when it does not fit *annotation* any more.
     """
     try:
-        return _read(text, annotation, codec)
-    except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        return _read(name, text, annotation, codec)
+    except _UNKEPT as error:
         raise UnreadableOutcome(name, _cause(error)) from None
 
 
-def _read(text: str | bytes, annotation: Any, codec: Codec) -> Any:
-    hook = _from(codec)
+def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
+    hook = _from(name, codec)
     try:
         decoder = msgspec.json.Decoder(annotation, dec_hook=hook)
     except (TypeError, NotImplementedError):
         decoder = msgspec.json.Decoder(readable(annotation), dec_hook=hook)
-    return decoder.decode(text)
+    value = decoder.decode(text)
+    if SEAL.search(text) is None:
+        return value
+    return _unsealed(value, lambda seal: _secret(name, seal, Any, codec))
 
 
 def _digest(again: object, codec: Codec) -> str:
@@ -104,6 +114,8 @@ def _to(codec: Codec) -> Callable[[object], object]:
     def write(value: object) -> object:
         if isinstance(value, PurePath):
             return str(value)
+        if isinstance(value, Secret):
+            return _seal(value, codec)
         plain = codec.encode(value)
         if plain is None:
             raise NotImplementedError(type(value).__qualname__)
@@ -112,10 +124,12 @@ def _to(codec: Codec) -> Callable[[object], object]:
     return write
 
 
-def _from(codec: Codec) -> Callable[[type, object], object]:
+def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
     def read(kind: type, plain: object) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
             return kind(plain)  # type: ignore[arg-type]
+        if (get_origin(kind) or kind) is Secret:
+            return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
         if isinstance(kind, StandIn):
             return kind.read(plain, _to(codec), read)
         value = codec.decode(kind, plain)
@@ -126,15 +140,66 @@ def _from(codec: Codec) -> Callable[[type, object], object]:
     return read
 
 
+def _seal(secret: Secret[Any], codec: Codec) -> str:
+    """Put what *secret* holds into the safe; return what stands for it."""
+    seal = _put_away(secret.reveal(), codec)
+    if seal is None:
+        kind = _named(type(secret.reveal()))
+        raise ValueError(f"what its Secret holds is no type that can be kept: {kind}")
+    return seal
+
+
+def _put_away(value: object, codec: Codec) -> str | None:
+    try:
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
+        _insist_on_numbers(plain)
+        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
+        return codec.safe.keep(text, _digest(value, codec))
+    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+        return None
+
+
+def _secret(name: str, seal: object, kind: Any, codec: Codec) -> Secret[Any]:
+    """Return the secret that *seal* stands for, which holds a *kind*."""
+    if not isinstance(seal, str) or not SEAL.fullmatch(seal):
+        raise ValueError("Expected `Secret`")
+
+    def find() -> Any:
+        __tracebackhide__ = True
+        text = codec.safe.find(seal)
+        if text is None:
+            raise SecretNotKept(name)
+        try:
+            return _read(name, text, kind, codec)
+        except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+            del text
+        raise ValueError(f"what its Secret holds would not be read back as {_named(kind)}")
+
+    return sealed(seal, find)
+
+
+def _named(kind: Any) -> str:
+    return getattr(kind, "__qualname__", str(kind))
+
+
+def _unsealed(value: Any, secret: Callable[[str], Secret[Any]]) -> Any:
+    """Return *value* with secrets in place of their seals, in JSON-like data of any depth."""
+    if type(value) is str and SEAL.fullmatch(value):
+        return secret(value)
+    if type(value) is dict:
+        value |= {key: _unsealed(each, secret) for key, each in value.items()}
+    elif type(value) is list:
+        value[:] = [_unsealed(each, secret) for each in value]
+    return value
+
+
 def _same(value: object, again: object, codec: Codec) -> bool:
     """Say whether *again* is *value*: equal at any depth, and of the same types."""
     waiting = [(value, again)]
     while waiting:
         one, other = waiting.pop()
-        if type(one) is not type(other):
-            # Where a float is announced an int may be given, and where a pure path any other.
-            may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
-            if not may_differ or one != other:
+        if type(one) is not type(other) or isinstance(one, Secret):
+            if not _may_stand_for(one, other, codec):
                 return False
         elif isinstance(one, set | frozenset):
             twins: dict[object, object] = {each: each for each in cast(Any, other)}
@@ -151,6 +216,19 @@ def _same(value: object, again: object, codec: Codec) -> bool:
                 return False
             waiting += zip(parts, others)
     return True
+
+
+def _may_stand_for(one: object, other: object, codec: Codec) -> bool:
+    """Say whether *other* is what *one* may be read back as: a secret, or of another type."""
+    if not isinstance(one, Secret) or not isinstance(other, Secret):
+        # Where a float is announced an int may be given, and where a pure path any other.
+        may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
+        return may_differ and one == other
+    held = other.reveal()
+    try:
+        return _same(one.reveal(), held, codec)
+    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
+        return False
 
 
 def _parts_of(value: object, codec: Codec) -> list[object] | None:
@@ -175,7 +253,7 @@ _WHOLE = (
 )
 
 
-_JSON = (str, int, float, bool, type(None))
+_JSON = (str, int, float, bool, type(None), Secret)
 
 
 def _insist_on_json(value: object) -> None:

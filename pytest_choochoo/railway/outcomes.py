@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import inspect
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from pytest_choochoo.railway import outcome as form
@@ -45,6 +46,17 @@ class Outcomes:
         if record is None or record.outcome is None:
             return None
         return Outcome(text=record.outcome, digest=record.outcome_digest)
+
+    def has_lost_secret(self, key: str) -> bool:
+        """Say whether the outcome of *key* has a secret that is not known in this run."""
+        found = self.find(key)
+        return found is not None and self._codec.safe.lacks(found.text)
+
+    def lost(self, keys: Iterable[str]) -> list[str]:
+        """Return those of *keys* with a secret in their outcome that this run does not know."""
+        records = self._ledger.records()
+        texts = {key: records[key].outcome or "" for key in keys if key in records}
+        return [key for key, text in texts.items() if self._codec.safe.lacks(text)]
 
     def copy(self, key: str) -> Any:
         """Return a new copy of the outcome of *key*, None where none is known.

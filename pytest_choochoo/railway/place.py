@@ -26,6 +26,13 @@ class Place:
         """The folder of its locks and of the stations' directories."""
         return self.folder / self.profile
 
+    def make_directory(self, key: str) -> Path:
+        """Return the directory of the station *key*, which nobody else may look into."""
+        path = self.directory(key)
+        for folder in (path.parent, path):  # the mode is that of the last only
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
     def directory(self, key: str) -> Path:
         """Where the station *key* may keep files."""
         # What users call things never becomes a path: a readable rest, and a digest.

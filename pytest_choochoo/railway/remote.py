@@ -122,9 +122,7 @@ class RemoteLedger:
         return bool(self.ask("has_traces", key))
 
     def directory(self, key: str) -> Path:
-        path = self._place.directory(key)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        return self._place.make_directory(key)
 
     def expect(self, keys: Iterable[str]) -> None:
         self.ask("expect", list(keys))
@@ -152,6 +150,10 @@ class RemoteLedger:
 
     def agreed(self, run: str, name: str, value: str) -> str:
         return str(self.ask("agreed", run, name, value))
+
+    def key(self) -> bytes:
+        found: bytes = self.ask("key", kind=bytes)
+        return found
 
     def readings(self) -> MutableMapping[str, str]:
         return self._readings  # what spares time is not worth the way

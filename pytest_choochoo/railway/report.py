@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_choochoo.railway.errors import CheckFailed, ChoochooError
 from pytest_choochoo.railway.record import Result, Word
-from pytest_choochoo.railway.verdict import elapsed
+from pytest_choochoo.railway.secret import SecretNotKept
+from pytest_choochoo.railway.verdict import Reason, elapsed, secret_needed
 
 ORDER: tuple[Word, ...] = (
     "visited",
@@ -28,6 +29,13 @@ LETTERS: dict[Word, str] = {
     "cleaned": "c",
     "left in place": "l",
 }
+
+
+def unmet(station: str, check: str, error: BaseException, drift: str) -> Reason:
+    """Return why *station* is visited one of whose checks does not pass."""
+    if isinstance(error, SecretNotKept) and error.name == station:
+        return secret_needed((f"check {check}",))
+    return Reason("drift", f"{drift}check {check} does not pass: {brief(error)}")
 
 
 def why(result: Result) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 import msgspec
@@ -123,10 +124,8 @@ class SqliteLedger:
         return bool(self._rows(query, key, key))
 
     def directory(self, key: str) -> Path:
-        path = self._place.directory(key)
-        if not self._is_read_only:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        make = self._place.directory if self._is_read_only else self._place.make_directory
+        return make(key)
 
     def expect(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
@@ -181,6 +180,19 @@ class SqliteLedger:
             connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
         # No node id looks like a name that is agreed on: it would have a '::' in it.
         return str(self.result(run, name))
+
+    def key(self) -> bytes:
+        path = self._place.beside / "secret.key"
+        lock = self.lock(path.name, -1)
+        try:
+            known = path.read_bytes() if path.exists() else b""
+            if not known:  # nor in one that was just being made when its process died
+                known = token_bytes(32)
+                with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+                    file.write(known)
+        finally:
+            lock.release()
+        return known
 
     def readings(self) -> MutableMapping[str, str]:
         return Readings(self)

@@ -10,7 +10,16 @@ from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.record import Record
 
 Kind = Literal[
-    "replay", "no record", "last visit", "input", "product", "age", "code", "drift", "outcome"
+    "replay",
+    "no record",
+    "last visit",
+    "input",
+    "product",
+    "age",
+    "code",
+    "drift",
+    "outcome",
+    "secret",
 ]
 Texts = dict[str, str]
 
@@ -59,7 +68,8 @@ class Facts:
 
     *products*: their digests now. *is_replayed*: the user asks for the visit.
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
-    somebody else is visiting it right now.
+    somebody else is visiting it right now. *secret_for*: who needs a secret in its
+    outcome that only a visit can tell.
     """
 
     record: Record | None
@@ -71,11 +81,14 @@ class Facts:
     is_replayed: bool
     is_locked: bool
     now: float
+    secret_for: tuple[str, ...] = ()
 
 
 def judge(facts: Facts) -> Fresh | Due:
     """Return whether a station whose upstream is complete must be visited, with every reason."""
     reasons = tuple(_reasons(facts))
+    if facts.secret_for:
+        reasons += (secret_needed(facts.secret_for),)
     if not reasons:
         return Fresh()
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
@@ -105,6 +118,13 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
         if facts.max_age is not None and age > facts.max_age:
             limit = elapsed(facts.max_age)
             yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+
+
+def secret_needed(names: tuple[str, ...]) -> Reason:
+    """Return why a station is visited though nothing changed: secrets are never written down."""
+    *others, last = names if len(names) < 4 else (*names[:2], f"{len(names) - 2} others")
+    subject = f"{', '.join(others)} and {last} need" if others else f"{last} needs"
+    return Reason("secret", f"its outcome has a secret, which {subject}")
 
 
 def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:

@@ -71,6 +71,11 @@ def test_results_of_a_run_are_shared(near: Ledger, far: Ledger) -> None:
     assert (near.agreed("run", "plan", "a"), far.agreed("run", "plan", "b")) == ("a", "a")
 
 
+def test_key_of_secrets_is_one(near: Ledger, far: Ledger) -> None:
+    assert far.key() == near.key() == far.key()
+    assert len(far.key()) == 32
+
+
 def test_lock_is_held_in_the_other_process(near: Ledger, far: Ledger, window: Window) -> None:
     far.expect([KEY])
     lock = far.lock(KEY, -1)

@@ -90,6 +90,11 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "product missing": ({"products": {"steam": ""}}, "visit"),
     "product changed": ({"products": {"steam": "2"}}, "visit"),
     "max_age over": ({"max_age": 59.0}, "visit"),
+    "secret needed": ({"secret_for": ("pour",)}, "visit"),
+    "secret needed after a failure": (
+        {"record": _complete(status="failed"), "secret_for": ("pour",)},
+        "visit",
+    ),
     "only the code changed": ({"fingerprint": _now(code={})}, "settles"),
     "code changed after a failure": (
         {"record": _complete(status="failed"), "fingerprint": _now(code={})},
@@ -333,3 +338,21 @@ def test_time_never_runs_over(seconds: float) -> None:
 
     said = dict(zip(words[1::2], map(float, words[::2])))
     assert all(said.get(unit, 0) < 60 for unit in ("s", "min"))
+
+
+@pytest.mark.parametrize(
+    ("names", "subject"),
+    [
+        (("pour",), "pour needs"),
+        (("pour", "serve"), "pour and serve need"),
+        (("pour", "serve", "drink"), "pour, serve and drink need"),
+        (("pour", "serve", "drink", "test_tea"), "pour, serve and 2 others need"),
+    ],
+    ids=range(1, 5),
+)
+def test_secret_names_who_needs_it(names: tuple[str, ...], subject: str) -> None:
+    """A station that is visited for its secret says for whom, the first few by name."""
+    assert judge(_facts(has_check=True, secret_for=names)) == Due(
+        reasons=(Reason("secret", f"its outcome has a secret, which {subject}"),),
+        check_settles=False,
+    )

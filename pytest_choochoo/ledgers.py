@@ -22,15 +22,17 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         if made is not None:
             return made
     if not _writes(config, settings):
-        return read_ledger(settings.place() if settings.folder else None)
+        return read_ledger(settings.place() if settings.folder else None, warn=_warn)
     if settings.is_in_cache:
         try:
             config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
         except OSError as error:
             raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
-    return open_ledger(
-        settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
-    )
+    return open_ledger(settings.place(), warn=_warn)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(pytest.PytestWarning(text), stacklevel=2)
 
 
 def readings_of(

@@ -34,11 +34,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "station: every station of a workflow carries it")
-    if config.getoption("cacheclear", False):
-        from pytest_choochoo.clearing import clear_cache
-
-        clear_cache(config)
     try:
+        if config.getoption("cacheclear", False):
+            from pytest_choochoo.clearing import clear_cache
+
+            clear_cache(config)
         read = settings.read(config)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None

@@ -75,7 +75,7 @@ class Yard:
         if self.workers:
             command += ["-n", str(self.workers)]
         environment = outside() | {
-            "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent))),
+            "PYTHONPATH": str(HERE),
             "KILLER_LOG": str(self.folder / "log"),
             "KILLER_MOMENT": json.dumps(moment or ()),
             "KILLER_PAUSE": str(self.pause),

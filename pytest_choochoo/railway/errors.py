@@ -191,6 +191,17 @@ class UnusableLedger(ChoochooError):
         )
 
 
+class LostLedger(ChoochooError):
+    path: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the ledger cannot be used any more, {self.path}: {self.cause}; "
+            "mend that, then 'pytest --cc-run' resumes"
+        )
+
+
 # --- a station fails, apart from its own exceptions
 
 

@@ -17,11 +17,14 @@ from typing import Any
 import msgspec
 from filelock import FileLock, Timeout
 
+from pytest_choochoo.railway.errors import LostLedger
+from pytest_choochoo.railway.formats import seal
 from pytest_choochoo.railway.ledger import LockBusy
 from pytest_choochoo.railway.place import Place
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
 _KEEP_RESULTS = 14 * 86400  # seconds
+_INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
 
 
 class SqliteLedger:
@@ -35,9 +38,19 @@ class SqliteLedger:
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
         self._outlives_power_cut = True
+        #: The stations whose visit was begun here, and has not been finished.
+        self._begun: set[str] = set()
+
+    @contextmanager
+    def _told(self, path: object) -> Iterator[None]:
+        """Have *path* named by the error, where the disk or the ledger does not do its part."""
+        try:
+            yield
+        except (OSError, NotImplementedError, sqlite3.Error) as error:
+            raise LostLedger(str(path), in_words(error)) from error
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        with self._mutex:
+        with self._mutex, self._told(self._place.file):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
@@ -45,49 +58,69 @@ class SqliteLedger:
         """Commit what is executed, all or nothing; a killed process never undoes it.
 
         To outlive a power cut as well costs most of what a transaction costs.
+        Raises `LostLedger`.
         """
-        with self._mutex:
+        with self._mutex, self._told(self._place.file):
             if outlives_power_cut is not self._outlives_power_cut:
                 level = "full" if outlives_power_cut else "normal"
                 self._connection.execute(f"pragma synchronous = {level}")
                 self._outlives_power_cut = outlives_power_cut
-            self._connection.execute("begin immediate")
             try:
+                self._connection.execute("begin immediate")
                 yield self._connection
-            except BaseException:
-                self._connection.execute("rollback")
-                raise
-            self._connection.execute("commit")
+                self._connection.execute("commit")
+            finally:
+                # Not where SQLite has done so, nor where it has not even begun.
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+
+    def _write_through(self) -> None:
+        """Have the ledger itself say what so far only its journal says.
+
+        A journal that is lost takes the ledger back in time: never to a moment
+        at which something was complete that is so no more.
+        """
+        with self._mutex, self._told(self._place.file):
+            self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
     def record(self, key: str) -> Record | None:
-        rows = self._rows("select record from records where key = ?", key)
-        return from_text(rows[0][0]) if rows else None
+        rows = self._rows("select key, record, seal from records where key = ?", key)
+        return _unsealed(*rows[0]) if rows else None
 
     def records(self) -> dict[str, Record]:
-        return {key: from_text(text) for key, text in self._rows("select * from records")}
+        rows = self._rows("select key, record, seal from records")
+        return {row[0]: _unsealed(*row) for row in rows}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         # Where nothing was complete before, losing this loses nothing: it is due either way.
         was_complete = record.outcome is not None
         with self._transaction(outlives_power_cut=was_complete) as connection:
-            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
+            connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
+            # Who is about to visit holds the lock: an attempt that has not ended never will.
+            connection.execute(_INTERRUPT, (key,))
             connection.execute(
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
                 (key, record.since, msgspec.json.encode(reasons).decode()),
             )
+        self._begun.add(key)
+        if was_complete:
+            self._write_through()
 
     def finish(self, key: str, record: Record | None) -> None:
         with self._transaction() as connection:
             if record is None:
                 connection.execute("delete from records where key = ?", (key,))
                 connection.execute("delete from attempts where key = ?", (key,))
-                return
-            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
-            connection.execute(
-                "update attempts set ended = ?, status = ?, error = ?"
-                " where key = ? and status = 'visiting'",
-                (time.time(), record.status, record.error, key),
-            )
+            else:
+                connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
+                if record.is_complete and key not in self._begun:  # by its checks, not by a visit
+                    connection.execute(_INTERRUPT, (key,))
+                connection.execute(
+                    "update attempts set ended = ?, status = ?, error = ?"
+                    " where key = ? and status = 'visiting'",
+                    (time.time(), record.status, record.error, key),
+                )
+        self._begun.discard(key)
 
     def forget(self, key: str, *, resources: bool) -> None:
         with self._transaction() as connection:
@@ -95,6 +128,7 @@ class SqliteLedger:
             connection.execute("delete from attempts where key = ?", (key,))
             if resources:
                 connection.execute("delete from resources where key = ?", (key,))
+        self._write_through()
         if resources:
             shutil.rmtree(self._directory(key), ignore_errors=True)
 
@@ -104,16 +138,7 @@ class SqliteLedger:
             " where key = ? order by began",
             key,
         )
-        return tuple(
-            Attempt(
-                began=began,
-                ended=ended,
-                status=status,
-                error=error,
-                reasons=tuple(msgspec.json.decode(reasons)),
-            )
-            for began, ended, status, error, reasons in rows
-        )
+        return tuple(_attempt(*row) for row in rows)
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
         return Resources(self, key)
@@ -127,7 +152,8 @@ class SqliteLedger:
     def directory(self, key: str) -> Path:
         path = self._directory(key)
         if not self._is_read_only:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._told(path):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
     def _directory(self, key: str) -> Path:
@@ -138,20 +164,24 @@ class SqliteLedger:
     def expect(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
             return
-        present = set(os.listdir(self._place.beside / "locks"))
-        for path in map(self._lock_file, keys):
-            if os.path.basename(path) not in present:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        locks = self._place.beside / "locks"
+        with self._told(locks):
+            present = set(os.listdir(locks))
+            for path in map(self._lock_file, keys):
+                if os.path.basename(path) not in present:
+                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _lock_file(self, key: str) -> str:
         return f"{self._place.beside}/locks/{_short(key)}.lock"
 
     def lock(self, key: str, timeout: float) -> Any:
-        lock = FileLock(self._lock_file(key), mode=0o600, thread_local=False)
-        try:
-            lock.acquire(timeout=timeout, poll_interval=0.05)
-        except Timeout as error:
-            raise LockBusy from error
+        path = self._lock_file(key)
+        lock = FileLock(path, mode=0o600, thread_local=False)
+        with self._told(path):
+            try:
+                lock.acquire(timeout=timeout, poll_interval=0.05)
+            except Timeout as error:
+                raise LockBusy from error
         return lock
 
     def start_run(self, run: str) -> None:
@@ -184,6 +214,31 @@ class SqliteLedger:
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
+
+
+def in_words(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _sealed(key: str, record: Record) -> tuple[str, str, str]:
+    text = to_text(record)
+    return key, text, seal(key, text)
+
+
+def _unsealed(key: str, text: str, found: str) -> Record:
+    if seal(key, text) != found:
+        return Record(status="unreadable", since=0.0, error="it was altered")
+    return from_text(text)
+
+
+def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> Attempt:
+    """Return the attempt of a row; what can be read of it where it is damaged."""
+    try:
+        plain = {"began": began, "ended": ended, "status": status, "error": error}
+        return msgspec.convert(plain | {"reasons": msgspec.json.decode(reasons)}, Attempt)
+    except (msgspec.MsgspecError, TypeError) as problem:
+        when = began if isinstance(began, float) else 0.0
+        return Attempt(began=when, ended=None, status="unreadable", error=str(problem), reasons=())
 
 
 def _short(key: str) -> str:
@@ -221,14 +276,20 @@ class Resources(_Table):
 
     def _all(self) -> dict[str, Any]:
         rows = self._ledger._rows(
-            "select id, value from resources where key = ? order by id", self._key
+            "select id, value, seal from resources where key = ? order by id", self._key
         )
-        return {name: msgspec.json.decode(value) for name, value in rows}
+        # Of what was altered the user was told when the ledger was opened.
+        return {
+            name: msgspec.json.decode(value)
+            for name, value, found in rows
+            if seal(self._key, name, value) == found
+        }
 
     def __setitem__(self, name: str, value: Any) -> None:
         text = msgspec.json.encode(value).decode()
         with self._ledger._transaction() as connection:
-            connection.execute("replace into resources values (?, ?, ?)", (self._key, name, text))
+            row = self._key, name, text, seal(self._key, name, text)
+            connection.execute("replace into resources values (?, ?, ?, ?)", row)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:

@@ -71,6 +71,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "the ledger /var/default.sqlite cannot be written: permission denied; "
         "make the folder writable, or name another with --cc-state"
     ),
+    errors.LostLedger("/var/default.sqlite", "database or disk is full"): (
+        "the ledger cannot be used any more, /var/default.sqlite: database or disk is full; "
+        "mend that, then 'pytest --cc-run' resumes"
+    ),
     errors.MissingFile("boil", "water.txt"): (
         "station 'boil' declares the file water.txt, which does not exist; "
         "create it, or correct files=[...]"

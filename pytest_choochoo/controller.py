@@ -15,12 +15,14 @@ from pytest_choochoo.boarding import MANIFEST, SIGNAL
 from pytest_choochoo.ledgers import ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
 from pytest_choochoo.railway.errors import ChoochooError, Conflict
-from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Record, Result
 from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
 
+# In which a worker that is known to be dead has let go of its lock, in seconds.
+_GRACE = 2.0
 _IN_ONE_PROCESS = {"clean", "forget"}
 
 
@@ -173,15 +175,30 @@ class Controller:
         self._scheduler.crash_is_known()
 
     def _failed(self, key: str) -> Result:
-        known, record = self.ledger.result(self._run, key), self.ledger.record(key)
+        known = self.ledger.result(self._run, key)
         if known is not None:
             return msgspec.json.decode(known, type=Result)
         station = next(each for each in self.stations if each.key == key)
-        result = _died(station, record)
-        if record is not None and record.status == "visiting":
-            failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
-            self.ledger.finish(key, failed)
+        try:
+            lock = self.ledger.lock(key, _GRACE)
+        except LockBusy:  # the worker waited for another run, whose visit it is
+            result = _died(station, None)
+        else:
+            try:
+                result = self._recorded(station)
+            finally:
+                lock.release()
         self.ledger.write_result(self._run, key, msgspec.json.encode(result).decode())
+        return result
+
+    def _recorded(self, station: Listed) -> Result:
+        """Write that the visit of *station* failed, if there was one; return the result."""
+        record = self.ledger.record(station.key)
+        if record is None or record.status != "visiting" or record.since < self._began:
+            return _died(station, None)
+        result = _died(station, record)
+        failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
+        self.ledger.finish(station.key, failed)
         return result
 
     def _stop_if_asked_to(self) -> None:
@@ -211,7 +228,7 @@ class Controller:
 
 def _died(station: Listed, record: Record | None) -> Result:
     cause = "the worker process died"
-    if record is not None and record.status == "visiting":
+    if record is not None:
         cause = f"the worker process {record.pid} died while it visited the station"
     return Result(
         key=station.key, name=station.name, title=station.title, word="failed", cause=cause

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo import hookspecs, settings
-from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
+from pytest_choochoo.railway.errors import ChoochooError, LostLedger, OnlyInStations
 from pytest_choochoo.settings import Settings
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
@@ -175,6 +176,15 @@ class Departing:
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
 
 
+@contextmanager
+def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
+    """Have *session* stop, and say why, where the ledger cannot be used any more."""
+    try:
+        yield
+    except LostLedger as error:
+        session.shouldfail = str(error)
+
+
 class Shortcut:
     """The hook that answers for items which need not be run, and begins with those that must."""
 
@@ -185,9 +195,12 @@ class Shortcut:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         from pytest_choochoo.reports import report_settled
 
-        for item, result in self._line.settle_at_once(session):
-            report_settled(item, result, nextitem=item)  # nothing is set up yet
-        return (yield)
+        try:
+            for item, result in self._line.settle_at_once(session):
+                report_settled(item, result, nextitem=item)  # nothing is set up yet
+            return (yield)
+        except LostLedger as error:  # where no item is at fault
+            raise session.Failed(str(error)) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -217,14 +230,15 @@ class Running:
         self._witness = witness
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         try:
             return (yield)
         except BaseException as error:
             self._line.interrupted(error)
             raise
         finally:
-            self._line.leave()
+            with stopping_without_ledger(item.session), self._witness.telling(item):
+                self._line.leave()
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that make ready for teardown
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -291,7 +305,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is not None:
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
-            line.journey.results.stop()
+            with stopping_without_ledger(session):
+                line.journey.results.stop()
         is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
         if is_empty and line.mode in {"clean", "forget"}:  # done all the same
             session.exitstatus = pytest.ExitCode.OK

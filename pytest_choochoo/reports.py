@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
+from pytest_choochoo.railway.errors import LostLedger
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.report import brief, why
@@ -131,6 +133,26 @@ class Witness:
             report.choochoo = facts(result)  # type: ignore[attr-defined]
             if report.when == "teardown":
                 report.user_properties = [*report.user_properties, *properties(result)]
+
+    @contextmanager
+    def telling(self, item: pytest.Item) -> Iterator[None]:
+        """Report *item* as failed, after all, where it could not be recorded how it ended."""
+        try:
+            yield
+        except LostLedger as error:
+            result = self._line.journey.results[item.nodeid]
+            if result.cause == str(error):
+                report = pytest.TestReport(
+                    nodeid=item.nodeid,
+                    location=item.location,
+                    keywords={},
+                    outcome="failed",
+                    longrepr=f"{item.name} is not recorded: {error}",
+                    when="teardown",
+                )
+                report.choochoo = facts(result)  # type: ignore[attr-defined]
+                item.ihook.pytest_runtest_logreport(report=report)
+            raise
 
     def _error(self, report: pytest.TestReport, otherwise: str) -> str:
         lines = report.longreprtext.strip().splitlines()

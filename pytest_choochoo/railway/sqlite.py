@@ -38,6 +38,7 @@ class SqliteLedger:
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
         self._outlives_power_cut = True
+        self._file = None if is_read_only else _file_at(place.file)
         #: The stations whose visit was begun here, and has not been finished.
         self._begun: set[str] = set()
 
@@ -47,7 +48,7 @@ class SqliteLedger:
         try:
             yield
         except (OSError, NotImplementedError, sqlite3.Error) as error:
-            raise LostLedger(str(path), in_words(error)) from error
+            raise LostLedger(str(path), in_words(error)) from None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._mutex, self._told(self._place.file):
@@ -67,6 +68,8 @@ class SqliteLedger:
                 self._outlives_power_cut = outlives_power_cut
             try:
                 self._connection.execute("begin immediate")
+                if _file_at(self._place.file) != self._file:  # what is written would be nowhere
+                    raise LostLedger(str(self._place.file), "it was removed, or replaced")
                 yield self._connection
                 self._connection.execute("commit")
             finally:
@@ -214,6 +217,15 @@ class SqliteLedger:
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from any other, None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def in_words(error: BaseException) -> str:

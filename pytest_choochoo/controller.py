@@ -14,7 +14,7 @@ import pytest
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
 from pytest_choochoo.ledgers import ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
-from pytest_choochoo.railway.errors import ChoochooError, Conflict
+from pytest_choochoo.railway.errors import Conflict
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Record, Result
 from pytest_choochoo.reports import facts, settled_reports
@@ -38,7 +38,7 @@ def check(config: pytest.Config, settings: Settings) -> None:
         option.dist, option.tx, option.numprocesses = "no", [], None
 
 
-def refuse(config: pytest.Config, error: ChoochooError, items: list[pytest.Item]) -> None:
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
     """Leave *items* alone in a worker, and have its controller say what is wrong."""
     items.clear()
     config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]

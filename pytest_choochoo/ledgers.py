@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import pytest
 
@@ -14,7 +14,10 @@ from pytest_choochoo.settings import Settings, run_name
 
 
 def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
-    """Return the ledger of this session, opened. Raises `UnusableLedger`."""
+    """Return the ledger of this session, opened.
+
+    Raises `UnusableLedger`, and `UsageError` where a warning of it is to be an error.
+    """
     if settings.folder is not None:
         made: Ledger | None = config.hook.pytest_choochoo_make_ledger(
             config=config, folder=settings.folder, profile=settings.profile
@@ -22,17 +25,27 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         if made is not None:
             return made
     if not _writes(config, settings):
-        return read_ledger(settings.place() if settings.folder else None, warn=_warn)
+        place = settings.place() if settings.folder else None
+        return _warned(lambda warn: read_ledger(place, warn=warn))
     if settings.is_in_cache:
         try:
             config.cache.mkdir("choochoo")  # with pytest's own .gitignore and README
         except OSError as error:
             raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
-    return open_ledger(settings.place(), warn=_warn)
+    return _warned(lambda warn: open_ledger(settings.place(), warn=warn))
 
 
-def _warn(text: str) -> None:
-    warnings.warn(pytest.PytestWarning(text), stacklevel=2)
+def _warned(opened: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
+    """Return the ledger *opened* with what collects its warnings, and pass them on."""
+    texts: list[str] = []
+    ledger = opened(texts.append)
+    try:
+        for text in texts:
+            warnings.warn(pytest.PytestWarning(text), stacklevel=3)
+    except pytest.PytestWarning as error:  # the user wants all warnings to be errors
+        ledger.close()
+        raise pytest.UsageError(str(error)) from None
+    return ledger
 
 
 def readings_of(

@@ -157,7 +157,7 @@ class Departing:
 
         try:
             line = depart(session, self._collecting.collected, self._settings, items)
-        except ChoochooError as error:
+        except (ChoochooError, pytest.UsageError) as error:
             if self._settings.is_worker:  # its controller is who can refuse
                 from pytest_choochoo.controller import refuse
 

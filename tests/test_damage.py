@@ -96,6 +96,19 @@ def test_who_only_reads_is_told_of_damage(done: Railyard, damage: Callable[[Path
     assert ledger.read_bytes() == damaged
 
 
+def test_damage_is_a_usage_error_where_warnings_are_errors(done: Railyard, mode: str) -> None:
+    """With `-W error` the run ends with the sentence; the ledger is set aside all the same."""
+    ledger = done.path / LEDGER
+    ledger.write_bytes(b"not a ledger" * 1000)
+
+    ride, after = done.ride("--cc-run", "-W", "error"), done.ride("--cc-run", "-W", "error")
+
+    assert ride.exit_code != 0 and ride.log == ()
+    assert f"ERROR: the ledger {ledger} could not be read: it is damaged" in ride.text
+    assert "INTERNALERROR" not in ride.text
+    assert (after.exit_code, after.closing) == (0, "2 visited")
+
+
 def test_ids_of_things_outlive_a_ledger_of_a_newer_version(done: Railyard) -> None:
     """What a newer version wrote is set aside; what stations created is known to the next visit."""
     ledger = done.path / LEDGER

@@ -200,7 +200,8 @@ class Shortcut:
                 report_settled(item, result, nextitem=item)  # nothing is set up yet
             return (yield)
         except LostLedger as error:  # where no item is at fault
-            raise session.Failed(str(error)) from None
+            session.shouldfail = str(error)
+            raise session.Failed(session.shouldfail) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_choochoo.controller import Controller
 from pytest_choochoo.items import Line
+from pytest_choochoo.railway.errors import LostLedger
 from pytest_choochoo.speaking import say
 
 
@@ -70,9 +71,13 @@ class StoppingWorkers:
         self._controller = controller
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
-        with _first_interrupt(self._stop):
-            return (yield)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            with _first_interrupt(self._stop):
+                return (yield)
+        except LostLedger as error:  # a worker died, and that cannot be written
+            session.shouldfail = str(error)
+            raise session.Failed(session.shouldfail) from None
 
     def _stop(self) -> bool:
         names = self._controller.stop()

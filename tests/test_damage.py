@@ -193,6 +193,34 @@ def test_damage_in_the_midst_of_a_run_stops_it(done: Railyard) -> None:
     assert "INTERNALERROR" not in ride.text and "Traceback" not in ride.text
 
 
+def test_worker_that_dies_with_the_ledger_ends_the_run(railyard: Railyard) -> None:
+    """Where it cannot even be written that a worker died, the controller says so and stops."""
+    railyard.workers = 2
+    railyard.stations(
+        """
+        import os
+        from pathlib import Path
+
+        @station
+        def spill():
+            (Path(__file__).parent / ".pytest_cache/d/choochoo/default.sqlite").unlink()
+            os._exit(3)
+
+        @station
+        def wipe(spill): log("wipe")
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.log) == (1, ())
+    assert "INTERNALERROR" not in ride.text and "Traceback" not in ride.text
+    assert (
+        f"the ledger cannot be used any more, {railyard.path / LEDGER}: it was removed, or "
+        "replaced; mend that, then 'pytest --cc-run' resumes" in ride.text
+    )
+
+
 # --- disks
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import FIGURES, Figure
+from benchmarks import figures, parallel
+from benchmarks.figures import Figure
+
+FIGURES = figures.FIGURES | parallel.FIGURES
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 WIDTH = 20  # steps in a layer
@@ -41,6 +41,24 @@ def stations(folder: Path, count: int, shape: str) -> Path:
         parameters = ", ".join(f"{name}: int" for name in names)
         outcome = " + ".join(["1", *names])
         texts.append(f"@station\ndef station_{number}({parameters}) -> int:\n    return {outcome}")
+    return _written(folder, "stations.py", "\n\n\n".join(texts))
+
+
+def sleepers(folder: Path, steps: Sequence[tuple[float, tuple[int, ...]]]) -> Path:
+    """Write a project of stations, each with the seconds that it sleeps and what it needs.
+
+    Each writes the time when it begins and when it ends into `log.txt`.
+    """
+    texts = [
+        "from pathlib import Path\nfrom time import sleep, time",
+        "from pytest_choochoo import station",
+        'LOG = Path(__file__).with_name("log.txt")',
+        "def work(seconds):\n    began = time()\n    sleep(seconds)\n    note(began, time())",
+        'def note(*times):\n    with LOG.open("a") as log:\n        print(*times, file=log)',
+    ]
+    for number, (seconds, above) in enumerate(steps):
+        parameters = ", ".join(f"station_{each}" for each in above)
+        texts.append(f"@station\ndef station_{number}({parameters}):\n    work({seconds})")
     return _written(folder, "stations.py", "\n\n\n".join(texts))
 
 

@@ -45,6 +45,8 @@ class Collected:
         self._settings = settings
         self._mark = pytest.mark.station.mark
         self.faults: list[ChoochooError] = []
+        #: What station files raised when they were imported.
+        self.broken: dict[pytest.Module, BaseException] = {}
         #: The item of each station instance by node id, in definition order.
         self.items: dict[str, pytest.Function] = {}
         #: Where a visit leaves what it returned.
@@ -85,8 +87,10 @@ class Collected:
             self._modules.setdefault(node.path, node)
             try:
                 stations = stations_in(load(node))
-            except (Exception, pytest.skip.Exception, SystemExit):
-                continue  # told as an error when the file itself is collected, see `gather`
+            except (Exception, pytest.skip.Exception, SystemExit) as error:
+                # Told as an error when the file itself is collected, see `gather`.
+                self.broken[node] = error.__cause__ or error
+                continue
             for name, station in stations.items():
                 self._register(name, station, directory)
 
@@ -152,6 +156,8 @@ class Collected:
         items = [item for item in made or () if isinstance(item, pytest.Function)]
         for item in items:
             item.obj = function
+            # Pytest would read the source to find out.
+            item.location = (item.nodeid.partition("::")[0], station.line - 1, item.name)
         return one_backend(items)
 
     def _note_stops(self, station: Station[Any], made: Sequence[pytest.Function]) -> None:

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
-from pytest_choochoo.ledgers import ledger_of
+from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
-from pytest_choochoo.railway.errors import Conflict
+from pytest_choochoo.railway.errors import ChoochooError, Conflict
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
-from pytest_choochoo.railway.record import Record, Result
+from pytest_choochoo.railway.record import Result
+from pytest_choochoo.railway.remote import Window
 from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
@@ -55,10 +56,10 @@ class Controller:
         self._ledger: Ledger | None = None
         self._manifest: Manifest | None = None
         self._scheduler: Any = None
-        self._said: SimpleQueue[str] = SimpleQueue()
-        #: The stations that the workers were to run, and the names of those added to the selection.
+        self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
+        self._windows: dict[Any, tuple[Any, Window]] = {}
+        #: The stations that the workers were to run.
         self.stations: list[Listed] = []
-        self.added: tuple[str, ...] = ()
 
     # --- before the run
 
@@ -70,11 +71,19 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        self._run = run_name(node.workerinput["testrunuid"], self._began)
+        if self._settings.mode == "run" and not self._run:
+            self._run = run_name(node.workerinput["testrunuid"], self._began)
+            try:
+                self.ledger.start_run(self._run)
+                self.ledger.write_result(self._run, BEGUN, "")
+            except ChoochooError as error:
+                raise pytest.UsageError(str(error)) from None
         channel = node.gateway.newchannel()
         node.workerinput["choochoo_began"] = self._began
         node.workerinput["choochoo_channel"] = channel
         channel.setcallback(partial(self._hear, node))
+        if self._settings.mode == "run":
+            self._windows[node] = (channel, Window(self.ledger))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -96,7 +105,11 @@ class Controller:
         if known is None:
             return None
         manifest = msgspec.json.decode(known, type=Manifest)
-        self.stations, self.added = manifest.stations, manifest.added
+        self.stations = manifest.stations
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self._settings.verbosity >= -1:
+            for line in manifest.header:
+                reporter.write_line(line)
         self._report_settled(manifest)
         return manifest
 
@@ -119,18 +132,23 @@ class Controller:
 
     # --- what workers say
 
-    def _hear(self, node: Any, text: str) -> None:
+    def _hear(self, node: Any, message: tuple[str, str]) -> None:
         """Keep what a worker says; called in a thread of execnet, which must not be held up."""
         from pytest_choochoo.dispatch import NO_ITEM
 
-        self._said.put(text)
+        self._said.put((node, *message))
         # What wakes the controller, and ends up in the scheduler, in the main thread.
         event = {"node": node, "item_index": NO_ITEM, "duration": 0.0}
         node.putevent(("runtest_protocol_complete", event))
 
     def _tell(self) -> None:
         while not self._said.empty():
-            say(self._config, self._said.get())
+            node, what, text = self._said.get()
+            if what == "say":
+                say(self._config, text)
+            elif node in self._windows:
+                channel, window = self._windows[node]
+                channel.send(window.answer(text))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
@@ -139,6 +157,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
+        if node in self._windows:
+            self._windows.pop(node)[1].close()
         output = getattr(node, "workeroutput", None) or {}
         if "choochoo_error" in output:
             raise pytest.UsageError(output["choochoo_error"])
@@ -168,45 +188,49 @@ class Controller:
         """Write that the station which a dead worker was busy with failed."""
         if self._settings.mode != "run":
             return
-        if any(station.key == crashitem for station in self.stations):
-            result = self._failed(crashitem)
+        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
+        station = next((each for each in self.stations if each.key == crashitem), None)
+        if station is not None:
+            result = self._died(station)
+            if not is_rerun:
+                result = self._told(result)
             report.choochoo = facts(result)  # type: ignore[attr-defined]
-        self._stop_if_asked_to()
-        self._scheduler.crash_is_known()
+        if is_rerun or not self._is_to_stop():
+            self._scheduler.crash_is_known()
 
-    def _failed(self, key: str) -> Result:
-        known = self.ledger.result(self._run, key)
+    def _died(self, station: Listed) -> Result:
+        """Record that the visit of *station* failed, if there was one; return the result."""
+        cause = "the worker process died"
+        try:
+            lock = self.ledger.lock(station.key, _GRACE)
+        except LockBusy:  # the visit of another run, or somebody else has begun it anew already
+            return _failed(station, cause)
+        try:
+            record = self.ledger.record(station.key)
+            is_its_own = record is not None and record.since >= self._began
+            if record is not None and record.status == "visiting" and is_its_own:
+                cause = f"the worker process {record.pid} died while it visited the station"
+                failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
+                self.ledger.finish(station.key, failed)
+        finally:
+            lock.release()
+        return _failed(station, cause)
+
+    def _told(self, result: Result) -> Result:
+        """Tell the workers of *result*, and return it; or what they were told before."""
+        known = self.ledger.result(self._run, result.key)
         if known is not None:
             return msgspec.json.decode(known, type=Result)
-        station = next(each for each in self.stations if each.key == key)
-        try:
-            lock = self.ledger.lock(key, _GRACE)
-        except LockBusy:  # the worker waited for another run, whose visit it is
-            result = _died(station, None)
-        else:
-            try:
-                result = self._recorded(station)
-            finally:
-                lock.release()
-        self.ledger.write_result(self._run, key, msgspec.json.encode(result).decode())
+        self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
         return result
 
-    def _recorded(self, station: Listed) -> Result:
-        """Write that the visit of *station* failed, if there was one; return the result."""
-        record = self.ledger.record(station.key)
-        if record is None or record.status != "visiting" or record.since < self._began:
-            return _died(station, None)
-        result = _died(station, record)
-        failed = record.with_(status="failed", since=time.time(), error=result.cause, pid=0)
-        self.ledger.finish(station.key, failed)
-        return result
-
-    def _stop_if_asked_to(self) -> None:
+    def _is_to_stop(self) -> bool:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
         session: Any = self._config.pluginmanager.get_plugin("dsession")
         session.countfailures += 1
         if session.maxfail and session.countfailures >= session.maxfail and not session.shouldstop:
             session.shouldstop = f"stopping after {session.countfailures} failures"
+        return bool(session.shouldstop)
 
     # --- after the run
 
@@ -226,10 +250,7 @@ class Controller:
             self._ledger.close()
 
 
-def _died(station: Listed, record: Record | None) -> Result:
-    cause = "the worker process died"
-    if record is not None:
-        cause = f"the worker process {record.pid} died while it visited the station"
+def _failed(station: Listed, cause: str) -> Result:
     return Result(
         key=station.key, name=station.name, title=station.title, word="failed", cause=cause
     )

@@ -13,9 +13,10 @@ from pytest_choochoo.items import Line
 from pytest_choochoo.ledgers import ledger_of, readings_of, run_of
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway.code import CodeReader
-from pytest_choochoo.railway.errors import ChoochooError
+from pytest_choochoo.railway.errors import ChoochooError, LockTimeout
 from pytest_choochoo.railway.journey import Journey, Orders
 from pytest_choochoo.railway.judging import Judging
+from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.outcome import Codec
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.route import Route
@@ -47,11 +48,17 @@ def depart(
             items.clear()
         if not collected.has_stations:
             return None
-    return _line(session.config, collected, needs, settings, route, items)
+    ledger = ledger_of(session.config, settings)
+    try:
+        return _line(session.config, ledger, collected, needs, settings, route, items)
+    except BaseException:
+        ledger.close()  # what closes it otherwise is the line, at the end of the session
+        raise
 
 
 def _line(
     config: pytest.Config,
+    ledger: Ledger,
     collected: Collected,
     needs: Needs,
     settings: Settings,
@@ -59,9 +66,7 @@ def _line(
     items: list[pytest.Item],
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
-    ledger, run = ledger_of(config, settings), run_of(config, settings)
-    if run is not None:
-        ledger.start_run(run)
+    run = run_of(config, settings)
     outcomes = Outcomes(route, ledger, _codec(config))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
     judging = Judging(
@@ -121,11 +126,25 @@ def _codec(config: pytest.Config) -> Codec:
 
 
 def forget(session: pytest.Session, line: Line) -> None:
-    """Forget the records that --cc-forget selects, and say so."""
-    ledger = line.journey.ledger
-    forgotten = [key for key in line.departure.forgotten if ledger.record(key) is not None]
-    for key in forgotten:
-        ledger.forget(key, resources=False)
-    route = line.journey.route
-    names = [route[key].name if key in route else key for key in forgotten]
-    say(session.config, f"forgot {', '.join(names)}" if names else "there was nothing to forget")
+    """Forget the records that --cc-forget selects, and say so; fail where one stays locked."""
+    journey, forgotten, is_refused = line.journey, [], False
+    for key in line.departure.forgotten:
+        if journey.ledger.record(key) is None:
+            continue
+        try:
+            lock = journey.lock(key)  # nobody forgets what is being visited
+        except LockTimeout as error:
+            say(session.config, str(error))
+            is_refused = True
+            continue
+        try:
+            journey.ledger.forget(key, resources=False)
+        finally:
+            lock.release()
+        forgotten.append(key)
+    if forgotten:
+        say(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
+    elif not is_refused:
+        say(session.config, "there was nothing to forget")
+    if is_refused:
+        raise session.Failed

@@ -9,7 +9,7 @@ import pytest
 from pytest_choochoo.calling import arguments_of, parameters_of
 from pytest_choochoo.collecting import Collected
 from pytest_choochoo.needs import Need, Needs
-from pytest_choochoo.railway.errors import NoRecord
+from pytest_choochoo.railway.errors import NoRecord, NotWaitedFor
 from pytest_choochoo.railway.journey import Journey
 from pytest_choochoo.railway.station import Station
 from pytest_choochoo.settings import Mode
@@ -78,7 +78,9 @@ class Handing:
             is_known = self._mode == "check" and not journey.outcomes.is_expected(station)
             # A clean may follow a visit that never came to its end.
             if not is_known and self._mode != "clean":
-                raise NoRecord(journey.route[key].name, journey.judging.why_incomplete(key))
+                # A run visits what is requested by parameters before whoever requests it.
+                kind = NotWaitedFor if self._mode == "run" else NoRecord
+                raise kind(journey.route[key].name, journey.judging.why_incomplete(key))
         return journey.outcomes.copy(key)
 
     def _insist_on_complete(self, need: Need, item: pytest.Item) -> None:

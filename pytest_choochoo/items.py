@@ -12,7 +12,7 @@ from pytest_choochoo.calling import Parcel, traceback_from
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.passes import Passes
-from pytest_choochoo.railway.errors import OnlyInStations, StillThere
+from pytest_choochoo.railway.errors import CheckFailed, OnlyInStations, StillThere
 from pytest_choochoo.railway.journey import Journey
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result, Word
@@ -144,6 +144,8 @@ class Line:
         self.ending = Ending()
         if self.is_station(item):
             self._passes = Passes(item, self.journey, self._handing, self.needs)
+            if self.mode == "clean":
+                self._passes.ignore_xfail()
 
     def arrive(self) -> None:
         """Make ready for set-up: a test has its outcomes, a station no fixture unasked."""
@@ -185,16 +187,23 @@ class Line:
         """Ask the checks; what --cc-check calls then tells what they said, and the verdict."""
         failures = passes.ask(passes.station.checks)
         passes.begin()  # whatever a check could not get, what is called now asks for nothing
-        name = passes.item.name
+        key, name = passes.item.nodeid, passes.item.name
+        judging = self.journey.judging
+        meanwhile = judging.under_way(key)
 
         async def verify() -> None:
             __tracebackhide__ = True
             for check in passes.station.checks:
                 if check.name in failures:
                     error = failures[check.name]
-                    error.add_note(f"check {check.name!r} of station {name!r} does not pass")
+                    subject = f"check {check.name!r} of station {name!r} does not pass"
+                    said = "" if isinstance(error, CheckFailed) else subject
+                    if said or meanwhile:
+                        error.add_note("; ".join(filter(None, (said, meanwhile))))
                     raise error.with_traceback(traceback_from(check.function, error))
-            self.journey.judging.insist(passes.item.nodeid)
+            judging.insist(key)
+            # A visit that is expected to fail is no reason why this should not be there.
+            passes.ignore_xfail()
 
         passes.call(verify)
 
@@ -249,7 +258,7 @@ class Line:
             name=stop.name,
             title=stop.station.title,
             word=self._word(stop.station),
-            cause=self.ending.error or self.ending.skipped,
+            cause=self.ending.skipped or self.ending.error,
             upstream=self.journey.route.names(self.journey.route.upstream[stop.key]),
         )
 

@@ -12,6 +12,9 @@ from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.opening import open_ledger, read_ledger
 from pytest_choochoo.settings import Settings, run_name
 
+#: What xdist's controller writes into its ledger, and whoever sees the same ledger reads.
+BEGUN = "begun"
+
 
 def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     """Return the ledger of this session, opened.
@@ -24,6 +27,9 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         )
         if made is not None:
             return made
+    elsewhere = _elsewhere(config, settings)
+    if elsewhere is not None:
+        return elsewhere
     if not _writes(config, settings):
         place = settings.place() if settings.folder else None
         return _warned(lambda warn: read_ledger(place, warn=warn))
@@ -46,6 +52,27 @@ def _warned(opened: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
         ledger.close()
         raise pytest.UsageError(str(error)) from None
     return ledger
+
+
+def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
+    """Return the ledger of xdist's controller where this worker does not see it, else None."""
+    run = run_of(config, settings)
+    if run is None:
+        return None
+    here = read_ledger(settings.place())
+    sees_it = here.result(run, BEGUN) is not None
+    here.close()
+    if sees_it:
+        return None
+    from pytest_choochoo.railway.remote import RemoteLedger  # few workers are so far away
+
+    channel = config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
+
+    def ask(question: str) -> str:
+        channel.send(("ask", question))
+        return str(channel.receive())
+
+    return RemoteLedger(ask, settings.place())
 
 
 def readings_of(

@@ -23,13 +23,13 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The stations of a run, those *added* to the selection, what is settled, and the rest in legs.
+    """The stations of a run, what is said of their selection, what is settled, the rest in legs.
 
     The items of the legs are numbered as in the collection.
     """
 
     stations: list[Listed]
-    added: tuple[str, ...]
+    header: tuple[str, ...]
     settled: list[Result]
     legs: list[Leg]
 
@@ -71,7 +71,7 @@ def manifest_of(line: Line, items: Sequence[pytest.Item], workers: int) -> Manif
         )
     return Manifest(
         stations=listed(line),
-        added=line.journey.route.names(line.departure.added),
+        header=line.departure.header,
         settled=list(settled.values()),
         legs=legs(travellers, workers),
     )

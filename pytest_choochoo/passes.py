@@ -29,6 +29,7 @@ class Passes:
         self.station = journey.route[item.nodeid].station
         self.names = list(item.fixturenames)
         self.function = item.obj
+        self._runs_xfail = item.config.getoption("runxfail", False)
         self._journey = journey
         self._handing = handing
         self._needs = needs
@@ -38,9 +39,14 @@ class Passes:
         self.item.fixturenames = []
         self.item.funcargs = dict.fromkeys(self.names)
 
+    def ignore_xfail(self) -> None:
+        """Have pytest take what passes or fails for just that: xfail marks are about the visit."""
+        self.item.config.option.runxfail = True
+
     def end(self) -> None:
-        """Leave the item as it was found."""
+        """Leave the item, and what it was run under, as it was found."""
         self.item.obj, self.item.fixturenames = self.function, self.names
+        self.item.config.option.runxfail = self._runs_xfail
 
     def set_up(self, names: Sequence[str]) -> None:
         """Set up the fixtures *names* and no others.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo import hookspecs, settings
-from pytest_choochoo.railway.errors import ChoochooError, LostLedger, OnlyInStations
+from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations, UnusableLedger
 from pytest_choochoo.settings import Settings
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
@@ -155,8 +154,11 @@ class Departing:
         from pytest_choochoo.reports import Witness
         from pytest_choochoo.stopping import Stopping
 
+        manager, collected = self._config.pluginmanager, self._collecting.collected
+        if collected.broken:
+            manager.register(Missing(collected.broken), "choochoo-missing")
         try:
-            line = depart(session, self._collecting.collected, self._settings, items)
+            line = depart(session, collected, self._settings, items)
         except (ChoochooError, pytest.UsageError) as error:
             if self._settings.is_worker:  # its controller is who can refuse
                 from pytest_choochoo.controller import refuse
@@ -164,7 +166,6 @@ class Departing:
                 return refuse(self._config, error, items)
             raise pytest.UsageError(str(error)) from None
         if line is not None:
-            manager = self._config.pluginmanager
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
             manager.register(Running(line, Witness(line)), "choochoo-running")
@@ -176,13 +177,26 @@ class Departing:
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
 
 
-@contextmanager
-def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Have *session* stop, and say why, where the ledger cannot be used any more."""
-    try:
-        yield
-    except LostLedger as error:
-        session.shouldfail = str(error)
+class Missing:
+    """The hook that tells of *broken* station files those who may miss a station of them."""
+
+    def __init__(self, broken: Mapping[pytest.Module, BaseException]) -> None:
+        self._broken = broken
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        from pytest_choochoo.railway.report import not_found
+
+        report = yield
+        missing = None if call.excinfo is None else call.excinfo.value
+        if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
+            above = item.listchain()
+            near = {file.nodeid: e for file, e in self._broken.items() if file.parent in above}
+            if near:
+                report.longrepr = not_found(missing.argname, near)
+        return report
 
 
 class Shortcut:
@@ -199,7 +213,7 @@ class Shortcut:
             for item, result in self._line.settle_at_once(session):
                 report_settled(item, result, nextitem=item)  # nothing is set up yet
             return (yield)
-        except LostLedger as error:  # where no item is at fault
+        except UnusableLedger as error:  # where no item is at fault
             session.shouldfail = str(error)
             raise session.Failed(session.shouldfail) from None
 
@@ -238,6 +252,8 @@ class Running:
             self._line.interrupted(error)
             raise
         finally:
+            from pytest_choochoo.stopping import stopping_without_ledger
+
             with stopping_without_ledger(item.session), self._witness.telling(item):
                 self._line.leave()
 
@@ -280,8 +296,11 @@ class Running:
             self._witness.note(call)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
-            # Its sentence says it all; where in here it was raised is of no use to anybody.
-            report.longrepr = call.excinfo.getrepr(style="value")
+            from pytest_choochoo.railway.report import told
+
+            # Its sentence says it all; what it is called, and where in here it was raised, is
+            # of no use to anybody.
+            report.longrepr = told(call.excinfo.value)
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -306,6 +325,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is not None:
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
+            from pytest_choochoo.stopping import stopping_without_ledger
+
             with stopping_without_ledger(session):
                 line.journey.results.stop()
         is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED

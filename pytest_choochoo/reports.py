@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
-from pytest_choochoo.railway.errors import LostLedger
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.report import brief, why
@@ -39,7 +39,7 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
     """Report an item that was not run, as pytest would report one that was."""
     if result.word == "not reached":
         return
-    ihook, location = item.ihook, _location(item)
+    ihook, location = item.ihook, item.location
     ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
     for report in settled_reports(item.config, result, location):
         report.keywords = {item.name: 1}
@@ -77,14 +77,6 @@ def settled_reports(
         yield report
 
 
-def _location(item: pytest.Item) -> Location:
-    """Return the location of *item*, for a station without looking its source up."""
-    station = getattr(getattr(item, "obj", None), "station", None)
-    if station is None:
-        return item.location
-    return item.nodeid.partition("::")[0], station.line - 1, item.name
-
-
 def tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
 
@@ -110,7 +102,11 @@ class Witness:
         """Keep the error of a phase: a report has it only as long text."""
         self._errors.pop(call.when, None)
         if call.excinfo is not None:
-            self._errors[call.when] = brief(call.excinfo.value)
+            error = call.excinfo.value
+            is_skip = isinstance(error, pytest.skip.Exception)
+            # Where a skip is reported as failed, an assertion of a plugin's failed before it.
+            failed = f"a part of it failed before it was skipped: {error}"
+            self._errors[call.when] = failed if is_skip else brief(error)
 
     def see(self, report: pytest.TestReport) -> None:
         """Take what *report* says into account, and put our facts on it."""
@@ -139,7 +135,7 @@ class Witness:
         """Report *item* as failed, after all, where it could not be recorded how it ended."""
         try:
             yield
-        except LostLedger as error:
+        except UnusableLedger as error:
             result = self._line.journey.results[item.nodeid]
             if result.cause == str(error):
                 report = pytest.TestReport(

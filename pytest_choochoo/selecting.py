@@ -9,6 +9,7 @@ import pytest
 
 from pytest_choochoo.collecting import Collected
 from pytest_choochoo.needs import Needs
+from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.route import Route, arranged
@@ -19,12 +20,12 @@ from pytest_choochoo.settings import Settings
 class Departure:
     """What is to be done with which stations.
 
-    Those *selected* are run, those *added* among them because another one needs
-    them; the records of those *forgotten* are forgotten.
+    Those *selected* are run; the records of those *forgotten* are forgotten. The
+    *header* tells the user what his selection came to, in lines.
     """
 
     selected: frozenset[str] = frozenset()
-    added: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
 
 
@@ -66,9 +67,12 @@ class Selecting:
             case "run":
                 added = self._add_needed(judging, items)
                 self._arrange(items)
-                selected = self._stations(items)
+                selected, names = self._stations(items), self._route.names
                 self._ledger.expect(selected)
-                return Departure(selected=selected, added=added)
+                left_out = [key for key in self._route.order() if judging.is_replayed(key)]
+                left_out = [key for key in left_out if key not in selected]
+                header = words.header(names(added), names(left_out))
+                return Departure(selected=selected, header=header)
             case "check":
                 self._arrange(items)
             case "clean":

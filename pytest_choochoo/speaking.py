@@ -11,7 +11,7 @@ def say(config: pytest.Config, text: str) -> None:
     """Show *text* to the user at once, in the process that has the terminal."""
     channel = getattr(config, "workerinput", {}).get("choochoo_channel")
     if channel is not None:
-        channel.send(text)
+        channel.send(("say", text))
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:

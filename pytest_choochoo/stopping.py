@@ -1,4 +1,4 @@
-"""The first Ctrl-C lets the visits under way finish, the second does not."""
+"""What stops a run: Ctrl-C, after the visits under way or now, and a ledger that is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_choochoo.controller import Controller
 from pytest_choochoo.items import Line
-from pytest_choochoo.railway.errors import LostLedger
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.speaking import say
 
 
@@ -35,6 +35,15 @@ def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
+    """Have *session* stop, and say why, where the ledger cannot be used any more."""
+    try:
+        yield
+    except UnusableLedger as error:
+        session.shouldfail = str(error)
 
 
 class Stopping:
@@ -75,7 +84,7 @@ class StoppingWorkers:
         try:
             with _first_interrupt(self._stop):
                 return (yield)
-        except LostLedger as error:  # a worker died, and that cannot be written
+        except UnusableLedger as error:  # a worker died, and that cannot be written
             session.shouldfail = str(error)
             raise session.Failed(session.shouldfail) from None
 

@@ -42,9 +42,9 @@ class Terminal:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         line = self._config.pluginmanager.get_plugin("choochoo-line")
-        if line is None or not line.departure.added or self._settings.verbosity < -1:
+        if line is None or self._settings.verbosity < -1:
             return []
-        return [_added(line.journey.route.names(line.departure.added))]
+        return list(line.departure.header)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
@@ -82,13 +82,12 @@ class Terminal:
             if self._settings.mode == "clean":
                 write("choochoo: there was nothing to clean")
             return
-        controller = self._config.pluginmanager.get_plugin("choochoo-controller")
-        if controller is not None and controller.added:
-            write(_added(controller.added))
         write(words.closing_line(results, time.monotonic() - self._began))
         for line in (*words.trouble(results), *words.left_in_place(results)):
             write(line)
-        command = words.next_command(results, self._command())
+        # What is not as it should be when it is verified, a run brings about.
+        mends = self._settings.mode == "check"
+        command = words.next_command(results, self._command(), mends=mends)
         if command is not None:
             write(command)
 
@@ -161,8 +160,3 @@ def _blocking(result: Result) -> tuple[str, ...]:
     if result.word in {"failed", "skipped"}:
         return (result.name,)
     return result.by if result.word == "blocked" else ()
-
-
-def _added(names: Any) -> str:
-    noun = "station" if len(names) == 1 else "stations"
-    return f"choochoo: {len(names)} needed {noun} added: {', '.join(names)}"

@@ -86,6 +86,15 @@ def logged() -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return content and time of every file below *folder*."""
+    return {
+        str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ride:
     """What one pytest command came to.

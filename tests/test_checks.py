@@ -139,6 +139,10 @@ def test_station_whose_check_fails_after_the_visit_is_failed(railyard: Railyard)
 
     assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
     assert ride.causes["boil"] == "check is_hot does not pass: it returned False"
+    assert ride.errors["boil"] == (
+        "check 'is_hot' of station 'boil' does not pass: it returned False; "
+        "either the visit or the check is wrong"
+    )
     assert (ride.log, ride.exit_code) == (("boil",), 1)
 
 
@@ -181,7 +185,10 @@ def test_within_gives_up(railyard: Railyard) -> None:
 
     ride = railyard.ride("--cc-run")
 
-    assert ride.failed == ("boil",)
+    assert ride.errors["boil"] == (
+        "check 'is_hot' of station 'boil' does not pass: it returned False; "
+        "either the visit or the check is wrong"
+    )
 
 
 def test_passed_checks_are_not_asked_again_for_a_slow_one(railyard: Railyard) -> None:

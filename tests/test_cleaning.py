@@ -45,6 +45,15 @@ CHAIN = """
         pass
 """
 
+EXPECTED = """
+    @pytest.mark.xfail
+    @station
+    def boil(): raise OSError
+
+    @boil.clean
+    def cool(boil): log(f"cool {boil}")
+"""
+
 
 @pytest.fixture
 def done(railyard: Railyard) -> Railyard:
@@ -232,3 +241,28 @@ def test_async_clean_is_awaited(railyard: Railyard) -> None:
     railyard.ride("--cc-run")
 
     assert railyard.ride("--cc-clean").log == ("cool 100",)
+
+
+@pytest.mark.parametrize("mark", ["xfail", "xfail(strict=True)", "xfail(run=False)"])
+def test_xfail_is_about_the_visit_and_not_about_the_clean(railyard: Railyard, mark: str) -> None:
+    """A station that is expected to fail is cleaned like any other: a clean that passes has passed."""
+    railyard.stations(EXPECTED)
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "xfail", mark)
+
+    ride = railyard.ride("--cc-clean")
+
+    assert (ride.log, ride.closing) == (("cool None",), "1 cleaned")
+    assert (ride.last_line, ride.exit_code) == ("1 passed", 0)
+    assert railyard.ride("--cc-clean").results == {}
+
+
+def test_failed_clean_is_not_excused_by_xfail(railyard: Railyard) -> None:
+    """A clean that fails has failed, though the visit was expected to."""
+    railyard.stations(EXPECTED.replace('log(f"cool {boil}")', 'raise OSError("stuck")'))
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--cc-clean")
+
+    assert (ride.causes, ride.closing) == ({"boil": "OSError: stuck"}, "1 failed")
+    assert (ride.last_line, ride.exit_code) == ("1 failed", 1)

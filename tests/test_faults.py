@@ -250,3 +250,64 @@ def test_unknown_fixture_is_told_by_pytest(railyard: Railyard) -> None:
 
     assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
     assert "fixture 'zebra' not found" in ride.text
+
+
+BROKEN = {
+    "syntax": ("def boil(: pass", "SyntaxError: invalid syntax (stations.py, line 1)"),
+    "import": ("import zebra", "ModuleNotFoundError: No module named 'zebra'"),
+    "raising": ("raise RuntimeError('no gas')", "RuntimeError: no gas"),
+    "a keyword": (
+        "from pytest_choochoo import station\n@station(max_age='1 d')\ndef boil(): ...",
+        "BadSetting: @station(max_age=...) is '1 d'; it must be a timedelta, or seconds, zero or more",
+    ),
+    "skipping": (
+        "import pytest\npytest.skip('no kettle', allow_module_level=True)",
+        "Skipped: no kettle",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "error"), BROKEN.values(), ids=BROKEN)
+def test_plain_pytest_tells_who_misses_a_station_of_a_broken_file(
+    railyard: Railyard, mode: str, text: str, error: str
+) -> None:
+    """A test whose station stands in a file above that cannot be imported is told so, and why."""
+    railyard.write("stations.py", text)
+    railyard.write("unit/test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
+
+    ride = railyard.ride("unit")
+
+    assert ride.tests == {"test_bad": "failed", "test_good": "passed"}
+    assert (
+        "fixture 'boil' not found; "
+        f"it may be a station of stations.py, which could not be collected: {error}"
+    ) in ride.outlines
+    assert (ride.last_line, ride.exit_code) == ("1 passed, 1 error", 1)
+
+
+def test_every_broken_file_above_is_told(railyard: Railyard) -> None:
+    """All broken station files that a test could see are named, and no others."""
+    railyard.write("stations.py", "raise RuntimeError")
+    railyard.write("unit/station_a.py", "raise ValueError(1)")
+    railyard.write("other/station_b.py", "raise RuntimeError")
+    railyard.write("unit/test_it.py", "def test_bad(boil): ...")
+
+    ride = railyard.ride("unit/test_it.py")
+
+    assert ride.errors["test_bad"] == (
+        "fixture 'boil' not found; it may be a station "
+        "of stations.py, which could not be collected: RuntimeError; "
+        "or of unit/station_a.py, which could not be collected: ValueError: 1"
+    )
+
+
+def test_missing_fixture_beside_good_files_is_told_by_pytest(railyard: Railyard) -> None:
+    """Where all station files above can be imported, pytest's own words stand."""
+    railyard.stations("@station\ndef boil(): ...\n")
+    railyard.write("other/stations.py", "raise RuntimeError")
+    railyard.write("unit/test_it.py", "def test_bad(zebra): ...")
+
+    ride = railyard.ride("unit")
+
+    assert "E       fixture 'zebra' not found" in ride.outlines
+    assert "could not be collected" not in ride.text

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from contextlib import closing
+from pathlib import Path
 
+import pytest
 from railyard import Railyard
+
+from pytest_choochoo import Place, open_ledger
 
 TYPE = """
 class Temperature:
@@ -164,8 +169,7 @@ def test_make_ledger_replaces_the_ledger(railyard: Railyard) -> None:
         """
         from pathlib import Path
         from railyard import log
-        from pytest_choochoo.railway.opening import open_ledger
-        from pytest_choochoo.railway.place import Place
+        from pytest_choochoo import Place, open_ledger
 
         def pytest_choochoo_make_ledger(config, folder, profile):
             log(f"{folder.name} {profile}")
@@ -182,6 +186,21 @@ def test_make_ledger_replaces_the_ledger(railyard: Railyard) -> None:
     assert (railyard.path / "elsewhere").is_dir()
     assert first.log == ("choochoo default",)
     assert not list((railyard.path / ".pytest_cache").rglob("*.sqlite"))
+
+
+def test_front_door_opens_ledgers(tmp_path: Path) -> None:
+    """Who makes a ledger opens one by a public name; one that is damaged is set aside, and warned of."""
+    place = Place(tmp_path, "staging")
+    place.file.write_bytes(b"no ledger, " * 99)
+
+    with (
+        pytest.warns(UserWarning, match=r"^the ledger .*staging\.sqlite could not be read: "),
+        closing(open_ledger(place)) as ledger,
+    ):
+        assert ledger.records() == {}
+
+    with closing(open_ledger(place)) as ledger:
+        assert ledger.record("stations.py::boil") is None
 
 
 def test_reports_carry_a_plain_dict(railyard: Railyard, mode: str) -> None:

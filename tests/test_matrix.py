@@ -1,4 +1,4 @@
-"""Every result under every selection, in one process and in two: the same, whatever the mode."""
+"""Every result under every selection, in one process and in several: the same, however it is run."""
 
 from __future__ import annotations
 
@@ -98,13 +98,21 @@ TURNS = {
     ),
     "blocked": Turn(result="blocked", counts="1 failed, 2 blocked", reasons=()),
 }
-# Each pair of turn and selection in one process, each turn once in two.
+# How many workers, and what else is on the command line.
+ENGINES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "serial": (0, ()),
+    "without-xdist": (0, ("-p", "no:xdist")),
+    "one-worker": (1, ()),
+    "two-workers": (2, ()),
+    "four-workers": (4, ()),
+}
+# All pairs: each turn with each selection in one process, and with each engine.
 CASES = [
-    pytest.param(workers, turn, selection, id=f"{mode}-{turn}-{selection}")
-    for mode, workers in (("serial", 0), ("parallel", 2))
+    pytest.param(engine, turn, selection, id=f"{engine}-{turn}-{selection}")
+    for shift, engine in enumerate(ENGINES)
     for place, turn in enumerate(TURNS)
     for number, selection in enumerate(("all", "keyword", "last-failed"))
-    if workers == 0 or number == place % 3
+    if engine == "serial" or number == (place + shift) % 3
 ]
 
 
@@ -120,21 +128,21 @@ def prepared(railyard: Railyard, turn: str) -> Railyard:
     return railyard
 
 
-@pytest.mark.parametrize(("workers", "turn", "selection"), CASES)
+@pytest.mark.parametrize(("engine", "turn", "selection"), CASES)
 def test_result_is_the_same_everywhere(
-    railyard: Railyard, workers: int, turn: str, selection: str
+    railyard: Railyard, engine: str, turn: str, selection: str
 ) -> None:
-    """A result comes with the same counts, reasons and exit code in every mode and selection."""
+    """A result comes with the same counts, reasons and exit code, however and whatever is run."""
     prepared(railyard, turn)
     expected = TURNS[turn]
-    railyard.workers = workers
+    railyard.workers, more = ENGINES[engine]
     arguments = {
         "all": ("--cc-run",),
         "keyword": ("--cc-run", "-k", "middle or below"),
         "last-failed": ("--cc-run", "--lf"),  # nothing failed so far: all is taken
     }[selection]
 
-    ride = railyard.ride(*arguments)
+    ride = railyard.ride(*arguments, *more)
 
     is_unchanged_above = selection == "keyword" and turn == "unchanged"  # used silently
     counts = "2 unchanged" if is_unchanged_above else expected.counts

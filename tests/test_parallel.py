@@ -175,6 +175,32 @@ def test_dead_worker_fails_its_station_alone(railyard: Railyard, how: str) -> No
     )
 
 
+def test_station_that_is_rerun_after_a_crash_can_still_complete(railyard: Railyard) -> None:
+    """Where a plugin has what crashed run again, the last word counts, for downstream as well."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        import os
+        from pathlib import Path
+
+        @pytest.mark.flaky(reruns=1)
+        @station
+        def boil(visit):
+            log(visit.reasons[0].partition(" died")[0].rstrip("0123456789 "))
+            if not Path("tried").exists():
+                Path("tried").touch()
+                os._exit(1)
+
+        @station
+        def pour(boil): log("pour")
+        """
+    )
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.closing) == (0, "2 visited"), ride.text
+    assert ride.log[0] == "never visited" and ride.log[2] == "pour"
+    assert re.match(r"last visit failed [\d.]+ s ago: the worker process", ride.log[1])
+
+
 def test_all_that_a_dead_worker_had_before_it_is_run(railyard: Railyard) -> None:
     """Tests go to workers in batches; those that were not begun are run by others."""
     railyard.stations("@station\ndef boil(): ...")
@@ -198,25 +224,35 @@ def test_all_that_a_dead_worker_had_before_it_is_run(railyard: Railyard) -> None
 
 
 def test_dead_worker_counts_for_x(railyard: Railyard) -> None:
-    """A crash is a failure: with -x nothing else starts."""
-    railyard.workers = 1
+    """A crash is a failure: with -x nothing else starts, in the other workers neither."""
     railyard.stations(
         """
-        import os
+        import os, time
+        from meeting import arrive, wait_for
 
         @station
-        def boil(): os._exit(1)
+        def boil():
+            wait_for("grind")
+            os._exit(1)
 
         @station
-        def grind(): log("grind")
+        def grind():
+            arrive("grind")
+            time.sleep(1)
 
         @station
-        def pour(boil): ...
+        def tamp(grind): log("tamp")
+
+        @station
+        def weigh(): log("weigh")
+
+        @station
+        def pour(boil): log("pour")
         """
     )
     ride = railyard.ride("--cc-run", "-x")
     assert ride.log == ()
-    assert ride.closing == "1 failed, 1 blocked, 1 not reached"
+    assert ride.closing == "1 visited, 1 failed, 1 blocked, 2 not reached"
     assert ride.exit_code in {1, 2}
 
 

@@ -493,3 +493,35 @@ def test_getfixturevalue_receives_the_instance(railyard: Railyard) -> None:
     ride = railyard.ride("--cc-run")
 
     assert ride.tests == {"test_it[green]": "passed", "test_it[black]": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param("object()", "object", id="without-a-digest"),
+        pytest.param(
+            "ENDLESS", "list, which contains itself or is nested too deeply", id="endless"
+        ),
+    ],
+)
+def test_parameter_without_digest_fails_its_station(
+    railyard: Railyard, value: str, kind: str
+) -> None:
+    """A parameter that has no stable digest is told in one sentence: station, parameter and type."""
+    railyard.stations(
+        f"""
+        ENDLESS = []
+        ENDLESS.append(ENDLESS)
+
+        @pytest.mark.parametrize("kettle", [pytest.param({value}, id="red")])
+        @station
+        def boil(kettle): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.errors == {
+        "boil[red]": f"station 'boil': parameter 'kettle' has no stable digest ({kind}); "
+        "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
+    }

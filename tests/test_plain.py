@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 from railyard import Railyard
+
+from pytest_choochoo import Place, open_ledger
+from pytest_choochoo.railway.record import Record
 
 
 @pytest.fixture
@@ -56,6 +60,41 @@ def test_after_failed_visit_the_test_errors(tea: Railyard) -> None:
         "run 'pytest --cc-run' first"
     )
     assert ride.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "cause"),
+    [
+        pytest.param(
+            Record(status="interrupted", since=1.0, error="KeyboardInterrupt"),
+            r"last visit was interrupted \d+ d ago",
+            id="interrupted",
+        ),
+        pytest.param(
+            Record(status="visiting", since=1.0, pid=7, host="kitchen"),
+            r"last visit was interrupted, begun \d+ d ago by process 7 on kitchen",
+            id="killed",
+        ),
+        pytest.param(
+            Record(status="complete", since=1.0),
+            "record unreadable: a part of it is missing",
+            id="unreadable",
+        ),
+    ],
+)
+def test_incomplete_record_is_told_as_it_is(tea: Railyard, record: Record, cause: str) -> None:
+    """A test that has no outcome says in the words of a run what became of the last visit."""
+    tea.ride("--cc-run")
+    place = Place(tea.path / ".pytest_cache/d/choochoo", "default")
+    with closing(open_ledger(place, warn=print)) as ledger:
+        ledger.finish("stations.py::boil", record)
+
+    ride = tea.ride()
+
+    assert re.fullmatch(
+        f"station 'boil' has no complete record: {cause}; run 'pytest --cc-run' first",
+        ride.errors["test_tea"],
+    )
 
 
 def test_due_record_warns(tea: Railyard) -> None:

@@ -245,6 +245,51 @@ def test_failed_sub_test_fails_the_station(railyard: Railyard, mode: str) -> Non
     assert (second.failed, second.unchanged) == (("boil",), ("fill",))
 
 
+SOFT = {
+    "soft assertion": ("check.equal(60, 100)", "a part of it failed before it was skipped: no gas"),
+    "sub-test": (
+        "with subtests.test(): assert 60 == 100",
+        "AssertionError: assert 60 == 100",
+    ),
+}
+
+
+@pytest.mark.parametrize(("failure", "cause"), SOFT.values(), ids=SOFT)
+def test_failure_is_not_undone_by_a_skip_after_it(
+    railyard: Railyard, failure: str, cause: str, mode: str
+) -> None:
+    """A complete station that fails softly and then skips is failed, and its record says so."""
+    railyard.use("check")
+    railyard.stations(
+        f"""
+        from pathlib import Path
+        from pytest_check import check
+
+        @station
+        def boil(subtests):
+            if Path(__file__).with_name("cold").exists():
+                {failure}
+                pytest.skip("no gas")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.write("cold", "")
+
+    ride = railyard.ride("--cc-replay", "boil")
+    railyard.remove("cold")
+    again = railyard.ride("--cc-run")
+
+    assert (ride.failed, ride.blocked, ride.exit_code) == (("boil",), ("pour",), 1)
+    assert ride.causes["boil"] == cause
+    assert (again.visited, again.unchanged) == (("boil",), ("pour",))
+    assert re.fullmatch(
+        rf"last visit failed [\d.]+ s ago: {re.escape(cause)}", again.reasons["boil"][0]
+    )
+
+
 # --- plugins that change the order, or are not there
 
 

@@ -151,8 +151,8 @@ def test_killed_run_leaves_tests_without_outcome(chain: Railyard) -> None:
     assert killed.exit_code == -9, killed.text
     assert ride.tests == {"test_tea": "failed"}
     assert re.fullmatch(
-        r"station 'pour' has no complete record: a visit began [\d.]+ s ago and has not ended; "
-        r"run 'pytest --cc-run' first",
+        r"station 'pour' has no complete record: last visit was interrupted, "
+        r"begun [\d.]+ s ago by process \d+ on \S+; run 'pytest --cc-run' first",
         ride.errors["test_tea"],
     )
 

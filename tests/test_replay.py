@@ -163,6 +163,80 @@ def test_selector_that_matches_nothing_is_usage_error_with_workers(tea: Railyard
     assert "INTERNALERROR" not in ride.text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        pytest.param(
+            ("brew", "-k", "boil"),
+            "choochoo: 1 station selected by --cc-replay and then deselected: brew",
+            id="by-name",
+        ),
+        pytest.param(
+            ("brew,sip", "-k", "boil"),
+            "choochoo: 2 stations selected by --cc-replay and then deselected: brew, sip",
+            id="several",
+        ),
+        pytest.param(
+            ("sip", "-m", "not station"),
+            "choochoo: 1 station selected by --cc-replay and then deselected: sip",
+            id="by-mark",
+        ),
+        pytest.param(
+            ("boil,brew", "stations.py::boil"),
+            "choochoo: 1 station selected by --cc-replay and then deselected: brew",
+            id="by-argument",
+        ),
+    ],
+)
+def test_replayed_station_that_is_deselected_is_told(
+    tea: Railyard, mode: str, arguments: tuple[str, ...], line: str
+) -> None:
+    """What is selected by --cc-replay and deselected otherwise is not visited, and that is said."""
+    ride = tea.ride("--cc-replay", *arguments)
+
+    assert ride.outlines.count(line) == 1
+    assert set(ride.visited) <= {"boil"}
+
+
+def test_replayed_station_that_is_needed_is_not_deselected(tea: Railyard, mode: str) -> None:
+    """What is selected by --cc-replay and needed by what is selected otherwise is visited."""
+    ride = tea.ride("--cc-replay", "boil", "-k", "brew")
+
+    assert "choochoo: 1 needed station added: boil" in ride.outlines
+    assert ("deselected:" in ride.text, "boil" in ride.visited) == (False, True)
+
+
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-replay=bril", "--cc-forget=bril"])
+def test_ledger_is_closed_whatever_is_asked_for(tea: Railyard, option: str, mode: str) -> None:
+    """Every ledger that is opened is closed, once, after a usage error as after a run."""
+    tea.write(
+        "conftest.py",
+        """
+        from pytest_choochoo import Place, open_ledger
+        from railyard import log
+
+        class Closing:
+            def __init__(self, ledger):
+                log("opened")
+                self._ledger = ledger
+
+            def __getattr__(self, name):
+                return getattr(self._ledger, name)
+
+            def close(self):
+                log("closed")
+                self._ledger.close()
+
+        def pytest_choochoo_make_ledger(folder, profile):
+            return Closing(open_ledger(Place(folder, profile), warn=print))
+        """,
+    )
+
+    ride = tea.ride(option)
+
+    assert ride.log.count("opened") == ride.log.count("closed") > 0
+
+
 def test_selector_without_stations_is_usage_error(railyard: Railyard) -> None:
     """Where there is no station at all, the error says so."""
     railyard.write("test_tea.py", "def test_tea(): pass\n")

@@ -142,6 +142,47 @@ def test_stations_are_passed_for_exit_code_and_colour(railyard: Railyard) -> Non
     assert (first.exit_code, second.exit_code, second.last_line) == (0, 0, "1 passed")
 
 
+@pytest.mark.parametrize("options", [(), ("--tb=no",), ("-vv",)])
+def test_short_summary_has_the_sentence_only(
+    railyard: Railyard, mode: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pytest's short summary stands what is wrong, and not which of our modules knows of it."""
+    monkeypatch.setenv("COLUMNS", "300")
+    railyard.stations(
+        """
+        @station(files=["water.txt"])
+        def boil(): ...
+
+        @station
+        def pour() -> int: return "12"
+
+        def test_tea(): assert 0, "no tea"
+        """,
+        name="test_tea.py",
+    )
+
+    ride = railyard.ride("--cc-run", "--junitxml=out.xml", *options)
+
+    unstored = (
+        "the outcome of station 'pour' cannot be kept (str): Expected `int`, got `str`; "
+        "return plain data, or say in the return annotation what it is"
+    )
+    missing = (
+        "station 'boil' declares the file water.txt, which does not exist; "
+        "create it, or correct files=[...]"
+    )
+    summary = [line for line in ride.outlines if line.startswith(("FAILED ", "ERROR "))]
+    assert sorted(line for line in summary if "test_tea.py::test_tea" not in line) == [
+        f"ERROR test_tea.py::boil - {missing}",
+        f"FAILED test_tea.py::pour - {unstored}",
+    ]
+    assert "FAILED test_tea.py::test_tea - AssertionError: no tea" in ride.text
+    assert "pytest_choochoo" not in ride.text
+    assert f'<failure message="{unstored}">{unstored}</failure>' in (
+        (railyard.path / "out.xml").read_text()
+    )
+
+
 def test_run_without_stations_says_nothing(railyard: Railyard) -> None:
     """Where no station is selected, there is no closing line."""
     railyard.write("test_tea.py", "def test_tea(): pass\n")

@@ -7,6 +7,7 @@ import re
 import signal
 
 import pytest
+from railyard import snapshot
 from trains import HELD, Trains
 
 
@@ -126,6 +127,62 @@ def test_clean_waits_for_visit(trains: Trains) -> None:
     assert (after.log, after.closing) == (("cool",), "1 cleaned")
 
 
+def test_forget_waits_for_visit(trains: Trains) -> None:
+    """Nobody forgets what is being visited: who does says for whom it waits, and forgets it then."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+    second = trains.start("--cc-forget", "all")
+    trains.wait_for(lambda: "waits for" in trains.text(second))
+
+    trains.release()
+
+    text = trains.end(second)
+    assert re.search(
+        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which is visiting it\nchoochoo: forgot boil$",
+        text,
+        re.MULTILINE,
+    )
+    assert "choochoo: 1 visited" in trains.end(first)
+    assert second.returncode == 0
+    assert trains.railyard.ride("--cc-run", "-k", "boil").reasons["boil"] == ("never visited",)
+
+
+def test_forget_gives_up_after_its_time_out(trains: Trains) -> None:
+    """Who does not want to wait forgets the others, says so, and fails; no lock is kept."""
+    trains.railyard.stations(HELD + "\n    @station\n    def grind(): ...\n")
+    trains.railyard.ride("--cc-run", "-k", "grind")
+    first = trains.held("--cc-run", "-k", "boil")
+
+    ride = trains.railyard.ride("--cc-forget", "all", "--cc-lock-timeout", "0.1")
+    trains.release()
+    trains.end(first)
+
+    said = [line for line in ride.outlines if line.startswith("choochoo: ")]
+    assert re.fullmatch(
+        rf"choochoo: station 'boil' is still being visited by process {first.pid} on \S+ "
+        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
+        said[1],
+    )
+    assert (said[2:], ride.exit_code) == (["choochoo: forgot grind"], 1)
+    after = trains.railyard.ride("--cc-run", "--cc-lock-timeout", "0", "-m", "station")
+    assert (after.unchanged, after.visited) == (("boil",), ("pour", "grind"))
+
+
+def test_station_that_no_longer_exists_is_forgotten_under_its_lock(trains: Trains) -> None:
+    """The record of a station that is being visited elsewhere stays, known here or not."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run", "-k", "boil")
+    trains.railyard.stations("@station\ndef grind(): ...\n")
+
+    ride = trains.railyard.ride("--cc-forget", "all", "--cc-lock-timeout", "0")
+    trains.release()
+
+    assert "choochoo: station 'stations.py::boil' is still being visited by " in ride.text
+    assert (ride.exit_code, "choochoo: forgot" in ride.text) == (1, False)
+    assert trains.end(first) and first.returncode == 0
+
+
 def test_fresh_station_waits_for_nobody(trains: Trains) -> None:
     """An unchanged station takes no lock: another run may be at something else."""
     trains.railyard.stations(HELD)
@@ -150,8 +207,84 @@ def test_plain_run_beside_a_visit_has_no_outcome(trains: Trains) -> None:
     trains.release()
 
     assert ride.tests == {"test_tea": "failed"}
-    assert "a visit began " in ride.errors["test_tea"]
+    assert re.fullmatch(
+        rf"station 'boil' has no complete record: it is being visited right now by "
+        rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\); run 'pytest --cc-run' first",
+        ride.errors["test_tea"],
+    )
     assert trains.end(first) and first.returncode == 0
+
+
+def test_check_beside_a_visit_says_who_is_at_it(trains: Trains, mode: str) -> None:
+    """`--cc-check` says by whom a station is being visited, waits for nobody and writes nothing."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    ledger = trains.railyard.path / ".pytest_cache/d/choochoo"
+    before = snapshot(ledger)
+
+    ride = trains.railyard.ride("--cc-check")
+    after = snapshot(ledger)
+    trains.release()
+
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert re.search(
+        rf"^station 'boil' is due: it is being visited right now by {visitor}$",
+        ride.text,
+        re.MULTILINE,
+    )
+    # While somebody writes, SQLite's readers take part in its shared memory.
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= {"default.sqlite-shm"}
+    assert (sorted(ride.failed), ride.exit_code) == (["boil", "pour"], 1)
+    assert trains.end(first) and first.returncode == 0
+    assert trains.railyard.ride("--cc-check").closing == "2 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("pass", ""),
+        ("assert 0", "E       check 'is_hot' of station 'boil' does not pass"),
+        ("return False", "check 'is_hot' of station 'boil' does not pass: it returned False"),
+    ],
+    ids=["passes", "raises", "returns-false"],
+)
+def test_check_is_asked_beside_a_visit(trains: Trains, check: str, said: str) -> None:
+    """What checks say counts during a visit too; one that does not pass is told with the visitor."""
+    trains.railyard.stations(
+        HELD.replace("return 100", "") + f"\n    @boil.check\n    def is_hot():\n        {check}\n"
+    )
+    trains.railyard.write("hold", "")
+    first = trains.start("--cc-replay", "boil")
+    trains.wait_for((trains.railyard.path / "begun").exists)
+
+    ride = trains.railyard.ride("--cc-check", "-k", "boil")
+    trains.release()
+    trains.end(first)
+
+    assert ride.results == {"boil": "failed" if said else "unchanged"}
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert not said or re.search(
+        rf"^{said}; it is being visited right now by {visitor}$",
+        ride.errors["boil"],
+        re.MULTILINE,
+    )
+
+
+def test_check_after_a_killed_visit_says_so(trains: Trains) -> None:
+    """`--cc-check` calls a visit interrupted whose process is dead."""
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    first.kill()
+    first.wait()
+
+    ride = trains.railyard.ride("--cc-check", "-k", "boil")
+
+    assert re.fullmatch(
+        r"station 'boil' is due: last visit was interrupted, begun [\d.]+ s ago by "
+        rf"process {first.pid} on \S+",
+        ride.errors["boil"],
+    )
 
 
 def test_killed_holder_lets_go(trains: Trains) -> None:

@@ -371,7 +371,7 @@ def test_station_with_unknown_outcome_is_visited(railyard: Railyard) -> None:
     assert ride.visited == ("boil",)
     assert ride.reasons["boil"] == (
         "never visited",
-        "its outcome is not known, so its check alone will not do",
+        "no check can tell its outcome",
     )
 
 
@@ -410,8 +410,9 @@ def test_check_that_fails_after_visit_fails_station(railyard: Railyard) -> None:
 
     assert (ride.failed, ride.blocked, ride.exit_code) == (("boil",), ("pour",), 1)
     assert ride.causes == {"boil": "check steams does not pass: it returned False"}
-    assert (
-        ride.errors["boil"] == "check 'steams' of station 'boil' does not pass: it returned False"
+    assert ride.errors["boil"] == (
+        "check 'steams' of station 'boil' does not pass: it returned False; "
+        "either the visit or the check is wrong"
     )
     assert without_times(again.reasons["boil"])[0] == (
         "last visit failed N s ago: check steams does not pass: it returned False"

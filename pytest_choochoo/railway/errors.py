@@ -191,17 +191,6 @@ class UnusableLedger(ChoochooError):
         )
 
 
-class LostLedger(ChoochooError):
-    path: str
-    cause: str
-
-    def sentence(self) -> str:
-        return (
-            f"the ledger cannot be used any more, {self.path}: {self.cause}; "
-            "mend that, then 'pytest --cc-run' resumes"
-        )
-
-
 # --- a station fails, apart from its own exceptions
 
 
@@ -310,6 +299,17 @@ class NoRecord(ChoochooError):
         return (
             f"station {self.name!r} has no complete record: {self.cause}; "
             "run 'pytest --cc-run' first"
+        )
+
+
+class NotWaitedFor(ChoochooError):
+    name: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"station {self.name!r} has no complete record: {self.cause}; "
+            "request it by a parameter, so that it is visited first"
         )
 
 

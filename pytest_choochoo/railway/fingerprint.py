@@ -111,10 +111,10 @@ def _digests(station: Station[Any], values: Mapping[str, object], kind: str) -> 
         try:
             found[name] = digest_value(value)
         except TypeError as error:
-            raise Undigestable(station.name, f"{kind} {name!r}", str(error)) from error
-        except RecursionError as error:
+            raise Undigestable(station.name, f"{kind} {name!r}", str(error)) from None
+        except RecursionError:
             endless = f"{type(value).__qualname__}, which contains itself or is nested too deeply"
-            raise Undigestable(station.name, f"{kind} {name!r}", endless) from error
+            raise Undigestable(station.name, f"{kind} {name!r}", endless) from None
     return found
 
 

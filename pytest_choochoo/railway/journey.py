@@ -9,10 +9,11 @@ from typing import Any
 
 from pytest_choochoo.railway import fingerprint as fingerprints
 from pytest_choochoo.railway.errors import (
+    CheckFailed,
     ChoochooError,
     LockTimeout,
-    LostLedger,
     MissingProduct,
+    UnusableLedger,
 )
 from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.judging import Judging
@@ -222,20 +223,14 @@ class Journey:
             return self.ledger.lock(key, 0)
         except LockBusy:
             pass
-        holder, name = self._holder(key), self.route[key].name
-        self._say(f"{name} waits for {holder}, which is visiting it")
+        record, name = self.ledger.record(key), self.route.name(key)
+        visitor = "another process" if record is None else record.visitor
+        self._say(f"{name} waits for {visitor}, which is visiting it")
         timeout = self.orders.lock_timeout
         try:
             return self.ledger.lock(key, timeout)
         except LockBusy:
-            raise LockTimeout(name, timeout, holder) from None
-
-    def _holder(self, key: str) -> str:
-        record = self.ledger.record(key)
-        if record is None or not record.pid:
-            return "another process"
-        since = time.strftime("%H:%M:%S", time.localtime(record.since))
-        return f"process {record.pid} on {record.host} (since {since})"
+            raise LockTimeout(name, timeout, visitor) from None
 
     def _begin(self, passage: Passage) -> None:
         self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)
@@ -275,10 +270,9 @@ class Journey:
         error, passage = failures[check.name], self._under_way()
         name = self.route[passage.key].name
         passage.unmet = check.name
-        error.add_note(
-            f"check {check.name!r} of station {name!r} does not pass after the visit: "
-            "either the visit or the check is wrong"
-        )
+        subject = f"check {check.name!r} of station {name!r} does not pass after the visit: "
+        says_so = isinstance(error, CheckFailed)
+        error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")
         raise error
 
     def _under_way(self) -> Passage:
@@ -300,7 +294,7 @@ class Journey:
     def leave(self, ending: Ending) -> Result:
         """Write down how the station under way ended, give its lock back, return its result.
 
-        Raises `LostLedger`; the station then counts as failed, as it was not recorded.
+        Raises `UnusableLedger`; the station then counts as failed, as it was not recorded.
         """
         passage, result = self._under_way(), self.preview(ending)
         self.passage = None
@@ -309,7 +303,7 @@ class Journey:
                 self.ledger.finish(passage.key, passage.record_of_visit(ending))
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
                 self.ledger.finish(passage.key, self._record_of_check(passage))
-        except LostLedger as error:
+        except UnusableLedger as error:
             self.results[passage.key] = self._result(passage.key, "failed", cause=str(error))
             raise
         finally:

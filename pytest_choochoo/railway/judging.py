@@ -14,7 +14,7 @@ from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.outcomes import Outcomes
 from pytest_choochoo.railway.record import Record
 from pytest_choochoo.railway.route import Route
-from pytest_choochoo.railway.verdict import Due, Facts, Fresh, elapsed, judge
+from pytest_choochoo.railway.verdict import Due, Facts, Fresh, judge, why_incomplete
 
 
 class Judging:
@@ -76,8 +76,10 @@ class Judging:
             digests[self._route[upstream].name] = found.digest
         return digests
 
-    def verdict(self, key: str, record: Record | None, taken: Fingerprint) -> Fresh | Due:
-        """Return the verdict on *key*, whose upstream is complete."""
+    def verdict(
+        self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False
+    ) -> Fresh | Due:
+        """Return the verdict on *key*, whose upstream is complete; *is_locked*: by others."""
         station = self._route[key].station
         has_check = bool(station.checks)
         return judge(
@@ -89,6 +91,7 @@ class Judging:
                 has_check=has_check,
                 returns_outcome=has_check and self._outcomes.is_expected(station),
                 is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
+                is_locked=is_locked,
                 now=time.time(),
             )
         )
@@ -144,19 +147,25 @@ class Judging:
     def why_incomplete(self, key: str) -> str:
         """Return why *key* has no complete record, in words."""
         record = self._ledger.record(key)
-        if record is None:
-            return "never visited"
-        ago = elapsed(time.time() - record.since)
-        if record.status == "visiting":
-            return f"a visit began {ago} ago and has not ended"
-        return f"last visit {record.status} {ago} ago: {record.error}".rstrip(": ")
+        is_locked = self._is_locked(key, record)
+        reason = why_incomplete(record, is_locked=is_locked, now=time.time())
+        return "its visit has ended this moment" if reason is None else reason.text
+
+    def _is_locked(self, key: str, record: Record | None) -> bool:
+        """Say whether somebody is visiting *key* right now: not who died while he did."""
+        return record is not None and record.status == "visiting" and self._ledger.is_locked(key)
+
+    def under_way(self, key: str) -> str:
+        """Say in words that somebody is visiting *key* right now; empty where nobody is."""
+        record = self._ledger.record(key)
+        return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
     def insist(self, key: str) -> None:
         """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, and upstream need not have one either.
         taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
-        verdict = self.verdict(key, record, taken)
+        verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.record import Attempt, Record
 
 
 class LockBusy(Exception):
     """Somebody else holds the lock."""
+
+
+class LostLedger(UnusableLedger):
+    """The ledger failed after it had been opened."""
+
+    path: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the ledger cannot be used any more, {self.path}: {self.cause}; "
+            "mend that, then 'pytest --cc-run' resumes"
+        )
 
 
 class Ledger(Protocol):
@@ -52,6 +66,9 @@ class Ledger(Protocol):
         *timeout*: seconds to wait, -1 without end. Raises `LockBusy` after it.
         """
 
+    def is_locked(self, key: str) -> bool:
+        """Say whether somebody holds the lock on *key* right now; nothing is written."""
+
     def start_run(self, run: str) -> None:
         """Make room for the results of *run*, in which several processes take part."""
 
@@ -69,3 +86,22 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of the files."""
+
+
+class Table(MutableMapping[str, Any]):
+    """A mapping that is kept elsewhere: each write is durable when it returns."""
+
+    def _all(self) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(dict(self._all()))

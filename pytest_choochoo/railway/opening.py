@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from filelock import FileLock
@@ -20,7 +22,7 @@ _JOURNALS = ("-wal", "-shm")
 Warn = Callable[[str], object]
 
 
-def open_ledger(place: Place, *, warn: Warn) -> SqliteLedger:
+def open_ledger(place: Place, *, warn: Warn = warnings.warn) -> SqliteLedger:
     """Return the ledger at *place*, made when it is not there.
 
     One that cannot be read is set aside under another name, and *warn* is
@@ -78,15 +80,13 @@ def read_ledger(place: Place | None, *, warn: Warn = lambda text: None) -> Sqlit
 
 def forget_complete(place: Place, *, warn: Warn) -> None:
     """Forget all records at *place*, but for visits under way; resources and locks stay."""
-    ledger = read_ledger(place)
-    keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
-    ledger.close()
+    with closing(read_ledger(place)) as ledger:
+        keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
     if not keys:
         return
-    writable = open_ledger(place, warn=warn)
-    for key in keys:
-        writable.forget(key, resources=not writable.resources(key))
-    writable.close()
+    with closing(open_ledger(place, warn=warn)) as writable:
+        for key in keys:
+            writable.forget(key, resources=not writable.resources(key))
 
 
 def _connect(target: str) -> sqlite3.Connection:
@@ -108,10 +108,14 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 def _prepared(target: str) -> sqlite3.Connection:
     connection = _connect(target)
-    connection.execute("pragma journal_mode = wal")
-    # Full: what was said to be complete is so even after a power cut.
-    connection.execute("pragma synchronous = full")
-    bring_up_to_date(connection)
+    try:
+        connection.execute("pragma journal_mode = wal")
+        # Full: what was said to be complete is so even after a power cut.
+        connection.execute("pragma synchronous = full")
+        bring_up_to_date(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

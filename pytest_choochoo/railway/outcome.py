@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from pytest_choochoo.railway.enums import StandIn, readable
 from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
 from pytest_choochoo.railway.fingerprint import digest_value, fields_of
 
@@ -49,13 +50,14 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
         if annotation is Any:
             _insist_on_json(value)
         _insist_on_numbers(plain)
-        text = msgspec.json.encode(plain)
-        again = msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
+        # An enum's value is left as it is, whatever it is.
+        text = msgspec.json.encode(plain, enc_hook=_to(codec))
+        again = _read(text, annotation, codec)
         if not _same(value, again, codec):
             raise ValueError("it would be read back as something else")
         return Outcome(text=text.decode(), digest=_digest(again, codec))
     except (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError) as error:
-        raise Unstorable(name, type(value).__qualname__, _cause(error)) from error
+        raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
 def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
@@ -64,9 +66,18 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     Raises `UnreadableOutcome` when it does not fit *annotation* any more.
     """
     try:
-        return msgspec.json.decode(text, type=annotation, dec_hook=_from(codec))
+        return _read(text, annotation, codec)
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
-        raise UnreadableOutcome(name, _cause(error)) from error
+        raise UnreadableOutcome(name, _cause(error)) from None
+
+
+def _read(text: str | bytes, annotation: Any, codec: Codec) -> Any:
+    hook = _from(codec)
+    try:
+        decoder = msgspec.json.Decoder(annotation, dec_hook=hook)
+    except (TypeError, NotImplementedError):
+        decoder = msgspec.json.Decoder(readable(annotation), dec_hook=hook)
+    return decoder.decode(text)
 
 
 def _digest(again: object, codec: Codec) -> str:
@@ -77,7 +88,7 @@ def _digest(again: object, codec: Codec) -> str:
         )
     except TypeError:  # a set of things that cannot be sorted
         return digest_value(again)
-    text = msgspec.json.encode(plain, order="deterministic")
+    text = msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec))
     return blake2b(text, digest_size=16).hexdigest()
 
 
@@ -105,6 +116,8 @@ def _from(codec: Codec) -> Callable[[type, object], object]:
     def read(kind: type, plain: object) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
             return kind(plain)  # type: ignore[arg-type]
+        if isinstance(kind, StandIn):
+            return kind.read(plain, _to(codec), read)
         value = codec.decode(kind, plain)
         if value is None:
             raise NotImplementedError(getattr(kind, "__qualname__", str(kind)))

@@ -91,7 +91,7 @@ def _annotation(station: Station[Any]) -> Any:
         try:
             stated = typing.get_type_hints(alone, getattr(plain, "__globals__", {}))["return"]
         except (NameError, TypeError, SyntaxError, AttributeError) as error:
-            raise Unstorable(station.name, str(stated), f"its annotation: {error}") from error
+            raise Unstorable(station.name, str(stated), f"its annotation: {error}") from None
     if stated is None:
         return type(None)
     return Any if stated is object else stated

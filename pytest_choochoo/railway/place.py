@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import blake2b
 from pathlib import Path
 
 
@@ -23,3 +25,14 @@ class Place:
     def beside(self) -> Path:
         """The folder of its locks and of the stations' directories."""
         return self.folder / self.profile
+
+    def directory(self, key: str) -> Path:
+        """Where the station *key* may keep files."""
+        # What users call things never becomes a path: a readable rest, and a digest.
+        readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
+        return self.beside / "stations" / f"{readable}-{short(key)}"
+
+
+def short(key: str) -> str:
+    """Return a name for files of the station *key*."""
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()

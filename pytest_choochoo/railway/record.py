@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import msgspec
@@ -36,6 +37,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_complete(self) -> bool:
         return self.status == "complete"
+
+    @property
+    def visitor(self) -> str:
+        """Who is visiting the station, in words, where somebody is."""
+        if not self.pid:
+            return "another process"
+        since = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} on {self.host} (since {since})"
 
     def with_(self, **changes: Any) -> Record:
         """Return a copy in which *changes* hold."""

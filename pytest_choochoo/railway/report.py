@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from pytest_choochoo.railway.errors import CheckFailed
+from pytest_choochoo.railway.errors import CheckFailed, ChoochooError
 from pytest_choochoo.railway.record import Result, Word
 from pytest_choochoo.railway.verdict import elapsed
 
@@ -39,6 +39,24 @@ def why(result: Result) -> str:
     return "; ".join(result.reasons)
 
 
+def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
+    """Return what is to be said of a selection before the run, in names of stations.
+
+    Those *added* are needed by what is selected; those *left out* were to be
+    replayed, and are not selected.
+    """
+    told = {
+        "needed {} added": added,
+        "{} selected by --cc-replay and then deselected": left_out,
+    }
+    return tuple(
+        f"choochoo: {len(names)} {what.format('station' if len(names) == 1 else 'stations')}: "
+        f"{', '.join(names)}"
+        for what, names in told.items()
+        if names
+    )
+
+
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return what happened in one line, zeros left out."""
     counts = Counter(result.word for result in results)
@@ -64,13 +82,29 @@ def left_in_place(results: Iterable[Result]) -> list[str]:
     return [f"  left in place, for want of a clean: {', '.join(names)}"] if names else []
 
 
-def next_command(results: Iterable[Result], command: str) -> str | None:
-    """Return the command to type next, or None when nothing is left to do."""
+def next_command(results: Iterable[Result], command: str, *, mends: bool = False) -> str | None:
+    """Return the command to type next, or None when nothing is left to do.
+
+    *mends*: the command itself may mend what failed.
+    """
     failed = [result.name for result in results if result.word == "failed"]
     stopped = [result.name for result in results if result.word == "not reached"]
-    if failed:
+    if failed and not mends:
         return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
-    return f"next: {command}" if stopped else None
+    return f"next: {command}" if failed or stopped else None
+
+
+def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
+    """Return why the fixture *name* may be missing: by file, the errors of *broken* ones."""
+    files = (
+        f"of {file}, which could not be collected: {brief(error)}" for file, error in broken.items()
+    )
+    return f"fixture {name!r} not found; it may be a station {'; or '.join(files)}"
+
+
+def told(error: ChoochooError) -> str:
+    """Return all that there is to say of *error*: its sentence, and what was added to it since."""
+    return "; ".join((str(error), *getattr(error, "__notes__", ())))
 
 
 def brief(error: BaseException) -> str:

@@ -38,8 +38,12 @@ class Route:
     def __getitem__(self, key: str) -> Stop:
         return self.stops[key]
 
+    def name(self, key: str) -> str:
+        """Return what *key* is called; a station that no longer exists goes by its key."""
+        return self.stops[key].name if key in self.stops else key
+
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
-        return tuple(self.stops[key].name for key in keys)
+        return tuple(self.name(key) for key in keys)
 
     def downstream(self) -> dict[str, list[str]]:
         """Return for each station the stations that need it directly."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from pytest_choochoo.railway.errors import LostLedger
 from pytest_choochoo.railway.formats import seal
-from pytest_choochoo.railway.ledger import LockBusy
-from pytest_choochoo.railway.place import Place
+from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Table
+from pytest_choochoo.railway.place import Place, short
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
 _KEEP_RESULTS = 14 * 86400  # seconds
@@ -133,7 +130,7 @@ class SqliteLedger:
                 connection.execute("delete from resources where key = ?", (key,))
         self._write_through()
         if resources:
-            shutil.rmtree(self._directory(key), ignore_errors=True)
+            shutil.rmtree(self._place.directory(key), ignore_errors=True)
 
     def attempts(self, key: str) -> tuple[Attempt, ...]:
         rows = self._rows(
@@ -153,16 +150,11 @@ class SqliteLedger:
         return bool(self._rows(query, key, key))
 
     def directory(self, key: str) -> Path:
-        path = self._directory(key)
+        path = self._place.directory(key)
         if not self._is_read_only:
             with self._told(path):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
-
-    def _directory(self, key: str) -> Path:
-        # What users call things never becomes a path: a readable rest, and a digest.
-        readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
-        return self._place.beside / "stations" / f"{readable}-{_short(key)}"
 
     def expect(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
@@ -175,7 +167,7 @@ class SqliteLedger:
                     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _lock_file(self, key: str) -> str:
-        return f"{self._place.beside}/locks/{_short(key)}.lock"
+        return f"{self._place.beside}/locks/{short(key)}.lock"
 
     def lock(self, key: str, timeout: float) -> Any:
         path = self._lock_file(key)
@@ -186,6 +178,17 @@ class SqliteLedger:
             except Timeout as error:
                 raise LockBusy from error
         return lock
+
+    def is_locked(self, key: str) -> bool:
+        if not os.path.exists(self._lock_file(key)):  # to take the lock would make the file
+            return False
+        try:
+            self.lock(key, 0).release()
+        except LockBusy:
+            return True
+        except LostLedger:  # a file that may not be opened: nobody here can tell
+            return False
+        return False
 
     def start_run(self, run: str) -> None:
         # No run outlives a power cut, and its results are read only while it is under way.
@@ -253,37 +256,11 @@ def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> A
         return Attempt(began=when, ended=None, status="unreadable", error=str(problem), reasons=())
 
 
-def _short(key: str) -> str:
-    return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()
-
-
-class _Table(MutableMapping[str, Any]):
-    """A mapping in a table: each write is a transaction."""
-
-    def __init__(self, ledger: SqliteLedger) -> None:
-        self._ledger = ledger
-
-    def _all(self) -> Mapping[str, Any]:
-        raise NotImplementedError
-
-    def __getitem__(self, key: str) -> Any:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __repr__(self) -> str:
-        return repr(dict(self._all()))
-
-
-class Resources(_Table):
+class Resources(Table):
     """The ids of things that one station created; values are JSON-like data."""
 
     def __init__(self, ledger: SqliteLedger, key: str) -> None:
-        super().__init__(ledger)
+        self._ledger = ledger
         self._key = key
 
     def _all(self) -> dict[str, Any]:
@@ -310,8 +287,11 @@ class Resources(_Table):
             connection.execute("delete from resources where key = ? and id = ?", (self._key, name))
 
 
-class Readings(_Table):
+class Readings(Table):
     """What was read of source files, by a key made of their content."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
 
     def _all(self) -> dict[str, str]:
         return dict(self._ledger._rows("select key, reading from readings"))

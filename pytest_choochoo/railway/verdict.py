@@ -58,7 +58,8 @@ class Facts:
     """All that a verdict depends on. *now* is in seconds since the epoch.
 
     *products*: their digests now. *is_replayed*: the user asks for the visit.
-    *returns_outcome*: the visit returns something that must be known.
+    *returns_outcome*: the visit returns something that must be known. *is_locked*:
+    somebody else is visiting it right now.
     """
 
     record: Record | None
@@ -68,6 +69,7 @@ class Facts:
     has_check: bool
     returns_outcome: bool
     is_replayed: bool
+    is_locked: bool
     now: float
 
 
@@ -78,7 +80,7 @@ def judge(facts: Facts) -> Fresh | Due:
         return Fresh()
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
-        unknown = Reason("outcome", "its outcome is not known, so its check alone will not do")
+        unknown = Reason("outcome", "no check can tell its outcome")
         return Due(reasons=(*reasons, unknown), check_settles=False)
     return Due(reasons=reasons, check_settles=seen_by_check)
 
@@ -93,31 +95,37 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     record = facts.record
     if facts.is_replayed:
         yield Reason("replay", "selected by --cc-replay")
-    if record is None:
-        yield Reason("no record", "never visited")
-        return
-    match record.status:
-        case "failed":
-            ago = elapsed(facts.now - record.since)
-            yield Reason("last visit", f"last visit failed {ago} ago: {record.error}")
-        case "interrupted":
-            ago = elapsed(facts.now - record.since)
-            yield Reason("last visit", f"last visit was interrupted {ago} ago")
-        case "visiting":  # and nobody holds the lock
-            begun = f"begun {elapsed(facts.now - record.since)} ago"
-            by = f" by process {record.pid} on {record.host}" if record.pid else ""
-            yield Reason("last visit", f"last visit was interrupted, {begun}{by}")
-        case "unreadable":
-            yield Reason("no record", f"record unreadable: {record.error}")
-        case "complete":
-            pass
-    if record.fingerprint is not None:
+    incomplete = why_incomplete(record, is_locked=facts.is_locked, now=facts.now)
+    if incomplete is not None:
+        yield incomplete
+    if record is not None and record.fingerprint is not None:
         yield from changes(record.fingerprint, facts.fingerprint)
         yield from _product_changes(record.products, facts.products)
         age = facts.now - record.visited
         if facts.max_age is not None and age > facts.max_age:
             limit = elapsed(facts.max_age)
             yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+
+
+def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
+    """Return why *record* is not that of a complete station, None where it is."""
+    if record is None:
+        return Reason("no record", "never visited")
+    ago = elapsed(now - record.since)
+    match record.status:
+        case "failed":
+            return Reason("last visit", f"last visit failed {ago} ago: {record.error}")
+        case "interrupted":
+            return Reason("last visit", f"last visit was interrupted {ago} ago")
+        case "visiting" if is_locked:
+            return Reason("last visit", f"it is being visited right now by {record.visitor}")
+        case "visiting":
+            by = f" by process {record.pid} on {record.host}" if record.pid else ""
+            return Reason("last visit", f"last visit was interrupted, begun {ago} ago{by}")
+        case "unreadable":
+            return Reason("no record", f"record unreadable: {record.error}")
+        case "complete":
+            return None
 
 
 def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:

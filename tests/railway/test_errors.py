@@ -71,10 +71,6 @@ SENTENCES: dict[ChoochooError, str] = {
         "the ledger /var/default.sqlite cannot be written: permission denied; "
         "make the folder writable, or name another with --cc-state"
     ),
-    errors.LostLedger("/var/default.sqlite", "database or disk is full"): (
-        "the ledger cannot be used any more, /var/default.sqlite: database or disk is full; "
-        "mend that, then 'pytest --cc-run' resumes"
-    ),
     errors.MissingFile("boil", "water.txt"): (
         "station 'boil' declares the file water.txt, which does not exist; "
         "create it, or correct files=[...]"
@@ -108,6 +104,10 @@ SENTENCES: dict[ChoochooError, str] = {
     ),
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"
+    ),
+    errors.NotWaitedFor("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; "
+        "request it by a parameter, so that it is visited first"
     ),
     errors.NoRecord("boil", "never visited"): (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_choochoo.railway import formats
-from pytest_choochoo.railway.errors import ChoochooError, LostLedger, UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.railway.fingerprint import Fingerprint
+from pytest_choochoo.railway.ledger import LostLedger
 from pytest_choochoo.railway.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.railway.place import Place
 from pytest_choochoo.railway.record import Record, to_text

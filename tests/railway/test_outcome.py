@@ -57,6 +57,12 @@ class Mixed(Enum):
     TWO = "two"
 
 
+class Twins(Enum):
+    LIST = [1]  # noqa: RUF012
+    TUPLE = (1,)
+    OBJECT = object()
+
+
 class Number(int):
     pass
 
@@ -352,13 +358,13 @@ def _alone(kind: str) -> str:
         pytest.param(
             Unset(), Unset, "Unset", "Object missing required field `size`", id="unset field"
         ),
+        pytest.param(Twins.TUPLE, Twins, "Twins", OTHER, id="enum of two that look alike"),
         pytest.param(
-            Mixed.ONE,
-            Mixed,
-            "Mixed",
-            "Enums must contain either all str or all int values - "
-            f"type `{Mixed!r}` is not supported",
-            id="mixed enum",
+            Twins.OBJECT,
+            Twins,
+            "Twins",
+            "object is not a type that can be kept",
+            id="enum of an object",
         ),
         pytest.param(Number(1), int, "Number", "", id="own number"),
         pytest.param(
@@ -531,3 +537,25 @@ def test_codec_is_not_asked_without_an_annotation() -> None:
         _encoded(Money(5), Any, MONEY)
 
     assert caught.value.args == ("boil", "Money", _alone("Money"))
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "value"),
+    [
+        pytest.param('"two"', Mixed, Mixed.TWO, id="mixed"),
+        pytest.param("[1]", list[Mixed], [Mixed.ONE], id="nested"),
+        pytest.param('"green"', Tea, Tea.GREEN, id="of-one-kind"),
+    ],
+)
+def test_enum_is_kept_by_its_value(text: str, annotation: Any, value: object) -> None:
+    """An enum is kept by its value, so that its other members may change their kind."""
+    assert _encoded(value, annotation).text == text
+    assert decode("boil", text, annotation, NO_CODEC) == value
+
+
+def test_value_that_no_member_has_any_more_is_told() -> None:
+    """A recorded value that an enum of several kinds has lost does not fit any more."""
+    with pytest.raises(UnreadableOutcome) as caught:
+        decode("boil", "[3]", list[Mixed], NO_CODEC)
+
+    assert caught.value.args == ("boil", "Invalid enum value 3 - at `$[0]`")

@@ -117,6 +117,21 @@ def test_next_command_is_told(results: list[Result], command: str | None) -> Non
     assert report.next_command(results, "pytest --cc-run") == command
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        pytest.param(["unchanged", "skipped"], None, id="all done"),
+        pytest.param(["failed", "unchanged"], "next: pytest --cc-run", id="failed"),
+        pytest.param(["not reached"], "next: pytest --cc-run", id="stopped"),
+    ],
+)
+def test_next_command_may_mend(words: list[Word], command: str | None) -> None:
+    """A command that may mend by itself what failed is told alone."""
+    results = [_result(word) for word in words]
+
+    assert report.next_command(results, "pytest --cc-run", mends=True) == command
+
+
 @pytest.mark.parametrize("word", get_args(Word))
 def test_every_word_has_its_place(word: Word) -> None:
     """No word of a result is without its place in the closing line."""

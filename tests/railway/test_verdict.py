@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import localtime, strftime
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def _facts(**facts: Any) -> Facts:
         "has_check": False,
         "returns_outcome": False,
         "is_replayed": False,
+        "is_locked": False,
         "now": NOW,
     }
     return Facts(**{**known, **facts})
@@ -142,7 +144,7 @@ def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) ->
 
     assert isinstance(verdict, Due)
     assert verdict.check_settles is settles
-    unknown = "its outcome is not known, so its check alone will not do"
+    unknown = "no check can tell its outcome"
     assert (unknown in verdict.texts) is not settles
 
 
@@ -212,6 +214,24 @@ def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
 
     assert isinstance(verdict, Due)
     assert verdict.texts == (text,)
+
+
+@pytest.mark.parametrize(
+    ("pid", "visitor"),
+    [
+        pytest.param(7, f"process 7 on kitchen (since {strftime('%H:%M:%S', localtime(NOW))})"),
+        pytest.param(0, "another process"),
+    ],
+    ids=["known", "unknown"],
+)
+def test_reason_speaks_of_who_is_visiting(pid: int, visitor: str) -> None:
+    """A visit whose process holds the lock is no interrupted one: it is under way."""
+    record = Record(status="visiting", since=NOW, pid=pid, host="kitchen")
+
+    verdict = judge(_facts(record=record, is_locked=True))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == (f"it is being visited right now by {visitor}",)
 
 
 @pytest.mark.parametrize(

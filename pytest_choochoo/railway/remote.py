@@ -1,0 +1,192 @@
+"""A ledger that another process holds: asked by messages, and answered in its place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, MutableMapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from pytest_choochoo.railway import ledger as ledger_module
+from pytest_choochoo.railway.errors import UnusableLedger
+from pytest_choochoo.railway.ledger import Ledger, LockBusy, Table
+from pytest_choochoo.railway.place import Place
+from pytest_choochoo.railway.record import Attempt, Record
+
+_POLL = 0.05  # seconds between two questions for a lock
+
+
+class Answer(msgspec.Struct, array_like=True):
+    """What a question came to: a *value*, or the *error* that prevented one."""
+
+    value: Any = None
+    error: str = ""
+
+
+class Window:
+    """Answers the questions of one other process from *ledger*, and holds its locks for it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._locks: dict[str, Any] = {}
+
+    def answer(self, question: str) -> str:
+        """Return the answer to *question*, both as text. It never waits, for locks neither."""
+        method, *arguments = msgspec.json.decode(question)
+        try:
+            answer = Answer(value=self._done(method, arguments))
+        except UnusableLedger as error:
+            answer = Answer(error=error.cause)
+        except Exception as error:  # noqa: BLE001 - whoever asks is told
+            answer = Answer(error=f"{type(error).__name__}: {error}")
+        return msgspec.json.encode(answer).decode()
+
+    def close(self) -> None:
+        """Let go of the locks: the other process is gone."""
+        while self._locks:
+            self._locks.popitem()[1].release()
+
+    def _done(self, method: str, arguments: list[Any]) -> Any:
+        match method, arguments:
+            case "lock", [key]:
+                try:
+                    self._locks[key] = self._ledger.lock(key, 0)
+                except LockBusy:
+                    return False
+                return True
+            case "release", [key]:
+                self._locks.pop(key).release()
+            case "resources", [key]:
+                return dict(self._ledger.resources(key))
+            case "keep", [key, name, value]:
+                self._ledger.resources(key)[name] = value
+            case "drop", [key, name]:
+                del self._ledger.resources(key)[name]
+            case "forget", [key, resources]:
+                self._ledger.forget(key, resources=resources)
+            case _:
+                promised = getattr(Ledger, method)
+                kinds = get_type_hints(promised, vars(ledger_module)).values()
+                given = (msgspec.convert(each, kind) for each, kind in zip(arguments, kinds))
+                return getattr(self._ledger, method)(*given)
+        return None
+
+
+class RemoteLedger:
+    """A `Ledger` whose `Window` is elsewhere; *ask* takes a question there and returns the answer.
+
+    Directories of stations are *place*'s: they are of use only where the visit is.
+    """
+
+    def __init__(self, ask: Callable[[str], str], place: Place) -> None:
+        self._to = ask
+        self._place = place
+        self._mutex = threading.Lock()
+        self._readings: dict[str, str] = {}
+
+    def ask(self, method: str, *arguments: object, kind: Any = Any) -> Any:
+        """Return what *method* of the other ledger does, as a *kind*. Raises `UnusableLedger`."""
+        question = msgspec.json.encode((method, *arguments)).decode()
+        with self._mutex:
+            answer = msgspec.json.decode(self._to(question), type=Answer)
+        if answer.error:
+            raise UnusableLedger("of the controller", answer.error)
+        return msgspec.convert(answer.value, kind)
+
+    def record(self, key: str) -> Record | None:
+        found: Record | None = self.ask("record", key, kind=Record | None)
+        return found
+
+    def records(self) -> dict[str, Record]:
+        found: dict[str, Record] = self.ask("records", kind=dict[str, Record])
+        return found
+
+    def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
+        self.ask("begin", key, record, reasons)
+
+    def finish(self, key: str, record: Record | None) -> None:
+        self.ask("finish", key, record)
+
+    def forget(self, key: str, *, resources: bool) -> None:
+        self.ask("forget", key, resources)
+
+    def attempts(self, key: str) -> tuple[Attempt, ...]:
+        found: tuple[Attempt, ...] = self.ask("attempts", key, kind=tuple[Attempt, ...])
+        return found
+
+    def resources(self, key: str) -> MutableMapping[str, Any]:
+        return _Resources(self, key)
+
+    def has_traces(self, key: str) -> bool:
+        return bool(self.ask("has_traces", key))
+
+    def directory(self, key: str) -> Path:
+        path = self._place.directory(key)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def expect(self, keys: Iterable[str]) -> None:
+        self.ask("expect", list(keys))
+
+    def lock(self, key: str, timeout: float) -> Any:
+        end = time.monotonic() + timeout
+        while not self.ask("lock", key):
+            if timeout >= 0 and time.monotonic() >= end:
+                raise LockBusy
+            time.sleep(_POLL)
+        return _Lock(self, key)
+
+    def is_locked(self, key: str) -> bool:
+        return bool(self.ask("is_locked", key))
+
+    def start_run(self, run: str) -> None:
+        self.ask("start_run", run)
+
+    def write_result(self, run: str, key: str, result: str) -> None:
+        self.ask("write_result", run, key, result)
+
+    def result(self, run: str, key: str) -> str | None:
+        found: str | None = self.ask("result", run, key)
+        return found
+
+    def agreed(self, run: str, name: str, value: str) -> str:
+        return str(self.ask("agreed", run, name, value))
+
+    def readings(self) -> MutableMapping[str, str]:
+        return self._readings  # what spares time is not worth the way
+
+    def close(self) -> None: ...
+
+
+class _Lock:
+    """A lock that the other process holds for this one."""
+
+    def __init__(self, ledger: RemoteLedger, key: str) -> None:
+        self._ledger = ledger
+        self._key = key
+
+    def release(self) -> None:
+        self._ledger.ask("release", self._key)
+
+
+class _Resources(Table):
+    """The ids of things that one station created."""
+
+    def __init__(self, ledger: RemoteLedger, key: str) -> None:
+        self._ledger = ledger
+        self._key = key
+
+    def _all(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._ledger.ask("resources", self._key)
+        return found
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._ledger.ask("keep", self._key, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self._ledger.ask("drop", self._key, name)

@@ -1,0 +1,179 @@
+"""Workers that do not see the ledger: it is reached through the controller, and stays one truth."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from railyard import HERE, Railyard, Ride
+from trains import HELD, Trains
+
+
+@pytest.fixture
+def far(railyard: Railyard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for socket workers in a directory of its own, as on another host: its address."""
+    command = [sys.executable, "-u", "-m", "execnet.script.socketserver", "127.0.0.1:0"]
+    server = subprocess.Popen(
+        command,
+        cwd=tmp_path_factory.mktemp("far"),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+        start_new_session=True,
+    )
+    assert server.stdout is not None
+    found = re.search(r"\('127.0.0.1', (\d+)\)", server.stdout.readline())
+    assert found is not None
+    yield f"socket=127.0.0.1:{found[1]}"
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    server.stdout.close()
+
+
+def ride(railyard: Railyard, *specs: str, options: tuple[str, ...] = ()) -> Ride:
+    """Run all stations with workers for *specs*."""
+    tx = [part for spec in specs for part in ("--tx", spec)]
+    project = str(railyard.path)
+    return railyard.ride(
+        "--cc-run", "--dist=load", *tx, f"--rsyncdir={project}", *options, project, apart=True
+    )
+
+
+def test_near_and_far_workers_share_one_ledger(railyard: Railyard, far: str) -> None:
+    """Each station is visited once, wherever, and its outcome is received everywhere."""
+    railyard.stations(
+        """
+        import os
+        import time
+        from pathlib import Path
+
+        @station
+        @pytest.mark.parametrize("number", range(6))
+        def place(number) -> Path:
+            log(number)
+            time.sleep(0.1)
+            return Path.cwd()
+
+        @station
+        def places(place: dict[str, Path]) -> int:
+            return len(set(place.values()))
+        """
+    )
+    railyard.write("test_site.py", "def test_site(places): assert places == 2")
+    first = ride(railyard, "popen", far)
+    assert (first.exit_code, first.closing) == (0, "7 visited"), first.text
+    assert sorted(first.log) == sorted(map(str, range(6)))
+
+    assert ride(railyard, "popen", far).closing == "7 unchanged"
+    serial = railyard.ride("--cc-run")
+    assert (serial.closing, serial.last_line) == ("7 unchanged", "8 passed")
+
+
+def test_ledger_is_where_the_controller_is(railyard: Railyard, far: str) -> None:
+    """A worker far away keeps no records of its own, only the directories of its stations."""
+    railyard.stations(
+        """
+        @station
+        def boil(visit):
+            (visit.dir / "tea").touch()
+            return str(visit.dir)
+        """
+    )
+    railyard.write(
+        "test_site.py",
+        """
+        from pathlib import Path
+
+        def test_site(boil):
+            assert (Path(boil) / "tea").exists()
+            assert not list(Path(boil).parents[2].glob("*.sqlite"))
+        """,
+    )
+    assert ride(railyard, far).last_line.startswith("2 passed")
+    assert list((railyard.path / ".pytest_cache/d/choochoo").glob("*.sqlite"))
+
+
+def test_failure_far_away_is_remembered(railyard: Railyard, far: str) -> None:
+    """So are the resources that were written before, reasons and downstream as ever."""
+    railyard.stations(
+        """
+        @station
+        def boil(visit):
+            log(visit.resources)
+            if visit.resources:
+                return
+            visit.resources["kettle"] = {"id": 7}
+            visit.resources["cup"] = 1
+            del visit.resources["cup"]
+            raise RuntimeError("cold")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+    first = ride(railyard, far)
+    assert (first.closing, first.blamed) == ("1 failed, 1 blocked", {"pour": ("boil",)})
+
+    second = ride(railyard, far)
+    assert second.closing == "2 visited"
+    assert second.log == ("{'kettle': {'id': 7}}",)
+    assert re.match(r"last visit failed .* ago: RuntimeError: cold", second.reasons["boil"][0])
+
+
+def test_far_worker_waits_for_who_is_visiting(trains: Trains, far: str) -> None:
+    """The controller holds the lock for it, and says for whom it waits."""
+    railyard = trains.railyard
+    railyard.stations(HELD)
+    near = trains.held("--cc-run")
+    other = trains.start(
+        "--cc-run", "--dist=load", "--tx", far, f"--rsyncdir={railyard.path}", str(railyard.path)
+    )
+    line = f"choochoo: boil waits for process {near.pid} on "
+    trains.wait_for(lambda: line in trains.text(other))
+    trains.release()
+
+    assert near.wait() == other.wait() == 0, trains.text(other)
+    assert railyard.log() == ("boil begins", "boil ends", "pour")
+
+
+def test_dead_far_worker_holds_no_lock(railyard: Railyard, far: str) -> None:
+    """Its station fails, and can be visited at once by whoever comes next."""
+    railyard.stations(
+        """
+        import os
+
+        @station
+        def boil(): os._exit(1)
+
+        @station
+        def grind(): ...
+        """
+    )
+    first = ride(railyard, "popen", far)
+    assert first.results == {"boil": "failed", "grind": "visited"}, first.text
+    railyard.edit("stations.py", "os._exit(1)", "...")
+    assert railyard.ride("--cc-run", "--cc-lock-timeout=0").closing == "1 visited, 1 unchanged"
+
+
+def test_near_worker_opens_the_ledger_itself(railyard: Railyard, tmp_path: Path) -> None:
+    """With another working directory, and the same records by --cc-state, nothing is asked for."""
+    railyard.workers = 2
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write(
+        "conftest.py",
+        """
+        from pytest_choochoo.railway import remote
+
+        def unexpected(*arguments):
+            raise AssertionError("asked for the ledger")
+
+        remote.RemoteLedger.__init__ = unexpected
+        """,
+    )
+    assert railyard.ride("--cc-run", f"--cc-state={tmp_path}").closing == "1 visited"

@@ -26,4 +26,9 @@ def clear_cache(config: pytest.Config) -> None:
         if inside.name != "choochoo":
             shutil.rmtree(inside, ignore_errors=True)
     for file in (folder / "d" / "choochoo").glob("*.sqlite"):
-        forget_complete(Place(file.parent, file.stem))
+        forget_complete(
+            Place(file.parent, file.stem),
+            warn=lambda text: config.issue_config_time_warning(
+                pytest.PytestWarning(text), stacklevel=2
+            ),
+        )

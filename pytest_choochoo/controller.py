@@ -23,6 +23,8 @@ from pytest_choochoo.reports import facts, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
 
+# In which a worker that is known to be dead has let go of its lock, in seconds.
+_GRACE = 2.0
 _IN_ONE_PROCESS = {"clean", "forget"}
 
 
@@ -38,7 +40,7 @@ def check(config: pytest.Config, settings: Settings) -> None:
         option.dist, option.tx, option.numprocesses = "no", [], None
 
 
-def refuse(config: pytest.Config, error: ChoochooError, items: list[pytest.Item]) -> None:
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
     """Leave *items* alone in a worker, and have its controller say what is wrong."""
     items.clear()
     config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
@@ -195,7 +197,6 @@ class Controller:
         station = next((each for each in self.stations if each.key == crashitem), None)
         if station is not None:
             result = self._died(station)
-            self._finish(crashitem, result.cause)
             if not is_rerun:
                 result = self._told(result)
             report.choochoo = facts(result)  # type: ignore[attr-defined]
@@ -203,12 +204,22 @@ class Controller:
             self._scheduler.crash_is_known()
 
     def _died(self, station: Listed) -> Result:
-        record, cause = self.ledger.record(station.key), "the worker process died"
-        if record is not None and record.status == "visiting":
-            cause = f"the worker process {record.pid} died while it visited the station"
-        return Result(
-            key=station.key, name=station.name, title=station.title, word="failed", cause=cause
-        )
+        """Record that the visit of *station* failed, if there was one; return the result."""
+        cause = "the worker process died"
+        try:
+            lock = self.ledger.lock(station.key, _GRACE)
+        except LockBusy:  # the visit of another run, or somebody else has begun it anew already
+            return _failed(station, cause)
+        try:
+            record = self.ledger.record(station.key)
+            is_its_own = record is not None and record.since >= self._began
+            if record is not None and record.status == "visiting" and is_its_own:
+                cause = f"the worker process {record.pid} died while it visited the station"
+                failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
+                self.ledger.finish(station.key, failed)
+        finally:
+            lock.release()
+        return _failed(station, cause)
 
     def _told(self, result: Result) -> Result:
         """Tell the workers of *result*, and return it; or what they were told before."""
@@ -217,20 +228,6 @@ class Controller:
             return msgspec.json.decode(known, type=Result)
         self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
         return result
-
-    def _finish(self, key: str, error: str) -> None:
-        """Record that a visit failed, unless somebody else has begun it anew already."""
-        try:
-            lock = self.ledger.lock(key, 0)
-        except LockBusy:
-            return
-        try:
-            record = self.ledger.record(key)
-            if record is not None and record.status == "visiting":
-                failed = record.with_(status="failed", since=time.time(), error=error, pid=0)
-                self.ledger.finish(key, failed)
-        finally:
-            lock.release()
 
     def _is_to_stop(self) -> bool:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
@@ -256,3 +253,9 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         if self._ledger is not None:
             self._ledger.close()
+
+
+def _failed(station: Listed, cause: str) -> Result:
+    return Result(
+        key=station.key, name=station.name, title=station.title, word="failed", cause=cause
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import pytest
 
@@ -17,7 +17,10 @@ BEGUN = "begun"
 
 
 def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
-    """Return the ledger of this session, opened. Raises `UnusableLedger`."""
+    """Return the ledger of this session, opened.
+
+    Raises `UnusableLedger`, and `UsageError` where a warning of it is to be an error.
+    """
     if settings.folder is not None:
         made: Ledger | None = config.hook.pytest_choochoo_make_ledger(
             config=config, folder=settings.folder, profile=settings.profile
@@ -28,7 +31,8 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     if elsewhere is not None:
         return elsewhere
     if not _writes(config, settings):
-        return read_ledger(settings.place() if settings.folder else None)
+        place = settings.place() if settings.folder else None
+        return _warned(lambda warn: read_ledger(place, warn=warn))
     if settings.is_in_cache:
         try:
             is_new = not settings.place().folder.exists()
@@ -37,9 +41,20 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
                 folder.chmod(0o700)
         except OSError as error:
             raise UnusableLedger(str(settings.place().file), str(error.strerror).lower()) from None
-    return open_ledger(
-        settings.place(), warn=lambda text: warnings.warn(pytest.PytestWarning(text), stacklevel=2)
-    )
+    return _warned(lambda warn: open_ledger(settings.place(), warn=warn))
+
+
+def _warned(opened: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
+    """Return the ledger *opened* with what collects its warnings, and pass them on."""
+    texts: list[str] = []
+    ledger = opened(texts.append)
+    try:
+        for text in texts:
+            warnings.warn(pytest.PytestWarning(text), stacklevel=3)
+    except pytest.PytestWarning as error:  # the user wants all warnings to be errors
+        ledger.close()
+        raise pytest.UsageError(str(error)) from None
+    return ledger
 
 
 def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:

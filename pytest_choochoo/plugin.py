@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo import hookspecs, settings
-from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
+from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations, UnusableLedger
 from pytest_choochoo.settings import Settings
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
@@ -34,11 +34,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "station: every station of a workflow carries it")
-    if config.getoption("cacheclear", False):
-        from pytest_choochoo.clearing import clear_cache
-
-        clear_cache(config)
     try:
+        if config.getoption("cacheclear", False):
+            from pytest_choochoo.clearing import clear_cache
+
+            clear_cache(config)
         read = settings.read(config)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None
@@ -154,7 +154,7 @@ class Departing:
         if self._settings.mode == "plain" and not self._collecting.has_met_stations:
             return
         from pytest_choochoo.departing import depart
-        from pytest_choochoo.reports import Witness
+        from pytest_choochoo.reports import Missing, Witness
         from pytest_choochoo.stopping import Stopping
 
         manager, collected = self._config.pluginmanager, self._collecting.collected
@@ -162,7 +162,7 @@ class Departing:
             manager.register(Missing(collected.broken), "choochoo-missing")
         try:
             line = depart(session, collected, self._settings, items)
-        except ChoochooError as error:
+        except (ChoochooError, pytest.UsageError) as error:
             if self._settings.is_worker:  # its controller is who can refuse
                 from pytest_choochoo.controller import refuse
 
@@ -181,28 +181,6 @@ class Departing:
             manager.register(boarding, "choochoo-boarding")
 
 
-class Missing:
-    """The hook that tells of *broken* station files those who may miss a station of them."""
-
-    def __init__(self, broken: Mapping[pytest.Module, BaseException]) -> None:
-        self._broken = broken
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[Any]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        from pytest_choochoo.railway.report import not_found
-
-        report = yield
-        missing = None if call.excinfo is None else call.excinfo.value
-        if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
-            above = item.listchain()
-            near = {file.nodeid: e for file, e in self._broken.items() if file.parent in above}
-            if near:
-                report.longrepr = not_found(missing.argname, near)
-        return report
-
-
 class Shortcut:
     """The hook that answers for items which need not be run, and begins with those that must."""
 
@@ -213,9 +191,13 @@ class Shortcut:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         from pytest_choochoo.reports import report_settled
 
-        for item, result in self._line.settle_at_once(session):
-            report_settled(item, result, nextitem=item)  # nothing is set up yet
-        return (yield)
+        try:
+            for item, result in self._line.settle_at_once(session):
+                report_settled(item, result, nextitem=item)  # nothing is set up yet
+            return (yield)
+        except UnusableLedger as error:  # where no item is at fault
+            session.shouldfail = str(error)
+            raise session.Failed(session.shouldfail) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -245,14 +227,17 @@ class Running:
         self._witness = witness
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         try:
             return (yield)
         except BaseException as error:
             self._line.interrupted(error)
             raise
         finally:
-            self._line.leave()
+            from pytest_choochoo.stopping import stopping_without_ledger
+
+            with stopping_without_ledger(item.session), self._witness.telling(item):
+                self._line.leave()
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that make ready for teardown
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -322,7 +307,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is not None:
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
-            line.journey.results.stop()
+            from pytest_choochoo.stopping import stopping_without_ledger
+
+            with stopping_without_ledger(session):
+                line.journey.results.stop()
         is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
         if is_empty and line.mode in {"clean", "forget"}:  # done all the same
             session.exitstatus = pytest.ExitCode.OK

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result
-from pytest_choochoo.railway.report import brief, why
+from pytest_choochoo.railway.report import brief, not_found, why
 
 
 def facts(result: Result) -> dict[str, Any]:
@@ -128,6 +130,26 @@ class Witness:
             if report.when == "teardown":
                 report.user_properties = [*report.user_properties, *properties(result)]
 
+    @contextmanager
+    def telling(self, item: pytest.Item) -> Iterator[None]:
+        """Report *item* as failed, after all, where it could not be recorded how it ended."""
+        try:
+            yield
+        except UnusableLedger as error:
+            result = self._line.journey.results[item.nodeid]
+            if result.cause == str(error):
+                report = pytest.TestReport(
+                    nodeid=item.nodeid,
+                    location=item.location,
+                    keywords={},
+                    outcome="failed",
+                    longrepr=f"{item.name} is not recorded: {error}",
+                    when="teardown",
+                )
+                report.choochoo = facts(result)  # type: ignore[attr-defined]
+                item.ihook.pytest_runtest_logreport(report=report)
+            raise
+
     def _error(self, report: pytest.TestReport, otherwise: str) -> str:
         lines = report.longreprtext.strip().splitlines()
         return self._errors.get(report.when or "") or (lines[-1] if lines else otherwise)
@@ -138,3 +160,23 @@ class Witness:
             return Ending(error=self._error(report, "failed as expected"), skipped=reason)
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Ending(skipped=reason.removeprefix("Skipped: "))
+
+
+class Missing:
+    """The hook that tells of *broken* station files those who may miss a station of them."""
+
+    def __init__(self, broken: Mapping[pytest.Module, BaseException]) -> None:
+        self._broken = broken
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        missing = None if call.excinfo is None else call.excinfo.value
+        if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
+            above = item.listchain()
+            near = {file.nodeid: e for file, e in self._broken.items() if file.parent in above}
+            if near:
+                report.longrepr = not_found(missing.argname, near)
+        return report

@@ -1,4 +1,4 @@
-"""The first Ctrl-C, or SIGTERM, lets the visits under way finish, the second does not."""
+"""What stops a run: Ctrl-C or SIGTERM, after the visits under way or now, and a lost ledger."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from pytest_choochoo.controller import Controller
 from pytest_choochoo.items import Line
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.speaking import say
 
 
@@ -41,6 +42,15 @@ def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
     finally:
         for number in ours if is_main else ():
             signal.signal(number, usual[number])
+
+
+@contextmanager
+def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
+    """Have *session* stop, and say why, where the ledger cannot be used any more."""
+    try:
+        yield
+    except UnusableLedger as error:
+        session.shouldfail = str(error)
 
 
 class Stopping:
@@ -77,9 +87,13 @@ class StoppingWorkers:
         self._controller = controller
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
-        with _first_interrupt(self._stop):
-            return (yield)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            with _first_interrupt(self._stop):
+                return (yield)
+        except UnusableLedger as error:  # a worker died, and that cannot be written
+            session.shouldfail = str(error)
+            raise session.Failed(session.shouldfail) from None
 
     def _stop(self) -> bool:
         names = self._controller.stop()

@@ -267,7 +267,7 @@ def test_set_up_commands_are_real() -> None:
     named = set(re.findall(r"tox run -e (\S+)", text))
     installed = set(re.findall(r"pip install (?!tox\b)(?:-e )?['\"]?([\w-]+)", text))
 
-    assert named == {"example", "peers"} and named <= environments
+    assert named == {"example", "faults", "peers"} and named <= environments
     assert installed == {project["name"]}
 
 

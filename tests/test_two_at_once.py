@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
 from railyard import snapshot
@@ -303,6 +305,35 @@ def test_killed_holder_lets_go(trains: Trains) -> None:
         text,
     )
     assert trains.railyard.log() == ("boil begins", "boil begins", "boil ends", "pour")
+
+
+def test_dead_worker_takes_no_visit_of_another_run_with_it(trains: Trains) -> None:
+    """A worker that dies while it waits leaves alone the record of the visit it waited for."""
+    trains.railyard.write(
+        "conftest.py",
+        """
+        import os
+        from pathlib import Path
+
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            Path("worker").write_text(str(os.getpid()))
+        """,
+    )
+    trains.railyard.stations(HELD)
+    first = trains.held("--cc-run")
+    second = trains.start("--cc-run", "-n", "1")
+    trains.wait_for(lambda: "waits for" in trains.text(second))
+    os.kill(int((trains.railyard.path / "worker").read_text()), signal.SIGKILL)
+
+    text = trains.end(second)
+    meanwhile = trains.railyard.ride("--cc-check")
+    trains.release()
+    trains.end(first)
+
+    assert "  failed   boil  the worker process died\n" in text
+    assert f"by process {first.pid} " in meanwhile.causes["boil"]
+    assert first.returncode == 0
+    assert trains.railyard.ride("--cc-run").closing == "2 unchanged"
 
 
 def test_cleared_cache_leaves_visit_under_way(trains: Trains) -> None:

@@ -13,6 +13,7 @@ from pytest_choochoo.railway.errors import (
     ChoochooError,
     LockTimeout,
     MissingProduct,
+    UnusableLedger,
 )
 from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.judging import Judging
@@ -288,7 +289,10 @@ class Journey:
         return passage.result or self._result(key, "visited", **facts)
 
     def leave(self, ending: Ending) -> Result:
-        """Write down how the station under way ended, give its lock back, return its result."""
+        """Write down how the station under way ended, give its lock back, return its result.
+
+        Raises `UnusableLedger`; the station then counts as failed, as it was not recorded.
+        """
         passage, result = self._under_way(), self.preview(ending)
         self.passage = None
         try:
@@ -296,6 +300,9 @@ class Journey:
                 self.ledger.finish(passage.key, passage.record_of_visit(ending))
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
                 self.ledger.finish(passage.key, self._record_of_check(passage))
+        except UnusableLedger as error:
+            self.results[passage.key] = self._result(passage.key, "failed", cause=str(error))
+            raise
         finally:
             if passage.lock is not None:
                 passage.lock.release()

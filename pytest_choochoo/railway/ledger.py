@@ -6,11 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.record import Attempt, Record
 
 
 class LockBusy(Exception):
     """Somebody else holds the lock."""
+
+
+class LostLedger(UnusableLedger):
+    """The ledger failed after it had been opened."""
+
+    path: str
+    cause: str
+
+    def sentence(self) -> str:
+        return (
+            f"the ledger cannot be used any more, {self.path}: {self.cause}; "
+            "mend that, then 'pytest --cc-run' resumes"
+        )
 
 
 class Ledger(Protocol):

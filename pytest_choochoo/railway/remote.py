@@ -38,6 +38,8 @@ class Window:
         method, *arguments = msgspec.json.decode(question)
         try:
             answer = Answer(value=self._done(method, arguments))
+        except UnusableLedger as error:
+            answer = Answer(error=error.cause)
         except Exception as error:  # noqa: BLE001 - whoever asks is told
             answer = Answer(error=f"{type(error).__name__}: {error}")
         return msgspec.json.encode(answer).decode()

@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 from filelock import FileLock, Timeout
 
-from pytest_choochoo.railway.ledger import LockBusy, Table
+from pytest_choochoo.railway.formats import seal
+from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Table
 from pytest_choochoo.railway.place import Place, short
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
 _KEEP_RESULTS = 14 * 86400  # seconds
+_INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
 
 
 class SqliteLedger:
@@ -34,9 +36,20 @@ class SqliteLedger:
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
         self._outlives_power_cut = True
+        self._file = None if is_read_only else _file_at(place.file)
+        #: The stations whose visit was begun here, and has not been finished.
+        self._begun: set[str] = set()
+
+    @contextmanager
+    def _told(self, path: object) -> Iterator[None]:
+        """Have *path* named by the error, where the disk or the ledger does not do its part."""
+        try:
+            yield
+        except (OSError, NotImplementedError, sqlite3.Error) as error:
+            raise LostLedger(str(path), in_words(error)) from None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        with self._mutex:
+        with self._mutex, self._told(self._place.file):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
@@ -44,49 +57,71 @@ class SqliteLedger:
         """Commit what is executed, all or nothing; a killed process never undoes it.
 
         To outlive a power cut as well costs most of what a transaction costs.
+        Raises `LostLedger`.
         """
-        with self._mutex:
+        with self._mutex, self._told(self._place.file):
             if outlives_power_cut is not self._outlives_power_cut:
                 level = "full" if outlives_power_cut else "normal"
                 self._connection.execute(f"pragma synchronous = {level}")
                 self._outlives_power_cut = outlives_power_cut
-            self._connection.execute("begin immediate")
             try:
+                self._connection.execute("begin immediate")
+                if _file_at(self._place.file) != self._file:  # what is written would be nowhere
+                    raise LostLedger(str(self._place.file), "it was removed, or replaced")
                 yield self._connection
-            except BaseException:
-                self._connection.execute("rollback")
-                raise
-            self._connection.execute("commit")
+                self._connection.execute("commit")
+            finally:
+                # Not where SQLite has done so, nor where it has not even begun.
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+
+    def _write_through(self) -> None:
+        """Have the ledger itself say what so far only its journal says.
+
+        A journal that is lost takes the ledger back in time: never to a moment
+        at which something was complete that is so no more.
+        """
+        with self._mutex, self._told(self._place.file):
+            self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
     def record(self, key: str) -> Record | None:
-        rows = self._rows("select record from records where key = ?", key)
-        return from_text(rows[0][0]) if rows else None
+        rows = self._rows("select key, record, seal from records where key = ?", key)
+        return _unsealed(*rows[0]) if rows else None
 
     def records(self) -> dict[str, Record]:
-        return {key: from_text(text) for key, text in self._rows("select * from records")}
+        rows = self._rows("select key, record, seal from records")
+        return {row[0]: _unsealed(*row) for row in rows}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         # Where nothing was complete before, losing this loses nothing: it is due either way.
         was_complete = record.outcome is not None
         with self._transaction(outlives_power_cut=was_complete) as connection:
-            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
+            connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
+            # Who is about to visit holds the lock: an attempt that has not ended never will.
+            connection.execute(_INTERRUPT, (key,))
             connection.execute(
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
                 (key, record.since, msgspec.json.encode(reasons).decode()),
             )
+        self._begun.add(key)
+        if was_complete:
+            self._write_through()
 
     def finish(self, key: str, record: Record | None) -> None:
         with self._transaction() as connection:
             if record is None:
                 connection.execute("delete from records where key = ?", (key,))
                 connection.execute("delete from attempts where key = ?", (key,))
-                return
-            connection.execute("replace into records values (?, ?)", (key, to_text(record)))
-            connection.execute(
-                "update attempts set ended = ?, status = ?, error = ?"
-                " where key = ? and status = 'visiting'",
-                (time.time(), record.status, record.error, key),
-            )
+            else:
+                connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
+                if record.is_complete and key not in self._begun:  # by its checks, not by a visit
+                    connection.execute(_INTERRUPT, (key,))
+                connection.execute(
+                    "update attempts set ended = ?, status = ?, error = ?"
+                    " where key = ? and status = 'visiting'",
+                    (time.time(), record.status, record.error, key),
+                )
+        self._begun.discard(key)
 
     def forget(self, key: str, *, resources: bool) -> None:
         with self._transaction() as connection:
@@ -94,6 +129,7 @@ class SqliteLedger:
             connection.execute("delete from attempts where key = ?", (key,))
             if resources:
                 connection.execute("delete from resources where key = ?", (key,))
+        self._write_through()
         if resources:
             shutil.rmtree(self._place.directory(key), ignore_errors=True)
 
@@ -103,16 +139,7 @@ class SqliteLedger:
             " where key = ? order by began",
             key,
         )
-        return tuple(
-            Attempt(
-                began=began,
-                ended=ended,
-                status=status,
-                error=error,
-                reasons=tuple(msgspec.json.decode(reasons)),
-            )
-            for began, ended, status, error, reasons in rows
-        )
+        return tuple(_attempt(*row) for row in rows)
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
         return Resources(self, key)
@@ -124,26 +151,32 @@ class SqliteLedger:
         return bool(self._rows(query, key, key))
 
     def directory(self, key: str) -> Path:
-        make = self._place.directory if self._is_read_only else self._place.make_directory
-        return make(key)
+        if self._is_read_only:
+            return self._place.directory(key)
+        with self._told(self._place.directory(key)):
+            return self._place.make_directory(key)
 
     def expect(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
             return
-        present = set(os.listdir(self._place.beside / "locks"))
-        for path in map(self._lock_file, keys):
-            if os.path.basename(path) not in present:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        locks = self._place.beside / "locks"
+        with self._told(locks):
+            present = set(os.listdir(locks))
+            for path in map(self._lock_file, keys):
+                if os.path.basename(path) not in present:
+                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _lock_file(self, key: str) -> str:
         return f"{self._place.beside}/locks/{short(key)}.lock"
 
     def lock(self, key: str, timeout: float) -> Any:
-        lock = FileLock(self._lock_file(key), mode=0o600, thread_local=False)
-        try:
-            lock.acquire(timeout=timeout, poll_interval=0.05)
-        except Timeout as error:
-            raise LockBusy from error
+        path = self._lock_file(key)
+        lock = FileLock(path, mode=0o600, thread_local=False)
+        with self._told(path):
+            try:
+                lock.acquire(timeout=timeout, poll_interval=0.05)
+            except Timeout as error:
+                raise LockBusy from error
         return lock
 
     def is_locked(self, key: str) -> bool:
@@ -153,7 +186,7 @@ class SqliteLedger:
             self.lock(key, 0).release()
         except LockBusy:
             return True
-        except OSError:  # a file that may not be opened: nobody here can tell
+        except LostLedger:  # a file that may not be opened: nobody here can tell
             return False
         return False
 
@@ -202,6 +235,40 @@ class SqliteLedger:
             self._connection.close()
 
 
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from any other, None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def in_words(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _sealed(key: str, record: Record) -> tuple[str, str, str]:
+    text = to_text(record)
+    return key, text, seal(key, text)
+
+
+def _unsealed(key: str, text: str, found: str) -> Record:
+    if seal(key, text) != found:
+        return Record(status="unreadable", since=0.0, error="it was altered")
+    return from_text(text)
+
+
+def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> Attempt:
+    """Return the attempt of a row; what can be read of it where it is damaged."""
+    try:
+        plain = {"began": began, "ended": ended, "status": status, "error": error}
+        return msgspec.convert(plain | {"reasons": msgspec.json.decode(reasons)}, Attempt)
+    except (msgspec.MsgspecError, TypeError) as problem:
+        when = began if isinstance(began, float) else 0.0
+        return Attempt(began=when, ended=None, status="unreadable", error=str(problem), reasons=())
+
+
 class Resources(Table):
     """The ids of things that one station created; values are JSON-like data."""
 
@@ -211,14 +278,20 @@ class Resources(Table):
 
     def _all(self) -> dict[str, Any]:
         rows = self._ledger._rows(
-            "select id, value from resources where key = ? order by id", self._key
+            "select id, value, seal from resources where key = ? order by id", self._key
         )
-        return {name: msgspec.json.decode(value) for name, value in rows}
+        # Of what was altered the user was told when the ledger was opened.
+        return {
+            name: msgspec.json.decode(value)
+            for name, value, found in rows
+            if seal(self._key, name, value) == found
+        }
 
     def __setitem__(self, name: str, value: Any) -> None:
         text = msgspec.json.encode(value).decode()
         with self._ledger._transaction() as connection:
-            connection.execute("replace into resources values (?, ?, ?)", (self._key, name, text))
+            row = self._key, name, text, seal(self._key, name, text)
+            connection.execute("replace into resources values (?, ?, ?, ?)", row)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:

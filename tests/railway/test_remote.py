@@ -104,7 +104,7 @@ def test_error_there_is_an_error_here(near: Ledger, far: Ledger) -> None:
     with pytest.raises(UnusableLedger) as caught:
         far.record(KEY)
     assert str(caught.value) == (
-        "the ledger of the controller cannot be written: ProgrammingError: Cannot operate on a"
+        "the ledger of the controller cannot be written: cannot operate on a"
         " closed database.; make the folder writable, or name another with --cc-state"
     )
     far.close()

@@ -83,16 +83,17 @@ class Line:
         """
         results = self.journey.results
         upstream, selected = self.journey.route.upstream, self.departure.selected
-        for item in items:
-            key = item.nodeid
-            if key not in upstream:
-                continue
-            if any(each in selected and each not in results for each in upstream[key]):
-                continue
-            result = self._settled(item)  # type: ignore[arg-type]
-            if result is not None:
-                results[key] = result
-                yield item, result
+        with self.journey.ledger.snapshot():
+            for item in items:
+                key = item.nodeid
+                if key not in upstream:
+                    continue
+                if any(each in selected and each not in results for each in upstream[key]):
+                    continue
+                result = self._settled(item)  # type: ignore[arg-type]
+                if result is not None:
+                    results[key] = result
+                    yield item, result
 
     def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
         """Take out of *session* what can be settled early, and yield it."""

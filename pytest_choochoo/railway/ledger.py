@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,12 @@ class Ledger(Protocol):
 
     def records(self) -> dict[str, Record]:
         """Return all records by key."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a context in which `record` answers with what was there when it was entered.
+
+        For who judges many stations at once and writes nothing meanwhile.
+        """
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         """Write *record*, which says `visiting`, and a new attempt made for *reasons*."""
@@ -111,3 +118,20 @@ class Table(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self._all()))
+
+
+class Snapshots:
+    """What a ledger needs for `snapshot`: the records that were there when it was entered."""
+
+    _seen: Mapping[str, Record] | None = None
+
+    def records(self) -> dict[str, Record]:
+        raise NotImplementedError
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self._seen = self.records()
+        try:
+            yield
+        finally:
+            self._seen = None

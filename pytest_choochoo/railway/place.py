@@ -10,21 +10,15 @@ from pathlib import Path
 class Place:
     """The *folder* of the ledgers, and the *profile* whose ledger is meant."""
 
-    __slots__ = ("folder", "profile")
+    __slots__ = ("beside", "file", "folder", "profile")
 
     def __init__(self, folder: Path, profile: str) -> None:
         self.folder = folder
         self.profile = profile
-
-    @property
-    def file(self) -> Path:
-        """The ledger itself."""
-        return self.folder / f"{self.profile}.sqlite"
-
-    @property
-    def beside(self) -> Path:
-        """The folder of its locks and of the stations' directories."""
-        return self.folder / self.profile
+        #: The ledger itself.
+        self.file = folder / f"{profile}.sqlite"
+        #: The folder of its locks and of the stations' directories.
+        self.beside = folder / profile
 
     def make_directory(self, key: str) -> Path:
         """Return the directory of the station *key*, which nobody else may look into."""

@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_choochoo.railway import ledger as ledger_module
 from pytest_choochoo.railway.errors import UnusableLedger
-from pytest_choochoo.railway.ledger import Ledger, LockBusy, Table
+from pytest_choochoo.railway.ledger import Ledger, LockBusy, Snapshots, Table
 from pytest_choochoo.railway.place import Place
 from pytest_choochoo.railway.record import Attempt, Record
 
@@ -75,7 +75,7 @@ class Window:
         return None
 
 
-class RemoteLedger:
+class RemoteLedger(Snapshots):
     """A `Ledger` whose `Window` is elsewhere; *ask* takes a question there and returns the answer.
 
     Directories of stations are *place*'s: they are of use only where the visit is.
@@ -97,6 +97,8 @@ class RemoteLedger:
         return msgspec.convert(answer.value, kind)
 
     def record(self, key: str) -> Record | None:
+        if self._seen is not None:
+            return self._seen.get(key)
         found: Record | None = self.ask("record", key, kind=Record | None)
         return found
 

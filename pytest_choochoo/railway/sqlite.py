@@ -17,7 +17,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pytest_choochoo.railway.formats import seal
-from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Table
+from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Snapshots, Table
 from pytest_choochoo.railway.place import Place, short
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
@@ -25,7 +25,7 @@ _KEEP_RESULTS = 14 * 86400  # seconds
 _INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
 
 
-class SqliteLedger:
+class SqliteLedger(Snapshots):
     """A `Ledger` in one SQLite file, with a folder of locks and directories beside it."""
 
     def __init__(
@@ -85,6 +85,8 @@ class SqliteLedger:
             self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
     def record(self, key: str) -> Record | None:
+        if self._seen is not None:
+            return self._seen.get(key)
         rows = self._rows("select key, record, seal from records where key = ?", key)
         return _unsealed(*rows[0]) if rows else None
 

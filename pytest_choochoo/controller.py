@@ -55,7 +55,6 @@ class Controller:
         self._began = time.time()
         self._run = ""
         self._ledger: Ledger | None = None
-        self._manifest: Manifest | None = None
         self._scheduler: Any = None
         self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
         self._windows: dict[Any, tuple[Any, Window]] = {}
@@ -72,19 +71,19 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        if self._settings.mode == "run" and not self._run:
+        node.workerinput["choochoo_began"] = self._began
+        if self._settings.mode != "run":
+            return
+        if not self._run:
             self._run = run_name(node.workerinput["testrunuid"], self._began)
             try:
                 self.ledger.start_run(self._run)
                 self.ledger.write_result(self._run, BEGUN, "")
             except ChoochooError as error:
                 raise pytest.UsageError(str(error)) from None
-        channel = node.gateway.newchannel()
-        node.workerinput["choochoo_began"] = self._began
-        node.workerinput["choochoo_channel"] = channel
+        channel = node.workerinput["choochoo_channel"] = node.gateway.newchannel()
         channel.setcallback(partial(self._hear, node))
-        if self._settings.mode == "run":
-            self._windows[node] = (channel, Window(self.ledger))
+        self._windows[node] = (channel, Window(self.ledger))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -49,8 +49,11 @@ class SqliteLedger(Snapshots):
             raise LostLedger(str(path), in_words(error)) from None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        with self._mutex, self._told(self._place.file):
-            return self._connection.execute(query, values).fetchall()
+        with self._mutex:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise LostLedger(str(self._place.file), in_words(error)) from None
 
     @contextmanager
     def _transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -85,7 +85,7 @@ class Controller:
         channel.setcallback(partial(self._hear, node))
         self._windows[node] = (channel, Window(self.ledger))
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         if self._settings.mode != "run":
             return None
@@ -222,9 +222,9 @@ class Controller:
 
     def _told(self, result: Result) -> Result:
         """Tell the workers of *result*, and return it; or what they were told before."""
-        known = self.ledger.result(self._run, result.key)
+        known = self.result(result.key)
         if known is not None:
-            return msgspec.json.decode(known, type=Result)
+            return known
         self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
         return result
 
@@ -238,16 +238,10 @@ class Controller:
 
     # --- after the run
 
-    def results(self) -> Mapping[str, Result]:
-        """Return how stations ended, those included whose report came too late."""
-        if self._settings.mode != "run" or not self.stations:
-            return {}
-        found = {}
-        for station in self.stations:
-            text = self.ledger.result(self._run, station.key)
-            if text is not None:
-                found[station.key] = msgspec.json.decode(text, type=Result)
-        return found
+    def result(self, key: str) -> Result | None:
+        """Return how the station *key* ended whose report came too late, None: it did not."""
+        text = self.ledger.result(self._run, key) if self._run else None
+        return None if text is None else msgspec.json.decode(text, type=Result)
 
     def pytest_unconfigure(self) -> None:
         if self._ledger is not None:

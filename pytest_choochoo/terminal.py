@@ -107,11 +107,10 @@ class Terminal:
             for key, facts in self._facts.items()
             if facts["is_station"]
         }
-        unreported = self._unreported()
         for station in self._stations():
             key = station.key
             if key not in seen:
-                seen[key] = unreported.get(key) or self._unreached(station, seen)
+                seen[key] = self._unreported(key) or self._unreached(station, seen)
         return tuple(seen.values())
 
     def _unreached(self, station: Listed, seen: Mapping[str, Result]) -> Result:
@@ -125,13 +124,15 @@ class Terminal:
             by=tuple(by),
         )
 
-    def _unreported(self) -> Mapping[str, Result]:
-        """Return the results of stations that were interrupted, or whose worker stopped."""
+    def _unreported(self, key: str) -> Result | None:
+        """Return the result of a station that was interrupted, or whose worker stopped."""
         line, controller = self._line_and_controller()
+        found: Result | None = None
         if line is not None:
-            interrupted: Mapping[str, Result] = line.journey.results
-            return interrupted
-        return controller.results() if controller is not None else {}
+            found = line.journey.results.get(key)
+        elif controller is not None:
+            found = controller.result(key)
+        return found
 
     def _stations(self) -> list[Listed]:
         line, controller = self._line_and_controller()

@@ -319,6 +319,24 @@ def test_other_dist_is_overruled(railyard: Railyard, dist: str) -> None:
     assert ride.closing == "1 unchanged"
 
 
+def test_scheduler_of_somebody_else_is_overruled(railyard: Railyard) -> None:
+    """Whom the project would have schedule its tests: with --cc-run the route decides."""
+    railyard.write(
+        "conftest.py",
+        """
+        from xdist.scheduler import LoadScheduling
+
+        def pytest_xdist_make_scheduler(config, log):
+            return LoadScheduling(config, log)
+        """,
+    )
+    railyard.stations(
+        "import os\n\n@station\ndef boil(): os._exit(1)\n\n@station\ndef pour(boil): ..."
+    )
+    ride = railyard.ride("--cc-run")
+    assert (ride.exit_code, ride.results) == (1, {"boil": "failed", "pour": "blocked"}), ride.text
+
+
 def test_usual_dist_is_not_mentioned(railyard: Railyard) -> None:
     """What -n implies needs no line, and neither does a run without stations."""
     railyard.stations("@station\ndef boil(): ...")

@@ -75,7 +75,6 @@ def item_function(station: Station[Any], parcel: Parcel) -> Any:
 
 def _in_the_guise_of(station: Station[Any], function: Any) -> Any:
     functools.update_wrapper(function, station.function)
-    function.station = station
     return function
 
 

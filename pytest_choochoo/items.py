@@ -43,6 +43,8 @@ class Line:
         #: The item that is being run, and how it has ended so far.
         self.item: pytest.Function | None = None
         self.ending = Ending()
+        #: The station that is being run, empty where it is none.
+        self.key = ""
         self._handing = handing
         self.needs = needs
         self._parcel = parcel
@@ -71,10 +73,12 @@ class Line:
             return None
         if not self.is_station(item):
             return self._blocked_test(item)
-        has_marks = any(mark.name in _CHANGE_THE_COURSE for mark in item.iter_markers())
-        if has_marks and self.journey.blocked(self.journey.route.upstream[key]) is None:
-            return None
-        return self.journey.settled(key)
+        result = self.journey.settled(key)
+        if result is not None and result.is_complete:
+            # What such a mark says is told before anything else.
+            if any(mark.name in _CHANGE_THE_COURSE for mark in item.iter_markers()):
+                return None
+        return result
 
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
         """Yield which of *items* are fresh stations, with all upstream of them, and the results.
@@ -143,7 +147,9 @@ class Line:
         """Begin with *item*; nothing has been set up yet."""
         self.item = item
         self.ending = Ending()
+        self.journey.outcomes.look_again()
         if self.is_station(item):
+            self.key = item.nodeid
             self._passes = Passes(item, self.journey, self._handing, self.needs)
             if self.mode == "clean":
                 self._passes.ignore_xfail()
@@ -283,7 +289,7 @@ class Line:
             return
         is_recorded = self.mode == "run" and self.journey.passage is not None
         result = self.result() if passes is not None and not is_recorded else None
-        self.item, self._passes = None, None
+        self.item, self._passes, self.key = None, None, ""
         self._handing.forget()
         if passes is None:
             return

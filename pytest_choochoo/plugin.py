@@ -156,6 +156,7 @@ class Departing:
         from pytest_choochoo.departing import depart
         from pytest_choochoo.reports import Missing, Witness
         from pytest_choochoo.stopping import Stopping
+        from pytest_choochoo.timing import Timing
 
         manager, collected = self._config.pluginmanager, self._collecting.collected
         if collected.broken:
@@ -172,6 +173,7 @@ class Departing:
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
             manager.register(Running(line, Witness(line)), "choochoo-running")
+            manager.register(Timing(line.journey), "choochoo-timing")
             if line.mode == "run":
                 manager.register(Stopping(self._config, line), "choochoo-stopping")
         if self._settings.is_worker:
@@ -287,8 +289,7 @@ class Running:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        item = self._line.item
-        if item is not None and report.nodeid == item.nodeid and self._line.is_station(item):
+        if report.nodeid == self._line.key:
             self._witness.see(report)
 
 

@@ -97,6 +97,8 @@ class Witness:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._errors: dict[str, str] = {}
+        #: What was put on the last report: thousands of reports are kept to the end.
+        self._last: tuple[Result | None, dict[str, Any]] = (None, {})
 
     def note(self, call: pytest.CallInfo[Any]) -> None:
         """Keep the error of a phase: a report has it only as long text."""
@@ -124,11 +126,12 @@ class Witness:
             line.ending = Ending(error=self._error(report, "failed"))
         elif report.skipped and not has_failed:
             line.ending = self._skipped(report)
-        if report.when != "setup" or not report.passed:
-            result = line.result()
-            report.choochoo = facts(result)  # type: ignore[attr-defined]
-            if report.when == "teardown":
-                report.user_properties = [*report.user_properties, *properties(result)]
+        result = line.result()
+        if result != self._last[0]:
+            self._last = result, facts(result)
+        report.choochoo = self._last[1]  # type: ignore[attr-defined]
+        if report.when == "teardown":
+            report.user_properties = [*report.user_properties, *properties(result)]
 
     @contextmanager
     def telling(self, item: pytest.Item) -> Iterator[None]:

@@ -50,7 +50,7 @@ class Terminal:
         self, report: pytest.TestReport, config: pytest.Config
     ) -> tuple[str, str, str | tuple[str, Mapping[str, bool]]] | None:
         facts = getattr(report, "choochoo", None)
-        if facts is None or report.failed or report.when == "teardown":
+        if facts is None or report.failed or (report.passed and report.when != "call"):
             return None
         name = facts["result"]
         if name not in words.LETTERS or hasattr(report, "wasxfail"):

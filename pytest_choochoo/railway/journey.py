@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class Journey:
         self.judging = judging
         self.results = Results(ledger, orders.run)
         self.passage: Passage | None = None
+        #: When whoever watches the clock stops the station under way, as `time.monotonic` has it.
+        self.deadline = math.inf
         self._tell = tell
         self._say = say
         self._judged = judged
@@ -152,7 +155,7 @@ class Journey:
         if passage is None or passage.key != key:
             passage = self.passage = Passage(key=key)
         if passage.is_visiting:  # tried again, by a plugin that reruns what failed
-            passage.outcome, passage.unmet = None, ""
+            passage.outcome, passage.unmet, passage.ended = None, "", 0.0
             return
         if self._stands(passage, values, ask, self.ledger.record(key)):
             return
@@ -172,6 +175,7 @@ class Journey:
         key = passage.key
         checks = self.route[key].station.checks
         passage.before = record
+        self.outcomes.look_again()
         passage.fingerprint = self.judging.fingerprint(key, values)
         verdict = self._verdict(key, record, passage.fingerprint)
         if isinstance(verdict, Due) and record is not None and record.status == "visiting":
@@ -257,11 +261,12 @@ class Journey:
             waited = time.monotonic() - began
             left = [check.within - waited for check in checks]
             if not checks:
-                return
+                break
             if min(left) <= 0:
                 self._raise(checks[left.index(min(left))], failures)
             pause(min(wait, *left))
             wait = min(wait * 1.5, 2)
+        passage.ended = time.time()
 
     def _raise(self, check: Check, failures: Mapping[str, BaseException]) -> None:
         error, passage = failures[check.name], self._under_way()
@@ -308,6 +313,12 @@ class Journey:
                 passage.lock.release()
         self.outcomes.keep(passage.key, None)  # from now on the ledger knows
         return self.results.share(result)
+
+    def note_failure(self, key: str, error: str) -> None:
+        """Write down that the visit of *key* failed, should this process not live to record it."""
+        passage = self.passage
+        if passage is not None and passage.key == key and passage.is_visiting:
+            self.ledger.finish(key, passage.record_of_visit(Ending(error=error)))
 
     def _record_of_check(self, passage: Passage) -> Record:
         products = fingerprints.products(self.route[passage.key].station)

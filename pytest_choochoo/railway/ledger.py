@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,9 +63,6 @@ class Ledger(Protocol):
 
     def directory(self, key: str) -> Path:
         """Return the directory of the station *key*, made if it is not there and may be."""
-
-    def expect(self, keys: Iterable[str]) -> None:
-        """Make ready for visits to *keys*: what is slow to make one by one is made at once."""
 
     def lock(self, key: str, timeout: float) -> Any:
         """Return a held lock on *key*, to be given back with `release()`.

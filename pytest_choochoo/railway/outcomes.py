@@ -25,6 +25,7 @@ class Outcomes:
         self._codec = codec
         self._annotations: dict[object, Any] = {}
         self._latest: dict[str, Outcome] = {}
+        self._seen: dict[str, Outcome | None] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* as it will be kept. Raises `Unstorable`."""
@@ -33,19 +34,32 @@ class Outcomes:
 
     def keep(self, key: str, outcome: Outcome | None) -> None:
         """Use *outcome* from now on, whatever the ledger says; None: what the ledger says."""
+        self._seen.pop(key, None)
         if outcome is None:
             self._latest.pop(key, None)
         else:
             self._latest[key] = outcome
 
+    def look_again(self) -> None:
+        """Ask the ledger anew from now on.
+
+        In between it is asked once for each outcome: what a consumer receives is
+        what its fingerprint was taken of, whoever visits upstream meanwhile.
+        """
+        self._seen.clear()
+
     def find(self, key: str) -> Outcome | None:
         """Return the outcome of *key*, or None when none is known."""
         if key in self._latest:
             return self._latest[key]
-        record = self._ledger.record(key)
-        if record is None or record.outcome is None:
-            return None
-        return Outcome(text=record.outcome, digest=record.outcome_digest)
+        if key not in self._seen:
+            record = self._ledger.record(key)
+            self._seen[key] = (
+                None
+                if record is None or record.outcome is None
+                else Outcome(text=record.outcome, digest=record.outcome_digest)
+            )
+        return self._seen[key]
 
     def has_lost_secret(self, key: str) -> bool:
         """Say whether the outcome of *key* has a secret that is not known in this run."""

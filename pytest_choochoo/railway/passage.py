@@ -37,6 +37,8 @@ class Passage:
     result: Result | None = None
     is_visiting: bool = False
     began: float = 0.0
+    #: When the visit returned and its checks passed; 0 as long as it has not.
+    ended: float = 0.0
     outcome: Outcome | None = None
     #: The check that did not pass after the visit.
     unmet: str = ""
@@ -44,8 +46,8 @@ class Passage:
 
     @property
     def seconds(self) -> float:
-        """How long the visit has taken so far."""
-        return time.time() - self.began if self.is_visiting else 0.0
+        """How long the visit took, its checks included, or has taken so far."""
+        return (self.ended or time.time()) - self.began if self.is_visiting else 0.0
 
     def cause(self, ending: Ending) -> str:
         """Return why the station failed, in one line; empty where it did not."""
@@ -86,7 +88,7 @@ class Passage:
             products=self.products,
             visited=now,
             began=self.began,
-            seconds=now - self.began,
+            seconds=self.seconds,
         )
 
     def record_of_check(self, products: dict[str, str], nothing: Outcome) -> Record:

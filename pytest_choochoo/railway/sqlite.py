@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
@@ -22,6 +22,8 @@ from pytest_choochoo.railway.place import Place, short
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
 _KEEP_RESULTS = 14 * 86400  # seconds
+# How much completed work, in seconds, a power cut may take back.
+_AT_STAKE = 1.0
 _INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
 
 
@@ -36,9 +38,11 @@ class SqliteLedger(Snapshots):
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
         self._outlives_power_cut = True
-        self._file = None if is_read_only else _file_at(place.file)
-        #: The stations whose visit was begun here, and has not been finished.
-        self._begun: set[str] = set()
+        self._synced = time.monotonic()
+        self._path = str(place.file)
+        self._file = None if is_read_only else _file_at(self._path)
+        #: The last visit of each station that was begun here: when, by two clocks.
+        self._begun: dict[str, tuple[float, float]] = {}
 
     @contextmanager
     def _told(self, path: object) -> Iterator[None]:
@@ -53,26 +57,28 @@ class SqliteLedger(Snapshots):
             try:
                 return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise LostLedger(str(self._place.file), in_words(error)) from None
+                raise LostLedger(self._path, in_words(error)) from None
 
     @contextmanager
     def _transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:
         """Commit what is executed, all or nothing; a killed process never undoes it.
 
-        To outlive a power cut as well costs most of what a transaction costs.
-        Raises `LostLedger`.
+        To outlive a power cut as well costs most of what a transaction costs; so
+        does all that was committed before. Raises `LostLedger`.
         """
-        with self._mutex, self._told(self._place.file):
+        with self._mutex, self._told(self._path):
             if outlives_power_cut is not self._outlives_power_cut:
                 level = "full" if outlives_power_cut else "normal"
                 self._connection.execute(f"pragma synchronous = {level}")
                 self._outlives_power_cut = outlives_power_cut
             try:
                 self._connection.execute("begin immediate")
-                if _file_at(self._place.file) != self._file:  # what is written would be nowhere
-                    raise LostLedger(str(self._place.file), "it was removed, or replaced")
+                if _file_at(self._path) != self._file:  # what is written would be nowhere
+                    raise LostLedger(self._path, "it was removed, or replaced")
                 yield self._connection
                 self._connection.execute("commit")
+                if outlives_power_cut:
+                    self._synced = time.monotonic()
             finally:
                 # Not where SQLite has done so, nor where it has not even begun.
                 if self._connection.in_transaction:
@@ -84,7 +90,7 @@ class SqliteLedger(Snapshots):
         A journal that is lost takes the ledger back in time: never to a moment
         at which something was complete that is so no more.
         """
-        with self._mutex, self._told(self._place.file):
+        with self._mutex, self._told(self._path):
             self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
     def record(self, key: str) -> Record | None:
@@ -108,25 +114,27 @@ class SqliteLedger(Snapshots):
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
                 (key, record.since, msgspec.json.encode(reasons).decode()),
             )
-        self._begun.add(key)
+        self._begun[key] = record.since, time.monotonic()
         if was_complete:
             self._write_through()
 
     def finish(self, key: str, record: Record | None) -> None:
-        with self._transaction() as connection:
+        now = time.monotonic()
+        began, since = self._begun.get(key, (None, now))
+        is_at_stake = now - min(since, self._synced) >= _AT_STAKE
+        with self._transaction(outlives_power_cut=is_at_stake) as connection:
             if record is None:
                 connection.execute("delete from records where key = ?", (key,))
                 connection.execute("delete from attempts where key = ?", (key,))
             else:
                 connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
-                if record.is_complete and key not in self._begun:  # by its checks, not by a visit
+                if record.is_complete and began is None:  # by its checks, not by a visit
                     connection.execute(_INTERRUPT, (key,))
                 connection.execute(
                     "update attempts set ended = ?, status = ?, error = ?"
-                    " where key = ? and status = 'visiting'",
-                    (time.time(), record.status, record.error, key),
+                    " where key = ? and (status = 'visiting' or began = ?)",
+                    (time.time(), record.status, record.error, key, began),
                 )
-        self._begun.discard(key)
 
     def forget(self, key: str, *, resources: bool) -> None:
         with self._transaction() as connection:
@@ -160,16 +168,6 @@ class SqliteLedger(Snapshots):
             return self._place.directory(key)
         with self._told(self._place.directory(key)):
             return self._place.make_directory(key)
-
-    def expect(self, keys: Iterable[str]) -> None:
-        if self._is_read_only:
-            return
-        locks = self._place.beside / "locks"
-        with self._told(locks):
-            present = set(os.listdir(locks))
-            for path in map(self._lock_file, keys):
-                if os.path.basename(path) not in present:
-                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _lock_file(self, key: str) -> str:
         return f"{self._place.beside}/locks/{short(key)}.lock"
@@ -240,10 +238,10 @@ class SqliteLedger(Snapshots):
             self._connection.close()
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def _file_at(path: str) -> tuple[int, int] | None:
     """Return what tells the file at *path* from any other, None where there is none."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

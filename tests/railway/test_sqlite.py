@@ -221,6 +221,28 @@ def test_attempt_of_a_dead_process_stays_interrupted(tmp_path: Path) -> None:
     assert statuses == [["interrupted", "complete"], ["interrupted"]]
 
 
+def test_power_cut_takes_back_a_second_of_work_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record is synced when a second of work would be lost without it, and not more often."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    ledger = open_ledger(Place(tmp_path, "default"), warn=_warn)
+    is_synced = []
+
+    for key, seconds in (("a", 0.4), ("b", 0.4), ("c", 0.4), ("d", 7200), ("e", 0.4)):
+        ledger.begin(key, Record(status="visiting", since=1.0), ())
+        now += seconds
+        if key == "d":
+            ledger.resources(key)["server"] = "i-4711"  # synced itself, the work before it is not
+        ledger.finish(key, _complete("1"))
+        # What SQLite does for the transaction that was the last: 2 is full, 1 is normal.
+        is_synced.append(ledger._rows("pragma synchronous")[0][0] == 2)
+
+    ledger.close()
+    assert is_synced == [False, False, True, True, False]
+
+
 def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
     """What cannot be written is not written at all, and does not stand in the way of the next."""
     ledger = open_ledger(Place(tmp_path, "default"), warn=_warn)

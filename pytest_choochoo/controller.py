@@ -211,8 +211,11 @@ class Controller:
             return _failed(station, cause)
         try:
             record = self.ledger.record(station.key)
-            is_its_own = record is not None and record.since >= self._began
-            if record is not None and record.status == "visiting" and is_its_own:
+            if record is None or record.since < self._began:
+                return _failed(station, cause)  # it was not visited
+            if record.status == "failed":  # written when it was about to die
+                cause = record.error
+            elif record.status == "visiting":
                 cause = f"the worker process {record.pid} died while it visited the station"
                 failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
                 self.ledger.finish(station.key, failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -106,6 +107,8 @@ class Passes:
             except (*_NO_ANSWER, CheckAnswer):
                 raise
             except BaseException as error:  # whatever a check raises: it does not pass
+                if time.monotonic() >= self._journey.deadline:
+                    raise  # it did not answer, it was stopped
                 failures[check.name] = error
         return failures
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
 import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
 from pytest_choochoo.manifest import Manifest, listed, manifest_of
+from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.reports import tear_down_what_stays_behind
 from pytest_choochoo.settings import Settings
 
 SIGNAL = "choochoo::signal"
 MANIFEST = "manifest"
+
+
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
+    """Leave *items* alone in this worker, and have its controller say what is wrong."""
+    items.clear()
+    config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
 
 
 class Signal(pytest.Item):
@@ -41,8 +48,15 @@ class Boarding:
         """Take for granted what one worker finds settled, and wait for a signal at the end."""
         if self._mode != "run":
             return
+        channel = self._config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
+        channel.send(("process", str(os.getpid())))
         if self._line is not None:
-            for result in self._manifest(session, self._line).settled:
+            try:
+                manifest = self._manifest(session, self._line)
+            except UnusableLedger as error:
+                refuse(self._config, error, session.items)
+                return
+            for result in manifest.settled:
                 self._line.journey.results[result.key] = result
         session.items.append(Signal.from_parent(session, name="signal", nodeid=SIGNAL))
 
@@ -75,14 +89,22 @@ class Boarding:
             self._last = item
             return None
         if nextitem is None:
-            tear_down_what_stays_behind(item, None)
+            # Whose fixtures they are, the last item says best.
+            report = tear_down_what_stays_behind(self._last or item, None)
+            if report is not None:
+                item.ihook.pytest_runtest_logreport(report=_in_the_name_of(item, report))
         return True
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
-        report = yield
-        if isinstance(item, Signal) and self._last is not None:
-            # Whose fixtures they were that could not be torn down, the last item says best.
-            report.choochoo_of = self._last.nodeid
-            report.location = self._last.location
-        return report
+
+def _in_the_name_of(signal: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    """Return *report* as one of *signal*: of another item than it is at, no worker may report."""
+    return pytest.TestReport(
+        nodeid=signal.nodeid,
+        location=report.location,
+        keywords=report.keywords,
+        outcome=report.outcome,
+        longrepr=report.longrepr,
+        when=report.when or "teardown",
+        sections=report.sections,
+        choochoo_of=report.nodeid,
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,7 @@ from pytest_choochoo.railway.errors import (
     StationInClass,
     StationInConftest,
 )
+from pytest_choochoo.railway.report import brief
 from pytest_choochoo.railway.route import Stop
 from pytest_choochoo.railway.station import Station
 from pytest_choochoo.settings import Settings
@@ -93,6 +96,26 @@ class Collected:
                 continue
             for name, station in stations.items():
                 self._register(name, station, directory)
+
+    def is_left_alone(self, node: pytest.Item | pytest.Collector) -> bool:
+        """Say whether plain pytest passes over *node*, a broken station file, and warn of it.
+
+        Unless it was named by the user, who may not even know that its name makes it one.
+        """
+        error = self.broken.get(node) if isinstance(node, pytest.Module) else None
+        named = {Path(os.path.abspath(each.partition("::")[0])) for each in self._config.args}
+        if error is None or isinstance(error, pytest.skip.Exception) or node.path in named:
+            return False
+        if self._settings.mode != "plain":
+            return False
+        text = f"{node.path.name} could not be imported, and stations of it are not known: "
+        try:
+            # `node.warn` would import the file once more, to say where it is.
+            said = pytest.PytestWarning(text + brief(error))
+            warnings.warn_explicit(said, None, str(node.path), lineno=1)
+        except pytest.PytestWarning:  # the user wants all warnings to be errors
+            return False
+        return True
 
     def meet_module(self, module: pytest.Module, report: pytest.CollectReport) -> None:
         """Take the station items out of *report*, after other plugins made them their own."""
@@ -214,15 +237,14 @@ class Collected:
 
     def _collect_file(self, session: pytest.Session, path: Path) -> None:
         module = self._modules.get(path) or self._module_at(session, path)
-        if module is None:
-            return
+        if module is None or (module in self.broken and self._settings.mode == "plain"):
+            return  # plain pytest is not stopped by a station file that it was not asked for
         # --lf leaves out files without failures; stations that are needed may stand there.
         skipper = self._config.pluginmanager.get_plugin("lfplugin-collskip")
         make_report = self._config.pluginmanager.subset_hook_caller(
             "pytest_make_collect_report", [] if skipper is None else [skipper]
         )
         report = make_report(collector=module)
-        # Plain pytest is not stopped by a station file that it was not asked for.
         if report.failed and self._settings.mode != "plain":
             self._config.hook.pytest_collectreport(report=report)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -18,14 +21,23 @@ from pytest_choochoo.railway.errors import ChoochooError, Conflict
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
+from pytest_choochoo.railway.report import INTERRUPTED
+from pytest_choochoo.railway.results import STOPPED
 from pytest_choochoo.railway.timetable import Leg, Traveller, legs
-from pytest_choochoo.reports import facts, settled_reports
+from pytest_choochoo.reports import facts, properties, settled_reports
 from pytest_choochoo.settings import Settings, run_name
 from pytest_choochoo.speaking import say
 
 # In which a worker that is known to be dead has let go of its lock, in seconds.
 _GRACE = 2.0
 _IN_ONE_PROCESS = {"clean", "forget"}
+
+
+def distributes(config: pytest.Config) -> bool:
+    """Say whether this process is xdist's controller, which has its workers run the items."""
+    option = config.option
+    is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
+    return is_distributing and not option.collectonly and not hasattr(config, "workerinput")
 
 
 def check(config: pytest.Config, settings: Settings) -> None:
@@ -38,12 +50,6 @@ def check(config: pytest.Config, settings: Settings) -> None:
     if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
         # Downstream first: one after the other is what is asked for.
         option.dist, option.tx, option.numprocesses = "no", [], None
-
-
-def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
-    """Leave *items* alone in a worker, and have its controller say what is wrong."""
-    items.clear()
-    config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
 
 
 class Controller:
@@ -60,12 +66,14 @@ class Controller:
         self._windows: dict[Any, tuple[Any, Window]] = {}
         #: The stations that the workers were to run.
         self.stations: list[Listed] = []
+        #: The processes of the workers, each by its number on its machine.
+        self._processes: dict[Any, int] = {}
 
     # --- before the run
 
     def pytest_report_header(self) -> str | None:
-        dist, is_used = getattr(self._config.option, "dist", "no"), bool(self._config.option.tx)
-        if self._settings.mode != "run" or not is_used or dist in {"no", "load"}:
+        dist = self._config.option.dist
+        if self._settings.mode != "run" or dist == "load":
             return None
         return f"choochoo: --dist {dist} is overruled, stations go in the order of their route"
 
@@ -150,6 +158,8 @@ class Controller:
             node, what, text = self._said.get()
             if what == "say":
                 say(self._config, text)
+            elif what == "process":
+                self._processes[node] = int(text)
             elif node in self._windows:
                 channel, window = self._windows[node]
                 channel.send(window.answer(text))
@@ -172,14 +182,34 @@ class Controller:
     # --- the user stops it
 
     def stop(self) -> list[str]:
-        """Have no other station start; return the names of those that are under way."""
+        """Have no other visit begin; return the names of the stations that are being visited."""
         if self._scheduler is None:
             return []
-        under_way = self._scheduler.under_way()
-        names = [station.name for station in self.stations if station.key in under_way]
+        self.ledger.write_result(self._run, STOPPED, "")
+        busy = self._scheduler.under_way()
+        names = [
+            station.name
+            for station in self.stations
+            if station.key in busy and self._is_visited_now(station.key)
+        ]
         if names:
             self._scheduler.stop(self._stopped)
         return names
+
+    def hurry(self) -> None:
+        """Stop the visits under way, where the user's signal did not reach their workers."""
+        for node, process in self._processes.items():
+            if node.gateway.spec.popen:
+                with suppress(ProcessLookupError):
+                    # One asks to finish what is under way, the other not to.
+                    os.kill(process, signal.SIGTERM)
+                    os.kill(process, signal.SIGINT)
+
+    def _is_visited_now(self, key: str) -> bool:
+        record = self.ledger.record(key)
+        if record is None or record.status != "visiting":
+            return False
+        return record.pid in self._processes.values()  # else another run visits it
 
     def _stopped(self) -> None:
         session: Any = self._config.pluginmanager.get_plugin("dsession")
@@ -199,6 +229,7 @@ class Controller:
             if not is_rerun:
                 result = self._told(result)
             report.choochoo = facts(result)  # type: ignore[attr-defined]
+            report.user_properties = properties(result)
         if is_rerun or not self._is_to_stop():
             self._scheduler.crash_is_known()
 
@@ -208,11 +239,11 @@ class Controller:
         try:
             lock = self.ledger.lock(station.key, _GRACE)
         except LockBusy:  # the visit of another run, or somebody else has begun it anew already
-            return _failed(station, cause)
+            return station.result("failed", cause=cause)
         try:
             record = self.ledger.record(station.key)
             if record is None or record.since < self._began:
-                return _failed(station, cause)  # it was not visited
+                return station.result("failed", cause=cause)  # it was not visited
             if record.status == "failed":  # written when it was about to die
                 cause = record.error
             elif record.status == "visiting":
@@ -221,13 +252,13 @@ class Controller:
                 self.ledger.finish(station.key, failed)
         finally:
             lock.release()
-        return _failed(station, cause)
+        return station.result("failed", cause=cause)
 
     def _told(self, result: Result) -> Result:
         """Tell the workers of *result*, and return it; or what they were told before."""
-        known = self.result(result.key)
-        if known is not None:
-            return known
+        text = self.ledger.result(self._run, result.key)
+        if text is not None:
+            return msgspec.json.decode(text, type=Result)
         self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
         return result
 
@@ -241,17 +272,17 @@ class Controller:
 
     # --- after the run
 
-    def result(self, key: str) -> Result | None:
-        """Return how the station *key* ended whose report came too late, None: it did not."""
-        text = self.ledger.result(self._run, key) if self._run else None
-        return None if text is None else msgspec.json.decode(text, type=Result)
+    def result(self, station: Listed) -> Result | None:
+        """Return how *station* ended whose report came too late, None: it was not reached."""
+        if not self._run:
+            return None
+        text = self.ledger.result(self._run, station.key)
+        if text is not None:
+            return msgspec.json.decode(text, type=Result)
+        if self._is_visited_now(station.key):  # its worker could not even say so
+            return station.result("failed", cause=INTERRUPTED)
+        return None
 
     def pytest_unconfigure(self) -> None:
         if self._ledger is not None:
             self._ledger.close()
-
-
-def _failed(station: Listed, cause: str) -> Result:
-    return Result(
-        key=station.key, name=station.name, title=station.title, word="failed", cause=cause
-    )

@@ -16,7 +16,7 @@ from pytest_choochoo.railway.errors import CheckFailed, OnlyInStations, StillThe
 from pytest_choochoo.railway.journey import Journey
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result, Word
-from pytest_choochoo.railway.report import brief
+from pytest_choochoo.railway.report import INTERRUPTED, brief
 from pytest_choochoo.railway.station import Station
 from pytest_choochoo.selecting import Departure
 from pytest_choochoo.settings import Mode
@@ -49,7 +49,8 @@ class Line:
         self.needs = needs
         self._parcel = parcel
         self._passes: Passes | None = None
-        self._kept_back: dict[str, tuple[str, ...]] = {}
+        #: The stations that must stay when cleaning, and because of which others.
+        self._kept_back: dict[str, dict[str, None]] = {}
         self._lock: Any = None
 
     def is_station(self, item: pytest.Item) -> bool:
@@ -127,19 +128,8 @@ class Line:
 
     def _kept(self, key: str) -> Result | None:
         """Return the result of a station that must stay, because something downstream does."""
-        above = self.journey.route.upstream
-        by = dict.fromkeys(
-            name
-            for kept, names in self._kept_back.items()
-            if key in self.journey.route.closure(above[kept], above)
-            for name in names
-        )
-        if not by:
-            return None
-        stop = self.journey.route[key]
-        return Result(
-            key=key, name=stop.name, title=stop.station.title, word="blocked", by=tuple(by)
-        )
+        by = self._kept_back.get(key)
+        return self.journey.result(key, "blocked", by=tuple(by)) if by else None
 
     # --- what is run
 
@@ -180,8 +170,10 @@ class Line:
         if names:
             passes.set_up(names)
         values = {name: item.funcargs[name] for name in names}
-        self.journey.arrive(item.nodeid, values, passes.ask)
-        if self.journey.has_result:
+        result = self.journey.arrive(item.nodeid, values, passes.ask)
+        if result is not None and result.word == "not reached":
+            pytest.skip("the run was stopped before it was reached")
+        if result is not None:
             passes.call(_nothing)
             return
         item.ihook.pytest_choochoo_visit_started(
@@ -216,7 +208,8 @@ class Line:
 
     def _set_up_to_clean(self, passes: Passes) -> None:
         key, function = passes.item.nodeid, passes.station.clean_function
-        self._lock = self.journey.lock(key)  # nobody cleans what is being visited
+        if self._lock is None:  # else it is tried again, by a plugin that reruns what failed
+            self._lock = self.journey.lock(key)  # nobody cleans what is being visited
         if function is None or not self.journey.ledger.has_traces(key):
             passes.call(_nothing)
             return
@@ -259,15 +252,9 @@ class Line:
         assert self.item is not None
         if self.mode == "run" and self.journey.passage is not None:
             return self.journey.preview(self.ending)
-        stop = self.journey.route[self.item.nodeid]
-        return Result(
-            key=stop.key,
-            name=stop.name,
-            title=stop.station.title,
-            word=self._word(stop.station),
-            cause=self.ending.skipped or self.ending.error,
-            upstream=self.journey.route.names(self.journey.route.upstream[stop.key]),
-        )
+        word = self._word(self.journey.route[self.key].station)
+        cause = self.ending.skipped or self.ending.error
+        return self.journey.result(self.key, word, cause=cause)
 
     def _word(self, station: Station[Any]) -> Word:
         if self.ending.skipped:
@@ -280,7 +267,9 @@ class Line:
 
     def interrupted(self, error: BaseException) -> None:
         """Take note that the run ends in the middle of the item."""
-        self.ending = Ending(error=brief(error), is_interrupted=True)
+        is_asked_for = isinstance(error, KeyboardInterrupt)
+        cause = INTERRUPTED if is_asked_for else brief(error)
+        self.ending = Ending(error=cause, is_interrupted=True)
 
     def leave(self) -> None:
         """Record how a station ended, once pytest has said its last word; forget the item."""
@@ -298,11 +287,13 @@ class Line:
             self._record(item)
             return
         self.journey.results.share(result)
-        if self.mode == "clean":
-            self._forget(item.nodeid, result)
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            if self.mode == "clean":
+                self._forget(item.nodeid, result)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     def _record(self, item: pytest.Function) -> None:
         was_visited = not self.journey.has_result
@@ -316,7 +307,9 @@ class Line:
         if result.word in {"cleaned", "left in place"}:
             self.journey.ledger.forget(key, resources=result.word == "cleaned")
         else:
-            self._kept_back[key] = (result.name,)
+            upstream = self.journey.route.upstream
+            for kept in self.journey.route.closure(upstream[key], upstream):
+                self._kept_back.setdefault(kept, {})[result.name] = None
 
     # --- fixtures
 

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
-from pytest_choochoo.railway.record import Result
+from pytest_choochoo.railway.record import Result, Word
 from pytest_choochoo.railway.timetable import Leg, Traveller, legs
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A station that is to be run, for who never sees it; *line* counts from zero."""
+    """A station that is to be run, for who never sees it.
+
+    *upstream*: the keys of what it needs, *needs* the names; *line* counts from zero.
+    """
 
     key: str
     name: str
     title: str
     upstream: tuple[str, ...]
+    needs: tuple[str, ...]
     line: int
+
+    def result(self, word: Word, **facts: Any) -> Result:
+        """Return the result *word* of the station, with more *facts*."""
+        return Result(
+            key=self.key, name=self.name, title=self.title, word=word, upstream=self.needs, **facts
+        )
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +54,7 @@ def listed(line: Line) -> list[Listed]:
             name=route[key].name,
             title=route[key].station.title,
             upstream=route.upstream[key],
+            needs=route.names(route.upstream[key]),
             line=route[key].station.line - 1,
         )
         for key in route.order()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo import hookspecs, settings
-from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations, UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.settings import Settings
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
@@ -61,17 +62,16 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
         raise pytest.UsageError(str(error)) from None
     if not read.is_worker:
         config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
-        if hasattr(config.option, "tx"):  # an option of xdist
-            from pytest_choochoo.stopping import StoppingWorkers
+    if controller.distributes(config):
+        hooks = controller.Controller(config, read)
+        config.pluginmanager.register(hooks, "choochoo-controller")
+        if read.mode == "run":
+            from pytest_choochoo.safekeeping import SafeKeeping
+            from pytest_choochoo.stopping import Stopping, after_the_visits
 
-            hooks = controller.Controller(config, read)
-            config.pluginmanager.register(hooks, "choochoo-controller")
-            if read.mode == "run" and config.option.tx:
-                from pytest_choochoo.safekeeping import SafeKeeping
-
-                config.pluginmanager.register(SafeKeeping(), "choochoo-safekeeping")
-                stopping = StoppingWorkers(config, hooks)
-                config.pluginmanager.register(stopping, "choochoo-stopping")
+            config.pluginmanager.register(SafeKeeping(), "choochoo-safekeeping")
+            stopping = Stopping(partial(after_the_visits, hooks), hooks.hurry)
+            config.pluginmanager.register(stopping, "choochoo-stopping-workers")
 
 
 def _is_station(value: object) -> TypeGuard[Station[Any]]:
@@ -127,6 +127,8 @@ class Collecting:
             ]
             if files or self.has_met_stations:
                 self.collected.meet_directory(collector, files)
+                is_left_alone = self.collected.is_left_alone
+                report.result = [node for node in report.result if not is_left_alone(node)]
         elif isinstance(collector, pytest.Module) and self.has_met_stations:
             self.collected.meet_module(collector, report)
         return report
@@ -155,7 +157,7 @@ class Departing:
             return
         from pytest_choochoo.departing import depart
         from pytest_choochoo.reports import Missing, Witness
-        from pytest_choochoo.stopping import Stopping
+        from pytest_choochoo.stopping import Stopping, after_the_visit
         from pytest_choochoo.timing import Timing
 
         manager, collected = self._config.pluginmanager, self._collecting.collected
@@ -165,7 +167,7 @@ class Departing:
             line = depart(session, collected, self._settings, items)
         except (ChoochooError, pytest.UsageError) as error:
             if self._settings.is_worker:  # its controller is who can refuse
-                from pytest_choochoo.controller import refuse
+                from pytest_choochoo.boarding import refuse
 
                 return refuse(self._config, error, items)
             raise pytest.UsageError(str(error)) from None
@@ -175,7 +177,7 @@ class Departing:
             manager.register(Running(line, Witness(line)), "choochoo-running")
             manager.register(Timing(line.journey), "choochoo-timing")
             if line.mode == "run":
-                manager.register(Stopping(self._config, line), "choochoo-stopping")
+                manager.register(Stopping(partial(after_the_visit, line)), "choochoo-stopping")
         if self._settings.is_worker:
             from pytest_choochoo.boarding import Boarding
 
@@ -192,14 +194,12 @@ class Shortcut:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         from pytest_choochoo.reports import report_settled
+        from pytest_choochoo.stopping import failing_without_ledger
 
-        try:
+        with failing_without_ledger(session):
             for item, result in self._line.settle_at_once(session):
                 report_settled(item, result, nextitem=item)  # nothing is set up yet
             return (yield)
-        except UnusableLedger as error:  # where no item is at fault
-            session.shouldfail = str(error)
-            raise session.Failed(session.shouldfail) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(

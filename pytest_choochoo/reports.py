@@ -46,7 +46,9 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
         report.user_properties = [*item.user_properties, *report.user_properties]
         ihook.pytest_runtest_logreport(report=report)
     if nextitem is None or nextitem.parent is not item.parent:
-        tear_down_what_stays_behind(item, nextitem)
+        error = tear_down_what_stays_behind(item, nextitem)
+        if error is not None:
+            ihook.pytest_runtest_logreport(report=error)
     ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
 
 
@@ -77,18 +79,21 @@ def settled_reports(
         yield report
 
 
-def tear_down_what_stays_behind(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def tear_down_what_stays_behind(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> pytest.TestReport | None:
     """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
 
-    Pytest does so after each item that it runs, and insists on it. Its hook for
-    that is for items which were set up, and other plugins rely on that too.
+    Pytest does so after each item that it runs, and insists on it. Its hooks for
+    that, and for the report which is returned where it fails, are for items which
+    were set up, and other plugins rely on that too.
     """
     call = pytest.CallInfo.from_call(
-        lambda: item.session._setupstate.teardown_exact(nextitem), when="teardown"
+        lambda: item.session._setupstate.teardown_exact(nextitem),
+        when="teardown",
+        reraise=(pytest.exit.Exception, KeyboardInterrupt),
     )
-    if call.excinfo is not None:
-        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-        item.ihook.pytest_runtest_logreport(report=report)
+    return None if call.excinfo is None else pytest.TestReport.from_item_and_call(item, call)
 
 
 class Witness:

@@ -20,13 +20,18 @@ STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for. *folder*: of the ledger, None where there is none."""
+    """What the user asked for.
+
+    *folder*: of the ledger, None where there is none; *is_in_cache*: it is below
+    pytest's cache directory.
+    """
 
     mode: Mode
     replay: str
     forget: str
     profile: str
     folder: Path | None
+    is_in_cache: bool
     lock_timeout: float
     files: tuple[str, ...]
     is_worker: bool
@@ -36,11 +41,6 @@ class Settings:
     def writes(self) -> bool:
         """Whether records are written."""
         return self.mode in {"run", "clean", "forget"}
-
-    @property
-    def is_in_cache(self) -> bool:
-        """Whether the ledger lies in pytest's cache directory."""
-        return self.folder is not None and self.folder.parts[-2:] == ("d", "choochoo")
 
     def is_station_file(self, path: Path) -> bool:
         """Say whether the file at *path* is a station file by its name."""
@@ -125,12 +125,20 @@ def _declare_where(group: pytest.OptionGroup) -> None:
 def read(config: pytest.Config) -> Settings:
     """Return what the user asked for. Raises `ChoochooError` for what cannot be."""
     mode = _mode(config)
+    folder = _folder_asked_for(config)
+    has_cache = config.pluginmanager.hasplugin("cacheprovider")
+    is_in_cache = folder is None and has_cache
+    if is_in_cache:
+        folder = cache_folder(config) / "d" / "choochoo"
+    elif folder is None and mode not in {"plain", "check"}:
+        raise NoLedger
     return Settings(
         mode=mode,
         replay=_selectors(config, "replay"),
         forget=_selectors(config, "forget"),
         profile=_profile(config),
-        folder=_folder(config, mode),
+        folder=folder,
+        is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
         files=tuple(config.getini("cc_files")),
         is_worker=hasattr(config, "workerinput"),
@@ -176,22 +184,18 @@ def _profile(config: pytest.Config) -> str:
     return "default"
 
 
-def _folder(config: pytest.Config, mode: Mode) -> Path | None:
+def _folder_asked_for(config: pytest.Config) -> Path | None:
     option, ini = config.getoption("cc_state"), config.getini("cc_state")
     where, given = ("--cc-state", option) if option else ("cc_state", ini)
-    if given:
-        if "://" in given:
-            raise BadSetting(where, given, "a folder")
-        base = config.invocation_params.dir if option else config.rootpath
-        folder = base / Path(given).expanduser()
-        if folder.exists() and not folder.is_dir():
-            raise BadSetting(where, given, "a folder")
-        return folder
-    if not config.pluginmanager.hasplugin("cacheprovider"):
-        if mode not in {"plain", "check"}:
-            raise NoLedger
+    if not given:
         return None
-    return cache_folder(config) / "d" / "choochoo"
+    if "://" in given:
+        raise BadSetting(where, given, "a folder")
+    base = config.invocation_params.dir if option else config.rootpath
+    folder: Path = base / Path(given).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise BadSetting(where, given, "a folder")
+    return folder
 
 
 def cache_folder(config: pytest.Config) -> Path:

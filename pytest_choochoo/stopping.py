@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from pytest_choochoo.speaking import say
 
 
 @contextmanager
-def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
+def _first_interrupt(answer: Callable[[], bool], hurry: Callable[[], object]) -> Iterator[None]:
     """Call *answer* on the first Ctrl-C or SIGTERM, and interrupt unless it returns True.
 
-    The second interrupts. Who has a handler of his own, or is in a thread, keeps what he has.
+    The second interrupts, after *hurry* was called: for a SIGTERM, which nobody but this process
+    has got. Who has a handler of his own, or is in a thread, keeps what he has.
     """
     usual: dict[int, Any] = {
         signal.SIGINT: signal.default_int_handler,
@@ -31,9 +33,14 @@ def _first_interrupt(answer: Callable[[], bool]) -> Iterator[None]:
 
     def interrupt(number: int, frame: object) -> None:
         for each in ours:
-            signal.signal(each, signal.default_int_handler)
+            signal.signal(each, interrupt_now)
         if not answer():
             raise KeyboardInterrupt
+
+    def interrupt_now(number: int, frame: object) -> None:
+        if number == signal.SIGTERM:
+            hurry()
+        raise KeyboardInterrupt
 
     for number in ours if is_main else ():
         signal.signal(number, interrupt)
@@ -53,55 +60,59 @@ def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
         session.shouldfail = str(error)
 
 
-class Stopping:
-    """The hook around all items of a process that visits stations."""
+@contextmanager
+def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
+    """Have *session* fail where no item is at fault that the ledger cannot be used any more."""
+    try:
+        yield
+    except UnusableLedger as error:
+        session.shouldfail = str(error)
+        raise session.Failed(session.shouldfail) from None
 
-    def __init__(self, config: pytest.Config, line: Line) -> None:
-        self._config = config
-        self._line = line
-        self._is_worker = hasattr(config, "workerinput")
+
+class Stopping:
+    """The hook around all items; *stop* is called on the first interrupt.
+
+    It says whether there is something to be finished first; *hurry* has that end, too.
+    """
+
+    def __init__(
+        self, stop: Callable[[pytest.Session], bool], hurry: Callable[[], object] = lambda: None
+    ) -> None:
+        self._stop = stop
+        self._hurry = hurry
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        with _first_interrupt(lambda: self._stop(session)):
+        stop = partial(self._stop, session)
+        with _first_interrupt(stop, self._hurry), failing_without_ledger(session):
             return (yield)
 
-    def _stop(self, session: pytest.Session) -> bool:
-        if self._is_worker and self._line.item is None:
-            return True  # its controller will send it home
-        passage, route = self._line.journey.passage, self._line.journey.route
-        if passage is None or not passage.is_visiting:
-            return False
-        name = route[passage.key].name
-        session.shouldstop = f"interrupted, after the visit of {name}"
-        if not self._is_worker:
-            say(self._config, _finished_first([name]))
-        return True
+
+def after_the_visit(line: Line, session: pytest.Session) -> bool:
+    """Stop after the visit under way, if there is one."""
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker and line.item is None:
+        return True  # its controller will send it home
+    passage, route = line.journey.passage, line.journey.route
+    if passage is None or not passage.is_visiting:
+        return False
+    name = route[passage.key].name
+    session.shouldstop = f"interrupted, after the visit of {name}"
+    if not is_worker:
+        _say_what_is_finished(session, [name])
+    return True
 
 
-class StoppingWorkers:
-    """The same hook in xdist's controller."""
-
-    def __init__(self, config: pytest.Config, controller: Controller) -> None:
-        self._config = config
-        self._controller = controller
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        try:
-            with _first_interrupt(self._stop):
-                return (yield)
-        except UnusableLedger as error:  # a worker died, and that cannot be written
-            session.shouldfail = str(error)
-            raise session.Failed(session.shouldfail) from None
-
-    def _stop(self) -> bool:
-        names = self._controller.stop()
-        if names:
-            say(self._config, _finished_first(names))
-        return bool(names)
+def after_the_visits(controller: Controller, session: pytest.Session) -> bool:
+    """Stop after the visits that workers are busy with, if there are any."""
+    names = controller.stop()
+    if names:
+        _say_what_is_finished(session, names)
+    return bool(names)
 
 
-def _finished_first(names: list[str]) -> str:
+def _say_what_is_finished(session: pytest.Session, names: list[str]) -> None:
     verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
-    return f"{', '.join(names)} {verb} finished first; Ctrl-C again stops {them} now"
+    text = f"{', '.join(names)} {verb} finished first; Ctrl-C again stops {them} now"
+    say(session.config, text)

@@ -39,12 +39,17 @@ class Terminal:
         self._began = time.monotonic()
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
+        self._has_run = False
 
     def pytest_report_collectionfinish(self) -> list[str]:
         line = self._config.pluginmanager.get_plugin("choochoo-line")
         if line is None or self._settings.verbosity < -1:
             return []
         return list(line.departure.header)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        self._has_run = not self._config.option.collectonly
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
@@ -63,7 +68,8 @@ class Terminal:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)
-        if facts is not None:
+        is_early = report.when == "setup" and report.passed
+        if facts is not None and not is_early:  # the visit has yet to begin
             self._facts[report.nodeid] = facts
 
     @pytest.hookimpl(trylast=True)
@@ -71,15 +77,16 @@ class Terminal:
         self._results = self._all_results()
         self._remember_blocked()
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if self._settings.mode == "forget" or self._settings.verbosity < -1:
             return
-        if self._config.option.collectonly:
+        if not self._has_run:
             return
         results = self._results
         write = terminalreporter.write_line
         if not results:
-            if self._settings.mode == "clean":
+            is_good = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+            if self._settings.mode == "clean" and is_good:
                 write("choochoo: there was nothing to clean")
             return
         write(words.closing_line(results, time.monotonic() - self._began))
@@ -110,28 +117,22 @@ class Terminal:
         for station in self._stations():
             key = station.key
             if key not in seen:
-                seen[key] = self._unreported(key) or self._unreached(station, seen)
+                seen[key] = self._unreported(station) or self._unreached(station, seen)
         return tuple(seen.values())
 
     def _unreached(self, station: Listed, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]
         by = dict.fromkeys(name for result in above for name in _blocking(result))
-        return Result(
-            key=station.key,
-            name=station.name,
-            title=station.title,
-            word="blocked" if by else "not reached",
-            by=tuple(by),
-        )
+        return station.result("blocked" if by else "not reached", by=tuple(by))
 
-    def _unreported(self, key: str) -> Result | None:
+    def _unreported(self, station: Listed) -> Result | None:
         """Return the result of a station that was interrupted, or whose worker stopped."""
         line, controller = self._line_and_controller()
         found: Result | None = None
         if line is not None:
-            found = line.journey.results.get(key)
+            found = line.journey.results.get(station.key)
         elif controller is not None:
-            found = controller.result(key)
+            found = controller.result(station)
         return found
 
     def _stations(self) -> list[Listed]:
@@ -149,9 +150,7 @@ class Terminal:
         cache = getattr(self._config, "cache", None)
         blocked = {key for key, facts in self._facts.items() if facts["result"] == "blocked"}
         blocked |= {r.key for r in self._results if r.word == "blocked"}
-        if cache is None or not blocked or self._settings.mode != "run":
-            return
-        if self._config.option.collectonly:
+        if cache is None or not blocked or self._settings.mode != "run" or not self._has_run:
             return
         failed = cache.get("cache/lastfailed", {})
         cache.set("cache/lastfailed", failed | dict.fromkeys(sorted(blocked), True))

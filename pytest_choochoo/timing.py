@@ -1,4 +1,4 @@
-"""What pytest-timeout stops: known to be no answer of a check, and recorded before it is too late."""
+"""What pytest-timeout stops: no answer of a check, and recorded before the process ends."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from railyard import Railyard
 
@@ -282,7 +284,8 @@ def test_plain_pytest_tells_who_misses_a_station_of_a_broken_file(
         "fixture 'boil' not found; "
         f"it may be a station of stations.py, which could not be collected: {error}"
     ) in ride.outlines
-    assert (ride.last_line, ride.exit_code) == ("1 passed, 1 error", 1)
+    assert re.fullmatch("1 passed(, . warnings?)?, 1 error", ride.last_line)
+    assert ride.exit_code == 1
 
 
 def test_every_broken_file_above_is_told(railyard: Railyard) -> None:

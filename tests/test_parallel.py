@@ -8,6 +8,20 @@ from xml.etree import ElementTree
 import pytest
 from railyard import Railyard
 
+DIAMOND = """
+@station
+def boil(): ...
+
+@station
+def grind(boil): ...
+
+@station
+def foam(boil): ...
+
+@station
+def pour(grind, foam): ...
+"""
+
 NO_MORE_THAN = 10  # seconds that a station waits for another one before it gives up
 
 pytestmark = pytest.mark.usefixtures("two_workers")
@@ -494,3 +508,139 @@ def test_nothing_to_run_ends_as_ever(railyard: Railyard) -> None:
     """An empty selection has pytest's own exit code."""
     railyard.stations("@station\ndef boil(): ...")
     assert railyard.ride("--cc-run", "-k", "nothing").exit_code == 5
+
+
+@pytest.mark.parametrize("arguments", [("--collect-only",), ("--fixtures",)])
+def test_nothing_is_run_where_only_a_look_is_asked_for(
+    railyard: Railyard, arguments: tuple[str, ...]
+) -> None:
+    """With `-n` as well, a session that runs nothing lists, and ends as ever."""
+    railyard.stations(DIAMOND)
+    railyard.ini("addopts = --cc-run -n 2")
+
+    ride = railyard.ride(*arguments, apart=True)
+
+    assert (ride.exit_code, ride.log, ride.closing) == (0, (), "")
+    assert "INTERNALERROR" not in ride.text
+
+
+def test_workers_that_are_not_distributed_to_are_none(railyard: Railyard) -> None:
+    """With `--tx` and no `--dist`, xdist does nothing, and the run is a serial one."""
+    railyard.stations(DIAMOND)
+
+    ride = railyard.ride("--cc-run", "--tx", "popen", apart=True)
+
+    assert (ride.exit_code, ride.closing) == (0, "4 visited")
+
+
+def test_ledger_that_fails_while_workers_agree_is_named(railyard: Railyard) -> None:
+    """Where the workers cannot even agree on what is run, the run ends with the sentence."""
+    railyard.stations(DIAMOND)
+    railyard.write(
+        "conftest.py",
+        """
+        from pytest_choochoo import Place, open_ledger
+        from pytest_choochoo.railway.ledger import LostLedger
+
+        class Full:
+            def __init__(self, ledger):
+                self._ledger = ledger
+
+            def __getattr__(self, name):
+                return getattr(self._ledger, name)
+
+            def agreed(self, run, name, value):
+                raise LostLedger("default.sqlite", "database or disk is full")
+
+        def pytest_choochoo_make_ledger(config, folder, profile):
+            ledger = open_ledger(Place(folder, profile))
+            return Full(ledger) if hasattr(config, "workerinput") else ledger
+        """,
+    )
+
+    ride = railyard.ride("--cc-run", "-n", "2", apart=True)
+
+    assert ride.exit_code == 4
+    assert (
+        "ERROR: the ledger cannot be used any more, default.sqlite: database or disk is full; "
+        "mend that, then 'pytest --cc-run' resumes"
+    ) in ride.text
+    assert "INTERNALERROR" not in ride.text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_left_behind_fixture_that_fails_is_reported_beside_reruns(
+    railyard: Railyard, workers: int
+) -> None:
+    """What cannot be torn down after an item that was not run is an error of that item."""
+    railyard.use("rerunfailures")
+    railyard.workers = workers
+    railyard.stations(
+        """
+        @pytest.fixture(scope="session")
+        def stove():
+            yield
+            raise RuntimeError("it is hot")
+
+        @station
+        def boil(stove):
+            raise OSError("no gas")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run", apart=True)
+
+    assert (ride.exit_code, ride.failed, ride.blocked) == (1, ("boil",), ("pour",))
+    assert "ERROR at teardown of pour" in ride.text
+    assert "RuntimeError: it is hot" in ride.text and "teardown_exact" not in ride.text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_interrupt_while_fixtures_are_left_behind_is_no_error(
+    railyard: Railyard, workers: int
+) -> None:
+    """Ctrl-C in a teardown that follows an item which was not run ends the run as any does."""
+    railyard.workers = workers
+    railyard.stations(
+        """
+        @pytest.fixture(scope="session")
+        def stove():
+            yield
+            raise KeyboardInterrupt
+
+        @station
+        def boil(stove):
+            raise OSError("no gas")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    assert railyard.ride("--cc-run", apart=True).exit_code == 2
+
+
+def test_result_of_a_dead_worker_has_its_facts(railyard: Railyard) -> None:
+    """A station whose worker died says what it needs, in its report and in JUnit's properties."""
+    railyard.workers = 1
+    railyard.stations(
+        """
+        import os
+
+        @station
+        def boil(): ...
+
+        @station
+        def pour(boil):
+            os._exit(3)
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.facts["stations.py::pour"]["upstream"] == ["boil"]
+    assert ride.properties["pour"]["choochoo.upstream"] == "boil"
+    assert ride.properties["pour"]["choochoo.result"] == "failed"

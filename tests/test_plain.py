@@ -218,3 +218,20 @@ def test_fixture_without_record_errors(tea: Railyard) -> None:
     assert ride.errors["test_hot"] == (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
     )
+
+
+@pytest.mark.parametrize("text", ["import sys; sys.exit(3)", "import nowhere", "def ("])
+def test_broken_file_that_is_called_like_a_station_file_stops_nothing(
+    railyard: Railyard, text: str
+) -> None:
+    """Plain pytest warns of it and runs the tests; asked for by name, the file is an error."""
+    railyard.write("radio_stations.py", text)
+    railyard.write("test_site.py", "def test_site(): ...")
+
+    ride = railyard.ride(apart=True)
+
+    assert (ride.exit_code, ride.tests) == (0, {"test_site": "passed"})
+    assert (
+        "PytestWarning: radio_stations.py could not be imported, and stations of it are not known: "
+    ) in ride.text
+    assert railyard.ride("radio_stations.py", apart=True).exit_code not in {0, 5}

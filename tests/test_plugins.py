@@ -543,3 +543,55 @@ def test_autoload_switched_off_and_named(
     ride = railyard.ride("-p", "choochoo", "--cc-run", apart=True)
 
     assert (ride.visited, ride.exit_code) == (("boil", "pour"), 0)
+
+
+def test_clean_that_fails_is_tried_again(railyard: Railyard) -> None:
+    """With reruns, a clean gets its second chance, and its own error is what is told."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        from railyard import logged
+
+        @station
+        def boil(): ...
+
+        @boil.clean
+        def cool():
+            log("cool")
+            assert len(logged()) > 2, "still hot"
+        """
+    )
+    railyard.ride("--cc-run")
+
+    first = railyard.ride("--cc-clean", "--reruns", "1")
+    second = railyard.ride("--cc-clean", "--reruns", "1")
+
+    assert (first.failed, first.causes) == (("boil",), {"boil": "AssertionError: still hot"})
+    assert (second.results, second.log) == ({"boil": "cleaned"}, ("cool",))
+
+
+def test_check_is_believed_as_it_answers_last(railyard: Railyard) -> None:
+    """A station that is tried again after its check passed is visited if it fails now."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        TRIES = []
+
+        @pytest.fixture
+        def stove():
+            yield
+            assert len(TRIES) > 1, "it fell over"
+
+        @station
+        def boil() -> None:
+            log("boil")
+
+        @boil.check
+        def is_hot(stove):
+            TRIES.append(1)
+            return len(TRIES) != 2
+        """
+    )
+    ride = railyard.ride("--cc-run", "--reruns", "2")
+
+    assert (ride.visited, ride.log) == (("boil",), ("boil",))

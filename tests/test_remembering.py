@@ -54,10 +54,12 @@ def test_interrupted_visit_is_resumed(chain: Railyard) -> None:
 
     assert stopped.exit_code == 2
     assert stopped.closing == "1 visited, 1 failed, 1 blocked, 1 not reached"
-    assert "  failed   pour  KeyboardInterrupt" in stopped.outlines
+    assert "  failed   pour  interrupted" in stopped.outlines
     assert (ride.unchanged, ride.visited) == (("boil",), ("pour", "sip", "grind"))
     assert ride.log == ("pour 100 {'cup': 3}", "sip", "grind")
-    assert re.fullmatch(r"last visit was interrupted [\d.]+ s ago", ride.reasons["pour"][0])
+    assert re.fullmatch(
+        r"last visit was interrupted [\d.]+ s ago, in process \d+ on \S+", ride.reasons["pour"][0]
+    )
 
 
 def test_first_interrupt_lets_visit_finish(chain: Railyard) -> None:

@@ -119,3 +119,39 @@ def test_test_under_way_is_interrupted_as_ever(trains: Trains, workers: tuple[st
 
     assert run.returncode == 2
     assert "choochoo: 1 visited in" in text
+
+
+def test_second_signal_to_the_controller_alone_stops_its_workers(trains: Trains) -> None:
+    """SIGTERM twice to the controller of workers ends the visit at once, and says so."""
+    trains.railyard.stations(HELD)
+    run = trains.held("--cc-run", "-n", "1")
+
+    run.send_signal(signal.SIGTERM)
+    trains.wait_for(lambda: "is finished first" in trains.text(run))
+    run.send_signal(signal.SIGTERM)
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert "choochoo: 1 failed, 1 blocked in" in text
+    assert "  failed   boil  interrupted\n  blocked  pour  by boil\nnext: pytest --cc-run\n" in text
+
+
+@WORKERS
+def test_station_that_waits_for_another_run_does_not_start(
+    trains: Trains, workers: tuple[str, ...]
+) -> None:
+    """What only waits is not under way: after the first signal it is not begun."""
+    trains.railyard.stations(HELD)
+    holder = trains.held("--cc-run")
+    run = trains.start("--cc-run", *workers)
+    trains.wait_for(lambda: "boil waits for process" in trains.text(run))
+
+    run.send_signal(signal.SIGTERM)
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert "choochoo: 2 not reached in" in text
+    assert "is finished first" not in text
+    trains.release()
+    trains.end(holder)
+    assert trains.railyard.log() == ("boil begins", "boil ends", "pour")

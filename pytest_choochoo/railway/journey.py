@@ -10,7 +10,6 @@ from typing import Any
 
 from pytest_choochoo.railway import fingerprint as fingerprints
 from pytest_choochoo.railway.errors import (
-    CheckFailed,
     ChoochooError,
     LockTimeout,
     MissingProduct,
@@ -20,17 +19,16 @@ from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.outcomes import Outcomes
-from pytest_choochoo.railway.passage import Ending, Passage
+from pytest_choochoo.railway.passage import Ask, Ending, Passage
 from pytest_choochoo.railway.record import Record, Result, Word
 from pytest_choochoo.railway.report import unmet
-from pytest_choochoo.railway.results import Results
+from pytest_choochoo.railway.results import Results, RunStopped
 from pytest_choochoo.railway.route import Route
-from pytest_choochoo.railway.station import Check
 from pytest_choochoo.railway.verdict import Blocked, Due, Fresh
 from pytest_choochoo.railway.visit import Progressed, Visit
 
-# Asks the checks once, and returns the error of each that does not pass.
-Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
+# How long a lock is waited for before it is looked whether the run still goes on, in seconds.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +84,10 @@ class Journey:
         """Return the result of a station that nobody needs to be asked about, else None."""
         blocked = self.blocked(self.route.upstream[key])
         if blocked is not None and not blocked.by:
-            return self._result(key, "not reached")
+            return self.result(key, "not reached")
         if blocked is not None:
             self._judged(key, blocked)
-            return self._result(key, "blocked", by=blocked.by)
+            return self.result(key, "blocked", by=blocked.by)
         station = self.route[key].station
         if station.checks or station.declaration.values or self.judging.is_replayed(key):
             return None
@@ -102,7 +100,7 @@ class Journey:
             return None  # what cannot be judged fails where errors are told: in its set-up
         if isinstance(verdict, Due):
             return None
-        return self._result(key, "unchanged", spared=record.seconds)
+        return self.result(key, "unchanged", spared=record.seconds)
 
     def blocked(self, upstream: Sequence[str]) -> Blocked | None:
         """Return by what a consumer of the stations *upstream* is blocked, or None.
@@ -144,8 +142,8 @@ class Journey:
         """Why the station under way is visited."""
         return self.passage.reasons if self.passage is not None else ()
 
-    def arrive(self, key: str, values: Mapping[str, object], ask: Ask) -> None:
-        """Find out what becomes of *key*: a result, or a visit that has now begun.
+    def arrive(self, key: str, values: Mapping[str, object], ask: Ask) -> Result | None:
+        """Return what becomes of *key*, or None for a visit, which has now begun.
 
         It waits for whoever is visiting the station, judges again, and holds
         the lock until `leave`. Raises `LockTimeout`, and what makes judging
@@ -156,17 +154,25 @@ class Journey:
             passage = self.passage = Passage(key=key)
         if passage.is_visiting:  # tried again, by a plugin that reruns what failed
             passage.outcome, passage.unmet, passage.ended = None, "", 0.0
-            return
-        if self._stands(passage, values, ask, self.ledger.record(key)):
+            return None
+        try:
+            self._settle_or_begin(passage, values, ask)
+        except RunStopped:
+            passage.result = self.result(key, "not reached")
+        return passage.result
+
+    def _settle_or_begin(self, passage: Passage, values: Mapping[str, object], ask: Ask) -> None:
+        if self._stands(passage, values, ask, self.ledger.record(passage.key)):
             return
         if passage.lock is None:
-            passage.lock = self.lock(key)
-        record = self.ledger.record(key)
+            passage.lock = self.lock(passage.key)
+        record = self.ledger.record(passage.key)
         if record != passage.before or not passage.reasons:
             passage.reasons = ()
             if self._stands(passage, values, ask, record):
                 return
-        self._begin(passage)
+        self.results.insist_on_going_on()
+        self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)
 
     def _stands(
         self, passage: Passage, values: Mapping[str, object], ask: Ask, record: Record | None
@@ -174,7 +180,7 @@ class Journey:
         """Say whether the station needs no visit; the passage then has its result."""
         key = passage.key
         checks = self.route[key].station.checks
-        passage.before = record
+        passage.before, passage.result = record, None
         self.outcomes.look_again()
         passage.fingerprint = self.judging.fingerprint(key, values)
         verdict = self._verdict(key, record, passage.fingerprint)
@@ -200,7 +206,7 @@ class Journey:
         """Give the passage the result of a station that is as it should be; True for a result."""
         record, key = passage.before, passage.key
         if isinstance(verdict, Fresh) and record is not None:
-            passage.result = self._result(key, "unchanged", spared=record.seconds)
+            passage.result = self.result(key, "unchanged", spared=record.seconds)
             return True
         assert isinstance(verdict, Due)
         if passage.lock is None:  # who writes, holds the lock
@@ -210,15 +216,15 @@ class Journey:
         texts = verdict.texts
         if all(reason.kind == "code" for reason in verdict.reasons) and record is not None:
             spared = record.seconds
-            passage.result = self._result(key, "unchanged", spared=spared, reasons=texts)
+            passage.result = self.result(key, "unchanged", spared=spared, reasons=texts)
         else:
-            passage.result = self._result(key, "adopted", reasons=texts)
+            passage.result = self.result(key, "adopted", reasons=texts)
         return True
 
     def lock(self, key: str) -> Any:
         """Return the lock of *key*, held: whoever is visiting it is waited for.
 
-        Raises `LockTimeout`.
+        Raises `LockTimeout`, and `RunStopped`.
         """
         try:
             return self.ledger.lock(key, 0)
@@ -228,13 +234,15 @@ class Journey:
         visitor = "another process" if record is None else record.visitor
         self._say(f"{name} waits for {visitor}, which is visiting it")
         timeout = self.orders.lock_timeout
-        try:
-            return self.ledger.lock(key, timeout)
-        except LockBusy:
-            raise LockTimeout(name, timeout, visitor) from None
-
-    def _begin(self, passage: Passage) -> None:
-        self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)
+        end = math.inf if timeout < 0 else time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            try:
+                return self.ledger.lock(key, max(min(left, _LOOK), 0))
+            except LockBusy:
+                if left <= _LOOK:
+                    raise LockTimeout(name, timeout, visitor) from None
+            self.results.insist_on_going_on()
 
     def returned(self, value: object) -> None:
         """Keep what the visit returned. Raises `Unstorable` or `MissingProduct`."""
@@ -247,35 +255,10 @@ class Journey:
             if not digest:
                 raise MissingProduct(station.name, product)
 
-    def recheck(self, ask: Ask, pause: Callable[[float], None] = time.sleep) -> None:
-        """Ask all checks after the visit, again and again as `within` allows.
-
-        Raises the error of the first that does not pass, or `CheckFailed`.
-        """
-        passage = self._under_way()
-        checks = self.route[passage.key].station.checks
-        began, wait = time.monotonic(), 0.05
-        while checks:
-            failures = ask(checks)
-            checks = tuple(check for check in checks if check.name in failures)
-            waited = time.monotonic() - began
-            left = [check.within - waited for check in checks]
-            if not checks:
-                break
-            if min(left) <= 0:
-                self._raise(checks[left.index(min(left))], failures)
-            pause(min(wait, *left))
-            wait = min(wait * 1.5, 2)
-        passage.ended = time.time()
-
-    def _raise(self, check: Check, failures: Mapping[str, BaseException]) -> None:
-        error, passage = failures[check.name], self._under_way()
-        name = self.route[passage.key].name
-        passage.unmet = check.name
-        subject = f"check {check.name!r} of station {name!r} does not pass after the visit: "
-        says_so = isinstance(error, CheckFailed)
-        error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")
-        raise error
+    def recheck(self, ask: Ask) -> None:
+        """Ask all checks after the visit. Raises the error of one that does not pass."""
+        stop = self.route[self._under_way().key]
+        self._under_way().recheck(stop.name, stop.station.checks, ask)
 
     def _under_way(self) -> Passage:
         assert self.passage is not None, "no station is under way"
@@ -287,11 +270,15 @@ class Journey:
         """Return the result that `leave` would give the station under way now."""
         passage = self._under_way()
         key, facts = passage.key, {"reasons": passage.reasons, "seconds": passage.seconds}
+        if passage.result is None and ending.is_interrupted and not passage.is_visiting:
+            return self.result(key, "not reached")
+        if passage.result is not None and passage.result.word == "not reached":
+            return passage.result
         if ending.skipped:
-            return self._result(key, "skipped", cause=ending.skipped, **facts)
+            return self.result(key, "skipped", cause=ending.skipped, **facts)
         if ending.error:
-            return self._result(key, "failed", cause=passage.cause(ending), **facts)
-        return passage.result or self._result(key, "visited", **facts)
+            return self.result(key, "failed", cause=passage.cause(ending), **facts)
+        return passage.result or self.result(key, "visited", **facts)
 
     def leave(self, ending: Ending) -> Result:
         """Write down how the station under way ended, give its lock back, return its result.
@@ -301,30 +288,36 @@ class Journey:
         passage, result = self._under_way(), self.preview(ending)
         self.passage = None
         try:
+            if passage.noted is not None:  # too early: the process lives
+                self.ledger.begin(passage.key, passage.noted, passage.reasons)
             if passage.is_visiting:
                 self.ledger.finish(passage.key, passage.record_of_visit(ending))
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
                 self.ledger.finish(passage.key, self._record_of_check(passage))
         except UnusableLedger as error:
-            self.results[passage.key] = self._result(passage.key, "failed", cause=str(error))
+            self.results[passage.key] = self.result(passage.key, "failed", cause=str(error))
             raise
         finally:
             if passage.lock is not None:
                 passage.lock.release()
         self.outcomes.keep(passage.key, None)  # from now on the ledger knows
+        if result.word == "not reached":
+            return self.results.setdefault(passage.key, result)
         return self.results.share(result)
 
     def note_failure(self, key: str, error: str) -> None:
         """Write down that the visit of *key* failed, should this process not live to record it."""
         passage = self.passage
         if passage is not None and passage.key == key and passage.is_visiting:
+            passage.noted = self.ledger.record(key)
             self.ledger.finish(key, passage.record_of_visit(Ending(error=error)))
 
     def _record_of_check(self, passage: Passage) -> Record:
         products = fingerprints.products(self.route[passage.key].station)
         return passage.record_of_check(products, self.outcomes.encoded(passage.key, None))
 
-    def _result(self, key: str, word: Word, **facts: Any) -> Result:
+    def result(self, key: str, word: Word, **facts: Any) -> Result:
+        """Return the result *word* of the station *key*, with more *facts*."""
         stop = self.route[key]
         return Result(
             key=key,

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_choochoo.railway.errors import CheckFailed
 from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.outcome import Outcome
 from pytest_choochoo.railway.record import Record, Result, Status
+from pytest_choochoo.railway.station import Check
+
+# Asks the checks once, and returns the error of each that does not pass.
+Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,8 @@ class Passage:
     #: When the visit returned and its checks passed; 0 as long as it has not.
     ended: float = 0.0
     outcome: Outcome | None = None
+    #: The record of its start, where a failure was noted that need not be the last word.
+    noted: Record | None = None
     #: The check that did not pass after the visit.
     unmet: str = ""
     products: dict[str, str] = field(default_factory=dict)
@@ -54,6 +62,35 @@ class Passage:
         if self.unmet and ending.error:
             return f"check {self.unmet} does not pass: {ending.error}"
         return ending.error
+
+    def recheck(
+        self,
+        name: str,
+        checks: Sequence[Check],
+        ask: Ask,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Ask the *checks* of the station *name* after its visit, again as `within` allows.
+
+        Raises the error of the first that does not pass, or `CheckFailed`.
+        """
+        began, wait = time.monotonic(), 0.05
+        while checks:
+            failures = ask(checks)
+            checks = tuple(check for check in checks if check.name in failures)
+            waited = time.monotonic() - began
+            left = {check.within - waited: check.name for check in reversed(checks)}
+            if left and min(left) <= 0:
+                self.unmet = left[min(left)]
+                error = failures[self.unmet]
+                told = f"check {self.unmet!r} of station {name!r} does not pass after the visit: "
+                says_so = isinstance(error, CheckFailed)
+                error.add_note(f"{'' if says_so else told}either the visit or the check is wrong")
+                raise error
+            if left:
+                pause(min(wait, *left))
+                wait = min(wait * 1.5, 2)
+        self.ended = time.time()
 
     def record_of_start(self) -> Record:
         """Return the record that says `visiting`; from now on the station is visited."""

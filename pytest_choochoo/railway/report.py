@@ -30,6 +30,9 @@ LETTERS: dict[Word, str] = {
     "left in place": "l",
 }
 
+#: The cause of what failed because the user stopped it: there is nothing to be mended.
+INTERRUPTED = "interrupted"
+
 
 def unmet(station: str, check: str, error: BaseException, drift: str) -> Reason:
     """Return why *station* is visited one of whose checks does not pass."""
@@ -90,16 +93,17 @@ def left_in_place(results: Iterable[Result]) -> list[str]:
     return [f"  left in place, for want of a clean: {', '.join(names)}"] if names else []
 
 
-def next_command(results: Iterable[Result], command: str, *, mends: bool = False) -> str | None:
+def next_command(results: Sequence[Result], command: str, *, mends: bool = False) -> str | None:
     """Return the command to type next, or None when nothing is left to do.
 
     *mends*: the command itself may mend what failed.
     """
-    failed = [result.name for result in results if result.word == "failed"]
-    stopped = [result.name for result in results if result.word == "not reached"]
-    if failed and not mends:
-        return f"next: mend {', '.join(failed[:3])}{', ...' if failed[3:] else ''}, then {command}"
-    return f"next: {command}" if failed or stopped else None
+    failed = [result for result in results if result.word == "failed"]
+    wrong = [result.name for result in failed if result.cause != INTERRUPTED]
+    if wrong and not mends:
+        return f"next: mend {', '.join(wrong[:3])}{', ...' if wrong[3:] else ''}, then {command}"
+    is_left = failed or any(result.word == "not reached" for result in results)
+    return f"next: {command}" if is_left else None
 
 
 def not_found(name: str, broken: Mapping[str, BaseException]) -> str:

@@ -9,8 +9,12 @@ import msgspec
 from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.record import Result
 
-# What stands for the run itself among the results of its stations.
-_STOPPED = ""
+#: What stands for the run itself among the results of its stations: no other visit shall begin.
+STOPPED = ""
+
+
+class RunStopped(Exception):
+    """The run stops: what has not begun does not begin."""
 
 
 class Results(dict[str, Result]):
@@ -37,7 +41,13 @@ class Results(dict[str, Result]):
     def stop(self) -> None:
         """Tell the other processes that what this one had to do is left undone."""
         if self._run is not None:
-            self._ledger.write_result(self._run, _STOPPED, "")
+            self._ledger.write_result(self._run, STOPPED, "")
+
+    def insist_on_going_on(self) -> None:
+        """Raise `RunStopped` where a process of the run has stopped it by now."""
+        if self._run is not None and self._ledger.result(self._run, STOPPED) is not None:
+            self.is_stopped = True
+            raise RunStopped
 
     def awaited(self, key: str) -> Result | None:
         """Return how *key* ended; another process may still be at it.
@@ -50,7 +60,7 @@ class Results(dict[str, Result]):
             if text is not None:
                 self[key] = msgspec.json.decode(text, type=Result)
                 break
-            if self._ledger.result(self._run, _STOPPED) is not None:
+            if self._ledger.result(self._run, STOPPED) is not None:
                 self.is_stopped = True
                 return None
             time.sleep(pause)

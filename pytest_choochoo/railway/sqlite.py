@@ -41,8 +41,8 @@ class SqliteLedger(Snapshots):
         self._synced = time.monotonic()
         self._path = str(place.file)
         self._file = None if is_read_only else _file_at(self._path)
-        #: The last visit of each station that was begun here: when, by two clocks.
-        self._begun: dict[str, tuple[float, float]] = {}
+        #: The stations whose visit was begun here, and has not been finished: since when.
+        self._begun: dict[str, float] = {}
 
     @contextmanager
     def _told(self, path: object) -> Iterator[None]:
@@ -114,27 +114,27 @@ class SqliteLedger(Snapshots):
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
                 (key, record.since, msgspec.json.encode(reasons).decode()),
             )
-        self._begun[key] = record.since, time.monotonic()
+        self._begun[key] = time.monotonic()
         if was_complete:
             self._write_through()
 
     def finish(self, key: str, record: Record | None) -> None:
         now = time.monotonic()
-        began, since = self._begun.get(key, (None, now))
-        is_at_stake = now - min(since, self._synced) >= _AT_STAKE
+        is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
             if record is None:
                 connection.execute("delete from records where key = ?", (key,))
                 connection.execute("delete from attempts where key = ?", (key,))
             else:
                 connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
-                if record.is_complete and began is None:  # by its checks, not by a visit
+                if record.is_complete and key not in self._begun:  # by its checks, not by a visit
                     connection.execute(_INTERRUPT, (key,))
                 connection.execute(
                     "update attempts set ended = ?, status = ?, error = ?"
-                    " where key = ? and (status = 'visiting' or began = ?)",
-                    (time.time(), record.status, record.error, key, began),
+                    " where key = ? and status = 'visiting'",
+                    (time.time(), record.status, record.error, key),
                 )
+        self._begun.pop(key, None)
 
     def forget(self, key: str, *, resources: bool) -> None:
         with self._transaction() as connection:

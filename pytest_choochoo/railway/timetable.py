@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
 from statistics import median
 
 import msgspec
@@ -184,13 +185,7 @@ def _remaining(legs: Sequence[Leg], followers: Sequence[Iterable[int]]) -> list[
     known = [leg.seconds for leg in legs if leg.seconds]
     usual = median(known) if known else 1.0
     remaining = [usual if leg.seconds is None else leg.seconds for leg in legs]
-    waiting = [len(list(each)) for each in followers]
-    ends = [number for number, count in enumerate(waiting) if not count]
-    while ends:
-        number = ends.pop()
-        for needed in set(legs[number].waits):
-            waiting[needed] -= 1
-            if not waiting[needed]:
-                remaining[needed] += max(remaining[each] for each in followers[needed])
-                ends.append(needed)
+    order = TopologicalSorter({number: leg.waits for number, leg in enumerate(legs)})
+    for number in reversed([*order.static_order()]):
+        remaining[number] += max((remaining[each] for each in followers[number]), default=0)
     return remaining

@@ -132,15 +132,17 @@ def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Rea
     if record is None:
         return Reason("no record", "never visited")
     ago = elapsed(now - record.since)
+    process = f" process {record.pid} on {record.host}" if record.pid else ""
     match record.status:
         case "failed":
             return Reason("last visit", f"last visit failed {ago} ago: {record.error}")
         case "interrupted":
-            return Reason("last visit", f"last visit was interrupted {ago} ago")
+            where = process and f", in{process}"
+            return Reason("last visit", f"last visit was interrupted {ago} ago{where}")
         case "visiting" if is_locked:
             return Reason("last visit", f"it is being visited right now by {record.visitor}")
         case "visiting":
-            by = f" by process {record.pid} on {record.host}" if record.pid else ""
+            by = process and f" by{process}"
             return Reason("last visit", f"last visit was interrupted, begun {ago} ago{by}")
         case "unreadable":
             return Reason("no record", f"record unreadable: {record.error}")

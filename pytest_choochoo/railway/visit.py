@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Progressed:
     description: str
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """How far a part of a visit has come; made by `Visit.progress`."""
 
     def __init__(self, tell: Callable[[Progressed], None], start: Progressed) -> None:
@@ -32,14 +32,7 @@ class Progress:
 
     def update(self, n: float = 1) -> None:
         """Say that *n* more units are done."""
-        state = self._state
-        self._state = Progressed(
-            key=state.key,
-            done=state.done + n,
-            total=state.total,
-            unit=state.unit,
-            description=state.description,
-        )
+        self._state = replace(self._state, done=self._state.done + n)
         self._tell(self._state)
 
     @property
@@ -50,16 +43,7 @@ class Progress:
     def total(self) -> float | None:
         return self._state.total
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
+    def __exit__(self, *error: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,7 +208,7 @@ def test_reasons_accumulate() -> None:
         ),
         pytest.param(
             Record(status="interrupted", since=NOW - 7200, pid=7, host="kitchen"),
-            "last visit was interrupted 2 h ago",
+            "last visit was interrupted 2 h ago, in process 7 on kitchen",
             id="interrupted",
         ),
     ],

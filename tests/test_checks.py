@@ -421,3 +421,53 @@ def test_any_exception_of_a_visit_is_its_failure(railyard: Railyard, visit: str)
 
     assert (ride.failed, ride.blocked, ride.visited) == (("boil",), ("pour",), ("other",))
     assert ride.exit_code == 1
+
+
+RETURNS = """
+from pathlib import Path
+
+@station
+def boil() -> int:
+    log("boil")
+    assert not Path("trouble").exists(), "no gas"
+    return 100
+
+@boil.check
+def is_hot(boil):
+    assert boil == 100
+
+@station
+def pour(boil):
+    log(f"pour {boil}")
+"""
+
+
+def test_check_settles_a_change_of_code_where_an_outcome_is_announced(
+    railyard: Railyard, mode: str
+) -> None:
+    """What was returned before stays the outcome, also where it may not be None."""
+    railyard.stations(RETURNS)
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "return 100", "return 50 + 50")
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.unchanged, second.unchanged) == (("boil", "pour"), ("boil", "pour"))
+    assert first.reasons["boil"] == ("code of stations.py::boil changed",)
+    assert second.reasons["boil"] == ()
+
+
+def test_failed_visit_is_adopted_where_an_outcome_is_announced(
+    railyard: Railyard, mode: str
+) -> None:
+    """What an earlier visit returned is the outcome of a station that its check finds there."""
+    railyard.stations(RETURNS)
+    railyard.ride("--cc-run")
+    railyard.write("trouble", "")
+    assert railyard.ride("--cc-replay", "boil").failed == ("boil",)
+    railyard.remove("trouble")
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.adopted, first.unchanged) == (("boil",), ("pour",))
+    assert second.unchanged == ("boil", "pour")

@@ -74,6 +74,8 @@ class Journey:
         self.passage: Passage | None = None
         #: When whoever watches the clock stops the station under way, as `time.monotonic` has it.
         self.deadline = math.inf
+        #: What was judged already, and is judged once more when its turn to be visited comes.
+        self._found_due: set[str] = set()
         self._tell = tell
         self._say = say
         self._judged = judged
@@ -91,6 +93,8 @@ class Journey:
         station = self.route[key].station
         if station.checks or station.declaration.values or self.judging.is_replayed(key):
             return None
+        if key in self._found_due:
+            return None
         record = self.ledger.record(key)
         if record is None or not record.is_complete:
             return None
@@ -99,6 +103,7 @@ class Journey:
         except (ChoochooError, OSError):
             return None  # what cannot be judged fails where errors are told: in its set-up
         if isinstance(verdict, Due):
+            self._found_due.add(key)
             return None
         return self.result(key, "unchanged", spared=record.seconds)
 
@@ -314,7 +319,8 @@ class Journey:
 
     def _record_of_check(self, passage: Passage) -> Record:
         products = fingerprints.products(self.route[passage.key].station)
-        return passage.record_of_check(products, self.outcomes.encoded(passage.key, None))
+        known = self.outcomes.find(passage.key) or self.outcomes.encoded(passage.key, None)
+        return passage.record_of_check(products, known)
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""

@@ -128,14 +128,13 @@ class Passage:
             seconds=self.seconds,
         )
 
-    def record_of_check(self, products: dict[str, str], nothing: Outcome) -> Record:
+    def record_of_check(self, products: dict[str, str], known: Outcome) -> Record:
         """Return the record of a station whose checks say that it is as it should be.
 
-        *nothing*: the outcome of a station that returns none, for one never visited.
+        *known*: the outcome of its last visit, or of one that returns nothing.
         """
         now = time.time()
         record = self.before or Record(status="complete", since=now)
-        is_known = record.outcome is not None
         return record.with_(
             status="complete",
             since=now,
@@ -143,8 +142,8 @@ class Passage:
             pid=0,
             host="",
             fingerprint=self.fingerprint,
-            outcome=record.outcome if is_known else nothing.text,
-            outcome_digest=record.outcome_digest if is_known else nothing.digest,
+            outcome=known.text,
+            outcome_digest=known.digest,
             products=products,
             visited=record.visited or now,
         )

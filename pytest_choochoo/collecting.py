@@ -66,6 +66,10 @@ class Collected:
         self._read: set[Path] = set()
 
     @property
+    def root(self) -> Path:
+        return self._config.rootpath
+
+    @property
     def has_stations(self) -> bool:
         return bool(self.registered)
 
@@ -281,7 +285,7 @@ def _provider(config: pytest.Config, station: Station[Any]) -> Callable[..., Any
     def provider() -> Any:
         __tracebackhide__ = True
         line: Any = config.pluginmanager.get_plugin("choochoo-line")
-        return line.provide(station)
+        return line.handing.provide(station, line.item)
 
     provider.__doc__ = station.function.__doc__
     provider.__name__ = station.name

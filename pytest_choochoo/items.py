@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from pytest_choochoo.calling import Parcel, traceback_from
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.passes import Passes
-from pytest_choochoo.railway.errors import CheckFailed, OnlyInStations, StillThere
+from pytest_choochoo.railway.errors import CheckFailed, OnlyInStations, StationDue, StillThere
 from pytest_choochoo.railway.journey import Journey
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result, Word
-from pytest_choochoo.railway.report import INTERRUPTED, brief
+from pytest_choochoo.railway.report import INTERRUPTED, brief, unmet
 from pytest_choochoo.railway.station import Station
 from pytest_choochoo.selecting import Departure
 from pytest_choochoo.settings import Mode
@@ -43,12 +44,16 @@ class Line:
         #: The item that is being run, and how it has ended so far.
         self.item: pytest.Function | None = None
         self.ending = Ending()
+        #: Why the station is not as it should be, when it is only verified.
+        self._why: tuple[str, ...] = ()
         #: The station that is being run, empty where it is none.
         self.key = ""
-        self._handing = handing
+        self.handing = handing
         self.needs = needs
         self._parcel = parcel
         self._passes: Passes | None = None
+        #: The results of stations that were settled before the first item was run.
+        self._settled_early: dict[str, Result] = {}
         #: The stations that must stay when cleaning, and because of which others.
         self._kept_back: dict[str, dict[str, None]] = {}
         self._lock: Any = None
@@ -60,6 +65,8 @@ class Line:
 
     def settle(self, item: pytest.Function) -> Result | None:
         """Return the result of an item that need not be run, None for one that must."""
+        if item.nodeid in self._settled_early:  # reported when its turn comes
+            return self._settled_early.pop(item.nodeid)
         result = self._settled(item)
         if result is not None and self.mode == "run" and result.is_station:
             if result.word != "not reached":
@@ -101,16 +108,19 @@ class Line:
                     yield item, result
 
     def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
-        """Take out of *session* what can be settled early, and yield it."""
+        """Settle what can be settled early; yield what comes first, taken out of *session*."""
+        option = session.config.option
         # For xdist's workers, their controller reports it; a session that is not run has none.
-        is_run = not (session.testsfailed or session.config.option.collectonly)
+        is_run = not (session.testsfailed or option.collectonly or option.setuponly)
         if self.mode != "run" or not is_run or hasattr(session.config, "workerinput"):
             return
-        early: set[pytest.Item] = set()
-        for item, result in self.settle_early(session.items):
-            early.add(item)
-            yield item, result
-        session.items[:] = [item for item in session.items if item not in early]
+        early = self._settled_early = {
+            item.nodeid: result for item, result in self.settle_early(session.items)
+        }
+        first = [*takewhile(lambda item: item.nodeid in early, session.items)]
+        for item in first:
+            yield item, early.pop(item.nodeid)
+        del session.items[: len(first)]
 
     def _blocked_test(self, item: pytest.Function) -> Result | None:
         keys = self.needs.keys_of(item)
@@ -140,17 +150,17 @@ class Line:
         self.journey.outcomes.look_again()
         if self.is_station(item):
             self.key = item.nodeid
-            self._passes = Passes(item, self.journey, self._handing, self.needs)
+            self._passes = Passes(item, self.journey, self.handing, self.needs)
             if self.mode == "clean":
                 self._passes.ignore_xfail()
 
     def arrive(self) -> None:
         """Make ready for set-up: a test has its outcomes, a station no fixture unasked."""
-        self.ending = Ending()
+        self.ending, self._why = Ending(), ()
         if self._passes is not None:
             self._passes.begin()
         elif self.item is not None:
-            self._handing.give(self.item)
+            self.handing.give(self.item)
 
     def set_up(self) -> None:
         """Judge the station, its checks included; set up its fixtures if it must be visited."""
@@ -190,6 +200,8 @@ class Line:
         judging = self.journey.judging
         meanwhile = judging.under_way(key)
 
+        self._why = tuple(unmet(name, *each, "").text for each in failures.items())
+
         async def verify() -> None:
             __tracebackhide__ = True
             for check in passes.station.checks:
@@ -200,7 +212,11 @@ class Line:
                     if said or meanwhile:
                         error.add_note("; ".join(filter(None, (said, meanwhile))))
                     raise error.with_traceback(traceback_from(check.function, error))
-            judging.insist(key)
+            try:
+                judging.insist(key)
+            except StationDue as due:
+                self._why = due.reasons
+                raise
             # A visit that is expected to fail is no reason why this should not be there.
             passes.ignore_xfail()
 
@@ -254,7 +270,7 @@ class Line:
             return self.journey.preview(self.ending)
         word = self._word(self.journey.route[self.key].station)
         cause = self.ending.skipped or self.ending.error
-        return self.journey.result(self.key, word, cause=cause)
+        return self.journey.result(self.key, word, cause=cause, reasons=self._why)
 
     def _word(self, station: Station[Any]) -> Word:
         if self.ending.skipped:
@@ -279,7 +295,7 @@ class Line:
         is_recorded = self.mode == "run" and self.journey.passage is not None
         result = self.result() if passes is not None and not is_recorded else None
         self.item, self._passes, self.key = None, None, ""
-        self._handing.forget()
+        self.handing.forget()
         if passes is None:
             return
         passes.end()
@@ -313,20 +329,10 @@ class Line:
 
     # --- fixtures
 
-    def provide(self, station: Station[Any]) -> Any:
-        """Return what the fixture of *station* hands out to the item that is being run."""
-        __tracebackhide__ = True
-        assert self.item is not None
-        return self._handing.provide(station, self.item)
-
-    def fixture_begins(self, definition: Any, request: Any) -> None:
-        assert self.item is not None
-        self._handing.fixture_begins(definition, request)
-
     def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
         # One that failed for a check: the visit may bring what it misses.
         is_retried = failed and self._passes is not None
-        self._handing.fixture_ends(definition, request, is_retried=is_retried)
+        self.handing.fixture_ends(definition, request, is_retried=is_retried)
 
     def visit(self, consumer: str) -> Any:
         """Return the visit of the station under way, for the fixture `visit`."""

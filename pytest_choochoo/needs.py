@@ -52,9 +52,23 @@ class Needs:
             asks_itself = stops[key].station.name in item.fixturenames
             upstream[key] = tuple(each for each in keys if each != key or asks_itself)
         route = Route(stops, upstream)
-        for cycle in route.cycles():
+        for cycle in route.cycles(self._fixture_between):
             self._collected.fault(cycle)
         return route
+
+    def _fixture_between(self, key: str, needed: str) -> str:
+        """Return the ordinary fixture through which *key* needs *needed*, if it is one."""
+        item, stop = self._collected.items[key], self._collected.stops[key]
+        functions = (stop.station.function, *attached(stop.station))
+        asked = [name for function in functions for name in arguments_of(function)]
+        names = dict.fromkeys((*asked, *stop.station.declaration.values))
+        for name in names:
+            if any(needed in need.keys and need.is_direct for need in self.among(item, [name])):
+                return ""
+        for name in names:
+            if any(needed in need.keys for need in self.among(item, _closure(item, [name]))):
+                return name
+        return ""
 
     def _find_duplicates(self) -> None:
         for name, registered in self._collected.registered.items():
@@ -62,7 +76,13 @@ class Needs:
                 for other, before in registered[:position]:
                     near = node in other.listchain() or other in node.listchain()
                     if before is not station and near:
-                        self._collected.fault(DuplicateName(name, _where(before), _where(station)))
+                        places = self._where(before), self._where(station)
+                        self._collected.fault(DuplicateName(name, *places))
+
+    def _where(self, station: Station[Any]) -> str:
+        root = self._collected.root
+        inside = station.path.is_relative_to(root)
+        return f"{station.path.relative_to(root) if inside else station.path}:{station.line}"
 
     def _names_of_attached(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the fixtures that checks, clean and `values` of a station ask for, all the way."""
@@ -219,10 +239,6 @@ def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
 
 def _equal(one: object, other: object) -> bool:
     return one is other or (type(one) is type(other) and bool(one == other))
-
-
-def _where(station: Station[Any]) -> str:
-    return f"{station.path}:{station.place.rpartition(':')[2]}"
 
 
 def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:

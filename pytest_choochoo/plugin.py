@@ -161,8 +161,9 @@ class Departing:
         from pytest_choochoo.timing import Timing
 
         manager, collected = self._config.pluginmanager, self._collecting.collected
-        if collected.broken:
-            manager.register(Missing(collected.broken), "choochoo-missing")
+        if collected.broken or collected.faults:
+            missing = Missing(collected.broken, collected.faults)
+            manager.register(missing, "choochoo-missing")
         try:
             line = depart(session, collected, self._settings, items)
         except (ChoochooError, pytest.UsageError) as error:
@@ -174,7 +175,7 @@ class Departing:
         if line is not None:
             manager.register(line, "choochoo-line")
             manager.register(Shortcut(line), "choochoo-shortcut")
-            manager.register(Running(line, Witness(line)), "choochoo-running")
+            manager.register(Running(line, Witness(line), self._settings), "choochoo-running")
             manager.register(Timing(line.journey), "choochoo-timing")
             if line.mode == "run":
                 manager.register(Stopping(partial(after_the_visit, line)), "choochoo-stopping")
@@ -208,10 +209,11 @@ class Shortcut:
         if not isinstance(item, pytest.Function):
             return None
         option = item.config.option
+        if option.setupplan:
+            return None  # it only shows
         if option.setuponly and self._line.is_station(item):
-            # What is set up and never called would be taken for visited; a plan only shows.
-            return None if option.setupplan else True
-        result = self._line.settle(item)
+            return True  # what is set up and never called would be taken for visited
+        result = None if option.setuponly else self._line.settle(item)
         if result is None:
             self._line.enter(item)
             return None
@@ -224,9 +226,10 @@ class Shortcut:
 class Running:
     """The hooks while an item is run; each of them is called for stations and tests."""
 
-    def __init__(self, line: Line, witness: Witness) -> None:
+    def __init__(self, line: Line, witness: Witness, read: Settings) -> None:
         self._line = line
         self._witness = witness
+        self._settings = read
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -263,7 +266,7 @@ class Running:
     ) -> Generator[None, object, object]:
         if self._line.item is None:
             return (yield)
-        self._line.fixture_begins(fixturedef, request)
+        self._line.handing.fixture_begins(fixturedef, request)
         failed = True
         try:
             value = yield
@@ -284,7 +287,8 @@ class Running:
 
             # Its sentence says it all; what it is called, and where in here it was raised, is
             # of no use to anybody.
-            report.longrepr = told(call.excinfo.value)
+            text = told(call.excinfo.value)
+            report.longrepr = text.replace("pytest --cc-run", self._settings.command("run"))
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
-from pytest_choochoo.railway.errors import UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.railway.passage import Ending
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.report import brief, not_found, why
@@ -122,12 +122,11 @@ class Witness:
             if report.failed:
                 line.ending = Ending(error=self._error(report, "a sub-test failed"))
             return
-        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
-            line.ending = Ending()
-            return
         # A failure is not excused by what is skipped, or expected, before or after it.
         has_failed = bool(line.ending.error) and not line.ending.skipped
-        if report.failed and not has_failed:
+        # What is tried again has failed until then.
+        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
+        if (report.failed or is_rerun) and not has_failed:
             line.ending = Ending(error=self._error(report, "failed"))
         elif report.skipped and not has_failed:
             line.ending = self._skipped(report)
@@ -171,10 +170,13 @@ class Witness:
 
 
 class Missing:
-    """The hook that tells of *broken* station files those who may miss a station of them."""
+    """The hook that tells who misses a station why: its file is *broken*, or it has a fault."""
 
-    def __init__(self, broken: Mapping[pytest.Module, BaseException]) -> None:
+    def __init__(
+        self, broken: Mapping[pytest.Module, BaseException], faults: Sequence[ChoochooError]
+    ) -> None:
         self._broken = broken
+        self._faults = faults
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -183,6 +185,10 @@ class Missing:
         report = yield
         missing = None if call.excinfo is None else call.excinfo.value
         if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
+            for fault in self._faults:
+                if fault.concerns(missing.argname):
+                    report.longrepr = str(fault)
+                    return report
             above = item.listchain()
             near = {file.nodeid: e for file, e in self._broken.items() if file.parent in above}
             if near:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,6 +17,7 @@ from pytest_choochoo.railway.errors import BadSetting, Conflict, NoLedger
 from pytest_choochoo.railway.place import Place
 
 Mode = Literal["plain", "run", "check", "clean", "forget"]
+_CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 
@@ -23,7 +26,7 @@ class Settings:
     """What the user asked for.
 
     *folder*: of the ledger, None where there is none; *is_in_cache*: it is below
-    pytest's cache directory.
+    pytest's cache directory. *options*: those that lead to the same records again.
     """
 
     mode: Mode
@@ -36,6 +39,11 @@ class Settings:
     files: tuple[str, ...]
     is_worker: bool
     verbosity: int
+    options: str
+
+    def command(self, mode: str) -> str:
+        """Return what to type for the same records in *mode*."""
+        return f"pytest --cc-{mode}{self.options}"
 
     @property
     def writes(self) -> bool:
@@ -143,6 +151,11 @@ def read(config: pytest.Config) -> Settings:
         files=tuple(config.getini("cc_files")),
         is_worker=hasattr(config, "workerinput"),
         verbosity=config.get_verbosity(),
+        options="".join(
+            f" {option}={shlex.quote(given)}"
+            for option, name in (("--cc-profile", "cc_profile"), ("--cc-state", "cc_state"))
+            if (given := config.getoption(name))
+        ),
     )
 
 
@@ -195,7 +208,37 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     folder: Path = base / Path(given).expanduser()
     if folder.exists() and not folder.is_dir():
         raise BadSetting(where, given, "a folder")
+    if option and _is_taken_for_an_argument(config, folder) and _is_of_another_root(config, folder):
+        raise BadSetting("--cc-state", given, f"given in one word here, --cc-state={given}")
     return folder
+
+
+def _is_taken_for_an_argument(config: pytest.Config, folder: Path) -> bool:
+    """Say whether pytest found another rootdir for *folder*, the second of two words.
+
+    It looks for one before it knows our options, and takes a folder that exists for
+    what is to be collected: the same stations would have other node ids, and no record.
+    """
+    words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *config.invocation_params.args]
+    if "--cc-state" not in words or not folder.is_dir():
+        return False
+    root, here = config.rootpath, config.invocation_params.dir
+    if root not in Path(os.path.abspath(folder)).parents:
+        return False
+    if root not in (here, *here.parents):
+        return True  # that of another project
+    below = [here, *here.parents][: [here, *here.parents].index(root)]
+    has_own = any((each / name).exists() for each in below for name in _CONFIGURATION)
+    return has_own or (config.inipath is None and bool(below))
+
+
+def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
+    """Say whether the records in *folder* have node ids that are relative to another rootdir."""
+    from pytest_choochoo.railway.opening import read_ledger
+
+    with closing(read_ledger(Place(folder, _profile(config)))) as ledger:
+        files = {key.partition("::")[0] for key in ledger.records()}
+    return not all((config.rootpath / file).exists() for file in files)
 
 
 def cache_folder(config: pytest.Config) -> Path:

@@ -14,7 +14,7 @@ def say(config: pytest.Config, text: str) -> None:
         channel.send(("say", text))
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
+    if reporter is None or config.get_verbosity() < -1:
         return
     capture = config.pluginmanager.get_plugin("capturemanager")
     # While an item is run pytest captures what is written, the terminal's lines as well.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +22,8 @@ _MARKUP: dict[str, dict[str, bool]] = {
     "cleaned": {"green": True},
     "left in place": {"yellow": True},
 }
-_COMMANDS = {
-    "run": "pytest --cc-run",
-    "check": "pytest --cc-run",
-    "clean": "pytest --cc-clean",
-}
+# What mends what went wrong in a mode, if it is not the mode itself.
+_NEXT = {"check": "run"}
 
 
 class Terminal:
@@ -40,6 +36,7 @@ class Terminal:
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
         self._has_run = False
+        self._is_over = False
 
     def pytest_report_collectionfinish(self) -> list[str]:
         line = self._config.pluginmanager.get_plugin("choochoo-line")
@@ -49,20 +46,30 @@ class Terminal:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        self._has_run = not self._config.option.collectonly
+        option = self._config.option
+        self._has_run = not (option.collectonly or option.setuponly)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
     ) -> tuple[str, str, str | tuple[str, Mapping[str, bool]]] | None:
         facts = getattr(report, "choochoo", None)
-        if facts is None or report.failed or (report.passed and report.when != "call"):
+        if facts is None or (report.passed and report.when != "call"):
             return None
-        name = facts["result"]
-        if name not in words.LETTERS or hasattr(report, "wasxfail"):
+        name, is_verbose = facts["result"], config.get_verbosity() > 0 and not self._is_over
+        if report.failed:  # its error is told below; here, why it was visited
+            if not is_verbose or not facts["reasons"] or self._settings.mode != "run":
+                return None
+            is_error = report.when in {"setup", "teardown"}
+            category, letter = ("error", "E") if is_error else ("failed", "F")
+            word = f"{category.upper()} ({'; '.join(facts['reasons'])})"
+            return category, letter, (word, {"red": True})
+        # What skipped items are called in the summary, the first of them says for all.
+        is_skip = report.skipped and self._is_over
+        if name not in words.LETTERS or hasattr(report, "wasxfail") or is_skip:
             return None
-        # Beside what is skipped, pytest itself puts the reason.
-        is_verbose = config.get_verbosity() > 0 and not report.skipped
-        reason = words.why(msgspec.convert(facts, Result)) if is_verbose else ""
+        # Beside what is skipped pytest itself puts the reason, where it runs the items.
+        is_told = report.skipped and not hasattr(report, "node")
+        reason = words.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
         word = name.upper() + (f" ({reason})" if reason else "")
         return report.outcome, words.LETTERS[name], (word, _MARKUP[name])
 
@@ -74,6 +81,7 @@ class Terminal:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
+        self._is_over = True
         self._results = self._all_results()
         self._remember_blocked()
 
@@ -93,19 +101,11 @@ class Terminal:
         for line in (*words.trouble(results), *words.left_in_place(results)):
             write(line)
         # What is not as it should be when it is verified, a run brings about.
-        mends = self._settings.mode == "check"
-        command = words.next_command(results, self._command(), mends=mends)
+        mode = self._settings.mode
+        next_one = self._settings.command(_NEXT.get(mode, mode))
+        command = words.next_command(results, next_one, mends=mode in _NEXT)
         if command is not None:
             write(command)
-
-    def _command(self) -> str:
-        """Return what to type for the same stations and records again."""
-        given = {
-            option: self._config.getoption(name)
-            for option, name in (("--cc-profile", "cc_profile"), ("--cc-state", "cc_state"))
-        }
-        options = [f"{option} {shlex.quote(value)}" for option, value in given.items() if value]
-        return " ".join((_COMMANDS[self._settings.mode], *options))
 
     def _all_results(self) -> tuple[Result, ...]:
         """Return the result of every selected station; what has none was not reached."""

@@ -12,14 +12,14 @@ FAULTS = {
     "cycle": (
         "@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n",
         (
-            "stations wait for each other: boil -> pour -> boil; "
+            "stations wait for each other: boil (stations.py:5) -> pour (stations.py:8) -> boil; "
             "take one of the parameters away, or what the two share into a station of its own"
         ),
     ),
     "itself": (
         "@station\ndef boil(boil): ...\n",
         (
-            "stations wait for each other: boil -> boil; "
+            "stations wait for each other: boil (stations.py:5) -> boil; "
             "take one of the parameters away, or what the two share into a station of its own"
         ),
     ),
@@ -29,7 +29,8 @@ FAULTS = {
             "@station\ndef boil(cup): ...\n\n@station\ndef pour(boil): ...\n"
         ),
         (
-            "stations wait for each other: boil -> pour -> boil; "
+            "stations wait for each other: boil (stations.py:8) -> fixture cup -> "
+            "pour (stations.py:11) -> boil; "
             "take one of the parameters away, or what the two share into a station of its own"
         ),
     ),
@@ -39,14 +40,14 @@ FAULTS = {
             "@station\ndef pour(boil): ...\n"
         ),
         (
-            "stations wait for each other: boil -> pour -> boil; "
+            "stations wait for each other: boil (stations.py:5) -> pour (stations.py:11) -> boil; "
             "take one of the parameters away, or what the two share into a station of its own"
         ),
     ),
     "cycle of three": (
         "@station\ndef a(c): ...\n\n@station\ndef b(a): ...\n\n@station\ndef c(b): ...\n",
         (
-            "stations wait for each other: a -> c -> b -> a; "
+            "stations wait for each other: a (stations.py:5) -> c (stations.py:11) -> b (stations.py:8) -> a; "
             "take one of the parameters away, or what the two share into a station of its own"
         ),
     ),
@@ -69,11 +70,11 @@ FAULTS = {
             "@station\ndef boil(): ...\n\n"
             "@boil.check\ndef is_hot(): ...\n\n@boil.check\ndef is_hot(): ...\n"
         ),
-        "stations.py:5: station 'boil' has two checks called 'is_hot'; rename one of them",
+        "stations.py:11: station 'boil' has two checks called 'is_hot'; rename one of them",
     ),
     "two cleans": (
         "@station\ndef boil(): ...\n\n@boil.clean\ndef cool(): ...\n\n@boil.clean\ndef chill(): ...\n",
-        "stations.py:5: station 'boil' has a second clean, 'chill'; make it one function",
+        "stations.py:11: station 'boil' has a second clean, 'chill'; make it one function",
     ),
     "class": (
         "class TestTea:\n    @station\n    def boil(self): ...\n",
@@ -133,7 +134,10 @@ def test_fault_stops_parallel_runs(railyard: Railyard) -> None:
 
     ride = railyard.ride("--cc-run")
 
-    assert "stations wait for each other: boil -> pour -> boil" in ride.text
+    assert (
+        "stations wait for each other: boil (stations.py:8) -> pour (stations.py:11) -> boil"
+        in ride.text
+    )
     assert (ride.exit_code != 0, ride.log) == (True, ())
 
 
@@ -201,7 +205,10 @@ def test_each_cycle_is_told(railyard: Railyard) -> None:
 
     assert ride.collect_errors == (
         FAULTS["cycle"][1],
-        FAULTS["cycle"][1].replace("boil", "mix").replace("pour", "bake"),
+        FAULTS["cycle"][1]
+        .replace("boil (stations.py:5)", "mix (stations.py:10)")
+        .replace("pour (stations.py:8)", "bake (stations.py:13)")
+        .replace("boil", "mix"),
     )
 
 
@@ -209,15 +216,11 @@ def test_same_name_in_two_station_files_of_one_directory(railyard: Railyard) -> 
     """Two stations of one name in one directory are an error that names both places."""
     for name in ("station_a.py", "station_b.py"):
         railyard.stations("@station\ndef boil(): ...\n", name=name)
-    root = railyard.path
 
     ride = railyard.ride("--cc-run")
 
     assert ride.collect_errors == (
-        (
-            f"two stations are called 'boil': {root}/station_a.py:5 and {root}/station_b.py:5; "
-            "rename one of them"
-        ),
+        ("two stations are called 'boil': station_a.py:5 and station_b.py:5; rename one of them"),
     )
 
 
@@ -314,3 +317,24 @@ def test_missing_fixture_beside_good_files_is_told_by_pytest(railyard: Railyard)
 
     assert "E       fixture 'zebra' not found" in ride.outlines
     assert "could not be collected" not in ride.text
+
+
+@pytest.mark.parametrize("where", ["conftest", "class"])
+def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
+    railyard: Railyard, where: str
+) -> None:
+    """A test that asks for a station of a conftest or a class is told of the fault."""
+    station = "from pytest_choochoo import station\n\n"
+    if where == "conftest":
+        railyard.write("conftest.py", station + "@station\ndef boil(): ...\n")
+        test = "def test_it(boil): ...\n"
+    else:
+        test = station + "class TestTea:\n    @station\n    def boil(): ...\n\n"
+        test += "    def test_it(self, boil): ...\n"
+    railyard.write("test_it.py", test)
+
+    ride = railyard.ride()
+
+    assert ride.exit_code == 1
+    place = "conftest.py:3: station 'boil' stands in a " if where == "conftest" else "test_it.py:4"
+    assert place in ride.errors["test_it"]

@@ -264,3 +264,66 @@ def test_junit_has_the_properties(railyard: Railyard, mode: str) -> None:
         "burn": ("failed", "never visited", "boil", True, {"failure"}),
         "eat": ("blocked", "", "burn", True, {"skipped"}),
     }
+
+
+def test_every_report_has_the_facts(railyard: Railyard, mode: str) -> None:
+    """Set-up, call and teardown, and what is tried again: each report of a station has them."""
+    railyard.use("rerunfailures")
+    railyard.stations(
+        """
+        TRIES = []
+
+        @pytest.mark.flaky(reruns=1)
+        @station
+        def boil():
+            TRIES.append(1)
+            assert len(TRIES) > 1
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    told = [(r["when"], r["outcome"], r["choochoo"]["result"]) for r in ride.reports]
+    assert told == [
+        ("setup", "passed", "visited"),
+        ("call", "rerun", "failed"),
+        ("teardown", "passed", "failed"),
+        ("setup", "passed", "visited"),
+        ("call", "passed", "visited"),
+        ("teardown", "passed", "visited"),
+        ("setup", "passed", "visited"),
+        ("call", "passed", "visited"),
+        ("teardown", "passed", "visited"),
+    ]
+
+
+def test_verification_that_fails_has_its_reasons(railyard: Railyard, mode: str) -> None:
+    """In --cc-check the facts say why a station is due, or which check does not pass."""
+    railyard.stations(
+        """
+        from pathlib import Path
+
+        @station(env=["TEA"])
+        def boil(): ...
+
+        @station
+        def pour(): ...
+
+        @pour.check
+        def is_full():
+            assert not Path("empty").exists()
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.write("empty", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEA", "green")
+        ride = railyard.ride("--cc-check")
+
+    assert sorted(ride.failed) == ["boil", "pour"]
+    assert ride.reasons["boil"] == ("env TEA added",)
+    [reason] = ride.reasons["pour"]
+    assert reason.startswith("check is_full does not pass: AssertionError: assert not True")

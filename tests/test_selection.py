@@ -183,7 +183,7 @@ def test_test_of_failed_station_is_blocked(fresh: Railyard, mode: str) -> None:
     ride = fresh.ride("--cc-run", "-rs")
 
     assert ride.tests == {"test_pour": "skipped", "test_else": "passed"}
-    assert "BLOCKED [1] test_tea.py:1: blocked by pour" in ride.outlines
+    assert "SKIPPED [1] test_tea.py:1: blocked by pour" in ride.outlines
     assert ride.closing == "2 visited, 1 failed, 1 blocked"
     assert ride.last_line == "1 failed, 3 passed, 2 skipped"
     assert ride.exit_code == 1

@@ -246,3 +246,39 @@ def test_options_work_in_addopts(one: Railyard) -> None:
     one.ini("addopts = --cc-run --cc-profile staging")
 
     assert one.ride().log == ("staging",)
+
+
+def test_state_in_two_words_that_moves_the_rootdir_is_refused(railyard: Railyard) -> None:
+    """A folder that pytest takes for an argument must not make all stations new ones."""
+    railyard.stations("@station\ndef boil(): ...")
+    folder = railyard.path.with_name(f"{railyard.path.name}-elsewhere")
+    first = railyard.ride("--cc-run", "--cc-state", str(folder), apart=True)
+
+    second = railyard.ride("--cc-run", "--cc-state", str(folder), apart=True)
+    third = railyard.ride("--cc-run", f"--cc-state={folder}", apart=True)
+
+    assert (first.visited, second.exit_code, third.unchanged) == (("boil",), 4, ("boil",))
+    assert (
+        f"ERROR: --cc-state is '{folder}'; it must be given in one word here, --cc-state={folder}"
+    ) in second.outlines
+
+
+def test_state_in_two_words_is_good_where_it_is_there_from_the_start(railyard: Railyard) -> None:
+    """A folder that was there before the first run means the same in each."""
+    railyard.stations("@station\ndef boil(): ...")
+    folder = railyard.path.with_name(f"{railyard.path.name}-elsewhere")
+    folder.mkdir()
+
+    rides = [railyard.ride("--cc-run", "--cc-state", str(folder), apart=True) for _ in range(2)]
+
+    assert [ride.closing for ride in rides] == ["1 visited", "1 unchanged"]
+
+
+def test_folder_that_is_called_like_the_cache_is_none(railyard: Railyard) -> None:
+    """A folder of the user's is left as it is, whatever it is called."""
+    railyard.stations("@station\ndef boil(): ...")
+
+    ride = railyard.ride("--cc-run", "--cc-state=x/d/choochoo", "-p", "no:cacheprovider")
+
+    assert (ride.exit_code, ride.visited) == (0, ("boil",))
+    assert (railyard.path / "x/d/choochoo/default.sqlite").exists()

@@ -71,7 +71,7 @@ def test_verbose_shows_words_and_reasons(mix: Railyard) -> None:
     shown = [re.sub(r" +\[.*%\]$", "", line) for line in ride.outlines if "::" in line]
     assert shown[:5] == [
         "stations.py::boil VISITED (never visited)",
-        "stations.py::pour FAILED",
+        "stations.py::pour FAILED (never visited)",
         "stations.py::sip BLOCKED (blocked by pour)",
         "stations.py::grind SKIPPED (no beans)",
         "stations.py::lay ADOPTED (never visited)",
@@ -112,14 +112,14 @@ def test_next_command_keeps_profile(mix: Railyard) -> None:
     """The command to type next is about the same profile."""
     ride = mix.ride("--cc-run", "--cc-profile", "staging")
 
-    assert "next: mend pour, then pytest --cc-run --cc-profile staging" in ride.outlines
+    assert "next: mend pour, then pytest --cc-run --cc-profile=staging" in ride.outlines
 
 
 def test_next_command_keeps_state(mix: Railyard) -> None:
     """The command to type next is about the same ledger."""
     ride = mix.ride("--cc-run", "--cc-state", "my ledger", "-x")
 
-    assert "next: mend pour, then pytest --cc-run --cc-state 'my ledger'" in ride.outlines
+    assert "next: mend pour, then pytest --cc-run --cc-state='my ledger'" in ride.outlines
 
 
 def test_spared_time_is_told(railyard: Railyard) -> None:
@@ -223,4 +223,92 @@ def test_captured_output_of_check_is_shown(railyard: Railyard) -> None:
     assert re.fullmatch(r"stations.py F +\[100%\]", progress)
     assert ride.outlines.index("heating") < ride.outlines.index(
         "looking for steam", ride.outlines.index("heating")
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--setup-plan",), ("--setup-only",)])
+def test_set_up_without_a_run_visits_and_remembers_nothing(
+    railyard: Railyard, mode: str, arguments: tuple[str, ...]
+) -> None:
+    """What only sets up, or shows it, ends by itself, visits nothing and blocks nobody."""
+    railyard.stations("@station\ndef boil():\n    log('boil')\n\n@station\ndef pour(boil): ...")
+    railyard.write("test_site.py", "def test_site(pour): ...")
+
+    ride = railyard.ride("--cc-run", *arguments)
+
+    assert (ride.log, ride.blocked, ride.closing) == ((), (), "")
+    assert railyard.ride("--cc-run").visited == ("boil", "pour")
+
+
+def test_stations_are_told_in_definition_order(railyard: Railyard) -> None:
+    """What is fresh is told in its place, not before what is visited."""
+    railyard.stations(
+        "@station\ndef boil(): ...\n\n@station(env=['TEA'])\ndef pour(): ...\n\n"
+        "@station\ndef sip(): ..."
+    )
+    railyard.ride("--cc-run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEA", "green")
+        ride = railyard.ride("--cc-run")
+
+    assert tuple(ride.results.items()) == (
+        ("boil", "unchanged"),
+        ("pour", "visited"),
+        ("sip", "unchanged"),
+    )
+
+
+FAILING = """
+@station
+def boil():
+    raise OSError("no gas")
+
+@station
+def pour(boil): ...
+
+@station
+@pytest.mark.skip(reason="no cup")
+def sip(): ...
+"""
+
+
+def test_reasons_stand_beside_what_fails_and_what_is_blocked(railyard: Railyard, mode: str) -> None:
+    """With `-v` each station says why, under xdist as well."""
+    railyard.stations(FAILING)
+
+    text = railyard.ride("--cc-run", "-v").text
+
+    assert "FAILED (never visited)" in text
+    assert "BLOCKED (blocked by boil)" in text
+
+
+def test_summary_of_skipped_items_does_not_mix_the_words(railyard: Railyard, mode: str) -> None:
+    """With `-rs` pytest has one word for all that is skipped: its own."""
+    railyard.stations(FAILING)
+
+    ride = railyard.ride("--cc-run", "-rs")
+
+    assert "SKIPPED [1] stations.py:9: blocked by boil" in ride.outlines
+    assert "BLOCKED" not in ride.text
+
+
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-forget=boil"])
+def test_very_quiet_is_pytest_alone(railyard: Railyard, option: str) -> None:
+    """With `-qq` nothing is said but what pytest says."""
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.ride("--cc-run")
+
+    assert "choochoo: " not in railyard.ride(option, "-qq").text
+
+
+def test_way_out_leads_to_the_same_records(railyard: Railyard) -> None:
+    """Plain pytest names the command for the profile and the folder that it was given."""
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write("test_site.py", "def test_site(boil): ...")
+
+    ride = railyard.ride("--cc-profile", "staging", "--cc-state=else where")
+
+    assert ride.errors["test_site"] == (
+        "station 'boil' has no complete record: never visited; "
+        "run 'pytest --cc-run --cc-profile=staging --cc-state='else where'' first"
     )

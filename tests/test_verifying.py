@@ -110,7 +110,7 @@ def test_next_command_is_a_run(stove: Railyard, mode: str, state: str) -> None:
     ride = stove.ride("--cc-check", "--cc-profile", "ci")
 
     assert [line for line in ride.outlines if line.startswith("next:")] == [
-        "next: pytest --cc-run --cc-profile ci"
+        "next: pytest --cc-run --cc-profile=ci"
     ]
 
 

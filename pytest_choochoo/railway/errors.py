@@ -38,9 +38,10 @@ class ChoochooError(Exception):
 
 class Cycle(ChoochooError):
     names: tuple[str, ...]
+    steps: tuple[str, ...]  # the names, each with its place, and what fixture it waits through
 
     def sentence(self) -> str:
-        path = " -> ".join((*self.names, self.names[0]))
+        path = " -> ".join((*self.steps, self.names[0]))
         return (
             f"stations wait for each other: {path}; "
             "take one of the parameters away, or what the two share into a station of its own"
@@ -138,21 +139,23 @@ class NoSuchInstance(ChoochooError):
 
 class UnknownSelector(ChoochooError):
     option: str
-    selector: str
+    selectors: tuple[str, ...]
     known: tuple[str, ...]
 
     def sentence(self) -> str:
+        parts = (f"no station is called {each!r}; {self._way_out(each)}" for each in self.selectors)
+        return f"{self.option}: {' and '.join(parts)}"
+
+    def _way_out(self, selector: str) -> str:
         if not self.known:
-            return f"{self.option}: no station is called {self.selector!r}; there are none here"
+            return "there are none here"
         import difflib  # only ever needed here, and every run of pytest would wait for it
 
-        close = difflib.get_close_matches(self.selector, self.known, n=3, cutoff=0.5)
-        way_out = (
-            f"did you mean {' or '.join(repr(name) for name in close)}?"
-            if close
-            else f"there are {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
-        )
-        return f"{self.option}: no station is called {self.selector!r}; {way_out}"
+        spelt = {name.lower(): name for name in reversed(self.known)}
+        close = difflib.get_close_matches(selector.lower(), spelt, n=3, cutoff=0.5)
+        if close:
+            return f"did you mean {' or '.join(repr(spelt[name]) for name in close)}?"
+        return f"there are {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
 
 
 class BadSetting(ChoochooError):

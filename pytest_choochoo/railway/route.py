@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -74,8 +74,11 @@ class Route:
     def _order(self) -> tuple[str, ...]:
         return arranged(tuple(self.stops), self.upstream)
 
-    def cycles(self) -> tuple[Cycle, ...]:
-        """Return a cycle for each group of stations that wait for each other, as they wait."""
+    def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
+        """Return a cycle for each group of stations that wait for each other, as they wait.
+
+        *by* names the fixture through which one waits for another, if there is one.
+        """
         below = self.downstream()
         # What only needs such a group, or is only needed by one, is in none.
         left = self.stops.keys() - {*self.order(), *arranged(tuple(self.stops), below)}
@@ -86,9 +89,17 @@ class Route:
                 down = {each: left.intersection(below[each]) for each in left}
                 group = self.closure([key], up).keys() & self.closure([key], down).keys()
                 if len(group) > 1 or key in up[key]:
-                    found.append(Cycle(self.names(self._round(key))))
+                    found.append(self._cycle(self._round(key), by))
                 left -= group
         return tuple(found)
+
+    def _cycle(self, keys: Sequence[str], by: Callable[[str, str], str]) -> Cycle:
+        steps = []
+        for key, waits_for in zip(keys, (*keys[1:], keys[0])):
+            fixture = by(key, waits_for)
+            steps.append(f"{self.name(key)} ({self.stops[key].station.place})")
+            steps += [f"fixture {fixture}"] if fixture else []
+        return Cycle(self.names(keys), tuple(steps))
 
     def _round(self, start: str) -> list[str]:
         """Return the shortest way from *start* back to it, each waiting for the next."""
@@ -113,14 +124,23 @@ class Route:
         `UnknownSelector`, naming *option*.
         """
         chosen: dict[str, None] = {}
+        unknown: list[str] = []
         for selector in filter(None, (each.strip() for each in _split(expression))):
-            chosen |= dict.fromkeys(self._selected(option, selector, tuple(failed), tuple(also)))
+            keys = self._selected(selector, tuple(failed), tuple(also))
+            if keys is None:
+                unknown.append(selector)
+            else:
+                chosen |= dict.fromkeys(keys)
+        if unknown:
+            known = self._vocabulary(also, with_keys="::" in "".join(unknown))
+            raise UnknownSelector(option, tuple(dict.fromkeys(unknown)), known)
         order = {key: position for position, key in enumerate(self.order())}
         return tuple(sorted(chosen, key=lambda key: (order.get(key, len(order)), key)))
 
     def _selected(
-        self, option: str, selector: str, failed: tuple[str, ...], also: tuple[str, ...]
-    ) -> Iterable[str]:
+        self, selector: str, failed: tuple[str, ...], also: tuple[str, ...]
+    ) -> Iterable[str] | None:
+        """Return what *selector* selects, None where it means nothing."""
         if selector == "all":
             return (*self.stops, *also)
         if selector == "failed":
@@ -131,7 +151,7 @@ class Route:
         up, down = selector.startswith("+"), selector.endswith("+")
         keys = self._named(selector[up : len(selector) - down], also)
         if not keys:
-            raise UnknownSelector(option, selector, self._vocabulary())
+            return None
         above = self.closure(keys, self.upstream) if up else {}
         below = self.closure(keys, self.downstream()) if down else {}
         return dict.fromkeys(keys) | above | below
@@ -147,9 +167,10 @@ class Route:
             *(key for key in also if _fits((_name(key), key), name)),
         ]
 
-    def _vocabulary(self) -> tuple[str, ...]:
-        names = (name for stop in self.stops.values() for name in (stop.station.name, stop.name))
-        return tuple(dict.fromkeys(names))
+    def _vocabulary(self, also: Iterable[str], *, with_keys: bool) -> tuple[str, ...]:
+        names = [name for stop in self.stops.values() for name in (stop.station.name, stop.name)]
+        keys = [*self.stops, *also] if with_keys else []
+        return tuple(dict.fromkeys((*names, *map(_name, also), *keys)))
 
 
 def _name(key: str) -> str:

@@ -157,6 +157,10 @@ class Station(Generic[T_co]):
         self._cleans += (function,)
         return function
 
+    def _place_of(self, function: Callable[..., object]) -> str:
+        plain = inspect.unwrap(function)
+        return _place(plain) if hasattr(plain, "__code__") else self.place
+
     def faults(self) -> tuple[ChoochooError, ...]:
         """Return what is wrong with the station by itself."""
         found: list[ChoochooError] = []
@@ -165,14 +169,18 @@ class Station(Generic[T_co]):
             found.append(YieldStation(self.name, self.place))
         if not self.checks and not self._cleans:
             return tuple(found)
-        names = [check.name for check in self.checks]
+        by_name: dict[str, list[Check]] = {}
+        for check in self.checks:
+            by_name.setdefault(check.name, []).append(check)
         found += [
-            AttachedTwice(self.name, "check", name, self.place)
-            for name in dict.fromkeys(names)
-            if names.count(name) > 1
+            AttachedTwice(self.name, "check", name, self._place_of(again[0].function))
+            for name, (_, *again) in by_name.items()
+            if again
         ]
         found += [
-            AttachedTwice(self.name, "clean", getattr(extra, "__name__", "clean"), self.place)
+            AttachedTwice(
+                self.name, "clean", getattr(extra, "__name__", "clean"), self._place_of(extra)
+            )
             for extra in self._cleans[1:]
         ]
         return tuple(found)

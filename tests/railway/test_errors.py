@@ -12,8 +12,8 @@ from pytest_choochoo.railway.errors import ChoochooError
 from pytest_choochoo.railway.secret import SecretNotKept
 
 SENTENCES: dict[ChoochooError, str] = {
-    errors.Cycle(("boil", "pour")): (
-        "stations wait for each other: boil -> pour -> boil; "
+    errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
+        "stations wait for each other: boil (stations.py:3) -> pour (stations.py:7) -> boil; "
         "take one of the parameters away, or what the two share into a station of its own"
     ),
     errors.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
@@ -45,19 +45,19 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py::pour[tea] asks for 'boil' with kettle='blue', "
         "and the station is not parametrised with that; give both the same values"
     ),
-    errors.UnknownSelector("--cc-replay", "brew", ()): (
+    errors.UnknownSelector("--cc-replay", ("brew",), ()): (
         "--cc-replay: no station is called 'brew'; there are none here"
     ),
-    errors.UnknownSelector("--cc-replay", "biol", ("boil", "pour")): (
+    errors.UnknownSelector("--cc-replay", ("biol",), ("boil", "pour")): (
         "--cc-replay: no station is called 'biol'; did you mean 'boil'?"
     ),
-    errors.UnknownSelector("--cc-replay", "grind", ("grind_1", "grind_2")): (
+    errors.UnknownSelector("--cc-replay", ("grind",), ("grind_1", "grind_2")): (
         "--cc-replay: no station is called 'grind'; did you mean 'grind_2' or 'grind_1'?"
     ),
-    errors.UnknownSelector("--cc-replay", "zzz", ("boil", "pour")): (
+    errors.UnknownSelector("--cc-replay", ("zzz",), ("boil", "pour")): (
         "--cc-replay: no station is called 'zzz'; there are boil, pour"
     ),
-    errors.UnknownSelector("--cc-forget", "zzz", tuple("abcdefghijklm")): (
+    errors.UnknownSelector("--cc-forget", ("zzz",), tuple("abcdefghijklm")): (
         "--cc-forget: no station is called 'zzz'; there are a, b, c, d, e, f, g, h, i, j, k, l, …"
     ),
     errors.BadSetting("--cc-state", "x", "a folder"): "--cc-state is 'x'; it must be a folder",
@@ -184,8 +184,18 @@ def test_error_without_its_facts_is_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "name", "concerned"),
     [
-        pytest.param(errors.Cycle(("boil", "pour")), "pour", True, id="in a cycle"),
-        pytest.param(errors.Cycle(("boil", "pour")), "grind", False, id="outside of a cycle"),
+        pytest.param(
+            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            "pour",
+            True,
+            id="in a cycle",
+        ),
+        pytest.param(
+            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            "grind",
+            False,
+            id="outside of a cycle",
+        ),
         pytest.param(errors.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
         pytest.param(errors.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
         pytest.param(errors.NoLedger(), "boil", False, id="of no station"),

@@ -291,7 +291,21 @@ def test_unknown_selector_is_an_error(selector: str) -> None:
         _select(f"shop,{selector}")
 
     known = ("shop", "fill", "boil", "boil[green]", "boil[black]", "grind", "pour", "wash")
-    assert caught.value.args == ("--cc-replay", selector, known)
+    assert caught.value.args == ("--cc-replay", (selector,), known)
+
+
+def test_all_unknown_selectors_are_told_at_once() -> None:
+    """Each of several gets its own way out; a node id, those of the stations."""
+    with pytest.raises(UnknownSelector) as caught:
+        _select("biol,shop,stations.py::GRIND_,zzz")
+
+    first, second, third = str(caught.value).split(" and ")
+    assert first == "--cc-replay: no station is called 'biol'; did you mean 'boil' or 'fill'?"
+    assert second == (
+        "no station is called 'stations.py::GRIND_'; did you mean 'stations.py::grind' "
+        "or 'stations.py::pour' or 'stations.py::fill'?"
+    )
+    assert third.startswith("no station is called 'zzz'; there are shop, fill, boil, boil[green]")
 
 
 def test_route_is_asked_by_key() -> None:

@@ -162,7 +162,8 @@ class Controller:
                 self._processes[node] = int(text)
             elif node in self._windows:
                 channel, window = self._windows[node]
-                channel.send(window.answer(text))
+                with suppress(OSError):  # it has died meanwhile
+                    channel.send(window.answer(text))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:

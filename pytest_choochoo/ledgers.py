@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, MutableMapping
+from queue import SimpleQueue
 
 import pytest
 
@@ -70,12 +72,22 @@ def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
     from pytest_choochoo.railway.remote import RemoteLedger  # few workers are so far away
 
     channel = config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
+    answers: SimpleQueue[str] = SimpleQueue()
 
     def ask(question: str) -> str:
         channel.send(("ask", question))
-        return str(channel.receive())
+        return answers.get()
 
-    return RemoteLedger(ask, settings.place())
+    ledger = RemoteLedger(ask, settings.place())
+
+    def hear(answer: str | None) -> None:
+        if answer is not None:
+            answers.put(answer)
+        elif ledger.held:  # its controller is gone, and with it the lock: the next one may visit
+            os._exit(1)
+
+    channel.setcallback(hear, endmarker=None)
+    return ledger
 
 
 def readings_of(

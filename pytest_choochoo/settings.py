@@ -192,7 +192,8 @@ def _profile(config: pytest.Config) -> str:
     for where, name in given.items():
         if name or (name == "" and where == "--cc-profile"):
             if not re.fullmatch(r"[a-z0-9_]{1,60}", name):
-                raise BadSetting(where, name, "lowercase letters, digits and '_'")
+                length = ", 60 of them at most" if len(name) > 60 else ""
+                raise BadSetting(where, name, f"lowercase letters, digits and '_'{length}")
             return str(name)
     return "default"
 

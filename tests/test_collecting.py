@@ -202,14 +202,13 @@ def test_one_name_visible_twice_is_an_error(railyard: Railyard) -> None:
     """Two stations of one name, one in a directory below the other, are an error."""
     railyard.stations(BOIL)
     railyard.stations(BOIL, name="kitchen/stations.py")
-    root = railyard.path
 
     ride = railyard.ride("--cc-run")
 
     assert ride.exit_code == 2
     assert ride.collect_errors == (
         (
-            f"two stations are called 'boil': {root}/stations.py:5 and {root}/kitchen/stations.py:5; "
+            "two stations are called 'boil': stations.py:5 and kitchen/stations.py:5; "
             "rename one of them"
         ),
     )

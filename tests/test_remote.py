@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,3 +178,40 @@ def test_near_worker_opens_the_ledger_itself(railyard: Railyard, tmp_path: Path)
         """,
     )
     assert railyard.ride("--cc-run", f"--cc-state={tmp_path}").closing == "1 visited"
+
+
+def test_worker_ends_with_the_controller_that_holds_its_lock(
+    trains: Trains, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No other run visits a station that an orphaned worker is still at."""
+    trains.railyard.stations(
+        """
+        import os
+        import time
+        from pathlib import Path
+
+        @station
+        def boil():
+            log(os.getpid())
+            while (Path(__file__).parent / "hold").exists():
+                time.sleep(0.01)
+        """
+    )
+    other = tmp_path_factory.mktemp("elsewhere") / "project"
+    shutil.copytree(trains.railyard.path, other)
+    (other / "hold").touch()
+    run = trains.start("--cc-run", "--dist=load", "--tx", f"popen//chdir={other}")
+    trains.wait_for(lambda: len(trains.railyard.log()) == 1)
+    worker = int(trains.railyard.log()[0])
+
+    os.kill(run.pid, signal.SIGKILL)
+    trains.wait_for(lambda: not _is_running(worker))
+
+    assert trains.railyard.ride("--cc-run").visited == ("boil",)
+
+
+def _is_running(pid: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return state != "" and not state.startswith("Z")

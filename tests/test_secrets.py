@@ -514,3 +514,23 @@ def test_run_without_secrets_makes_no_key(railyard: Railyard) -> None:
     railyard.ride("--cc-run")
 
     assert not list(railyard.path.rglob("secret.key"))
+
+
+def test_secret_is_no_resource(railyard: Railyard) -> None:
+    """What cannot be kept as an id is an error that names it, and does not show it."""
+    railyard.stations(
+        """
+        from pytest_choochoo import Secret
+
+        @station
+        def log_in(visit):
+            visit.resources["token"] = Secret("hunter2")
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.errors["log_in"] == (
+        "resource 'token' of stations.py::log_in cannot be kept (Secret): "
+        "keep what identifies the thing, as a text, a number or a list or dict of such"
+    )

@@ -19,7 +19,7 @@ import msgspec
 from pytest_choochoo.railway.source import Definition, Source, joined, read
 
 # Part of the key of what is cached: raise it when the same source reads differently.
-READING = "2"
+READING = "3"
 
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -33,7 +33,7 @@ class CodeReader:
     """Answers what code a function consists of, as digests by `file::name`.
 
     *root*: only files below it are the project's. *readings*: what was read of
-    a file's content before, by a key made of it; new readings are put there.
+    files before, each with the digest of what it was read of; new readings are put there.
     """
 
     def __init__(self, root: Path, readings: MutableMapping[str, str]) -> None:
@@ -111,10 +111,11 @@ class CodeReader:
             content = path.read_bytes()
         except OSError:
             return _NOTHING
-        key = f"{READING}:{blake2b(content, digest_size=16).hexdigest()}"
-        if key in self._readings:
+        key, digest = f"{READING}:{self._label(path)}", blake2b(content, digest_size=16).hexdigest()
+        known, _, reading = self._readings.get(key, "").partition(" ")
+        if known == digest:
             try:
-                return _DECODER.decode(self._readings[key])
+                return _DECODER.decode(reading)
             except msgspec.MsgspecError:
                 pass  # a damaged reading is no reading
         try:
@@ -124,7 +125,7 @@ class CodeReader:
                 source = read(ast.parse(content))
         except (SyntaxError, ValueError):
             return _NOTHING
-        self._readings[key] = msgspec.json.encode(source).decode()
+        self._readings[key] = f"{digest} {msgspec.json.encode(source).decode()}"
         return source
 
     def _loaded(self, spot: Spot, definition: Definition) -> tuple[Spot, ...]:

@@ -27,6 +27,8 @@ from pytest_choochoo.railway.route import Route
 from pytest_choochoo.railway.verdict import Blocked, Due, Fresh
 from pytest_choochoo.railway.visit import Progressed, Visit
 
+# For how long somebody may hold a lock who only looks whether it is held, in seconds.
+_MOMENT = 0.1
 # How long a lock is waited for before it is looked whether the run still goes on, in seconds.
 _LOOK = 0.5
 
@@ -232,7 +234,7 @@ class Journey:
         Raises `LockTimeout`, and `RunStopped`.
         """
         try:
-            return self.ledger.lock(key, 0)
+            return self.ledger.lock(key, _MOMENT)
         except LockBusy:
             pass
         record, name = self.ledger.record(key), self.route.name(key)
@@ -295,10 +297,14 @@ class Journey:
         try:
             if passage.noted is not None:  # too early: the process lives
                 self.ledger.begin(passage.key, passage.noted, passage.reasons)
-            if passage.is_visiting:
+            if passage.is_visiting and ending.skipped and not ending.error:
+                self.ledger.take_back(passage.key, passage.before)  # nothing was done
+            elif passage.is_visiting:
                 self.ledger.finish(passage.key, passage.record_of_visit(ending))
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
-                self.ledger.finish(passage.key, self._record_of_check(passage))
+                products = fingerprints.products(self.route[passage.key].station)
+                known = self.outcomes.find(passage.key) or self.outcomes.encoded(passage.key, None)
+                self.ledger.finish(passage.key, passage.record_of_check(products, known))
         except UnusableLedger as error:
             self.results[passage.key] = self.result(passage.key, "failed", cause=str(error))
             raise
@@ -316,11 +322,6 @@ class Journey:
         if passage is not None and passage.key == key and passage.is_visiting:
             passage.noted = self.ledger.record(key)
             self.ledger.finish(key, passage.record_of_visit(Ending(error=error)))
-
-    def _record_of_check(self, passage: Passage) -> Record:
-        products = fingerprints.products(self.route[passage.key].station)
-        known = self.outcomes.find(passage.key) or self.outcomes.encoded(passage.key, None)
-        return passage.record_of_check(products, known)
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_choochoo.railway.errors import UnusableLedger
+import msgspec
+
+from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.railway.record import Attempt, Record
 
 
@@ -25,6 +27,20 @@ class LostLedger(UnusableLedger):
         return (
             f"the ledger cannot be used any more, {self.path}: {self.cause}; "
             "mend that, then 'pytest --cc-run' resumes"
+        )
+
+
+class UnkeptResource(ChoochooError):
+    """A resource is no plain data."""
+
+    key: str
+    id: str
+    type: str
+
+    def sentence(self) -> str:
+        return (
+            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): "
+            "keep what identifies the thing, as a text, a number or a list or dict of such"
         )
 
 
@@ -46,8 +62,11 @@ class Ledger(Protocol):
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         """Write *record*, which says `visiting`, and a new attempt made for *reasons*."""
 
-    def finish(self, key: str, record: Record | None) -> None:
-        """Write *record*, and how the attempt under way ended; None: as if there had been none."""
+    def finish(self, key: str, record: Record) -> None:
+        """Write *record*, and how the attempt under way ended."""
+
+    def take_back(self, key: str, before: Record | None) -> None:
+        """Undo `begin`: the record is the one *before*, and there was no attempt."""
 
     def forget(self, key: str, *, resources: bool) -> None:
         """Forget the record and the attempts of *key*, its *resources* and directory as well."""
@@ -96,6 +115,14 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of the files."""
+
+
+def as_text(key: str, name: str, value: object) -> str:
+    """Return the resource *value* as JSON text. Raises `UnkeptResource`."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        raise UnkeptResource(key, name, type(value).__qualname__) from None
 
 
 class Table(MutableMapping[str, Any]):

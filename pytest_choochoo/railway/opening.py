@@ -57,25 +57,19 @@ def read_ledger(place: Place | None, *, warn: Warn = lambda text: None) -> Sqlit
     """
     if place is None:
         place = Place(Path(), "none")
-    if not place.file.exists() or _is_new(place):
-        return SqliteLedger(place, _prepared(":memory:"), is_read_only=True)
+    connection, problem = None, None
     try:
-        problem = _problem(place)
-    except sqlite3.OperationalError as error:
+        if place.file.exists() and not _is_new(place):
+            problem = _problem(place)
+            connection = None if problem else _connected_to_read(place.file)
+    except (OSError, sqlite3.Error) as error:
         problem = in_words(error)
     if problem is not None:
         warn(
             f"the ledger {place.file} could not be read: {problem}; "
             "it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
         )
-        return SqliteLedger(place, _prepared(":memory:"), is_read_only=True)
-    connection = _connect_to_read(place.file)
-    if not is_up_to_date(connection):  # what it says is read in a copy, which can be written
-        written, connection = connection, _connect(":memory:")
-        written.backup(connection)
-        written.close()
-        bring_up_to_date(connection)
-    return SqliteLedger(place, connection, is_read_only=True)
+    return SqliteLedger(place, connection or _prepared(":memory:"), is_read_only=True)
 
 
 def forget_complete(place: Place, *, warn: Warn) -> None:
@@ -99,11 +93,31 @@ def _connect(target: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect_to_read(file: Path) -> sqlite3.Connection:
-    # In WAL mode even a reader makes files, unless it is told that nobody writes;
-    # and somebody who writes has a journal there.
-    is_written = Path(f"{file}-wal").exists()
+def _is_written(file: Path) -> bool:
+    """Say whether somebody may be writing to the ledger in *file*: then it has a journal."""
+    return Path(f"{file}-wal").exists()
+
+
+def _connect_to_read(file: Path, *, is_written: bool) -> sqlite3.Connection:
+    # In WAL mode even a reader makes files, unless it is told that nobody writes.
     return _connect(f"{file.absolute().as_uri()}?{'mode=ro' if is_written else 'immutable=1'}")
+
+
+def _connected_to_read(file: Path) -> sqlite3.Connection:
+    """Return a connection to the ledger in *file*, or to a copy of it in memory.
+
+    To a copy where nobody writes as yet, since somebody may begin to; and where it
+    has to be brought up to date.
+    """
+    is_written = _is_written(file)
+    connection = _connect_to_read(file, is_written=is_written)
+    if is_written and is_up_to_date(connection):
+        return connection
+    copy = _connect(":memory:")
+    with closing(connection):
+        connection.backup(copy)
+    bring_up_to_date(copy)
+    return copy
 
 
 def _prepared(target: str) -> sqlite3.Connection:
@@ -153,11 +167,9 @@ def _problem(place: Place) -> str | None:
     """
     if place.file.stat().st_size == 0:
         return None if _is_new(place) else "it is empty, and stations were visited"
-    connection = _connect_to_read(place.file)
-    try:
+    connection = _connect_to_read(place.file, is_written=_is_written(place.file))
+    with closing(connection):
         return problem_with(connection)
-    finally:
-        connection.close()
 
 
 # --- what is in the way
@@ -181,7 +193,7 @@ def _make_ways(place: Place, warn: Warn) -> None:
 
 
 def _make_way(path: Path, warn: Warn, *, is_folder: bool = False) -> None:
-    is_right = path.is_dir() if is_folder else not path.is_dir()
+    is_right = path.is_dir() if is_folder else path.is_file()
     if is_right or not path.exists() or "-set-aside-" in path.name:
         return
     aside = _aside(path)
@@ -208,7 +220,7 @@ def _set_aside(file: Path) -> Path:
 
 def _take_over_resources(aside: Path, connection: sqlite3.Connection) -> int:
     """Write into *connection* the resources that can still be read in *aside*; return how many."""
-    damaged = _connect_to_read(aside)
+    damaged = _connect_to_read(aside, is_written=_is_written(aside))
     try:
         rows = list(_unaltered(damaged))
     except sqlite3.Error:

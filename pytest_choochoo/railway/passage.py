@@ -103,10 +103,8 @@ class Passage:
             host=socket.gethostname(),
         )
 
-    def record_of_visit(self, ending: Ending) -> Record | None:
-        """Return the record of a visit that is over, None where there is nothing to remember."""
-        if ending.skipped and not ending.error:
-            return self.before  # nothing was done: all is as it was
+    def record_of_visit(self, ending: Ending) -> Record:
+        """Return the record of a visit that is over."""
         now, error, interrupted = time.time(), self.cause(ending), ending.is_interrupted
         status: Status = "interrupted" if interrupted else "failed" if error else "complete"
         record = (self.before or Record(status="failed", since=now)).with_(

@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_choochoo.railway import ledger as ledger_module
 from pytest_choochoo.railway.errors import UnusableLedger
-from pytest_choochoo.railway.ledger import Ledger, LockBusy, Snapshots, Table
+from pytest_choochoo.railway.ledger import Ledger, LockBusy, Snapshots, Table, as_text
 from pytest_choochoo.railway.place import Place
 from pytest_choochoo.railway.record import Attempt, Record
 
@@ -86,6 +86,8 @@ class RemoteLedger(Snapshots):
         self._place = place
         self._mutex = threading.Lock()
         self._readings: dict[str, str] = {}
+        #: How many locks the other process holds for this one.
+        self.held = 0
 
     def ask(self, method: str, *arguments: object, kind: Any = Any) -> Any:
         """Return what *method* of the other ledger does, as a *kind*. Raises `UnusableLedger`."""
@@ -109,8 +111,11 @@ class RemoteLedger(Snapshots):
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         self.ask("begin", key, record, reasons)
 
-    def finish(self, key: str, record: Record | None) -> None:
+    def finish(self, key: str, record: Record) -> None:
         self.ask("finish", key, record)
+
+    def take_back(self, key: str, before: Record | None) -> None:
+        self.ask("take_back", key, before)
 
     def forget(self, key: str, *, resources: bool) -> None:
         self.ask("forget", key, resources)
@@ -134,6 +139,7 @@ class RemoteLedger(Snapshots):
             if timeout >= 0 and time.monotonic() >= end:
                 raise LockBusy
             time.sleep(_POLL)
+        self.held += 1
         return _Lock(self, key)
 
     def is_locked(self, key: str) -> bool:
@@ -170,6 +176,7 @@ class _Lock:
         self._key = key
 
     def release(self) -> None:
+        self._ledger.held -= 1
         self._ledger.ask("release", self._key)
 
 
@@ -185,6 +192,7 @@ class _Resources(Table):
         return found
 
     def __setitem__(self, name: str, value: Any) -> None:
+        as_text(self._key, name, value)
         self._ledger.ask("keep", self._key, name, value)
 
     def __delitem__(self, name: str) -> None:

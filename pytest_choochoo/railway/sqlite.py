@@ -17,7 +17,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pytest_choochoo.railway.formats import seal
-from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Snapshots, Table
+from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Snapshots, Table, as_text
 from pytest_choochoo.railway.place import Place, short
 from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
 
@@ -118,22 +118,26 @@ class SqliteLedger(Snapshots):
         if was_complete:
             self._write_through()
 
-    def finish(self, key: str, record: Record | None) -> None:
+    def finish(self, key: str, record: Record) -> None:
         now = time.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
-            if record is None:
-                connection.execute("delete from records where key = ?", (key,))
-                connection.execute("delete from attempts where key = ?", (key,))
-            else:
-                connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
-                if record.is_complete and key not in self._begun:  # by its checks, not by a visit
-                    connection.execute(_INTERRUPT, (key,))
-                connection.execute(
-                    "update attempts set ended = ?, status = ?, error = ?"
-                    " where key = ? and status = 'visiting'",
-                    (time.time(), record.status, record.error, key),
-                )
+            connection.execute("replace into records values (?, ?, ?)", _sealed(key, record))
+            if record.is_complete and key not in self._begun:  # by its checks, not by a visit
+                connection.execute(_INTERRUPT, (key,))
+            connection.execute(
+                "update attempts set ended = ?, status = ?, error = ?"
+                " where key = ? and status = 'visiting'",
+                (time.time(), record.status, record.error, key),
+            )
+        self._begun.pop(key, None)
+
+    def take_back(self, key: str, before: Record | None) -> None:
+        with self._transaction() as connection:
+            connection.execute("delete from records where key = ?", (key,))
+            if before is not None:
+                connection.execute("insert into records values (?, ?, ?)", _sealed(key, before))
+            connection.execute("delete from attempts where key = ? and status = 'visiting'", (key,))
         self._begun.pop(key, None)
 
     def forget(self, key: str, *, resources: bool) -> None:
@@ -291,7 +295,7 @@ class Resources(Table):
         }
 
     def __setitem__(self, name: str, value: Any) -> None:
-        text = msgspec.json.encode(value).decode()
+        text = as_text(self._key, name, value)
         with self._ledger._transaction() as connection:
             row = self._key, name, text, seal(self._key, name, text)
             connection.execute("replace into resources values (?, ?, ?, ?)", row)
@@ -311,9 +315,6 @@ class Readings(Table):
 
     def _all(self) -> dict[str, str]:
         return dict(self._ledger._rows("select key, reading from readings"))
-
-    def __contains__(self, key: object) -> bool:
-        return bool(self._ledger._rows("select 1 from readings where key = ?", key))
 
     def __getitem__(self, key: str) -> str:
         rows = self._ledger._rows("select reading from readings where key = ?", key)

@@ -649,3 +649,14 @@ def test_reading_is_the_same_for_every_python(read: Read) -> None:
         "stations.py::X": "fd27de9eceb2bead",
         "stations.py::boil": "99da74c16602d7bc",
     }
+
+
+def test_one_reading_is_kept_of_each_file(tmp_path: Path) -> None:
+    """However often a file is edited, what is kept of it is the last reading."""
+    readings: dict[str, str] = {}
+    for number in range(3):
+        (tmp_path / "kettle.py").write_text(f"def boil(): return {number}\n")
+        reader = CodeReader(tmp_path, readings)
+        assert reader._source(tmp_path / "kettle.py").definitions.keys() == {"boil"}
+
+    assert len(readings) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_choochoo.railway import errors
 from pytest_choochoo.railway.errors import ChoochooError
+from pytest_choochoo.railway.ledger import UnkeptResource
 from pytest_choochoo.railway.secret import SecretNotKept
 
 SENTENCES: dict[ChoochooError, str] = {
@@ -96,6 +97,10 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.UnreadableOutcome("boil", "Expected `int`, got `str`"): (
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; visit it again with --cc-replay boil"
+    ),
+    UnkeptResource("stations.py::boil", "kettle", "Secret"): (
+        "resource 'kettle' of stations.py::boil cannot be kept (Secret): "
+        "keep what identifies the thing, as a text, a number or a list or dict of such"
     ),
     SecretNotKept("boil"): (
         "the secret in the outcome of station 'boil' is not known in this run: it is "

@@ -511,4 +511,70 @@ def test_no_error_but_ours_leaves_the_ledger(closed: Path) -> None:
         with pytest.raises(ChoochooError):
             ledger.records()
         with pytest.raises(ChoochooError):
-            ledger.finish(KEYS[0], None)
+            ledger.take_back(KEYS[0], None)
+
+
+def test_reader_is_not_troubled_by_who_writes_meanwhile(closed: Path) -> None:
+    """A ledger that was opened to be read says what it said then, whatever becomes of the file."""
+    with _copy(closed) as place:
+        reader = read_ledger(place, warn=_raise)
+        with _opened(place) as writer:
+            for number in range(300):
+                writer.finish(f"stations.py::more_{number}", _record(9, "x" * 5000))
+
+        assert reader.records() == RECORDS
+        reader.close()
+
+
+def test_folder_that_may_not_be_entered_is_told(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not even the file can be looked for, the ledger is taken for empty, with a warning."""
+    warnings: list[str] = []
+    with _copy(closed) as place:
+        exists = Path.exists
+
+        def may_not_look(path: Path) -> bool:
+            if path == place.file:
+                raise PermissionError(13, "Permission denied")
+            return exists(path)
+
+        monkeypatch.setattr(Path, "exists", may_not_look)
+        ledger = read_ledger(place, warn=warnings.append)
+        assert ledger.records() == {}
+        ledger.close()
+        monkeypatch.undo()
+
+    [warning] = warnings
+    assert warning == (
+        f"the ledger {place.file} could not be read: permission denied; "
+        "it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
+    )
+
+
+def test_pipe_in_place_of_the_ledger_is_set_aside(tmp_path: Path) -> None:
+    """What is no file is set aside under another name, as a directory would be."""
+    place = Place(tmp_path, "default")
+    os.mkfifo(place.file)
+    warnings: list[str] = []
+
+    with _opened(place, warnings.append) as ledger:
+        _fill(ledger)
+
+    assert place.file.is_file()
+    [warning] = warnings
+    assert warning.startswith(f"{place.file} is no file, as it should be; it was set aside as ")
+
+
+def test_visit_that_did_nothing_leaves_no_trace(tmp_path: Path) -> None:
+    """A visit that is taken back leaves the record and the attempts of earlier ones."""
+    place, key = Place(tmp_path, "default"), KEYS[0]
+    with _opened(place) as ledger:
+        _fill(ledger)
+        before, attempts = ledger.record(key), ledger.attempts(key)
+        assert before is not None
+
+        ledger.begin(key, _begun(before), ("selected by --cc-replay",))
+        ledger.take_back(key, before)
+
+        assert (ledger.record(key), ledger.attempts(key)) == (before, attempts)

@@ -61,6 +61,7 @@ class Ledgers(RuleBasedStateMachine):
         self.results: dict[tuple[str, str], str] = {}
         self.readings: dict[str, str] = {}
         self.begun: set[str] = set()
+        self.before: dict[str, Record] = {}
         self.clock = 0.0
 
     def teardown(self) -> None:
@@ -79,6 +80,9 @@ class Ledgers(RuleBasedStateMachine):
         self.clock += 1.0
         before = self.records.get(key) or Record(status="failed", since=0.0)
         record = before.with_(status="visiting", since=self.clock, pid=7, host="kettle", error="")
+        self.before.pop(key, None)
+        if key in self.records:
+            self.before[key] = self.records[key]
         self.ledger.begin(key, record, reasons)
         self.records[key] = record
         self._end(key, "interrupted", "")
@@ -102,9 +106,14 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def take_back(self, key: str) -> None:
-        self.ledger.finish(key, None)
+        before = self.before.get(key)
+        self.ledger.take_back(key, before)
         self.records.pop(key, None)
-        self.attempts.pop(key, None)
+        if before is not None:
+            self.records[key] = before
+        self.attempts[key] = [
+            attempt for attempt in self.attempts.get(key, []) if attempt[1] != "visiting"
+        ]
         self.begun.discard(key)
 
     @rule(key=KEYS, resources=st.booleans())

@@ -115,7 +115,8 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
 
     def under_way(self) -> set[str]:
         """Return the items that workers are busy with."""
-        assert self.collection is not None
+        if self.collection is None:  # they are still starting
+            return set()
         return {self.collection[pending[0]] for pending in self.node2pending.values() if pending}
 
     def stop(self, stopped: Callable[[], None]) -> None:

@@ -110,10 +110,12 @@ class Witness:
         self._errors.pop(call.when, None)
         if call.excinfo is not None:
             error = call.excinfo.value
-            is_skip = isinstance(error, pytest.skip.Exception)
-            # Where a skip is reported as failed, an assertion of a plugin's failed before it.
-            failed = f"a part of it failed before it was skipped: {error}"
-            self._errors[call.when] = failed if is_skip else brief(error)
+            self._errors[call.when] = brief(error)
+            if isinstance(error, pytest.skip.Exception):
+                # Where it is reported as failed, an assertion of a plugin's failed before it.
+                self._errors[call.when] = f"a part of it failed before it was skipped: {error}"
+            elif isinstance(error, pytest.FixtureLookupError) and not error.msg:
+                self._errors[call.when] = f"fixture {error.argname!r} not found"
 
     def see(self, report: pytest.TestReport) -> None:
         """Take what *report* says into account, and put our facts on it."""

@@ -73,6 +73,7 @@ class Selecting:
                 added = self._add_needed(judging, items)
                 self._arrange(items)
                 selected, names = self._stations(items), self._route.names
+                self._ledger.expect(selected)
                 left_out = [key for key in self._route.order() if judging.is_replayed(key)]
                 left_out = [key for key in left_out if key not in selected]
                 header = words.header(names(added), names(left_out))

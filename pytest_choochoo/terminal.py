@@ -122,7 +122,9 @@ class Terminal:
 
     def _unreached(self, station: Listed, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]
-        by = dict.fromkeys(name for result in above for name in _blocking(result))
+        # When it is verified, nothing blocks.
+        is_run = self._settings.mode != "check"
+        by = dict.fromkeys(name for result in above for name in _blocking(result) if is_run)
         return station.result("blocked" if by else "not reached", by=tuple(by))
 
     def _unreported(self, station: Listed) -> Result | None:

@@ -144,3 +144,27 @@ def test_cleared_cache_clears_the_rest(done: Railyard) -> None:
 
     assert not (done.path / ".pytest_cache/v/cache/lastfailed").exists()
     assert not (done.path / ".pytest_cache/d/other").exists()
+
+
+def test_cleared_cache_keeps_directories(railyard: Railyard) -> None:
+    """What a station made in its directory is there after `--cache-clear`, and can be cleaned."""
+    railyard.stations(
+        """
+        @station
+        def boil(visit) -> str:
+            (visit.dir / "tea").touch()
+            return str(visit.dir / "tea")
+
+        @boil.clean
+        def cool(visit):
+            log(sorted(path.name for path in visit.dir.iterdir()))
+        """
+    )
+    railyard.write("test_tea.py", "def test_tea(): pass\n")
+    railyard.ride("--cc-run")
+    railyard.ride("--cache-clear", "test_tea.py")
+
+    ride = railyard.ride("--cc-clean")
+
+    assert (ride.results, ride.log) == ({"boil": "cleaned"}, ("['tea']",))
+    assert not list(railyard.path.glob(".pytest_cache/d/choochoo/default/stations/*"))

@@ -155,3 +155,23 @@ def test_station_that_waits_for_another_run_does_not_start(
     trains.release()
     trains.end(holder)
     assert trains.railyard.log() == ("boil begins", "boil ends", "pour")
+
+
+def test_interrupt_while_workers_start_is_no_error(trains: Trains) -> None:
+    """Ctrl-C before anything was collected ends with exit code 2."""
+    trains.railyard.stations(HELD)
+    trains.railyard.write(
+        "conftest.py",
+        """
+        import os, signal
+
+        def pytest_testnodeready(node):
+            os.kill(os.getpid(), signal.SIGINT)
+        """,
+    )
+    run = trains.start("--cc-run", "-n", "2")
+
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert "INTERNALERROR" not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,10 +78,13 @@ class Ledger(Protocol):
         """Return the ids of things that *key* created; each write to it is durable at once."""
 
     def has_traces(self, key: str) -> bool:
-        """Say whether there is anything to clean: a record or resources."""
+        """Say whether there is anything to clean: a record, resources or a directory."""
 
     def directory(self, key: str) -> Path:
         """Return the directory of the station *key*, made if it is not there and may be."""
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Make ready for visits to *keys*: what is slow to make one by one is made at once."""
 
     def lock(self, key: str, timeout: float) -> Any:
         """Return a held lock on *key*, to be given back with `release()`.

@@ -73,14 +73,17 @@ def read_ledger(place: Place | None, *, warn: Warn = lambda text: None) -> Sqlit
 
 
 def forget_complete(place: Place, *, warn: Warn) -> None:
-    """Forget all records at *place*, but for visits under way; resources and locks stay."""
+    """Forget all records at *place*, but for visits under way; what is needed to clean stays.
+
+    That is resources, directories and locks.
+    """
     with closing(read_ledger(place)) as ledger:
         keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
     if not keys:
         return
     with closing(open_ledger(place, warn=warn)) as writable:
         for key in keys:
-            writable.forget(key, resources=not writable.resources(key))
+            writable.forget(key, resources=False)
 
 
 def _connect(target: str) -> sqlite3.Connection:

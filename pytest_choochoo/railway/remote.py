@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -132,6 +132,9 @@ class RemoteLedger(Snapshots):
 
     def directory(self, key: str) -> Path:
         return self._place.make_directory(key)
+
+    def expect(self, keys: Iterable[str]) -> None:
+        self.ask("expect", list(keys))
 
     def lock(self, key: str, timeout: float) -> Any:
         end = time.monotonic() + timeout

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
@@ -165,13 +165,23 @@ class SqliteLedger(Snapshots):
         query = (
             "select 1 from records where key = ? union all select 1 from resources where key = ?"
         )
-        return bool(self._rows(query, key, key))
+        return bool(self._rows(query, key, key)) or self._place.directory(key).exists()
 
     def directory(self, key: str) -> Path:
         if self._is_read_only:
             return self._place.directory(key)
         with self._told(self._place.directory(key)):
             return self._place.make_directory(key)
+
+    def expect(self, keys: Iterable[str]) -> None:
+        if self._is_read_only:
+            return
+        locks = self._place.beside / "locks"
+        with self._told(locks):
+            present = set(os.listdir(locks))
+            for path in map(self._lock_file, keys):
+                if os.path.basename(path) not in present:
+                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _lock_file(self, key: str) -> str:
         return f"{self._place.beside}/locks/{short(key)}.lock"

@@ -77,6 +77,7 @@ def test_key_of_secrets_is_one(near: Ledger, far: Ledger) -> None:
 
 
 def test_lock_is_held_in_the_other_process(near: Ledger, far: Ledger, window: Window) -> None:
+    far.expect([KEY])
     lock = far.lock(KEY, -1)
     with pytest.raises(LockBusy):
         near.lock(KEY, 0)

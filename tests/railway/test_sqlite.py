@@ -185,7 +185,9 @@ class Ledgers(RuleBasedStateMachine):
                 (each.began, each.status, each.error, each.reasons) for each in ledger.attempts(key)
             ] == self.attempts.get(key, [])
             assert ledger.has_traces(key) == (
-                key in self.records or bool(self.resources.get(key, {}))
+                key in self.records
+                or bool(self.resources.get(key, {}))
+                or self.place.directory(key).exists()
             )
             for run in ("one", "two"):
                 assert ledger.result(run, key) == self.results.get((run, key))

@@ -94,7 +94,7 @@ class Collected:
             self._modules.setdefault(node.path, node)
             try:
                 stations = stations_in(load(node))
-            except (Exception, pytest.skip.Exception, SystemExit) as error:
+            except (Exception, pytest.skip.Exception, pytest.fail.Exception, SystemExit) as error:
                 # Told as an error when the file itself is collected, see `gather`.
                 self.broken[node] = error.__cause__ or error
                 continue

@@ -338,3 +338,26 @@ def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
     assert ride.exit_code == 1
     place = "conftest.py:3: station 'boil' stands in a " if where == "conftest" else "test_it.py:4"
     assert place in ride.errors["test_it"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "told"),
+    [
+        ("@pytest.fixture\n@station", "Failed: Marks cannot be applied to fixtures."),
+        ("@station\n@pytest.fixture", "it must be put on a function"),
+    ],
+    ids=["above", "below"],
+)
+def test_station_that_is_a_fixture_as_well_is_told(
+    railyard: Railyard, marks: str, told: str
+) -> None:
+    """A station is a fixture already: to say so twice stops a run, and warns plain pytest."""
+    railyard.stations(f"{marks}\ndef boil(): ...\n")
+    railyard.write("test_it.py", "def test_it(): ...\n")
+
+    run, plain = railyard.ride("--cc-run", apart=True), railyard.ride(apart=True)
+
+    assert (run.exit_code, plain.exit_code) == (2, 0)
+    assert told.removeprefix("Failed: ") in run.text
+    assert told in plain.text
+    assert "INTERNALERROR" not in run.text + plain.text

@@ -236,7 +236,10 @@ def station(
     def declare(function: Callable[..., T]) -> Station[T]:
         # Its source is an input: what has none, like a partial, would never be due.
         has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
-        _insist(has_source and not isinstance(function, Station), "@station", function)
+        # A station is a fixture by itself: one that was made of a fixture could not be called.
+        is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
+        is_function = has_source and not is_fixture and not isinstance(function, Station)
+        _insist(is_function, "@station", function)
         return Station(function, declaration, shadowed=_shadowed(function))
 
     return declare if function is None else declare(function)

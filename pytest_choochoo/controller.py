@@ -214,7 +214,7 @@ class Controller:
 
     def _stopped(self) -> None:
         session: Any = self._config.pluginmanager.get_plugin("dsession")
-        session.shouldstop = session.shouldstop or "interrupted, after the visits under way"
+        session.shouldstop = session.shouldstop or "stopped after the visits under way"
 
     # --- a worker dies
 

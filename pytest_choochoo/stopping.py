@@ -98,7 +98,7 @@ def after_the_visit(line: Line, session: pytest.Session) -> bool:
     if passage is None or not passage.is_visiting:
         return False
     name = route[passage.key].name
-    session.shouldstop = f"interrupted, after the visit of {name}"
+    session.shouldstop = f"stopped after the visit of {name}"
     if not is_worker:
         _say_what_is_finished(session, [name])
     return True

@@ -73,7 +73,7 @@ def test_first_interrupt_lets_visit_finish(chain: Railyard) -> None:
     assert (stopped.exit_code, stopped.closing) == (2, "2 visited, 2 not reached")
     assert "choochoo: pour is finished first; Ctrl-C again stops it now" in stopped.outlines
     assert "next: pytest --cc-run" in stopped.outlines
-    assert "!!!" in stopped.text and "interrupted, after the visit of pour" in stopped.text
+    assert "!!!" in stopped.text and "stopped after the visit of pour" in stopped.text
     assert (ride.unchanged, ride.visited) == (("boil", "pour"), ("sip", "grind"))
 
 

@@ -125,7 +125,7 @@ def one_backend(items: list[pytest.Function]) -> list[pytest.Function]:
 
 def traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
     """Return the traceback of *error* from *function* on; all of it where that raised nothing."""
-    code, traceback = inspect.unwrap(function).__code__, error.__traceback__
+    code, traceback = getattr(inspect.unwrap(function), "__code__", None), error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code is not code:
         traceback = traceback.tb_next
     return traceback or error.__traceback__

@@ -48,6 +48,8 @@ class Handing:
         self._mode = mode
         self._scopes: list[str] = []
         self._set_up: list[tuple[Any, Any]] = []
+        #: The station that is being run, if it is one.
+        self.station: pytest.Function | None = None
 
     def give(self, item: pytest.Function) -> None:
         """Put into a test what it asks for by name."""
@@ -114,8 +116,15 @@ class Handing:
     def fixture_begins(self, definition: Any, request: Any) -> None:
         """Take note of a fixture that is set up: who outlives the item, and who does not."""
         self._scopes.append(definition.scope)
-        if definition.scope == "function":
+        # What asks for the station itself must not outlive its visit, which makes another outcome.
+        if definition.scope == "function" or self._asks_for_the_station(definition):
             self._set_up.append((definition, request))
+
+    def _asks_for_the_station(self, definition: Any) -> bool:
+        if self.station is None or definition.func in self._collected.providers:
+            return False
+        key = self.station.nodeid
+        return key in self._needs.keys_through(self.station, definition.argname)
 
     def fixture_ends(self, definition: Any, request: Any, *, is_retried: bool) -> None:
         """Take note of a fixture's end; *is_retried*: it failed, and may be asked for again."""
@@ -133,5 +142,6 @@ class Handing:
 
     def forget(self) -> None:
         """Forget the item; what it set up is pytest's to tear down."""
+        self.station = None
         self._set_up.clear()
         self._scopes.clear()

@@ -149,7 +149,7 @@ class Line:
         self.ending = Ending()
         self.journey.outcomes.look_again()
         if self.is_station(item):
-            self.key = item.nodeid
+            self.key, self.handing.station = item.nodeid, item
             self._passes = Passes(item, self.journey, self.handing, self.needs)
             if self.mode == "clean":
                 self._passes.ignore_xfail()
@@ -184,7 +184,7 @@ class Line:
         if result is not None and result.word == "not reached":
             pytest.skip("the run was stopped before it was reached")
         if result is not None:
-            passes.call(_nothing)
+            passes.call(_nothing, awaits=False)
             return
         item.ihook.pytest_choochoo_visit_started(
             config=item.config, node_id=item.nodeid, reasons=self.journey.reasons
@@ -220,14 +220,14 @@ class Line:
             # A visit that is expected to fail is no reason why this should not be there.
             passes.ignore_xfail()
 
-        passes.call(verify)
+        passes.call(verify, awaits=False)
 
     def _set_up_to_clean(self, passes: Passes) -> None:
         key, function = passes.item.nodeid, passes.station.clean_function
         if self._lock is None:  # else it is tried again, by a plugin that reruns what failed
             self._lock = self.journey.lock(key)  # nobody cleans what is being visited
         if function is None or not self.journey.ledger.has_traces(key):
-            passes.call(_nothing)
+            passes.call(_nothing, awaits=False)
             return
         passes.set_up_for(function)
         arguments = passes.arguments(function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,6 +138,11 @@ class Needs:
         needs = self.among(item, _closure(item, names)) if names else ()
         return tuple(key for need in needs for key in need.keys if key != item.nodeid)
 
+    def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
+        """Return the keys of the stations that *item* asks for through *fixture*."""
+        needs = self.among(item, _closure(item, [fixture]))
+        return tuple(key for need in needs for key in need.keys)
+
     def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Need, ...]:
         """Return the stations that *item* asks for by *names*."""
         if self._collected.registered.keys().isdisjoint(names):
@@ -222,10 +227,11 @@ class Needs:
         """Return the functions of the ordinary fixtures that each station requests."""
         return {
             key: tuple(
-                definitions[-1].func
+                definition.func
                 # There is no public way from an item to its fixtures' functions.
                 for name, definitions in item._fixtureinfo.name2fixturedefs.items()
                 if name not in self._collected.registered
+                for definition in _reached(name, definitions)
             )
             for key, item in self._collected.items.items()
         }
@@ -239,6 +245,14 @@ def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
 
 def _equal(one: object, other: object) -> bool:
     return one is other or (type(one) is type(other) and bool(one == other))
+
+
+def _reached(name: str, definitions: Sequence[Any]) -> Iterator[Any]:
+    """Yield the nearest fixture called *name*, and those that it overrides and asks for."""
+    for definition in reversed(definitions):
+        yield definition
+        if name not in definition.argnames:
+            return
 
 
 def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:

@@ -83,8 +83,11 @@ class Passes:
             arguments[own] = self._journey.outcomes.copy(self.item.nodeid)
         return arguments
 
-    def call(self, work: Callable[[], Any]) -> None:
-        """Have the item call the async function *work*, awaited by who awaits the visit."""
+    def call(self, work: Callable[[], Any], *, awaits: bool = True) -> None:
+        """Have the item call the async function *work*, awaited by who awaits the visit.
+
+        What does not *await* anything needs none of the fixtures that anyio would ask for.
+        """
 
         async def awaited(**_: Any) -> None:
             __tracebackhide__ = True
@@ -92,9 +95,12 @@ class Passes:
 
         def called(**_: Any) -> None:
             __tracebackhide__ = True
-            run_in_loop(work()) if is_async(self.station) else _driven(work())
+            run_in_loop(work()) if awaits and is_async(self.station) else _driven(work())
 
-        self.item.obj = awaited if inspect.iscoroutinefunction(self.function) else called
+        is_awaited = inspect.iscoroutinefunction(self.function)
+        if not awaits and type(self.item) is pytest.Function:
+            is_awaited = False
+        self.item.obj = awaited if is_awaited else called
 
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
         """Ask *checks* once, each with fixtures set up anew; return the errors by name."""

@@ -246,3 +246,26 @@ def test_parametrised_async_station_keeps_its_instances(railyard: Railyard) -> N
 
     assert ride.log == ("('green', 'green')", "('black', 'black')")
     assert ride.closing == "4 visited"
+
+
+@pytest.mark.parametrize("option", ["--cc-check", "--cc-clean", "--cc-run"])
+def test_station_of_anyio_that_needs_no_visit(railyard: Railyard, option: str) -> None:
+    """Where there is nothing to await, anyio is not asked to."""
+    railyard.use("anyio")
+    railyard.stations(
+        """
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @station
+        @pytest.mark.anyio
+        @pytest.mark.skipif("False")
+        async def boil() -> None: ...
+        """
+    )
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride(option)
+
+    assert (ride.exit_code, ride.failed) == (0, ())

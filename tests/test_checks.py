@@ -471,3 +471,89 @@ def test_failed_visit_is_adopted_where_an_outcome_is_announced(
 
     assert (first.adopted, first.unchanged) == (("boil",), ("pour",))
     assert second.unchanged == ("boil", "pour")
+
+
+def test_wide_fixture_of_a_check_does_not_outlive_the_visit(railyard: Railyard, mode: str) -> None:
+    """What a session fixture made of the old outcome for a check is made anew after the visit."""
+    railyard.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def client(server):
+            return f"client of {server}"
+        """,
+    )
+    railyard.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def server():
+            (HERE / "running").touch()
+            return (HERE / "port").read_text()
+
+        @server.check
+        def answers(client):
+            assert (HERE / "running").exists()
+
+        @station
+        def use(client) -> str:
+            return client
+        """
+    )
+    railyard.write(
+        "test_use.py", "def test_use(client, use): assert client == use == 'client of 2'"
+    )
+    railyard.write("port", "1")
+    railyard.ride("--cc-run", "-m", "station")
+    railyard.write("port", "2")
+    railyard.remove("running")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.visited, ride.tests) == (("server", "use"), {"test_use": "passed"})
+
+
+def test_check_that_is_no_function_is_verified(railyard: Railyard) -> None:
+    """A check made by functools.partial fails like any other."""
+    railyard.stations(
+        """
+        import functools
+
+        @station
+        def boil(): ...
+
+        def compare(one, other):
+            assert one == other
+
+        boil.check(functools.partial(compare, 1, other=2))
+        """
+    )
+
+    assert railyard.ride("--cc-check").causes == {"boil": "AssertionError: assert 1 == 2"}
+
+
+def test_error_that_cannot_be_shown_is_a_failure(railyard: Railyard, mode: str) -> None:
+    """Whatever a visit raises is its failure, also what cannot say what it is."""
+    railyard.stations(
+        """
+        class Odd(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        @station
+        def boil():
+            raise Odd
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
+    assert ride.causes == {"boil": "Odd: <it cannot be shown>"}

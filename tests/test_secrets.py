@@ -531,6 +531,6 @@ def test_secret_is_no_resource(railyard: Railyard) -> None:
     ride = railyard.ride("--cc-run")
 
     assert ride.errors["log_in"] == (
-        "resource 'token' of stations.py::log_in cannot be kept (Secret): "
-        "keep what identifies the thing, as a text, a number or a list or dict of such"
+        "resource 'token' of stations.py::log_in cannot be kept (Secret): keep what identifies "
+        "the thing under a text, as a text, a number or a list or dict of such"
     )

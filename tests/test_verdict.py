@@ -877,3 +877,19 @@ def test_missing_input_file_fails_before_visit(railyard: Railyard) -> None:
         "station 'boil' declares the file water.txt, which does not exist; "
         "create it, or correct files=[...]"
     )
+
+
+def test_overridden_fixture_is_code(railyard: Railyard) -> None:
+    """A fixture that another of its name asks for is part of the code."""
+    railyard.write("conftest.py", "import pytest\n\n@pytest.fixture\ndef water(): return 1\n")
+    railyard.write(
+        "kitchen/conftest.py",
+        "import pytest\n\n@pytest.fixture\ndef water(water): return water + 1\n",
+    )
+    railyard.stations("@station\ndef boil(water): return water", name="kitchen/stations.py")
+    railyard.ride("--cc-run")
+    railyard.edit("conftest.py", "return 1", "return 10")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.reasons["boil"] == ("code of conftest.py::water changed",)

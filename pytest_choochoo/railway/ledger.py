@@ -31,7 +31,7 @@ class LostLedger(UnusableLedger):
 
 
 class UnkeptResource(ChoochooError):
-    """A resource is no plain data."""
+    """A resource is no plain data, or its id no text."""
 
     key: str
     id: str
@@ -39,8 +39,8 @@ class UnkeptResource(ChoochooError):
 
     def sentence(self) -> str:
         return (
-            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): "
-            "keep what identifies the thing, as a text, a number or a list or dict of such"
+            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): keep what "
+            "identifies the thing under a text, as a text, a number or a list or dict of such"
         )
 
 
@@ -123,9 +123,12 @@ class Ledger(Protocol):
 def as_text(key: str, name: str, value: object) -> str:
     """Return the resource *value* as JSON text. Raises `UnkeptResource`."""
     try:
-        return msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(value).decode()
+        if isinstance(name, str) and msgspec.json.decode(text) == value:
+            return text
     except (TypeError, ValueError, RecursionError):
-        raise UnkeptResource(key, name, type(value).__qualname__) from None
+        pass
+    raise UnkeptResource(key, name, type(value).__qualname__) from None
 
 
 class Table(MutableMapping[str, Any]):

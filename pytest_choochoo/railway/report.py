@@ -121,7 +121,10 @@ def told(error: ChoochooError) -> str:
 
 def brief(error: BaseException) -> str:
     """Return *error* in one line: its type, and the first line of what it says."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    try:
+        first = (str(error).strip().splitlines() or [""])[0]
+    except Exception:  # noqa: BLE001 - what the user's error says of itself is his own code
+        first = "<it cannot be shown>"
     if isinstance(error, CheckFailed):
         return error.cause
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

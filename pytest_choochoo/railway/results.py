@@ -12,6 +12,9 @@ from pytest_choochoo.railway.record import Result
 #: What stands for the run itself among the results of its stations: no other visit shall begin.
 STOPPED = ""
 
+# For how long nobody may be at what is waited for, in seconds.
+_SILENCE = 15.0
+
 
 class RunStopped(Exception):
     """The run stops: what has not begun does not begin."""
@@ -54,7 +57,7 @@ class Results(dict[str, Result]):
 
         None where nobody else takes part, or the run `is_stopped`.
         """
-        pause = 0.005
+        pause, silent_since = 0.005, time.monotonic()
         while key not in self and self._run is not None:
             text = self._ledger.result(self._run, key)
             if text is not None:
@@ -63,6 +66,12 @@ class Results(dict[str, Result]):
             if self._ledger.result(self._run, STOPPED) is not None:
                 self.is_stopped = True
                 return None
+            # Who had it may be gone, and may not even have been able to say so.
+            if time.monotonic() - silent_since > _SILENCE:
+                if not self._ledger.is_locked(key):
+                    self.is_stopped = True
+                    return None
+                silent_since = time.monotonic()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return self.get(key)

@@ -107,10 +107,10 @@ class Collected:
         Unless it was named by the user, who may not even know that its name makes it one.
         """
         error = self.broken.get(node) if isinstance(node, pytest.Module) else None
-        named = {Path(os.path.abspath(each.partition("::")[0])) for each in self._config.args}
-        if error is None or isinstance(error, pytest.skip.Exception) or node.path in named:
+        if error is None or isinstance(error, pytest.skip.Exception):
             return False
-        if self._settings.mode != "plain":
+        named = {Path(os.path.abspath(each.partition("::")[0])) for each in self._config.args}
+        if self._settings.mode != "plain" or node.path in named:
             return False
         text = f"{node.path.name} could not be imported, and stations of it are not known: "
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ import pytest
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
 from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
-from pytest_choochoo.railway.errors import ChoochooError, Conflict
+from pytest_choochoo.railway.errors import ChoochooError, Conflict, UnusableLedger
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
@@ -186,7 +187,8 @@ class Controller:
         """Have no other visit begin; return the names of the stations that are being visited."""
         if self._scheduler is None:
             return []
-        self.ledger.write_result(self._run, STOPPED, "")
+        # Called in the midst of whatever this thread does, of a transaction perhaps.
+        threading.Thread(target=self._tell_workers_to_stop).start()
         busy = self._scheduler.under_way()
         names = [
             station.name
@@ -196,6 +198,10 @@ class Controller:
         if names:
             self._scheduler.stop(self._stopped)
         return names
+
+    def _tell_workers_to_stop(self) -> None:
+        with suppress(UnusableLedger):  # who visits something will find out, and stop
+            self.ledger.write_result(self._run, STOPPED, "")
 
     def hurry(self) -> None:
         """Stop the visits under way, where the user's signal did not reach their workers."""

@@ -12,8 +12,9 @@ from pytest_choochoo.railway.record import Result
 #: What stands for the run itself among the results of its stations: no other visit shall begin.
 STOPPED = ""
 
-# For how long nobody may be at what is waited for, in seconds.
-_SILENCE = 15.0
+# How long is waited before it is looked whether the ledger still takes what is told, in seconds.
+_PATIENCE = 5.0
+_WAITING = "waiting"
 
 
 class RunStopped(Exception):
@@ -55,9 +56,10 @@ class Results(dict[str, Result]):
     def awaited(self, key: str) -> Result | None:
         """Return how *key* ended; another process may still be at it.
 
-        None where nobody else takes part, or the run `is_stopped`.
+        None where nobody else takes part, or the run `is_stopped`. Raises `UnusableLedger`
+        where nobody could tell any more.
         """
-        pause, silent_since = 0.005, time.monotonic()
+        pause, looked = 0.005, time.monotonic()
         while key not in self and self._run is not None:
             text = self._ledger.result(self._run, key)
             if text is not None:
@@ -66,12 +68,10 @@ class Results(dict[str, Result]):
             if self._ledger.result(self._run, STOPPED) is not None:
                 self.is_stopped = True
                 return None
-            # Who had it may be gone, and may not even have been able to say so.
-            if time.monotonic() - silent_since > _SILENCE:
-                if not self._ledger.is_locked(key):
-                    self.is_stopped = True
-                    return None
-                silent_since = time.monotonic()
+            if time.monotonic() - looked > _PATIENCE:
+                # No node id looks like this name: it would have a '::' in it.
+                self._ledger.write_result(self._run, _WAITING, "")
+                looked = time.monotonic()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return self.get(key)

@@ -115,7 +115,10 @@ class Handing:
 
     def fixture_begins(self, definition: Any, request: Any) -> None:
         """Take note of a fixture that is set up: who outlives the item, and who does not."""
-        self._scopes.append(definition.scope)
+        is_station = definition.func in self._collected.providers
+        # The fixture of a station is cached for the session; who asks for it decides what it gives.
+        asker = self._scopes[-1] if self._scopes else "function"
+        self._scopes.append(asker if is_station else definition.scope)
         # What asks for the station itself must not outlive its visit, which makes another outcome.
         if definition.scope == "function" or self._asks_for_the_station(definition):
             self._set_up.append((definition, request))

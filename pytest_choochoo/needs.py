@@ -40,6 +40,7 @@ class Needs:
         self._extra_names: dict[object, tuple[str, ...]] = {}
         self._index: dict[object, dict[object, list[Stop]]] = {}
         self._of_item: dict[str, tuple[Need, ...]] = {}
+        self._keys_of_item: dict[str, tuple[str, ...]] = {}
 
     def route(self) -> Route:
         """Return the route of all stations that were collected; faults are added to `faults`."""
@@ -47,8 +48,7 @@ class Needs:
         stops = {key: self._collected.stops[key] for key in self._collected.items}
         upstream = {}
         for key, item in self._collected.items.items():
-            needs = self.among(item, (*item.fixturenames, *self._names_of_attached(item)))
-            keys = dict.fromkeys(each for need in needs for each in need.keys)
+            keys = self._keys(item, (*item.fixturenames, *self._names_of_attached(item)))
             asks_itself = stops[key].station.name in item.fixturenames
             upstream[key] = tuple(each for each in keys if each != key or asks_itself)
         route = Route(stops, upstream)
@@ -66,7 +66,7 @@ class Needs:
             if any(needed in need.keys and need.is_direct for need in self.among(item, [name])):
                 return ""
         for name in names:
-            if any(needed in need.keys for need in self.among(item, _closure(item, [name]))):
+            if needed in self.keys_through(item, name):
                 return name
         return ""
 
@@ -94,7 +94,7 @@ class Needs:
             own = {station.name, *RESERVED}
             names = [name for name in dict.fromkeys(names) if name not in own]
             self._extra_names[station.identity] = _closure(item, names) if names else ()
-        return tuple(n for n in self._extra_names[station.identity] if n != station.name)
+        return self._extra_names[station.identity]
 
     def visible(self, item: pytest.Item, name: str) -> Station[Any] | None:
         """Return the station that *name* means for *item*, the nearest one."""
@@ -123,7 +123,11 @@ class Needs:
 
     def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
         """Return the keys of the stations that *item* asks for."""
-        return tuple(dict.fromkeys(key for need in self.of(item) for key in need.keys))
+        if not isinstance(item, pytest.Function):
+            return ()
+        if item.nodeid not in self._keys_of_item:
+            self._keys_of_item[item.nodeid] = self._keys(item, item.fixturenames)
+        return self._keys_of_item[item.nodeid]
 
     def keys_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the keys of the stations without which nobody can say how *item* is doing.
@@ -135,13 +139,44 @@ class Needs:
         for check in station.checks:
             names += arguments_of(check.function)
         names = [name for name in dict.fromkeys(names) if name not in {station.name, *RESERVED}]
-        needs = self.among(item, _closure(item, names)) if names else ()
-        return tuple(key for need in needs for key in need.keys if key != item.nodeid)
+        keys = self._keys(item, _closure(item, names)) if names else ()
+        return tuple(key for key in keys if key != item.nodeid)
 
     def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
         """Return the keys of the stations that *item* asks for through *fixture*."""
-        needs = self.among(item, _closure(item, [fixture]))
-        return tuple(key for need in needs for key in need.keys)
+        return self._keys(item, _closure(item, [fixture]))
+
+    def _keys(self, item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the keys of all stations that are to be complete before *names* are set up."""
+        needs = self.among(item, names)
+        keys = dict.fromkeys(key for need in needs for key in need.keys)
+        instances = self._collected.instances
+        partial = {
+            need.name: all_of
+            for need in needs
+            if len(all_of := instances.get(need.station.identity, ())) > len(need.keys)
+        }
+        for name in self._outliving(item, names).intersection(partial) if partial else ():
+            keys |= dict.fromkeys(partial[name])
+        return tuple(keys)
+
+    def _outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
+        """Return what is requested by fixtures that outlive *item*: they receive all instances."""
+        # There is no public way from an item to its fixtures' functions.
+        known = _probe(item, names)._fixtureinfo.name2fixturedefs
+        waiting = [
+            definition
+            for name, definitions in known.items()
+            for definition in _reached(name, definitions)
+            if definition.scope != "function" and definition.func not in self._collected.providers
+        ]
+        found: set[str] = set()
+        while waiting:
+            for name in waiting.pop().argnames:
+                if name not in found:
+                    found.add(name)
+                    waiting += _reached(name, known.get(name, ()))
+        return found
 
     def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Need, ...]:
         """Return the stations that *item* asks for by *names*."""
@@ -257,12 +292,19 @@ def _reached(name: str, definitions: Sequence[Any]) -> Iterator[Any]:
 
 def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
     """Return *names* and the fixtures that they request, as pytest resolves them for *item*."""
+    return tuple(_probe(item, names).fixturenames)
+
+
+def _probe(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
+    """Return an item like *item* that asks for *names*, and is never run."""
 
     def asks() -> None: ...
 
     asks.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in dict.fromkeys(names)
+        ]
     )
-    # An item that is never run: what it would request is public, how it is found is not.
-    probe = pytest.Function.from_parent(item.parent, name=item.originalname, callobj=asks)
-    return tuple(probe.fixturenames)
+    # What an item requests is public, how it is found is not.
+    return pytest.Function.from_parent(item.parent, name=item.originalname, callobj=asks)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from railyard import Railyard
+from railyard import Railyard, Ride
 
 BOIL = """
 @pytest.mark.parametrize("kind", ["green", "black"])
@@ -375,6 +377,127 @@ def pour(cups, kind):
     ride = railyard.ride("--cc-run")
 
     assert ride.log == ("boil green", "boil black", "GREEN", "BLACK")
+
+
+WIDE = """
+@pytest.fixture(scope="session")
+def cups(boil):
+    return boil
+
+@pytest.mark.parametrize("kind", ["green", "black"])
+@station
+def pour(cups, kind):
+    return dict(cups)
+"""
+
+
+def test_who_asks_by_a_session_fixture_waits_for_all_instances(
+    railyard: Railyard, mode: str
+) -> None:
+    """What receives all instances is due when one of them changes, and blocked when one fails."""
+    railyard.stations(BOIL + WIDE)
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "return kind.upper()", "return kind.upper() + kind[-1]")
+    changed = railyard.ride("--cc-run", "--cc-replay", "boil[black]")
+    railyard.edit("stations.py", "return kind.upper()", "assert kind == 'green'; return kind")
+
+    broken = railyard.ride("--cc-run")
+
+    due = ("outcome of boil[black] changed", "outcome of boil[green] changed")
+    assert changed.reasons["pour[green]"] == changed.reasons["pour[black]"] == due
+    assert broken.blamed == {"pour[green]": ("boil[black]",), "pour[black]": ("boil[black]",)}
+
+
+def test_test_that_asks_by_a_module_fixture_waits_for_all_instances(
+    railyard: Railyard, mode: str
+) -> None:
+    """A parametrised test that receives all instances by a fixture is blocked when one fails."""
+    railyard.stations(BOIL.replace('log(f"boil {kind}")', 'assert kind == "green"'))
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def cups(boil):
+            return boil
+
+        @pytest.fixture(scope="module")
+        def tray(cups):
+            return cups
+
+        @pytest.mark.parametrize("kind", ["green"])
+        def test_all(kind, tray):
+            pass
+
+        @pytest.mark.parametrize("kind", ["green"])
+        def test_one(kind, boil):
+            assert boil == "GREEN"
+        """,
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.tests["test_one[green]"] == "passed"
+    blocked = [fact for fact in _all_facts(ride) if fact["name"] == "test_all[green]"]
+    assert [fact["by"] for fact in blocked] == [["boil[black]"]]
+
+
+def _all_facts(ride: Ride) -> list[dict[str, Any]]:
+    found = {r["node_id"]: r["choochoo"] for r in ride.reports if r["choochoo"]}
+    return list(found.values())
+
+
+def test_function_fixture_follows_the_parameters_from_its_first_use_on(railyard: Railyard) -> None:
+    """A sibling instance that failed is nothing to who reaches his own by a fixture."""
+    railyard.stations(
+        BOIL.replace('log(f"boil {kind}")', 'assert kind == "green"')
+        + """
+@pytest.fixture
+def cup(boil):
+    return f"cup of {boil}"
+
+@pytest.mark.parametrize("kind", ["green", "black"])
+@station
+def pour(cup, kind):
+    log(cup)
+"""
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.results == {
+        "boil[green]": "visited",
+        "boil[black]": "failed",
+        "pour[green]": "visited",
+        "pour[black]": "blocked",
+    }
+    assert ride.log == ("cup of GREEN",)
+
+
+def test_instance_that_asks_for_its_siblings_is_a_cycle(railyard: Railyard) -> None:
+    """A check that asks for its own station by a session fixture asks for all its instances."""
+    railyard.stations(
+        BOIL
+        + """
+@pytest.fixture(scope="session")
+def cups(boil):
+    return boil
+
+@boil.check
+def is_hot(cups, kind):
+    assert cups == kind.upper()
+"""
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.log == ()
+    assert ride.exit_code == pytest.ExitCode.INTERRUPTED
+    assert (
+        "stations wait for each other: boil[green] (stations.py:5) -> fixture cups -> "
+        "boil[black] (stations.py:5) -> fixture cups -> boil[green]" in " ".join(ride.text.split())
+    )
 
 
 def test_parametrised_class_receives_instances(railyard: Railyard) -> None:

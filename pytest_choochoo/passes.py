@@ -105,6 +105,7 @@ class Passes:
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
         """Ask *checks* once, each with fixtures set up anew; return the errors by name."""
         failures: dict[str, BaseException] = {}
+        self._handing.tear_down()  # what the visit's fixtures raise now is no answer of a check
         for check in checks:
             try:
                 self.set_up_for(check.function)

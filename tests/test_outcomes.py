@@ -396,9 +396,73 @@ def test_annotation_that_changed_since_is_told(railyard: Railyard) -> None:
 
     assert ride.errors["test_it"] == (
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
-        "Expected `int`, got `str`; visit it again with --cc-replay boil"
+        "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
     )
     assert ride.exit_code == 1
+
+
+@pytest.mark.parametrize("declared", ["version='1'", ""])
+def test_outcome_that_does_not_fit_its_annotation_any_more_is_due(
+    railyard: Railyard, mode: str, declared: str
+) -> None:
+    """Neither a version nor a check that passes stands for an outcome of another form."""
+    railyard.stations(
+        f"""
+        @station({declared})
+        def boil() -> int:
+            return 1
+
+        @boil.check
+        def is_hot(): ...
+
+        @station
+        def pour(boil):
+            log(f"pour {{boil!r}}")
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "-> int", "-> str")
+    railyard.edit("stations.py", "return 1", "return 'hot'")
+
+    ride = railyard.ride("--cc-run")
+
+    misfit = "its recorded outcome does not fit its annotation any more: Expected `str`, got `int`"
+    assert ride.reasons["boil"][-1] == misfit
+    assert ride.visited == ("boil", "pour")
+    assert ride.log == ("pour 'hot'",)
+    assert railyard.ride("--cc-check").exit_code == 0
+
+
+def test_outcome_that_a_class_refuses_to_read_is_due(railyard: Railyard) -> None:
+    """Whatever a class of the user's raises at the sight of an old outcome is the reason."""
+    railyard.stations(
+        """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Water:
+            degrees: int
+
+            def __post_init__(self):
+                if LIMIT < self.degrees:
+                    raise KeyError("too hot")
+
+        LIMIT = 100
+
+        @station(version="1")
+        def boil() -> Water:
+            return Water(min(LIMIT, 90))
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", "LIMIT = 100", "LIMIT = 80")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.visited == ("boil",)
+    assert ride.reasons["boil"] == (
+        "its recorded outcome does not fit its annotation any more: KeyError: 'too hot'",
+    )
 
 
 def test_annotation_may_name_what_only_type_checkers_import(railyard: Railyard) -> None:

@@ -245,6 +245,51 @@ def test_failed_sub_test_fails_the_station(railyard: Railyard, mode: str) -> Non
     assert (second.failed, second.unchanged) == (("boil",), ("fill",))
 
 
+WRONG = {
+    "soft assertion": ("check.equal(60, 100)", ""),
+    "sub-test": ("with subtests.test(): assert 60 == 100", ""),
+    "teardown": ("", "raise OSError('it leaks')"),
+}
+
+
+@pytest.mark.parametrize(("inside", "after"), WRONG.values(), ids=WRONG)
+def test_outcome_of_a_visit_that_was_wrong_is_not_adopted(
+    railyard: Railyard, inside: str, after: str, mode: str
+) -> None:
+    """A check that passes does not tell that what such a visit returned is right."""
+    railyard.use("check")
+    railyard.stations(
+        f"""
+        from pytest_check import check
+
+        @pytest.fixture
+        def kettle():
+            yield
+            {after or "pass"}
+
+        @station
+        def boil(subtests, kettle) -> int:
+            {inside or "pass"}
+            return 60
+
+        @boil.check
+        def is_hot(): ...
+
+        @station
+        def pour(boil):
+            log(boil)
+        """
+    )
+    failed = railyard.ride("--cc-run")
+    railyard.edit("stations.py", inside or after, "pass")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (failed.failed, failed.blocked) == (("boil",), ("pour",))
+    assert ride.visited == ("boil", "pour")
+    assert ride.reasons["boil"][-1] == "no check can tell its outcome"
+
+
 SOFT = {
     "soft assertion": ("check.equal(60, 100)", "a part of it failed before it was skipped: no gas"),
     "sub-test": (

@@ -261,7 +261,7 @@ class UnreadableOutcome(ChoochooError):
     def sentence(self) -> str:
         return (
             f"the recorded outcome of station {self.name!r} does not fit its annotation any more: "
-            f"{self.cause}; visit it again with --cc-replay {self.name}"
+            f"{self.cause}; 'pytest --cc-run' visits it again"
         )
 
 

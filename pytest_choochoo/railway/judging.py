@@ -103,6 +103,7 @@ class Judging:
                 is_locked=is_locked,
                 now=time.time(),
                 secret_for=self._who_needs_its_secret(key),
+                misfit=self._outcomes.misfit(key, record),
             )
         )
 

@@ -12,6 +12,8 @@ from pytest_choochoo.railway import outcome as form
 from pytest_choochoo.railway.errors import UnreadableOutcome, Unstorable
 from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.outcome import Codec, Outcome
+from pytest_choochoo.railway.record import Record
+from pytest_choochoo.railway.report import brief
 from pytest_choochoo.railway.route import Route, Stop
 from pytest_choochoo.railway.station import Station
 
@@ -89,6 +91,22 @@ class Outcomes:
             return self._decoded(self._route[key], record.outcome)
         except UnreadableOutcome:
             return None  # the annotation changed since, which may be why it is visited
+
+    def misfit(self, key: str, record: Record | None) -> str:
+        """Return why the outcome in *record* does not fit what *key* returns, empty if it does.
+
+        Raises `Unstorable` when the annotation cannot be understood.
+        """
+        stop = self._route[key]
+        if record is None or record.outcome is None or self.annotation(stop.station) is Any:
+            return ""
+        try:
+            self._decoded(stop, record.outcome)
+        except UnreadableOutcome as error:
+            return error.cause
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            return brief(error)
+        return ""
 
     def _decoded(self, stop: Stop, text: str) -> Any:
         return form.decode(stop.name, text, self.annotation(stop.station), self._codec)

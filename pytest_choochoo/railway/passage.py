@@ -120,6 +120,7 @@ class Passage:
             fingerprint=self.fingerprint,
             outcome=self.outcome.text,
             outcome_digest=self.outcome.digest,
+            is_sound=not error or bool(self.unmet),
             products=self.products,
             visited=now,
             began=self.began,
@@ -142,6 +143,7 @@ class Passage:
             fingerprint=self.fingerprint,
             outcome=known.text,
             outcome_digest=known.digest,
+            is_sound=True,
             products=products,
             visited=record.visited or now,
         )

@@ -18,7 +18,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
     *host* speak of the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
     *products*, *began*, *visited* (when it ended) and *seconds* of the last visit
-    that returned. *fingerprint* is None when none ever did.
+    that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
+    its checks was wrong with that visit.
     """
 
     status: Status
@@ -29,6 +30,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: Fingerprint | None = None
     outcome: str | None = None
     outcome_digest: str = ""
+    is_sound: bool = True
     products: dict[str, str] = {}
     visited: float = 0.0
     began: float = 0.0

@@ -69,7 +69,8 @@ class Facts:
     *products*: their digests now. *is_replayed*: the user asks for the visit.
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
     somebody else is visiting it right now. *secret_for*: who needs a secret in its
-    outcome that only a visit can tell.
+    outcome that only a visit can tell. *misfit*: why what it returned before cannot be
+    what it returns now.
     """
 
     record: Record | None
@@ -82,11 +83,15 @@ class Facts:
     is_locked: bool
     now: float
     secret_for: tuple[str, ...] = ()
+    misfit: str = ""
 
 
 def judge(facts: Facts) -> Fresh | Due:
     """Return whether a station whose upstream is complete must be visited, with every reason."""
     reasons = tuple(_reasons(facts))
+    if facts.misfit:
+        text = f"its recorded outcome does not fit its annotation any more: {facts.misfit}"
+        reasons += (Reason("outcome", text),)
     if facts.secret_for:
         reasons += (secret_needed(facts.secret_for),)
     if not reasons:
@@ -99,9 +104,10 @@ def judge(facts: Facts) -> Fresh | Due:
 
 
 def _outcome_is_known(facts: Facts) -> bool:
+    record = facts.record
     if not facts.returns_outcome:
         return True
-    return facts.record is not None and facts.record.fingerprint is not None
+    return record is not None and record.fingerprint is not None and record.is_sound
 
 
 def _reasons(facts: Facts) -> Iterator[Reason]:

@@ -96,7 +96,7 @@ SENTENCES: dict[ChoochooError, str] = {
     ),
     errors.UnreadableOutcome("boil", "Expected `int`, got `str`"): (
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
-        "Expected `int`, got `str`; visit it again with --cc-replay boil"
+        "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
     ),
     UnkeptResource("stations.py::boil", "kettle", "Secret"): (
         "resource 'kettle' of stations.py::boil cannot be kept (Secret): keep what identifies "

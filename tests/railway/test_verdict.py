@@ -91,6 +91,7 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "product changed": ({"products": {"steam": "2"}}, "visit"),
     "max_age over": ({"max_age": 59.0}, "visit"),
     "secret needed": ({"secret_for": ("pour",)}, "visit"),
+    "outcome does not fit": ({"misfit": "Expected `int`"}, "visit"),
     "secret needed after a failure": (
         {"record": _complete(status="failed"), "secret_for": ("pour",)},
         "visit",

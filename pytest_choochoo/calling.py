@@ -60,11 +60,7 @@ def parameters_of(item: pytest.Function) -> Mapping[str, object]:
 def item_function(station: Station[Any], parcel: Parcel) -> Any:
     """Return the function of the station's item: it puts away what the visit returned."""
     if not is_async(station):
-
-        def visit(**arguments: Any) -> None:
-            parcel.put(station.function(**arguments))
-
-        return _in_the_guise_of(station, visit)
+        return _visit(station, parcel)
 
     async def visit_async(**arguments: Any) -> None:
         value = station.function(**arguments)
@@ -73,14 +69,25 @@ def item_function(station: Station[Any], parcel: Parcel) -> Any:
     return _in_the_guise_of(station, visit_async)
 
 
+def _visit(station: Station[Any], parcel: Parcel) -> Any:
+    def visit(**arguments: Any) -> None:
+        parcel.put(station.function(**arguments))
+
+    return _in_the_guise_of(station, visit)
+
+
 def _in_the_guise_of(station: Station[Any], function: Any) -> Any:
     functools.update_wrapper(function, station.function)
     return function
 
 
+def is_coroutine(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
 def is_async(station: Station[Any]) -> bool:
-    functions = (station.function, *attached(station))
-    return any(inspect.iscoroutinefunction(inspect.unwrap(function)) for function in functions)
+    """Say whether any function of *station* is: then its item is one that can be awaited."""
+    return any(map(is_coroutine, (station.function, *attached(station))))
 
 
 def run_in_loop(work: Any) -> None:
@@ -90,16 +97,38 @@ def run_in_loop(work: Any) -> None:
     asyncio.run(work)
 
 
-def is_awaited_by_plugin(item: pytest.Function) -> bool:
-    """Say whether pytest-asyncio or anyio awaits the function of *item*."""
-    return inspect.iscoroutinefunction(item.obj) and (
-        type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
-    )
+def is_awaited_by_plugin(item: pytest.Function, station: Station[Any]) -> bool:
+    """Say whether pytest-asyncio or anyio awaits what is async of *station*."""
+    is_theirs = type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
+    return is_theirs and is_async(station)
 
 
-def call_without_plugin(item: pytest.Function) -> None:
-    """Make the function of an async station callable where no plugin would await it."""
-    if inspect.iscoroutinefunction(item.obj) and not is_awaited_by_plugin(item):
+def at_once(item: pytest.Function, work: Callable[..., object], *, is_awaited: bool) -> Any:
+    """Return what has *item* do *work* outside of any loop; *is_awaited*: by a plugin."""
+
+    async def nothing() -> None: ...
+
+    @functools.wraps(work)
+    def done(**arguments: Any) -> Any:
+        __tracebackhide__ = True
+        work(**arguments)
+        # An item of pytest-asyncio awaits what it got, whatever that is.
+        return nothing() if is_awaited and type(item) is not pytest.Function else None
+
+    return done
+
+
+def call_as_it_is(item: pytest.Function, station: Station[Any], parcel: Parcel) -> None:
+    """Have the visit of an async *station* called in a loop if it is async, else outside of any.
+
+    Before, its item was one that other plugins made their own.
+    """
+    if not inspect.iscoroutinefunction(item.obj):
+        return
+    is_awaited = is_awaited_by_plugin(item, station)
+    if not is_coroutine(station.function):
+        item.obj = at_once(item, _visit(station, parcel), is_awaited=is_awaited)
+    elif not is_awaited:
         function = item.obj
 
         @functools.wraps(function)

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_choochoo.calling import (
     Parcel,
-    call_without_plugin,
+    call_as_it_is,
     item_function,
     one_backend,
     parameters_of,
@@ -129,7 +129,7 @@ class Collected:
         for item in report.result:
             if item.nodeid in self.stops and isinstance(item, pytest.Function):
                 if self.items.setdefault(item.nodeid, item) is item:
-                    call_without_plugin(item)
+                    call_as_it_is(item, self.stops[item.nodeid].station, self.parcel)
         if self._settings.mode == "plain":
             report.result = [node for node in report.result if node.nodeid not in self.stops]
 

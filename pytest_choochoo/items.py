@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.calling import Parcel, traceback_from
+from pytest_choochoo.calling import Parcel, is_coroutine, traceback_from
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.passes import Passes
@@ -184,7 +184,7 @@ class Line:
         if result is not None and result.word == "not reached":
             pytest.skip("the run was stopped before it was reached")
         if result is not None:
-            passes.call(_nothing, awaits=False)
+            passes.call(_nothing)
             return
         item.ihook.pytest_choochoo_visit_started(
             config=item.config, node_id=item.nodeid, reasons=self.journey.reasons
@@ -220,14 +220,14 @@ class Line:
             # A visit that is expected to fail is no reason why this should not be there.
             passes.ignore_xfail()
 
-        passes.call(verify, awaits=False)
+        passes.call(verify)
 
     def _set_up_to_clean(self, passes: Passes) -> None:
         key, function = passes.item.nodeid, passes.station.clean_function
         if self._lock is None:  # else it is tried again, by a plugin that reruns what failed
             self._lock = self.journey.lock(key)  # nobody cleans what is being visited
         if function is None or not self.journey.ledger.has_traces(key):
-            passes.call(_nothing, awaits=False)
+            passes.call(_nothing)
             return
         passes.set_up_for(function)
         arguments = passes.arguments(function)
@@ -238,7 +238,7 @@ class Line:
             if inspect.isawaitable(answer):
                 await answer
 
-        passes.call(clean)
+        passes.call(clean, awaits=is_coroutine(function))
 
     def call_ended(self) -> None:
         """Look at what the visit returned, and ask the checks again."""

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.calling import arguments_of, is_async, run_in_loop
+from pytest_choochoo.calling import (
+    arguments_of,
+    at_once,
+    is_awaited_by_plugin,
+    is_coroutine,
+    run_in_loop,
+)
 from pytest_choochoo.handing import Handing
 from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway.errors import CheckAnswer, CheckFailed
@@ -30,6 +36,7 @@ class Passes:
         self.station = journey.route[item.nodeid].station
         self.names = list(item.fixturenames)
         self.function = item.obj
+        self._is_awaited = is_awaited_by_plugin(item, self.station)
         self._runs_xfail = item.config.getoption("runxfail", False)
         self._journey = journey
         self._handing = handing
@@ -83,11 +90,8 @@ class Passes:
             arguments[own] = self._journey.outcomes.copy(self.item.nodeid)
         return arguments
 
-    def call(self, work: Callable[[], Any], *, awaits: bool = True) -> None:
-        """Have the item call the async function *work*, awaited by who awaits the visit.
-
-        What does not *await* anything needs none of the fixtures that anyio would ask for.
-        """
+    def call(self, work: Callable[[], Any], *, awaits: bool = False) -> None:
+        """Have the item call the async function *work*: in a loop if it *awaits* something."""
 
         async def awaited(**_: Any) -> None:
             __tracebackhide__ = True
@@ -95,12 +99,12 @@ class Passes:
 
         def called(**_: Any) -> None:
             __tracebackhide__ = True
-            run_in_loop(work()) if awaits and is_async(self.station) else _driven(work())
+            run_in_loop(work()) if awaits else _driven(work())
 
-        is_awaited = inspect.iscoroutinefunction(self.function)
-        if not awaits and type(self.item) is pytest.Function:
-            is_awaited = False
-        self.item.obj = awaited if is_awaited else called
+        if not awaits:
+            self.item.obj = at_once(self.item, called, is_awaited=self._is_awaited)
+        else:
+            self.item.obj = awaited if self._is_awaited else called
 
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
         """Ask *checks* once, each with fixtures set up anew; return the errors by name."""
@@ -109,7 +113,7 @@ class Passes:
         for check in checks:
             try:
                 self.set_up_for(check.function)
-                self.call(self._asking(check))
+                self.call(self._asking(check), awaits=is_coroutine(check.function))
                 self.item.runtest()
             except (*_NO_ANSWER, CheckAnswer):
                 raise

@@ -97,6 +97,59 @@ async def is_hot():
     assert len(ride.visited) == 1
 
 
+@pytest.mark.parametrize("awaited_by", AWAITED_BY)
+def test_plain_function_beside_async_ones_is_called_outside_of_any_loop(
+    railyard: Railyard, awaited_by: str
+) -> None:
+    """A visit, a check and a clean that are not async may run a loop of their own."""
+    marks = arrange(railyard, awaited_by)
+    railyard.stations(
+        f"""
+import asyncio
+
+async def note(what):
+    await asyncio.sleep(0)
+    log(what)
+
+{marks}
+@station
+def boil():
+    asyncio.run(note("boil"))
+
+@boil.check
+def is_hot(boil):
+    asyncio.run(note("plain check"))
+
+@boil.check
+async def is_full(boil):
+    await note("async check")
+
+@boil.clean
+def cool():
+    asyncio.run(note("clean"))
+    raise RuntimeError("enough seen")
+
+{marks}
+@station
+async def pour() -> None:
+    await note("pour")
+
+@pour.check
+def is_poured():
+    asyncio.run(note("check of pour"))
+"""
+    )
+
+    first = railyard.ride("--cc-run", "-W", "error", "-k", "boil")
+    second = railyard.ride("--cc-run", "-W", "error", "-k", "pour")
+    clean = railyard.ride("--cc-clean", "-W", "error", "-k", "boil")
+
+    assert first.log == ("boil", "plain check", "async check")
+    assert second.log[:1] == ("check of pour",)
+    assert (len(first.visited), len(second.adopted)) == (1, 1)
+    assert clean.log == ("clean",)
+
+
 @pytest.mark.parametrize("awaited_by", ["asyncio strict", "asyncio auto", "anyio", "anyio auto"])
 def test_async_fixtures_can_be_requested(railyard: Railyard, awaited_by: str) -> None:
     """A station, a check and a test may request async fixtures of the plugin that awaits them."""

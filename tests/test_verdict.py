@@ -893,3 +893,27 @@ def test_overridden_fixture_is_code(railyard: Railyard) -> None:
     ride = railyard.ride("--cc-run")
 
     assert ride.reasons["boil"] == ("code of conftest.py::water changed",)
+
+
+def test_value_that_a_factory_gave_its_station_is_code(railyard: Railyard, mode: str) -> None:
+    """A station made in a loop is due when what it was made with is another; its twin is not."""
+    railyard.stations(
+        """
+        def brew(kind, degrees):
+            def visit():
+                log(f"{kind} {degrees}")
+
+            visit.__name__ = kind
+            return station(visit)
+
+        green, black = brew("green", 80), brew("black", 100)
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.edit("stations.py", '"green", 80', '"green", 75')
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.visited, ride.unchanged) == (("green",), ("black",))
+    assert ride.reasons["green"] == ("code of degrees in stations.py::brew.<locals>.visit changed",)
+    assert ride.log == ("green 75",)

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
@@ -16,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.railway.fingerprint import digest_value
 from pytest_choochoo.railway.source import Definition, Source, joined, read
 
 # Part of the key of what is cached: raise it when the same source reads differently.
@@ -47,10 +49,18 @@ class CodeReader:
         self._targets: dict[Spot, tuple[Spot, ...]] = {}
 
     def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
-        """Return the digest of all the project's code that *functions* reach by name."""
+        """Return the digest of all the project's code that *functions* reach by name.
+
+        Of a function that was made by another, the values that it holds are part of it.
+        """
         found: dict[str, str] = {}
         seen: set[Spot] = set()
-        waiting = [spot for function in functions for spot in self._spots(function)]
+        waiting: list[Spot] = []
+        for path, function in self._ours(functions):
+            waiting.append((path, function.__qualname__.partition(".")[0]))
+            for name, held in _held(function):
+                where = f"{name} in {self._label(path)}::{function.__qualname__}"
+                found[where] = held if where not in found else digest_value((found[where], held))
         while waiting:
             spot = waiting.pop()
             if spot in seen:
@@ -63,9 +73,12 @@ class CodeReader:
                 waiting += self._loaded(spot, definition)
         return dict(sorted(found.items()))
 
-    def _spots(self, function: Callable[..., Any]) -> Iterator[Spot]:
-        """Yield where *function* is defined, and what it has closed over."""
-        waiting: list[Any] = [function]
+    def _ours(self, functions: Iterable[Callable[..., Any]]) -> Iterator[tuple[Path, Any]]:
+        """Yield those of *functions*, and of those they have closed over, that are the project's.
+
+        Each with the file it is defined in.
+        """
+        waiting: list[Any] = list(functions)
         seen: set[int] = set()
         while waiting:
             plain = inspect.unwrap(waiting.pop())
@@ -79,8 +92,10 @@ class CodeReader:
                 self._packages.setdefault(path, plain.__globals__.get("__package__") or "")
             ours = self._paths[code.co_filename]
             if ours is not None:
-                yield ours, plain.__qualname__.partition(".")[0]
-                waiting += _closed_over(plain)
+                yield ours, plain
+                waiting += (
+                    value for _, value in _carried(plain) if isinstance(value, FunctionType)
+                )
 
     def _label(self, path: Path) -> str | None:
         """Return what the file at *path* is called in the project, None when it is not of it."""
@@ -218,11 +233,19 @@ def _package(folders: Iterable[str | Path]) -> Path | None:
     return folder and folder / "__init__.py"
 
 
-def _closed_over(function: Any) -> Iterator[FunctionType]:
-    for cell in function.__closure__ or ():
-        try:
-            inside = cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
-        if isinstance(inside, FunctionType):
-            yield inside
+def _carried(function: Any) -> Iterator[tuple[str, object]]:
+    """Yield what *function* was given by the one that made it, if it was made by another."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        with suppress(ValueError):  # not filled yet
+            yield name, cell.cell_contents
+    if "<locals>" in function.__qualname__:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.default is not parameter.empty:
+                yield parameter.name, parameter.default
+
+
+def _held(function: Any) -> Iterator[tuple[str, str]]:
+    """Yield the digests of the values that *function* carries, of those that have one."""
+    for name, value in _carried(function):
+        with suppress(TypeError, RecursionError):
+            yield name, digest_value(value)

@@ -520,6 +520,52 @@ def test_wrapped_function_is_reached(tmp_path: Path) -> None:
     assert list(found) == ["stations.py::boil", "stations.py::help", "stations.py::make"]
 
 
+MAKER = """
+def make(degrees, lock):
+    def boil(times=degrees + 1):
+        return degrees, lock
+    return boil
+"""
+
+
+def _held(tmp_path: Path, *arguments: object) -> dict[str, str]:
+    path = tmp_path / "stations.py"
+    path.write_text(MAKER)
+    names: dict[str, Any] = {}
+    exec(compile(MAKER, str(path), "exec"), names)
+    return CodeReader(tmp_path, {}).reach([names["make"](*arguments)])
+
+
+def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> None:
+    """What a function was given by the one that made it counts, where it has a digest."""
+    first, same, other = (_held(tmp_path, degrees, object()) for degrees in (90, 90, 80))
+
+    assert list(first) == [
+        "degrees in stations.py::make.<locals>.boil",
+        "stations.py::make",
+        "times in stations.py::make.<locals>.boil",
+    ]
+    assert first == same
+    assert {name for name in first if first[name] != other[name]} == set(first) - {
+        "stations.py::make"
+    }
+
+
+def test_several_functions_made_in_one_place_are_told_apart(tmp_path: Path) -> None:
+    """Two functions of one maker count both, each with what it holds."""
+    path = tmp_path / "stations.py"
+    path.write_text(MAKER)
+    names: dict[str, Any] = {}
+    exec(compile(MAKER, str(path), "exec"), names)
+    a, b, c = (names["make"](degrees, None) for degrees in (1, 2, 3))
+
+    def found(*functions: Callable[..., Any]) -> dict[str, str]:
+        return CodeReader(tmp_path, {}).reach(functions)
+
+    assert found(a, b) == found(a, b)
+    assert len({str(found(*each)) for each in ((a, b), (a, c), (b, c), (a,), (b,))}) == 5
+
+
 def test_several_functions_are_reached_together(tmp_path: Path) -> None:
     """What several functions reach is the code of all of them."""
     (tmp_path / "stations.py").write_text("def a(): ...\ndef b(): ...\ndef c(): ...")

@@ -152,9 +152,28 @@ def one_backend(items: list[pytest.Function]) -> list[pytest.Function]:
     return kept
 
 
+_OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
+
+
 def traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
-    """Return the traceback of *error* from *function* on; all of it where that raised nothing."""
-    code, traceback = getattr(inspect.unwrap(function), "__code__", None), error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code is not code:
+    """Return the traceback of *error* from *function* on.
+
+    Where that raised nothing, from the fixture on that did; all of it where it is neither.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    frames = [*_frames(error.__traceback__)]
+    for frame in frames:
+        if frame.tb_frame.f_code is code:
+            return frame
+    theirs = (
+        frame
+        for frame in frames
+        if frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS
+    )
+    return next(theirs, error.__traceback__)
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
         traceback = traceback.tb_next
-    return traceback or error.__traceback__

@@ -143,11 +143,10 @@ class Collected:
         node = collector.parent if self._settings.is_station_file(collector.path) else collector
         assert isinstance(node, pytest.Collector)
         self._register(name, station, node)
-        if (
-            station.file != str(collector.path)
-            or self._stations.get(station.identity) is not station
-        ):
+        if station.file != str(collector.path):
             return []
+        # It may have been imported before, under another name of its module.
+        station = self._stations.get(station.identity, station)
         if station.identity in self.instances and name != self._home_name(station):
             return []  # a second name for the same station in its own file
         if station.shadowed is not None:

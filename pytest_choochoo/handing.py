@@ -138,10 +138,37 @@ class Handing:
             self._set_up.append((definition, request))
 
     def tear_down(self) -> None:
-        """Tear down what was set up for the item so far, so that it is set up anew."""
+        """Tear down what was set up for the item so far, so that it is set up anew.
+
+        Raises what the first of the fixtures raises that cannot be torn down.
+        """
+        errors = []
+        if any(definition.argname == "tmp_path" for definition, _ in self._set_up):
+            self._say_how_it_goes()
         while self._set_up:
             definition, request = self._set_up.pop()
-            definition.finish(request)
+            try:
+                definition.finish(request)
+            except BaseException as error:  # the others are torn down all the same
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _say_how_it_goes(self) -> None:
+        """Tell the fixture `tmp_path`, which insists on it, that nothing has failed so far.
+
+        Pytest does so when a phase has ended. Nobody else is told: it is in the midst of one.
+        """
+        assert self.station is not None
+        manager = self.station.config.pluginmanager
+        others = [
+            plugin
+            for name, plugin in manager.list_name_plugin()
+            if plugin is not None and name not in {"runner", "tmpdir"}
+        ]
+        make_report = manager.subset_hook_caller("pytest_runtest_makereport", others)
+        call = pytest.CallInfo.from_call(lambda: None, when="setup")
+        make_report(item=self.station, call=call)
 
     def forget(self) -> None:
         """Forget the item; what it set up is pytest's to tear down."""

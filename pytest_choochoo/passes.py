@@ -111,17 +111,26 @@ class Passes:
         failures: dict[str, BaseException] = {}
         self._handing.tear_down()  # what the visit's fixtures raise now is no answer of a check
         for check in checks:
-            try:
-                self.set_up_for(check.function)
-                self.call(self._asking(check), awaits=is_coroutine(check.function))
-                self.item.runtest()
-            except (*_NO_ANSWER, CheckAnswer):
-                raise
-            except BaseException as error:  # whatever a check raises: it does not pass
-                if time.monotonic() >= self._journey.deadline:
-                    raise  # it did not answer, it was stopped
-                failures[check.name] = error
+            for part in (self._ask_one, self._tear_down_after):
+                try:
+                    part(check)
+                except (*_NO_ANSWER, CheckAnswer):
+                    raise
+                except BaseException as error:  # whatever a check raises: it does not pass
+                    if time.monotonic() >= self._journey.deadline:
+                        raise  # it did not answer, it was stopped
+                    failures.setdefault(check.name, error)
+        if self._is_awaited:
+            self.set_up(())  # without a loop of its own it could not be called any more
         return failures
+
+    def _ask_one(self, check: Check) -> None:
+        self.set_up_for(check.function)
+        self.call(self._asking(check), awaits=is_coroutine(check.function))
+        self.item.runtest()
+
+    def _tear_down_after(self, check: Check) -> None:
+        self._handing.tear_down()
 
     def _asking(self, check: Check) -> Callable[[], Any]:
         key = self.item.nodeid

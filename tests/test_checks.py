@@ -557,3 +557,76 @@ def test_error_that_cannot_be_shown_is_a_failure(railyard: Railyard, mode: str) 
 
     assert (ride.failed, ride.blocked) == (("boil",), ("pour",))
     assert ride.causes == {"boil": "Odd: <it cannot be shown>"}
+
+
+def test_check_may_use_tmp_path(railyard: Railyard, mode: str) -> None:
+    """Each check has an empty `tmp_path` of its own, before the visit and after it."""
+    railyard.stations(
+        """
+        from railyard import logged
+
+        @station
+        def boil(tmp_path) -> None:
+            (tmp_path / "note").mkdir()
+            log("boil")
+
+        @boil.check
+        def is_hot(tmp_path):
+            (tmp_path / "note").mkdir()
+            assert "boil" in logged()
+
+        @boil.check
+        def is_full(tmp_path):
+            (tmp_path / "note").mkdir()
+
+        @boil.clean
+        def cool(tmp_path):
+            (tmp_path / "note").mkdir()
+        """
+    )
+
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+
+    assert (first.visited, second.unchanged) == (("boil",), ("boil",))
+    assert first.reasons["boil"] == (
+        "never visited",
+        "check is_hot does not pass: AssertionError: assert 'boil' in []",
+    )
+    assert railyard.ride("--cc-check").exit_code == 0
+
+
+def test_error_in_the_teardown_of_a_check_is_its_own(railyard: Railyard) -> None:
+    """What a fixture of one check raises when it is torn down is not put down to the next one."""
+    railyard.stations(
+        """
+        @pytest.fixture
+        def kettle():
+            yield
+            raise RuntimeError("cannot close")
+
+        @station
+        def boil() -> None: ...
+
+        @boil.check
+        def is_hot(kettle): ...
+
+        @boil.check
+        def is_full(): ...
+
+        @station
+        def pour() -> None: ...
+
+        @pour.check
+        def is_poured(kettle):
+            raise OSError("cold")
+        """
+    )
+
+    ride = railyard.ride("--cc-check")
+
+    assert ride.causes == {
+        "boil": "RuntimeError: cannot close",
+        "pour": "OSError: cold",
+    }
+    assert "check 'is_hot' of station 'boil' does not pass" in ride.text
+    assert "is_full" not in ride.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,11 +79,14 @@ class Judging:
 
     def _upstream(self, key: str) -> dict[str, str]:
         digests = {}
+        names = Counter(self._route.names(self._route.upstream[key]))
         for upstream in self._route.upstream[key]:
             found = self._outcomes.find(upstream)
+            name = self._route[upstream].name
             if found is None:
-                raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
-            digests[self._route[upstream].name] = found.digest
+                raise NoRecord(name, self.why_incomplete(upstream))
+            # Two directories may each have one of that name.
+            digests[name if names[name] == 1 else upstream] = found.digest
         return digests
 
     def verdict(

@@ -6,11 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
 from pytest_choochoo.railway.station import Station
+
+
+def asks_for_fixtures(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    """Say whether *item* is a function, or like a doctest asks for fixtures as one does."""
+    return hasattr(item, "fixturenames")
 
 
 class Parcel:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from pytest_choochoo.calling import (
     one_backend,
     parameters_of,
 )
-from pytest_choochoo.importing import load, stations_in
+from pytest_choochoo.importing import is_name_taken, load, stations_in, tell_why
 from pytest_choochoo.railway.errors import (
     ChoochooError,
     DuplicateName,
@@ -64,10 +65,8 @@ class Collected:
         self._directories = directories
         self._modules: dict[Path, pytest.Module] = {}
         self._read: set[Path] = set()
-
-    @property
-    def root(self) -> Path:
-        return self._config.rootpath
+        #: Modules that are no files of pytest's, collected for the stations imported from them.
+        self._brought: set[Path] = set()
 
     @property
     def has_stations(self) -> bool:
@@ -83,13 +82,20 @@ class Collected:
             if station.path == path:
                 self.faults.append(StationInConftest(station.name, station.place))
 
-    def meet_directory(self, directory: pytest.Directory, files: Sequence[pytest.Module]) -> None:
-        """Register the stations of the station *files* in *directory*, whatever is selected."""
+    def meet_directory(
+        self, directory: pytest.Directory, files: Sequence[pytest.Module]
+    ) -> Iterable[pytest.Module]:
+        """Register the stations of the station *files* in *directory*, whatever is selected.
+
+        Returns the modules of stations that its conftest imports, where nobody collects them.
+        """
+        brought: list[pytest.Module] = []
         conftest = self._conftests.get(directory.path)
         if conftest is not None:
             for name, station in stations_in(conftest).items():
                 if station.path != Path(conftest.__file__ or ""):
                     self._register(name, station, directory)
+                    brought += self._bring(directory.session, station)
         for node in files:
             self._modules.setdefault(node.path, node)
             try:
@@ -100,6 +106,24 @@ class Collected:
                 continue
             for name, station in stations.items():
                 self._register(name, station, directory)
+        return brought
+
+    def _bring(self, session: pytest.Session, station: Station[Any]) -> Iterator[pytest.Module]:
+        """Yield the module of a *station* that is imported, if nobody else collects it, once."""
+        path = station.path
+        patterns = self._config.getini("python_files")
+        is_collected = any(fnmatch(path.name, pattern) for pattern in patterns)
+        if is_collected or self._is_named(path) or path in self._brought:
+            return
+        self._brought.add(path)
+        if self._settings.mode != "plain" and path not in self._modules:
+            module = self._module_at(session, path)
+            if module is not None:
+                yield module
+
+    def _is_named(self, path: Path) -> bool:
+        named = (each.partition("::")[0] for each in self._config.args)
+        return path in {Path(os.path.abspath(each)) for each in named}
 
     def is_left_alone(self, node: pytest.Item | pytest.Collector) -> bool:
         """Say whether plain pytest passes over *node*, a broken station file, and warn of it.
@@ -109,8 +133,7 @@ class Collected:
         error = self.broken.get(node) if isinstance(node, pytest.Module) else None
         if error is None or isinstance(error, pytest.skip.Exception):
             return False
-        named = {Path(os.path.abspath(each.partition("::")[0])) for each in self._config.args}
-        if self._settings.mode != "plain" or node.path in named:
+        if self._settings.mode != "plain" or self._is_named(node.path):
             return False
         text = f"{node.path.name} could not be imported, and stations of it are not known: "
         try:
@@ -124,6 +147,9 @@ class Collected:
     def meet_module(self, module: pytest.Module, report: pytest.CollectReport) -> None:
         """Take the station items out of *report*, after other plugins made them their own."""
         self._modules.setdefault(module.path, module)
+        error = self.broken.get(module)
+        if error is not None and is_name_taken(module):
+            tell_why(report, module, error)
         if report.result or not report.passed:  # else --lf may have left it out
             self._read.add(module.path)
         for item in report.result:
@@ -132,19 +158,21 @@ class Collected:
                     call_as_it_is(item, self.stops[item.nodeid].station, self.parcel)
         if self._settings.mode == "plain":
             report.result = [node for node in report.result if node.nodeid not in self.stops]
+        elif module.path in self._brought:  # for its stations only
+            report.result = [node for node in report.result if node.nodeid in self.stops]
 
     def make_items(
         self, collector: pytest.Module | pytest.Class, name: str, station: Station[Any]
     ) -> list[pytest.Item | pytest.Collector]:
-        """Return the items of *station*, none for one that is declared elsewhere."""
+        """Return the items of *station*; where it is only imported, at most its module."""
         if isinstance(collector, pytest.Class):
-            self.fault(StationInClass(station.name, station.place))
+            self.meet_class(collector.obj)
             return []
         node = collector.parent if self._settings.is_station_file(collector.path) else collector
         assert isinstance(node, pytest.Collector)
         self._register(name, station, node)
         if station.file != str(collector.path):
-            return []
+            return list(self._bring(collector.session, station))
         # It may have been imported before, under another name of its module.
         station = self._stations.get(station.identity, station)
         if station.identity in self.instances and name != self._home_name(station):
@@ -159,6 +187,12 @@ class Collected:
         made = self._made(collector, name, station)
         self._note_stops(station, made)
         return list(made)
+
+    def meet_class(self, kind: type) -> None:
+        """Take note of a class with stations, which would be methods."""
+        for value in vars(kind).values():
+            if isinstance(value, Station):
+                self.fault(StationInClass(value.name, value.place))
 
     def _home_name(self, station: Station[Any]) -> str:
         key = self.instances[station.identity][0]

@@ -54,7 +54,8 @@ class Handing:
     def give(self, item: pytest.Function) -> None:
         """Put into a test what it asks for by name."""
         __tracebackhide__ = True
-        direct = arguments_of(item.function)
+        function = getattr(item, "function", None)
+        direct = arguments_of(function) if function is not None else ()
         for need in self._needs.of(item):
             if need.is_direct and need.name in direct:
                 item.funcargs[need.name] = self.value(need, item)
@@ -66,10 +67,12 @@ class Handing:
         # A check is asked upstream failing or not; a test wants to know of it.
         if self._mode in {"plain", "check"} and not is_check:
             self._insist_on_complete(need, item)
-        if need.is_fan_in:
-            return {self._needs.parameter_id(key): self._outcome(key) for key in need.keys}
+        if need.fault is not None:
+            raise need.fault
         if not need.keys:
             raise NoRecord(need.name, "its file could not be collected")
+        if need.is_fan_in:
+            return {self._needs.parameter_id(key): self._outcome(key) for key in need.keys}
         return self._outcome(need.keys[0])
 
     def _outcome(self, key: str) -> Any:
@@ -149,7 +152,7 @@ class Handing:
             definition, request = self._set_up.pop()
             try:
                 definition.finish(request)
-            except BaseException as error:  # the others are torn down all the same
+            except BaseException as error:  # noqa: BLE001 - the others are torn down all the same
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -23,22 +23,39 @@ def load(module: pytest.Module) -> ModuleType:
     Like conftest files, station files share a name; where pytest would import
     the second one under the name of the first and refuse, it gets a name of its own.
     """
-    path = module.path
-    other = sys.modules.get(path.stem)
-    in_package = (path.parent / "__init__.py").exists()
-    is_taken = other is not None and Path(getattr(other, "__file__", None) or "") != path
-    if is_taken and not in_package and module.config.getoption("importmode") != "importlib":
-        module.obj = _import_apart(path, module.config.rootpath)
+    if is_name_taken(module):
+        module.obj = _import_apart(module.path, module.config.rootpath)
         for mark in getattr(module.obj, "pytestmark", ()):
             module.add_marker(mark)
     loaded: ModuleType = module.obj
     return loaded
 
 
+def is_name_taken(module: pytest.Module) -> bool:
+    """Say whether pytest would import *module* under a name that another file has."""
+    path = module.path
+    other = sys.modules.get(path.stem)
+    in_package = (path.parent / "__init__.py").exists()
+    is_taken = other is not None and Path(getattr(other, "__file__", None) or "") != path
+    return is_taken and not in_package and module.config.getoption("importmode") != "importlib"
+
+
+def tell_why(report: pytest.CollectReport, module: pytest.Module, error: BaseException) -> None:
+    """Put into the *report* on *module* what its import raised, where pytest's own would fail."""
+    shown = pytest.ExceptionInfo.from_exception(error)
+    shown.traceback = shown.traceback.filter(lambda entry: Path(entry.path) == module.path)
+    if isinstance(error, pytest.skip.Exception) and error.allow_module_level:
+        lines = [entry.lineno for entry in shown.traceback]
+        report.outcome = "skipped"
+        report.longrepr = (str(module.path), lines[0] + 1 if lines else 0, f"Skipped: {error}")
+    else:
+        report.outcome = "failed"
+        report.longrepr = shown.getrepr(style="short")
+
+
 def _import_apart(path: Path, root: Path) -> ModuleType:
-    parts = (
-        path.with_suffix("").relative_to(root).parts if path.is_relative_to(root) else path.parts
-    )
+    plain = path.with_suffix("")
+    parts = plain.relative_to(root).parts if path.is_relative_to(root) else plain.parts[1:]
     name = ".".join(("_choochoo_stations", *(part.replace(".", "_") for part in parts)))
     if name in sys.modules:
         return sys.modules[name]

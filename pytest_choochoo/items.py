@@ -184,6 +184,7 @@ class Line:
         if result is not None and result.word == "not reached":
             pytest.skip("the run was stopped before it was reached")
         if result is not None:
+            passes.ignore_xfail()
             passes.call(_nothing)
             return
         item.ihook.pytest_choochoo_visit_started(
@@ -275,6 +276,8 @@ class Line:
     def _word(self, station: Station[Any]) -> Word:
         if self.ending.skipped:
             return "skipped"
+        if self.mode == "check" and self.ending.is_interrupted:
+            return "not reached"
         if self.ending.error:
             return "failed"
         if self.mode != "clean":

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.calling import arguments_of, attached, parameters_of
+from pytest_choochoo.calling import arguments_of, asks_for_fixtures, attached, parameters_of
 from pytest_choochoo.collecting import RESERVED, Collected
-from pytest_choochoo.railway.errors import DuplicateName, NoSuchInstance
+from pytest_choochoo.railway.errors import ChoochooError, DuplicateName, NoSuchInstance
 from pytest_choochoo.railway.route import Route, Stop
 from pytest_choochoo.railway.station import Station
 
@@ -21,7 +21,7 @@ class Need:
     """A station that a consumer asks for as *name*, and which of its instances it receives.
 
     *is_fan_in*: it receives a dict of outcomes by parameter id. *is_direct*: no
-    ordinary fixture of the same name stands between.
+    ordinary fixture of the same name stands between. *fault*: why it receives nothing.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Need:
     keys: tuple[str, ...]
     is_fan_in: bool
     is_direct: bool = True
+    fault: ChoochooError | None = None
 
 
 class Needs:
@@ -65,7 +66,9 @@ class Needs:
         for name in names:
             if any(needed in need.keys and need.is_direct for need in self.among(item, [name])):
                 return ""
-        for name in names:
+        # Those that nobody named, like an autouse fixture, come with the item.
+        unasked = [name for name in item.fixturenames if self.visible(item, name) is None]
+        for name in (*names, *unasked):
             if needed in self.keys_through(item, name):
                 return name
         return ""
@@ -76,13 +79,7 @@ class Needs:
                 for other, before in registered[:position]:
                     near = node in other.listchain() or other in node.listchain()
                     if before is not station and near:
-                        places = self._where(before), self._where(station)
-                        self._collected.fault(DuplicateName(name, *places))
-
-    def _where(self, station: Station[Any]) -> str:
-        root = self._collected.root
-        inside = station.path.is_relative_to(root)
-        return f"{station.path.relative_to(root) if inside else station.path}:{station.line}"
+                        self._collected.fault(DuplicateName(name, before.place, station.place))
 
     def _names_of_attached(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the fixtures that checks, clean and `values` of a station ask for, all the way."""
@@ -115,7 +112,7 @@ class Needs:
 
     def of(self, item: pytest.Item) -> tuple[Need, ...]:
         """Return the stations that *item* asks for."""
-        if not isinstance(item, pytest.Function):
+        if not asks_for_fixtures(item):
             return ()
         if item.nodeid not in self._of_item:
             self._of_item[item.nodeid] = self.among(item, item.fixturenames)
@@ -123,7 +120,7 @@ class Needs:
 
     def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
         """Return the keys of the stations that *item* asks for."""
-        if not isinstance(item, pytest.Function):
+        if not asks_for_fixtures(item):
             return ()
         if item.nodeid not in self._keys_of_item:
             self._keys_of_item[item.nodeid] = self._keys(item, item.fixturenames)
@@ -221,15 +218,19 @@ class Needs:
         ]
         shared = tuple(p for p in (stops[0].parameters if stops else ()) if p in parameters)
         matching = self._matching(station, stops, shared, parameters) if shared else stops
+        fault = None
         if stops and not matching:
             wanted = ", ".join(f"{p}={parameters[p]!r}" for p in shared)
-            self._collected.fault(NoSuchInstance(name, consumer, wanted))
+            fault = NoSuchInstance(name, consumer, wanted)
+            if consumer in self._collected.stops:
+                self._collected.fault(fault)
         is_one = bool(stops) and len(shared) == len(stops[0].parameters)
         return Need(
             name=name,
             station=station,
             keys=tuple(stop.key for stop in matching),
             is_fan_in=not is_one,
+            fault=fault,
         )
 
     def _matching(

@@ -126,9 +126,10 @@ class Collecting:
                 if isinstance(node, pytest.Module) and self._settings.is_station_file(node.path)
             ]
             if files or self.has_met_stations:
-                self.collected.meet_directory(collector, files)
+                brought = self.collected.meet_directory(collector, files)
                 is_left_alone = self.collected.is_left_alone
-                report.result = [node for node in report.result if not is_left_alone(node)]
+                found = [node for node in report.result if not is_left_alone(node)]
+                report.result = [*found, *brought]
         elif isinstance(collector, pytest.Module) and self.has_met_stations:
             self.collected.meet_module(collector, report)
         return report
@@ -137,7 +138,11 @@ class Collecting:
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
     ) -> list[pytest.Item | pytest.Collector] | None:
-        return self.collected.make_items(collector, name, obj) if _is_station(obj) else None
+        if _is_station(obj):
+            return self.collected.make_items(collector, name, obj)
+        if isinstance(obj, type) and any(map(_is_station, vars(obj).values())):
+            self.collected.meet_class(obj)
+        return None
 
 
 class Departing:
@@ -206,7 +211,9 @@ class Shortcut:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        if not isinstance(item, pytest.Function):
+        from pytest_choochoo.calling import asks_for_fixtures
+
+        if not asks_for_fixtures(item):
             return None
         option = item.config.option
         if option.setupplan:

@@ -693,3 +693,212 @@ def test_decorators_of_ones_own_may_stand_below(railyard: Railyard) -> None:
     ride = railyard.ride("--cc-run")
 
     assert (ride.visited, ride.log) == (("boil", "pour"), ("timed", "timed"))
+
+
+SAME = """
+from pathlib import Path
+
+@station(files=["v.txt"])
+def build() -> str:
+    return Path(__file__).with_name("v.txt").read_text()
+"""
+
+
+def test_change_of_either_of_two_namesakes_is_propagated(railyard: Railyard, mode: str) -> None:
+    """Who needs two stations of one name is due when either changes, and told which."""
+    for folder in "abc":
+        railyard.write(f"{folder}/__init__.py", "")
+    for folder in "ab":
+        railyard.write(f"{folder}/v.txt", "1")
+        railyard.stations(SAME, f"{folder}/stations.py")
+    railyard.stations(
+        """
+        from a.stations import build as build_a
+        from b.stations import build as build_b
+
+        @station
+        def link(build_a, build_b):
+            log(build_a + build_b)
+        """,
+        "c/stations.py",
+    )
+    railyard.ride("--cc-run")
+    railyard.write("a/v.txt", "2")
+    first = railyard.ride("--cc-run")
+    railyard.write("b/v.txt", "2")
+
+    second = railyard.ride("--cc-run")
+
+    assert railyard.log() == ("11", "21", "22")
+    assert first.reasons["link"] == ("outcome of a/stations.py::build changed",)
+    assert second.reasons["link"] == ("outcome of b/stations.py::build changed",)
+
+
+IMPORTING = {
+    "conftest": ("conftest.py", "tea/stations.py"),
+    "a module before it": ("cup/test_it.py", "tea/stations.py"),
+    "a module after it": ("test_it.py", "tea/stations.py"),
+}
+
+
+@pytest.mark.parametrize(("where", "station"), IMPORTING.values(), ids=IMPORTING)
+def test_imported_station_is_visited_and_handed_out(
+    railyard: Railyard, mode: str, where: str, station: str
+) -> None:
+    """It does not matter who imports a station, under which name, and when."""
+    railyard.ini("pythonpath = .")
+    railyard.stations('@station\ndef boil() -> int:\n    log("boil")\n    return 100\n', station)
+    railyard.write(where, "from tea.stations import boil\n")
+    test = "def test_it(boil): assert boil == 100\n"
+    railyard.write("test_it.py" if where == "conftest.py" else where, test)
+    if where != "conftest.py":
+        railyard.write(where, f"from tea.stations import boil\n\n{test}")
+
+    rides = [railyard.ride("--cc-run"), railyard.ride(), railyard.ride("--cc-check")]
+
+    assert rides[0].keys == {"tea/stations.py::boil": "visited"}
+    assert [ride.tests for ride in rides] == [{"test_it": "passed"}] * 3
+    assert railyard.log() == ("boil",)
+
+
+LIBRARY = """
+from pathlib import Path
+from pytest_choochoo import station
+from railyard import log
+
+OUT = Path(__file__).with_name("out.txt")
+
+def test_of_the_library(): assert False
+
+@station
+def make() -> None:
+    OUT.write_text("made")
+    log("make")
+
+@make.check
+def is_there():
+    assert OUT.exists()
+
+@make.clean
+def remove():
+    log("remove")
+    OUT.unlink()
+"""
+
+
+@pytest.mark.parametrize("where", ["conftest.py", "stations.py", "test_it.py"])
+def test_station_of_a_library_is_one_of_those_who_import_it(
+    railyard: Railyard, mode: str, where: str
+) -> None:
+    """A station of a file that pytest does not collect is run, verified and cleaned with them."""
+    railyard.write("lib/steps.py", LIBRARY)
+    railyard.write("test_it.py", "def test_it(make): ...")
+    railyard.write(
+        where,
+        "from lib.steps import make\n\n"
+        + ("def test_it(make): ..." if where == "test_it.py" else ""),
+    )
+    first, second = railyard.ride("--cc-run"), railyard.ride("--cc-run")
+    railyard.remove("lib/out.txt")
+
+    check, again = railyard.ride("--cc-check"), railyard.ride("--cc-run")
+    chosen = railyard.ride("--cc-run", "-k", "test_it")
+    clean = railyard.ride("--cc-clean")
+
+    key = "lib/steps.py::make"
+    rides = (first, second, check, again, clean)
+    words = ["visited", "unchanged", "failed", "visited", "cleaned"]
+    assert [ride.keys for ride in rides] == [{key: word} for word in words]
+    assert (chosen.keys, chosen.tests) == ({}, {"test_it": "passed"})
+    assert first.tests == {"test_it": "passed"}
+    assert railyard.log() == ("make", "make", "remove")
+    assert railyard.ride().collect_errors == ()
+
+
+@pytest.mark.parametrize("option", ["", "--cc-run"])
+def test_second_station_file_that_skips_itself_is_skipped(railyard: Railyard, option: str) -> None:
+    """A station file that shares its name with another may skip itself like any module."""
+    railyard.stations("@station\ndef boil() -> int: return 1", "a/stations.py")
+    railyard.write("b/stations.py", "import pytest\npytest.importorskip('no_such_module')\n")
+    railyard.write("b/test_it.py", "def test_it(): ...")
+
+    ride = railyard.ride(*filter(None, [option]), "-rs")
+
+    assert ride.exit_code == 0
+    assert ride.tests == {"test_it": "passed"}
+    assert "SKIPPED [1] b/stations.py:2: could not import 'no_such_module'" in ride.text
+
+
+def test_second_station_file_that_is_broken_is_told_with_its_error(railyard: Railyard) -> None:
+    """A station file that shares its name with another is told with what its import raised."""
+    railyard.stations("@station\ndef boil() -> int: return 1", "a/stations.py")
+    railyard.write("b/stations.py", "def half(): return 1 / 0\nhalf()\n")
+    railyard.write("c/stations.py", "def half(:\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code == 2
+    assert "b/stations.py:2: in <module>" in ride.text
+    assert "E   ZeroDivisionError: division by zero" in ride.text
+    assert "SyntaxError: invalid syntax" in ride.text
+    assert "mismatch" not in ride.text
+
+
+def test_second_station_file_may_lie_outside_of_the_project(railyard: Railyard) -> None:
+    """A station file that is named as an argument is imported wherever it lies."""
+    outside = railyard.path.parent / f"{railyard.path.name}-outside"
+    railyard.stations("@station\ndef boil() -> int: return 1")
+    railyard.stations("@station\ndef pour() -> int: return 1", f"../{outside.name}/stations.py")
+
+    ride = railyard.ride("--cc-run", "stations.py", str(outside / "stations.py"), "--rootdir=.")
+
+    assert (ride.exit_code, ride.visited) == (0, ("boil", "pour"))
+
+
+def test_doctest_may_request_a_station(railyard: Railyard, mode: str) -> None:
+    """A doctest that has a station by an autouse fixture waits for it, like a test."""
+    railyard.stations("@station\ndef boil() -> int: return 3")
+    railyard.write("a/lib.py", 'def f():\n    """\n    >>> 1 + 2\n    3\n    """\n')
+    railyard.write(
+        "a/conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def kettle(boil):
+            assert boil == 3
+        """,
+    )
+    early = railyard.ride("--doctest-modules")
+
+    run, plain = railyard.ride("--cc-run", "--doctest-modules"), railyard.ride("--doctest-modules")
+
+    assert early.exit_code == 1
+    assert "station 'boil' has no complete record: never visited" in early.text
+    assert run.tests == plain.tests == {"lib.f": "passed"}
+
+
+def test_doctest_may_request_a_station_by_name(railyard: Railyard) -> None:
+    """A doctest gets a recorded outcome by `getfixture`, or is told why there is none."""
+    railyard.stations("@station\ndef boil() -> int: return 3")
+    railyard.write("lib.py", 'def f():\n    """\n    >>> getfixture("boil")\n    3\n    """\n')
+    early = railyard.ride("--doctest-modules")
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--doctest-modules")
+
+    assert early.tests == {"lib.f": "failed"}
+    assert "NoRecord: station 'boil' has no complete record: never visited" in early.text
+    assert ride.tests == {"lib.f": "passed"}
+
+
+def test_station_in_any_class_is_a_fault(railyard: Railyard) -> None:
+    """A station in a class is told, whether or not pytest would look for tests in the class."""
+    railyard.stations("class Deploy:\n    @station\n    def upload(self): ...\n", "x/stations.py")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code == 2
+    assert [error.partition(";")[0] for error in ride.collect_errors] == [
+        "x/stations.py:6: station 'upload' stands in a class"
+    ]

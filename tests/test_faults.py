@@ -187,9 +187,11 @@ def test_all_faults_are_told_at_once(railyard: Railyard) -> None:
                 "conftest.py:3: station 'fill' stands in a conftest.py; "
                 "move it to stations.py beside it, where it is visible to the same directories"
             ),
-            FAULTS["yield"][1],
-            FAULTS["two cleans"][1].replace("boil", "brew").replace("stations.py", "station_b.py"),
-            FAULTS["cycle"][1],
+            FAULTS["yield"][1].replace("stations.py", "one/stations.py"),
+            FAULTS["two cleans"][1]
+            .replace("boil", "brew")
+            .replace("stations.py", "one/station_b.py"),
+            FAULTS["cycle"][1].replace("(stations.py", "(two/stations.py"),
         )
     )
     assert "4 errors" in ride.last_line
@@ -361,3 +363,19 @@ def test_station_that_is_a_fixture_as_well_is_told(
     assert told.removeprefix("Failed: ") in run.text
     assert told in plain.text
     assert "INTERNALERROR" not in run.text + plain.text
+
+
+@pytest.mark.parametrize("how", ["autouse", "ini"])
+def test_cycle_through_a_fixture_that_nobody_named_says_its_name(
+    railyard: Railyard, how: str
+) -> None:
+    """A fixture that comes without being asked for is named where it makes a cycle."""
+    auto = "(autouse=True)" if how == "autouse" else ""
+    railyard.write("conftest.py", f"import pytest\n@pytest.fixture{auto}\ndef kettle(boil): ...\n")
+    if how == "ini":
+        railyard.ini("usefixtures = kettle")
+    railyard.stations("@station\ndef fill(): ...\n\n@station\ndef boil(fill): ...\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert "fill (stations.py:5) -> fixture kettle -> boil (stations.py:8) -> fill;" in ride.text

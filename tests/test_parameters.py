@@ -156,6 +156,40 @@ def test_value_that_no_instance_has_is_a_fault(railyard: Railyard) -> None:
     )
 
 
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-check", ""])
+def test_value_of_a_test_that_no_instance_has_is_its_error_alone(
+    railyard: Railyard, option: str
+) -> None:
+    """A test whose value no instance has is told so, and others are none the worse."""
+    railyard.stations(BOIL)
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("kind", ["red", "green"])
+        def test_one(boil, kind):
+            assert boil == kind.upper()
+
+        def test_all(boil):
+            assert len(boil) == 2
+        """,
+    )
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride(*filter(None, [option]))
+
+    assert ride.tests == {
+        "test_one[red]": "failed",
+        "test_one[green]": "passed",
+        "test_all": "passed",
+    }
+    assert ride.errors["test_one[red]"] == (
+        "test_it.py::test_one[red] asks for 'boil' with kind='red', "
+        "and the station is not parametrised with that; give both the same values"
+    )
+
+
 @pytest.mark.parametrize(
     ("mine", "theirs"),
     [

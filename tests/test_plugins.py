@@ -162,6 +162,25 @@ def test_xfail_that_passes_is_complete(railyard: Railyard) -> None:
     assert (first.visited, second.log) == (("boil", "pour"), ())
 
 
+@pytest.mark.parametrize("strict", ["True", "False"])
+def test_xfail_of_a_station_that_is_not_visited_means_nothing(
+    railyard: Railyard, mode: str, strict: str
+) -> None:
+    """That a visit is expected to fail says nothing of a station that needs none."""
+    railyard.stations(CHAIN)
+    railyard.ride("--cc-run")
+    railyard.edit(
+        "stations.py",
+        "@station\ndef boil",
+        f"@pytest.mark.xfail(strict={strict})\n@station\ndef boil",
+    )
+
+    ride = railyard.ride("--cc-run", "-v")
+
+    assert ride.unchanged == ("boil", "pour")
+    assert "XPASS" not in ride.text
+
+
 def test_strict_xfail_that_passes_is_failed(railyard: Railyard) -> None:
     """A station that passes against a strict xfail is failed, and not complete."""
     railyard.stations("@pytest.mark.xfail(strict=True)" + CHAIN)
@@ -622,7 +641,7 @@ def test_check_is_believed_as_it_answers_last(railyard: Railyard) -> None:
         """
         TRIES = []
 
-        @pytest.fixture
+        @pytest.fixture(scope="module")
         def stove():
             yield
             assert len(TRIES) > 1, "it fell over"

@@ -312,3 +312,26 @@ def test_station_that_is_expected_to_fail_may_be_there(
 
     assert (ride.closing, ride.tests) == ("2 unchanged", {"test_wrong": "failed"})
     assert (ride.last_line, ride.exit_code) == ("1 failed, 2 passed", 1)
+
+
+@pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_check_that_is_interrupted_has_not_answered(railyard: Railyard, ending: str) -> None:
+    """Who ends the run in the midst of a check leaves its station not reached."""
+    railyard.stations(
+        f"""
+        @station
+        def boil() -> None: ...
+
+        @station
+        def pour() -> None: ...
+
+        @pour.check
+        def is_poured():
+            {ending}
+        """
+    )
+
+    ride = railyard.ride("--cc-check", "-k", "pour", apart=True)
+
+    assert ride.exit_code == 2
+    assert ride.closing == "1 not reached"

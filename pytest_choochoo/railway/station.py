@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -123,8 +124,8 @@ class Station(Generic[T_co]):
 
     @property
     def place(self) -> str:
-        """Where it is declared, as `file:line`."""
-        return f"{self.path.name}:{self.line}"
+        """Where it is declared, as `file:line`, from the working directory."""
+        return _place(self.file, self.line)
 
     @property
     def clean_function(self) -> Callable[..., object] | None:
@@ -159,7 +160,8 @@ class Station(Generic[T_co]):
 
     def _place_of(self, function: Callable[..., object]) -> str:
         plain = inspect.unwrap(function)
-        return _place(plain) if hasattr(plain, "__code__") else self.place
+        code = getattr(plain, "__code__", None)
+        return self.place if code is None else _place(code.co_filename, code.co_firstlineno)
 
     def faults(self) -> tuple[ChoochooError, ...]:
         """Return what is wrong with the station by itself."""
@@ -280,10 +282,13 @@ def _shadowed(function: Callable[..., object]) -> Station[Any] | None:
     before = getattr(plain, "__globals__", {}).get(getattr(function, "__name__", None))
     if not isinstance(before, Station) or "<locals>" in getattr(function, "__qualname__", ""):
         return None
-    same_file = before.path == Path(plain.__code__.co_filename)
+    same_file = before.file == plain.__code__.co_filename
     # A module that is loaded again declares the same station at the same line.
-    return before if same_file and before.place != _place(plain) else None
+    return before if same_file and before.line != plain.__code__.co_firstlineno else None
 
 
-def _place(plain: Any) -> str:
-    return f"{Path(plain.__code__.co_filename).name}:{plain.__code__.co_firstlineno}"
+def _place(file: str, line: int) -> str:
+    try:
+        return f"{os.path.relpath(file)}:{line}"
+    except (ValueError, OSError):  # on another drive, or the working directory is gone
+        return f"{file}:{line}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -29,7 +30,7 @@ def pour() -> None: ...
 
 
 def _declared_at(function: Callable[..., Any]) -> str:
-    return f"test_station.py:{function.__code__.co_firstlineno}"
+    return f"{os.path.relpath(__file__)}:{function.__code__.co_firstlineno}"
 
 
 def test_station_is_called_like_its_function() -> None:
@@ -239,7 +240,7 @@ def test_everything_attached_twice_is_at_fault() -> None:
         made.check(function)
         made.clean(function)
 
-    place = f"test_station.py:{pour.__code__.co_firstlineno}"
+    place = _declared_at(pour)
     assert _facts(made.faults()) == [
         (AttachedTwice, ("boil", "check", "pour", place)),
         (AttachedTwice, ("boil", "clean", "pour", place)),
@@ -271,10 +272,10 @@ TWICE = "@station\ndef boil(): ...\n\n@station\ndef boil(): ...\n"
 
 def test_second_station_of_a_name_knows_the_first() -> None:
     """A station that takes the name of another in its file remembers it."""
-    second = _module(TWICE)["boil"]
+    second = _module(TWICE, os.path.abspath("kitchen/stations.py"))["boil"]
 
-    assert second.place == "stations.py:4"
-    assert second.shadowed.place == "stations.py:1"
+    assert second.place == os.path.join("kitchen", "stations.py:4")
+    assert second.shadowed.place == os.path.join("kitchen", "stations.py:1")
 
 
 def test_station_loaded_again_shadows_nothing() -> None:

@@ -21,8 +21,8 @@ from pytest_choochoo.calling import (
     parameters_of,
 )
 from pytest_choochoo.importing import is_name_taken, load, stations_in, tell_why
-from pytest_choochoo.railway.errors import (
-    ChoochooError,
+from pytest_choochoo.railway.errors import ChoochooError
+from pytest_choochoo.railway.faults import (
     DuplicateName,
     ReservedName,
     StationInClass,

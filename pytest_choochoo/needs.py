@@ -11,7 +11,8 @@ import pytest
 
 from pytest_choochoo.calling import arguments_of, asks_for_fixtures, attached, parameters_of
 from pytest_choochoo.collecting import RESERVED, Collected
-from pytest_choochoo.railway.errors import ChoochooError, DuplicateName, NoSuchInstance
+from pytest_choochoo.railway.errors import ChoochooError
+from pytest_choochoo.railway.faults import DuplicateName, NoSuchInstance, ParametrisedFixture
 from pytest_choochoo.railway.route import Route, Stop
 from pytest_choochoo.railway.station import Station
 
@@ -91,7 +92,18 @@ class Needs:
             own = {station.name, *RESERVED}
             names = [name for name in dict.fromkeys(names) if name not in own]
             self._extra_names[station.identity] = _closure(item, names) if names else ()
+            self._find_parametrised(item, names)
         return self._extra_names[station.identity]
+
+    def _find_parametrised(self, item: pytest.Function, names: Sequence[str]) -> None:
+        """Find fixtures that an item would be made for each of, had the visit asked for them."""
+        known = _definitions(_probe(item, names)) if names else {}
+        callspec = getattr(item, "callspec", None)
+        given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
+        station = self._collected.stops[item.nodeid].station
+        for name, definitions in known.items():
+            if name not in given and definitions[-1].params is not None:
+                self._collected.fault(ParametrisedFixture(station.name, name, station.place))
 
     def visible(self, item: pytest.Item, name: str) -> Station[Any] | None:
         """Return the station that *name* means for *item*, the nearest one."""
@@ -159,8 +171,7 @@ class Needs:
 
     def _outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
         """Return what is requested by fixtures that outlive *item*: they receive all instances."""
-        # There is no public way from an item to its fixtures' functions.
-        known = _probe(item, names)._fixtureinfo.name2fixturedefs
+        known = _definitions(_probe(item, names))
         waiting = [
             definition
             for name, definitions in known.items()
@@ -199,8 +210,7 @@ class Needs:
         station = self.visible(item, name)
         if station is None:
             return None, False
-        # There is no public way from an item to its fixtures' functions.
-        definitions = item._fixtureinfo.name2fixturedefs.get(name, ())
+        definitions = _definitions(item).get(name, ())
         for position, definition in enumerate(reversed(definitions)):
             if definition.func in self._collected.providers:
                 return self._collected.providers[definition.func], position == 0
@@ -264,13 +274,18 @@ class Needs:
         return {
             key: tuple(
                 definition.func
-                # There is no public way from an item to its fixtures' functions.
-                for name, definitions in item._fixtureinfo.name2fixturedefs.items()
+                for name, definitions in _definitions(item).items()
                 if name not in self._collected.registered
                 for definition in _reached(name, definitions)
             )
             for key, item in self._collected.items.items()
         }
+
+
+def _definitions(item: pytest.Function) -> Mapping[str, Sequence[Any]]:
+    """Return by name the fixtures that *item* may request, the nearest one last."""
+    # There is no public way from an item to the functions of its fixtures.
+    return item._fixtureinfo.name2fixturedefs
 
 
 def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:

@@ -90,6 +90,17 @@ FAULTS = {
             "the name of a fixture of pytest's or of this plugin; rename it"
         ),
     ),
+    "parametrised fixture of a check": (
+        (
+            "@pytest.fixture(params=['blue'])\ndef kettle(request): ...\n\n"
+            "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(kettle): ...\n"
+        ),
+        (
+            "stations.py:8: what is attached to station 'boil' asks for the fixture 'kettle', which "
+            "has parameters; have the station itself ask for it, so that there is one station for "
+            "each of them"
+        ),
+    ),
     "unknown instance": (
         (
             "@pytest.mark.parametrize('n', [1])\n@station\ndef boil(n): ...\n\n"

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from pytest_choochoo.railway.errors import Cycle, UnknownSelector
+from pytest_choochoo.railway.errors import UnknownSelector
+from pytest_choochoo.railway.faults import Cycle
 from pytest_choochoo.railway.station import Station
 
 

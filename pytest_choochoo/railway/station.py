@@ -10,12 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
 
-from pytest_choochoo.railway.errors import (
-    AttachedTwice,
-    BadSetting,
-    ChoochooError,
-    YieldStation,
-)
+from pytest_choochoo.railway.errors import BadSetting, ChoochooError
+from pytest_choochoo.railway.faults import AttachedTwice, YieldStation
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

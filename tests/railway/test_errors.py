@@ -7,42 +7,46 @@ import pickle
 
 import pytest
 
-from pytest_choochoo.railway import errors
+from pytest_choochoo.railway import errors, faults
 from pytest_choochoo.railway.errors import ChoochooError
 from pytest_choochoo.railway.ledger import UnkeptResource
 from pytest_choochoo.railway.secret import SecretNotKept
 
 SENTENCES: dict[ChoochooError, str] = {
-    errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
+    faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
         "stations wait for each other: boil (stations.py:3) -> pour (stations.py:7) -> boil; "
         "take one of the parameters away, or what the two share into a station of its own"
     ),
-    errors.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
+    faults.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
         "two stations are called 'boil': stations.py:3 and stations.py:9; rename one of them"
     ),
-    errors.ReservedName("visit", "stations.py:3"): (
+    faults.ReservedName("visit", "stations.py:3"): (
         "stations.py:3: a station cannot be called 'visit', "
         "the name of a fixture of pytest's or of this plugin; rename it"
     ),
-    errors.YieldStation("boil", "stations.py:3"): (
+    faults.YieldStation("boil", "stations.py:3"): (
         "stations.py:3: station 'boil' uses yield; "
         "return the outcome, and undo the work in @boil.clean"
     ),
-    errors.StationInConftest("boil", "conftest.py:3"): (
+    faults.StationInConftest("boil", "conftest.py:3"): (
         "conftest.py:3: station 'boil' stands in a conftest.py; "
         "move it to stations.py beside it, where it is visible to the same directories"
     ),
-    errors.StationInClass("boil", "stations.py:3"): (
+    faults.StationInClass("boil", "stations.py:3"): (
         "stations.py:3: station 'boil' stands in a class; "
         "move it out of the class, to the top level of its file"
     ),
-    errors.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
+    faults.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
         "stations.py:3: station 'boil' has two checks called 'is_hot'; rename one of them"
     ),
-    errors.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
+    faults.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
         "stations.py:3: station 'boil' has a second clean, 'cool'; make it one function"
     ),
-    errors.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
+    faults.ParametrisedFixture("boil", "kettle", "stations.py:3"): (
+        "stations.py:3: what is attached to station 'boil' asks for the fixture 'kettle', which has "
+        "parameters; have the station itself ask for it, so that there is one station for each of them"
+    ),
+    faults.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
         "stations.py::pour[tea] asks for 'boil' with kettle='blue', "
         "and the station is not parametrised with that; give both the same values"
     ),
@@ -190,19 +194,19 @@ def test_error_without_its_facts_is_refused() -> None:
     ("error", "name", "concerned"),
     [
         pytest.param(
-            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
             "pour",
             True,
             id="in a cycle",
         ),
         pytest.param(
-            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
             "grind",
             False,
             id="outside of a cycle",
         ),
-        pytest.param(errors.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
-        pytest.param(errors.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
+        pytest.param(faults.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
+        pytest.param(faults.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
         pytest.param(errors.NoLedger(), "boil", False, id="of no station"),
     ],
 )

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from pytest_choochoo import Station, station
-from pytest_choochoo.railway.errors import AttachedTwice, BadSetting, ChoochooError, YieldStation
+from pytest_choochoo.railway.errors import BadSetting, ChoochooError
+from pytest_choochoo.railway.faults import AttachedTwice, YieldStation
 from pytest_choochoo.railway.station import Check, Declaration
 
 

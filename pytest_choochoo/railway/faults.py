@@ -1,0 +1,116 @@
+"""What is wrong with stations as they are written: found while collecting, told all at once."""
+
+from __future__ import annotations
+
+from pytest_choochoo.railway.errors import ChoochooError
+
+
+class Cycle(ChoochooError):
+    names: tuple[str, ...]
+    steps: tuple[str, ...]  # the names, each with its place, and what fixture it waits through
+
+    def sentence(self) -> str:
+        path = " -> ".join((*self.steps, self.names[0]))
+        return (
+            f"stations wait for each other: {path}; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        )
+
+
+class DuplicateName(ChoochooError):
+    name: str
+    first: str
+    second: str
+
+    def sentence(self) -> str:
+        return (
+            f"two stations are called {self.name!r}: {self.first} and {self.second}; "
+            "rename one of them"
+        )
+
+
+class ReservedName(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: a station cannot be called {self.name!r}, "
+            "the name of a fixture of pytest's or of this plugin; rename it"
+        )
+
+
+class YieldStation(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} uses yield; "
+            f"return the outcome, and undo the work in @{self.name}.clean"
+        )
+
+
+class StationInConftest(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} stands in a conftest.py; "
+            "move it to stations.py beside it, where it is visible to the same directories"
+        )
+
+
+class StationInClass(ChoochooError):
+    name: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} stands in a class; "
+            "move it out of the class, to the top level of its file"
+        )
+
+
+class AttachedTwice(ChoochooError):
+    name: str
+    what: str
+    function: str
+    place: str
+
+    def sentence(self) -> str:
+        if self.what == "clean":
+            return (
+                f"{self.place}: station {self.name!r} has a second clean, {self.function!r}; "
+                "make it one function"
+            )
+        return (
+            f"{self.place}: station {self.name!r} has two checks called {self.function!r}; "
+            "rename one of them"
+        )
+
+
+class NoSuchInstance(ChoochooError):
+    name: str
+    consumer: str
+    wanted: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.consumer} asks for {self.name!r} with {self.wanted}, "
+            "and the station is not parametrised with that; give both the same values"
+        )
+
+
+class ParametrisedFixture(ChoochooError):
+    name: str
+    fixture: str
+    place: str
+
+    def sentence(self) -> str:
+        return (
+            f"{self.place}: what is attached to station {self.name!r} asks for the fixture "
+            f"{self.fixture!r}, which has parameters; have the station itself ask for it, "
+            "so that there is one station for each of them"
+        )

@@ -917,3 +917,18 @@ def test_value_that_a_factory_gave_its_station_is_code(railyard: Railyard, mode:
     assert (ride.visited, ride.unchanged) == (("green",), ("black",))
     assert ride.reasons["green"] == ("code of degrees in stations.py::brew.<locals>.visit changed",)
     assert ride.log == ("green 75",)
+
+
+@pytest.mark.parametrize("declared", ['files=["./**/*"]', 'files=["*"]', 'products=["."]'])
+@pytest.mark.parametrize("state", ["state", "."])
+def test_records_are_no_input_wherever_they_are_kept(
+    railyard: Railyard, mode: str, declared: str, state: str
+) -> None:
+    """A glob that takes in the folder of the records is not due for what a run leaves there."""
+    railyard.ini(f"cc_state = {state}")
+    railyard.stations(f"@station({declared})\ndef boil() -> int: return 1\n")
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.unchanged == ("boil",)

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from pytest_choochoo.railway.errors import MissingFile, NotAFile, Undigestable
+from pytest_choochoo.railway.place import is_of_ledger
 from pytest_choochoo.railway.secret import Secret, seal_of
 from pytest_choochoo.railway.station import Station
 
@@ -148,11 +149,13 @@ def _matches(base: Path, pattern: str) -> Iterator[Path]:
     for path in root.glob("/".join(rest)):
         folders = path.relative_to(root).parents[:-1]
         if path.is_file() and not any(is_cache(root / folder) for folder in folders):
-            yield path
+            if not is_of_ledger(path):
+                yield path
 
 
 def _is_cache(folder: Path) -> bool:
-    return folder.name == "__pycache__" or (folder / "CACHEDIR.TAG").exists()
+    is_tagged = folder.name == "__pycache__" or (folder / "CACHEDIR.TAG").exists()
+    return is_tagged or is_of_ledger(folder)
 
 
 def _relative(path: Path, base: Path) -> str:
@@ -164,8 +167,7 @@ def _relative(path: Path, base: Path) -> str:
 def _path_digest(path: Path) -> str:
     """Return the digest of a file's content, of all files below a directory, or nothing."""
     if path.is_dir():
-        inside = (p for p in path.rglob("*") if p.is_file() and p.parent.name != "__pycache__")
-        pairs = ((_relative(p, path), _path_digest(p)) for p in sorted(inside))
+        pairs = ((_relative(p, path), _path_digest(p)) for p in sorted(_matches(path, "**/*")))
         return digest(*(part.encode() for pair in pairs for part in pair))
     if path.exists() and not path.is_file():
         return digest(b"socket, pipe or device")  # there, and not to be read

@@ -34,6 +34,14 @@ class Place:
         return self.beside / "stations" / f"{readable}-{short(key)}"
 
 
+def is_of_ledger(path: Path) -> bool:
+    """Say whether *path* is the file of a ledger, or the folder beside it."""
+    name, ending, rest = path.name.partition(".sqlite")
+    if ending and rest in {"", "-wal", "-shm", "-journal"}:
+        return (path.with_name(name) / "locks").is_dir()
+    return path.with_name(f"{path.name}.sqlite").is_file() and (path / "locks").is_dir()
+
+
 def short(key: str) -> str:
     """Return a name for files of the station *key*."""
     return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()

@@ -289,13 +289,17 @@ class Running:
         if item is self._line.item:
             self._witness.note(call)
         report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, ChoochooError):
-            from pytest_choochoo.railway.report import told
+        if call.excinfo is None:
+            return report
+        from pytest_choochoo.handing import StationDueWarning
+        from pytest_choochoo.railway.report import told
 
+        error = call.excinfo.value
+        if isinstance(error, ChoochooError | StationDueWarning):
             # Its sentence says it all; what it is called, and where in here it was raised, is
             # of no use to anybody.
-            text = told(call.excinfo.value)
-            report.longrepr = text.replace("pytest --cc-run", self._settings.command("run"))
+            command = self._settings.command("run")
+            report.longrepr = told(error).replace("pytest --cc-run", command)
         return report
 
     @pytest.hookimpl(tryfirst=True)

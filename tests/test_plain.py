@@ -147,6 +147,7 @@ def test_warning_can_be_made_an_error(tea: Railyard) -> None:
     ride = tea.ride("-W", "error")
 
     assert ride.tests == {"test_tea": "failed", "test_else": "passed"}
+    assert ride.errors["test_tea"].splitlines()[0].startswith("station 'boil' is due: code of ")
 
 
 def test_nothing_is_written(tea: Railyard) -> None:

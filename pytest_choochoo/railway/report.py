@@ -114,7 +114,7 @@ def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
     return f"fixture {name!r} not found; it may be a station {'; or '.join(files)}"
 
 
-def told(error: ChoochooError) -> str:
+def told(error: ChoochooError | Warning) -> str:
     """Return all that there is to say of *error*: its sentence, and what was added to it since."""
     return "; ".join((str(error), *getattr(error, "__notes__", ())))
 

@@ -13,13 +13,15 @@ from pytest_choochoo.railway.timetable import Leg, Timetable
 
 #: The number of no item: something else than an item has happened.
 NO_ITEM = -1
+# How many items a worker has got, if others wait only for those: it never waits for word of them.
+_AHEAD = 3
 
 
 class Dispatch(LoadScheduling):  # type: ignore[misc]
     """A timetable as a scheduler of xdist: each leg goes to a worker as soon as it may start.
 
-    What a worker is sent ends with the signal, which holds it there: so the last
-    item before it is run at once, and the worker is free after it.
+    A worker begins with an item when it knows the next one. Where there is none yet, that
+    is the signal: so the last item before it is run at once, and the worker is free after it.
 
     *begins* is called with what all workers have collected, and returns the legs to be run;
     *heard* is called when a worker has said something.
@@ -40,6 +42,8 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         self._timetable = Timetable(())
         # What may have to stop at once is not sent ahead.
         self._looks_ahead = not config.getoption("maxfail")
+        #: The workers of whose items the last has no next one: they wait for it.
+        self._open: set[Any] = set()
         #: What is to be called when nothing is under way any more, once it is to stop.
         self._stopped: Callable[[], None] | None = None
         #: The leg that each item belongs to, and what is left to be run of each leg.
@@ -55,6 +59,10 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
     @property
     def has_pending(self) -> bool:
         return not self._timetable.is_over
+
+    def add_node(self, node: Any) -> None:
+        super().add_node(node)
+        self.node2pending[node] = deque()
 
     def schedule(self) -> None:
         """Begin when all workers have collected; later, make use of one that joins."""
@@ -81,22 +89,37 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
             leg = self._timetable.depart()
             if leg is None:
                 return
-            self._send_leg(node, leg)
-            self._send_follower(node)
+            self._send_on(node, leg)
 
-    def _send_leg(self, node: Any, leg: int) -> None:
+    def _send_on(self, node: Any, leg: int | None = None) -> None:
+        """Send a worker *leg*, and what waits only for the last that it has got."""
+        pending, items = self.node2pending[node], list[int]()
+        if leg is None:
+            leg = self._follower(pending)
+        while leg is not None:
+            items += self._left[leg]
+            pending += self._left[leg]
+            leg = self._follower(pending)
+        if items:
+            self._open.add(node)
+        if len(pending) < _AHEAD:
+            items += self._signal(node)
+        if items:
+            node.send_runtest_some(items)
+
+    def _signal(self, node: Any) -> list[int]:
+        """Return the signal, if the last item of a worker needs it to be run."""
         assert self.collection is not None
-        items = self._left[leg]
-        self.node2pending[node] = deque([*self.node2pending[node], *items])
-        node.send_runtest_some([*items, len(self.collection)])
+        if node not in self._open:
+            return []
+        self._open.remove(node)
+        return [len(self.collection)]
 
-    def _send_follower(self, node: Any) -> None:
-        """Send a worker what waits only for the last that it has got: it is there in time."""
-        if not self._looks_ahead or self._stopped is not None:
-            return
-        follower = self._timetable.follow(self._leg_of[self.node2pending[node][-1]])
-        if follower is not None:
-            self._send_leg(node, follower)
+    def _follower(self, pending: Sequence[int]) -> int | None:
+        """Have a leg start behind those *pending*, if one waits for the last of them alone."""
+        if not self._looks_ahead or self._stopped is not None or not 0 < len(pending) < _AHEAD:
+            return None
+        return self._timetable.follow(self._leg_of[pending[-1]])
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         if item_index == NO_ITEM:
@@ -108,8 +131,8 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         self._left[leg].remove(item_index)
         if not self._left[leg]:
             self._timetable.arrive(leg)
-            if len(pending) == 1 and not node.shutting_down:
-                self._send_follower(node)
+        if pending and not node.shutting_down:
+            self._send_on(node)
         self._send()
         return None
 
@@ -125,6 +148,7 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         for node, pending in self.node2pending.items():
             if len(pending) > 1:
                 node.send_steal(list(pending)[1:])
+            node.send_runtest_some(self._signal(node))  # what it keeps all the same is not to wait
 
     def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
         pending = self.node2pending[node]
@@ -144,6 +168,7 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
 
     def remove_node(self, node: Any) -> str | None:
         pending = self.node2pending.pop(node)
+        self._open.discard(node)
         ending = getattr(node, "workeroutput", {}).get("exitstatus")
         if not pending or ending == pytest.ExitCode.INTERRUPTED:  # its record says so already
             return None

@@ -18,7 +18,7 @@ import pytest
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
 from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
-from pytest_choochoo.railway.errors import ChoochooError, Conflict, UnusableLedger
+from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
@@ -31,26 +31,6 @@ from pytest_choochoo.speaking import say
 
 # In which a worker that is known to be dead has let go of its lock, in seconds.
 _GRACE = 2.0
-_IN_ONE_PROCESS = {"clean", "forget"}
-
-
-def distributes(config: pytest.Config) -> bool:
-    """Say whether this process is xdist's controller, which has its workers run the items."""
-    option = config.option
-    is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
-    return is_distributing and not option.collectonly and not hasattr(config, "workerinput")
-
-
-def check(config: pytest.Config, settings: Settings) -> None:
-    """Take xdist's options as they suit *settings*. Raises `Conflict`."""
-    option = config.option
-    if settings.mode == "run":
-        if getattr(option, "dist", "no") == "each":
-            raise Conflict("--cc-run", "--dist each")
-        option.loadgroup = False  # in a worker it would make other node ids
-    if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
-        # Downstream first: one after the other is what is asked for.
-        option.dist, option.tx, option.numprocesses = "no", [], None
 
 
 class Controller:

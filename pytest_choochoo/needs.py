@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pytest_choochoo.calling import arguments_of, asks_for_fixtures, attached, parameters_of
@@ -17,8 +17,8 @@ from pytest_choochoo.railway.route import Route, Stop
 from pytest_choochoo.railway.station import Station
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+# One a request is kept to the end: nothing that the garbage collector need look at.
+class Need(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A station that a consumer asks for as *name*, and which of its instances it receives.
 
     *is_fan_in*: it receives a dict of outcomes by parameter id. *is_direct*: no
@@ -198,7 +198,7 @@ class Needs:
             station, is_direct = self._meant(item, name)
             if station is not None:
                 need = self.need(name, station, parameters, item.nodeid)
-                found[name] = need if is_direct else replace(need, is_direct=False)
+                found[name] = need if is_direct else msgspec.structs.replace(need, is_direct=False)
         return tuple(found.values())
 
     def _meant(self, item: pytest.Function, name: str) -> tuple[Station[Any] | None, bool]:

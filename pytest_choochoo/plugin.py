@@ -53,17 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _register_front(config: pytest.Config, read: Settings) -> None:
     """Register what speaks to the user, and to xdist's workers."""
-    from pytest_choochoo import controller
     from pytest_choochoo.terminal import Terminal
 
     try:
-        controller.check(config, read)
+        settings.suit_xdist(config, read)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None
     if not read.is_worker:
         config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
-    if controller.distributes(config):
-        hooks = controller.Controller(config, read)
+    if settings.distributes(config):
+        from pytest_choochoo.controller import Controller
+
+        hooks = Controller(config, read)
         config.pluginmanager.register(hooks, "choochoo-controller")
         if read.mode == "run":
             from pytest_choochoo.safekeeping import SafeKeeping

@@ -18,6 +18,7 @@ from pytest_choochoo.railway.place import Place
 
 Mode = Literal["plain", "run", "check", "clean", "forget"]
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
+_IN_ONE_PROCESS = {"clean", "forget"}
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 
@@ -267,3 +268,22 @@ def run_name(uid: str, began: float) -> str:
     *uid* alone would not do: who sets it by hand may use it for several runs.
     """
     return f"{uid}-{began!r}"
+
+
+def distributes(config: pytest.Config) -> bool:
+    """Say whether this process is xdist's controller, which has its workers run the items."""
+    option = config.option
+    is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
+    return is_distributing and not option.collectonly and not hasattr(config, "workerinput")
+
+
+def suit_xdist(config: pytest.Config, settings: Settings) -> None:
+    """Take xdist's options as they suit *settings*. Raises `Conflict`."""
+    option = config.option
+    if settings.mode == "run":
+        if getattr(option, "dist", "no") == "each":
+            raise Conflict("--cc-run", "--dist each")
+        option.loadgroup = False  # in a worker it would make other node ids
+    if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
+        # Downstream first: one after the other is what is asked for.
+        option.dist, option.tx, option.numprocesses = "no", [], None

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_choochoo.controller import Controller
 from pytest_choochoo.items import Line
 from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.speaking import say
+
+if TYPE_CHECKING:
+    from pytest_choochoo.controller import Controller
 
 
 @contextmanager

@@ -118,10 +118,10 @@ class WatchedLedger:
         with self._killer.around("begin", key):
             self._ledger.begin(key, record, reasons)
 
-    def finish(self, key: str, record: Any) -> None:
+    def finish(self, key: str, record: Any, told: Any = None) -> None:
         status = record.status if record is not None else "nothing"
         with self._killer.around("finish", key, status):
-            self._ledger.finish(key, record)
+            self._ledger.finish(key, record, told)
 
     def resources(self, key: str) -> WatchedResources:
         return WatchedResources(self._ledger.resources(key), key, self._killer)

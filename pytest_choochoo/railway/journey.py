@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from pytest_choochoo.railway import fingerprint as fingerprints
 from pytest_choochoo.railway.errors import (
@@ -33,8 +34,7 @@ _MOMENT = 0.1
 _LOOK = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What the user wants of this session.
 
     *selected*: the stations that will be run. *run*: the name under which
@@ -99,6 +99,7 @@ class Journey:
             return None
         record = self.ledger.record(key)
         if record is None or not record.is_complete:
+            self._found_due.add(key)
             return None
         try:
             verdict = self._verdict(key, record, self.judging.fingerprint(key, values={}))
@@ -123,14 +124,10 @@ class Journey:
             if result is not None:
                 if not result.is_complete:
                     by |= dict.fromkeys(result.by or (result.name,))
-            elif key in self.orders.selected or not self._is_complete(key):
+            elif key in self.orders.selected or not self.judging.is_complete(key):
                 # Selected and not run yet: the order was changed behind our back.
                 by[self.route[key].name] = None
         return Blocked(by=tuple(by)) if by else None
-
-    def _is_complete(self, key: str) -> bool:
-        record = self.ledger.record(key)
-        return record is not None and record.is_complete
 
     def _verdict(self, key: str, record: Record | None, taken: Fingerprint) -> Fresh | Due:
         verdict = self.judging.verdict(key, record, taken)
@@ -169,8 +166,10 @@ class Journey:
         return passage.result
 
     def _settle_or_begin(self, passage: Passage, values: Mapping[str, object], ask: Ask) -> None:
-        if self._stands(passage, values, ask, self.ledger.record(passage.key)):
-            return
+        # What was found due already is judged under the lock, once more.
+        if passage.key not in self._found_due:
+            if self._stands(passage, values, ask, self.ledger.record(passage.key)):
+                return
         if passage.lock is None:
             passage.lock = self.lock(passage.key)
         record = self.ledger.record(passage.key)
@@ -292,7 +291,7 @@ class Journey:
 
         Raises `UnusableLedger`; the station then counts as failed, as it was not recorded.
         """
-        passage, result = self._under_way(), self.preview(ending)
+        passage, result, record = self._under_way(), self.preview(ending), None
         self.passage = None
         try:
             if passage.noted is not None:  # too early: the process lives
@@ -300,11 +299,13 @@ class Journey:
             if passage.is_visiting and ending.skipped and not ending.error:
                 self.ledger.take_back(passage.key, passage.before)  # nothing was done
             elif passage.is_visiting:
-                self.ledger.finish(passage.key, passage.record_of_visit(ending))
+                record = passage.record_of_visit(ending)
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
                 products = fingerprints.products(self.route[passage.key].station)
                 known = self.outcomes.find(passage.key) or self.outcomes.encoded(passage.key, None)
-                self.ledger.finish(passage.key, passage.record_of_check(products, known))
+                record = passage.record_of_check(products, known)
+            if record is not None:
+                self.results.record(result, record)
         except UnusableLedger as error:
             self.results[passage.key] = self.result(passage.key, "failed", cause=str(error))
             raise
@@ -314,7 +315,7 @@ class Journey:
         self.outcomes.keep(passage.key, None)  # from now on the ledger knows
         if result.word == "not reached":
             return self.results.setdefault(passage.key, result)
-        return self.results.share(result)
+        return result if record is not None else self.results.share(result)
 
     def note_failure(self, key: str, error: str) -> None:
         """Write down that the visit of *key* failed, should this process not live to record it."""

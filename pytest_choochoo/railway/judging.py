@@ -50,6 +50,10 @@ class Judging:
     def is_replayed(self, key: str) -> bool:
         return key in self._replayed
 
+    def is_complete(self, key: str) -> bool:
+        record = self._ledger.record(key)
+        return record is not None and record.is_complete
+
     def lost_secrets(self, keys: Iterable[str]) -> list[str]:
         """Return those of *keys* whose outcomes have secrets that this run does not know."""
         return self._outcomes.lost(keys)

@@ -50,8 +50,8 @@ class Ledger(Protocol):
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""
 
-    def records(self) -> dict[str, Record]:
-        """Return all records by key."""
+    def records(self, having: str = "") -> dict[str, Record]:
+        """Return all records by key, or those only that have the plain text *having* in them."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return a context in which `record` answers with what was there when it was entered.
@@ -62,8 +62,11 @@ class Ledger(Protocol):
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         """Write *record*, which says `visiting`, and a new attempt made for *reasons*."""
 
-    def finish(self, key: str, record: Record) -> None:
-        """Write *record*, and how the attempt under way ended."""
+    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
+        """Write *record*, and how the attempt under way ended.
+
+        *told*: a run, and how *key* ended in it, which the other processes are told at once.
+        """
 
     def take_back(self, key: str, before: Record | None) -> None:
         """Undo `begin`: the record is the one *before*, and there was no attempt."""
@@ -155,7 +158,7 @@ class Snapshots:
 
     _seen: Mapping[str, Record] | None = None
 
-    def records(self) -> dict[str, Record]:
+    def records(self, having: str = "") -> dict[str, Record]:
         raise NotImplementedError
 
     @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -23,8 +22,7 @@ from pytest_choochoo.railway.secret import SEAL, Safe, Secret, SecretNotKept, se
 _UNKEPT = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codec:
+class Codec(msgspec.Struct, frozen=True, kw_only=True):
     """How types that msgspec does not know are written and read.
 
     *encode* gets a value and returns plain data, or None when it does not know
@@ -34,11 +32,10 @@ class Codec:
 
     encode: Callable[[object], object]
     decode: Callable[[type, object], object]
-    safe: Safe = field(default_factory=Safe)
+    safe: Safe = msgspec.field(default_factory=Safe)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """A visit's result as JSON text, and its digest, for which key order does not matter."""
 
     text: str

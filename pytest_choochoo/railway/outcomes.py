@@ -15,6 +15,7 @@ from pytest_choochoo.railway.outcome import Codec, Outcome
 from pytest_choochoo.railway.record import Record
 from pytest_choochoo.railway.report import brief
 from pytest_choochoo.railway.route import Route, Stop
+from pytest_choochoo.railway.secret import SEAL_BEGINS
 from pytest_choochoo.railway.station import Station
 
 
@@ -70,7 +71,7 @@ class Outcomes:
 
     def lost(self, keys: Iterable[str]) -> list[str]:
         """Return those of *keys* with a secret in their outcome that this run does not know."""
-        records = self._ledger.records()
+        records = self._ledger.records(having=SEAL_BEGINS)
         texts = {key: records[key].outcome or "" for key in keys if key in records}
         return [key for key, text in texts.items() if self._codec.safe.lacks(text)]
 

@@ -6,8 +6,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from pytest_choochoo.railway.errors import CheckFailed
 from pytest_choochoo.railway.fingerprint import Fingerprint
@@ -19,8 +20,7 @@ from pytest_choochoo.railway.station import Check
 Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """What pytest says of a station when all is over: nothing is a pass for good.
 
     *error* together with *skipped* is a failure that was expected.
@@ -31,8 +31,7 @@ class Ending:
     is_interrupted: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Passage:
+class Passage(msgspec.Struct, kw_only=True):
     """A station that is under way: what was known of it *before*, and what came of it."""
 
     key: str
@@ -50,7 +49,7 @@ class Passage:
     noted: Record | None = None
     #: The check that did not pass after the visit.
     unmet: str = ""
-    products: dict[str, str] = field(default_factory=dict)
+    products: dict[str, str] = {}
 
     @property
     def seconds(self) -> float:

@@ -104,15 +104,15 @@ class RemoteLedger(Snapshots):
         found: Record | None = self.ask("record", key, kind=Record | None)
         return found
 
-    def records(self) -> dict[str, Record]:
-        found: dict[str, Record] = self.ask("records", kind=dict[str, Record])
+    def records(self, having: str = "") -> dict[str, Record]:
+        found: dict[str, Record] = self.ask("records", having, kind=dict[str, Record])
         return found
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         self.ask("begin", key, record, reasons)
 
-    def finish(self, key: str, record: Record) -> None:
-        self.ask("finish", key, record)
+    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
+        self.ask("finish", key, record, told)
 
     def take_back(self, key: str, before: Record | None) -> None:
         self.ask("take_back", key, before)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from pytest_choochoo.railway.errors import UnknownSelector
 from pytest_choochoo.railway.faults import Cycle
 from pytest_choochoo.railway.station import Station
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+# One a station is kept to the end: nothing that the garbage collector need look at.
+class Stop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A station on the route: one set of parameters of it, known by its node id *key*."""
 
     key: str
     name: str
     station: Station[Any]
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = {}
     parameter_id: str = ""
 
 

@@ -14,7 +14,8 @@ from pytest_choochoo.railway.errors import ChoochooError
 T_co = TypeVar("T_co", covariant=True)
 
 #: What stands in a record for a secret: a digest that cannot be guessed without the key.
-SEAL = re.compile(r"choochoo\.secret:[0-9a-f]{32}")
+SEAL_BEGINS = "choochoo.secret:"
+SEAL = re.compile(rf"{re.escape(SEAL_BEGINS)}[0-9a-f]{{32}}")
 _SHOWN = "***"
 
 
@@ -122,7 +123,7 @@ class Safe:
         """Keep the *text* of a value, whose digest is *digest*; return its seal."""
         self._key = self._key or self._new_key()
         keyed = blake2b(digest.encode(), key=self._key, digest_size=16)
-        seal = f"choochoo.secret:{keyed.hexdigest()}"
+        seal = f"{SEAL_BEGINS}{keyed.hexdigest()}"
         self._texts[seal] = text
         return seal
 

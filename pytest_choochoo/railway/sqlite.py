@@ -99,8 +99,9 @@ class SqliteLedger(Snapshots):
         rows = self._rows("select key, record, seal from records where key = ?", key)
         return _unsealed(*rows[0]) if rows else None
 
-    def records(self) -> dict[str, Record]:
-        rows = self._rows("select key, record, seal from records")
+    def records(self, having: str = "") -> dict[str, Record]:
+        query = "select key, record, seal from records where instr(record, ?)"
+        rows = self._rows(query, having)
         return {row[0]: _unsealed(*row) for row in rows}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
@@ -118,7 +119,7 @@ class SqliteLedger(Snapshots):
         if was_complete:
             self._write_through()
 
-    def finish(self, key: str, record: Record) -> None:
+    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
         now = time.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
@@ -130,6 +131,9 @@ class SqliteLedger(Snapshots):
                 " where key = ? and status = 'visiting'",
                 (time.time(), record.status, record.error, key),
             )
+            if told is not None:
+                row = told[0], key, told[1]
+                connection.execute("replace into results values (?, ?, ?)", row)
         self._begun.pop(key, None)
 
     def take_back(self, key: str, before: Record | None) -> None:

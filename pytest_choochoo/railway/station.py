@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
+
+import msgspec
 
 from pytest_choochoo.railway.errors import BadSetting, ChoochooError
 from pytest_choochoo.railway.faults import AttachedTwice, YieldStation
@@ -18,8 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, kw_only=True):
     """A function that passes when its station is in the desired state.
 
     *within* is how long, in seconds, it is tried again after a visit.
@@ -30,8 +30,7 @@ class Check:
     within: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     """The keywords that `station` was given, *max_age* in seconds."""
 
     title: str | None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
-from statistics import median
 
 import msgspec
 
@@ -182,6 +181,8 @@ def _followers(legs: Sequence[Leg]) -> list[list[int]]:
 
 def _remaining(legs: Sequence[Leg], followers: Sequence[Iterable[int]]) -> list[float]:
     """Return the seconds from the start of each leg to the end of the last that waits for it."""
+    from statistics import median  # slow to import, and only who distributes needs it
+
     known = [leg.seconds for leg in legs if leg.seconds]
     usual = median(known) if known else 1.0
     remaining = [usual if leg.seconds is None else leg.seconds for leg in legs]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.record import Record
@@ -24,21 +25,18 @@ Kind = Literal[
 Texts = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why a station is due: of what kind, and in words."""
 
     kind: Kind
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
+class Fresh(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing changed since the station was completed; its checks, if any, may still disagree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(msgspec.Struct, frozen=True, kw_only=True):
     """The station must be visited, unless *a check may settle it* and passes."""
 
     reasons: tuple[Reason, ...]
@@ -49,8 +47,7 @@ class Due:
         return tuple(reason.text for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
+class Blocked(msgspec.Struct, frozen=True, kw_only=True):
     """Something upstream did not complete: *by* names what failed."""
 
     by: tuple[str, ...]
@@ -62,8 +59,7 @@ Verdict = Fresh | Due | Blocked
 _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a verdict depends on. *now* is in seconds since the epoch.
 
     *products*: their digests now. *is_replayed*: the user asks for the visit.

@@ -44,6 +44,8 @@ def test_records_and_attempts_are_the_same(near: Ledger, far: Ledger) -> None:
     assert near.records() == far.records() == {KEY: done}
     assert near.attempts(KEY) == far.attempts(KEY)
     assert [attempt.reasons for attempt in far.attempts(KEY)] == [("never visited",)]
+    far.finish(KEY, done, ("run", "well"))
+    assert (near.result("run", KEY), far.result("run", KEY)) == ("well", "well")
     far.take_back(KEY, None)
     assert far.record(KEY) is near.record(KEY) is None
 

@@ -148,6 +148,8 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        if isinstance(data.get("choochoo"), str):
+            data["choochoo"] = msgspec.json.decode(data["choochoo"])
         if data.get("nodeid") == SIGNAL and "choochoo_of" in data:
             data["nodeid"] = data["choochoo_of"]
 

@@ -31,6 +31,9 @@ from pytest_choochoo.speaking import say
 
 # In which a worker that is known to be dead has let go of its lock, in seconds.
 _GRACE = 2.0
+_DIED = "the worker process died"
+# A crash that xdist reports is in none of them.
+_PHASES = {"setup", "call", "teardown"}
 
 
 class Controller:
@@ -47,6 +50,8 @@ class Controller:
         self._windows: dict[Any, tuple[Any, Window]] = {}
         #: The stations that the workers were to run.
         self.stations: list[Listed] = []
+        #: What workers died of that only verified.
+        self._died_of: set[str] = set()
         #: The processes of the workers, each by its number on its machine.
         self._processes: dict[Any, int] = {}
 
@@ -210,21 +215,29 @@ class Controller:
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Write that the station which a dead worker was busy with failed."""
         if self._settings.mode != "run":
+            self._died_of.add(crashitem)
             return
+        is_at_work = self._scheduler.died_at_work
+        if not is_at_work:
+            report.longrepr = f"{_DIED} when it was done with {crashitem}, and tore nothing down"
         is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
         station = next((each for each in self.stations if each.key == crashitem), None)
         if station is not None:
             result = self._died(station)
             if not is_rerun:
                 result = self._told(result)
+            if result.is_complete and is_at_work:
+                report.longrepr = f"{_DIED} when {station.name} was recorded already"
             report.choochoo = facts(result)  # type: ignore[attr-defined]
             report.user_properties = properties(result)
         if is_rerun or not self._is_to_stop():
             self._scheduler.crash_is_known()
+        elif not is_rerun:
+            self._stop_for_failures()
 
     def _died(self, station: Listed) -> Result:
         """Record that the visit of *station* failed, if there was one; return the result."""
-        cause = "the worker process died"
+        cause, reasons = _DIED, tuple[str, ...]()
         try:
             lock = self.ledger.lock(station.key, _GRACE)
         except LockBusy:  # the visit of another run, or somebody else has begun it anew already
@@ -233,6 +246,7 @@ class Controller:
             record = self.ledger.record(station.key)
             if record is None or record.since < self._began:
                 return station.result("failed", cause=cause)  # it was not visited
+            reasons = self.ledger.attempts(station.key)[-1].reasons
             if record.status == "failed":  # written when it was about to die
                 cause = record.error
             elif record.status == "visiting":
@@ -241,7 +255,7 @@ class Controller:
                 self.ledger.finish(station.key, failed)
         finally:
             lock.release()
-        return station.result("failed", cause=cause)
+        return station.result("failed", cause=cause, reasons=reasons)
 
     def _told(self, result: Result) -> Result:
         """Tell the workers of *result*, and return it; or what they were told before."""
@@ -259,10 +273,33 @@ class Controller:
             session.shouldstop = f"stopping after {session.countfailures} failures"
         return bool(session.shouldstop)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self._scheduler is None or not report.failed or report.when not in _PHASES:
+            return
+        session: Any = self._config.pluginmanager.get_plugin("dsession")
+        if session.maxfail and session.countfailures + 1 >= session.maxfail:
+            self._stop_for_failures()
+
+    def _stop_for_failures(self) -> None:
+        """Have nothing else begin; xdist itself only waits for all that workers have got."""
+        self._scheduler.stop(lambda: None)
+        self._tell_workers_to_stop()
+
     # --- after the run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Have the session fail where nobody stopped it, and yet not all was run."""
+        left = 0 if self._scheduler is None else self._scheduler.left
+        if left and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            say(self._config, f"{left} items were not run: there was no worker left to run them")
 
     def result(self, station: Listed) -> Result | None:
         """Return how *station* ended whose report came too late, None: it was not reached."""
+        if station.key in self._died_of:
+            return station.result("failed", cause=_DIED)
         if not self._run:
             return None
         text = self.ledger.result(self._run, station.key)

@@ -49,6 +49,8 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         #: The leg that each item belongs to, and what is left to be run of each leg.
         self._leg_of: dict[int, int] = {}
         self._left: dict[int, deque[int]] = {}
+        #: The last item that each worker is done with.
+        self._last: dict[Any, int] = {}
         #: The item that a worker died of, until the ledger knows.
         self._crashed: int | None = None
 
@@ -128,6 +130,7 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
             return None  # the signal
         pending, leg = self.node2pending[node], self._leg_of[item_index]
         pending.remove(item_index)
+        self._last[node] = item_index
         self._left[leg].remove(item_index)
         if not self._left[leg]:
             self._timetable.arrive(leg)
@@ -142,12 +145,24 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
             return set()
         return {self.collection[pending[0]] for pending in self.node2pending.values() if pending}
 
+    @property
+    def left(self) -> int:
+        """How many items nobody has run."""
+        return sum(map(len, self._left.values()))
+
+    @property
+    def died_at_work(self) -> bool:
+        """Whether the worker that died just now was running an item."""
+        return self._crashed is not None
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Send nobody anything more, take back what did not begin, say when all has *stopped*."""
         self._stopped = stopped
         for node, pending in self.node2pending.items():
-            if len(pending) > 1:
-                node.send_steal(list(pending)[1:])
+            # It gives back all or nothing, and perhaps it is further on already.
+            for kept in (1, 2, 3, 5, 9):
+                if len(pending) > kept:
+                    node.send_steal(list(pending)[kept:])
             node.send_runtest_some(self._signal(node))  # what it keeps all the same is not to wait
 
     def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
@@ -162,17 +177,21 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
     def mark_test_pending(self, item: str) -> None:
         """Have *item*, that a worker died of, run again; asked for by plugins that rerun."""
         assert self.collection is not None
-        if self._crashed is None or self.collection[self._crashed] != item:
+        if self._crashed is None:  # it was done with it
+            return
+        if self.collection[self._crashed] != item:
             raise ValueError(f"{item} is not what a worker died of just now")
         self._left[self._leg_of[self._crashed]].appendleft(self._crashed)
 
     def remove_node(self, node: Any) -> str | None:
         pending = self.node2pending.pop(node)
         self._open.discard(node)
-        ending = getattr(node, "workeroutput", {}).get("exitstatus")
-        if not pending or ending == pytest.ExitCode.INTERRUPTED:  # its record says so already
-            return None
+        last, said = self._last.get(node), getattr(node, "workeroutput", None)
+        if said is not None and said["exitstatus"] == pytest.ExitCode.INTERRUPTED:
+            return None  # its record says so already
         assert self.collection is not None
+        if not pending:  # if it was busy at all, then with what the fixtures of its items held
+            return None if said is not None or last is None else self.collection[last]
         self._crashed = crashed = pending[0]
         leg = self._leg_of[crashed]
         self._left[leg].remove(crashed)

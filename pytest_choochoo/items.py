@@ -67,6 +67,8 @@ class Line:
         """Return the result of an item that need not be run, None for one that must."""
         if item.nodeid in self._settled_early:  # reported when its turn comes
             return self._settled_early.pop(item.nodeid)
+        if self.mode == "run" and self.journey.results.have_stopped():
+            return self._result_of(item, "not reached")
         result = self._settled(item)
         if result is not None and self.mode == "run" and result.is_station:
             if result.word != "not reached":
@@ -127,14 +129,13 @@ class Line:
         blocked = self.journey.blocked(keys) if keys else None
         if blocked is None:
             return None
-        return Result(
-            key=item.nodeid,
-            name=item.name,
-            title=item.name,
-            word="blocked" if blocked.by else "not reached",
-            by=blocked.by,
-            is_station=False,
-        )
+        return self._result_of(item, "blocked" if blocked.by else "not reached", by=blocked.by)
+
+    def _result_of(self, item: pytest.Item, word: Word, **facts: Any) -> Result:
+        if self.is_station(item):
+            return self.journey.result(item.nodeid, word, **facts)
+        name = item.name
+        return Result(key=item.nodeid, name=name, title=name, word=word, is_station=False, **facts)
 
     def _kept(self, key: str) -> Result | None:
         """Return the result of a station that must stay, because something downstream does."""

@@ -76,7 +76,11 @@ class Terminal:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)
         is_early = report.when == "setup" and report.passed
-        if facts is not None and not is_early:  # the visit has yet to begin
+        if facts is None or is_early:  # the visit has yet to begin
+            return
+        known = self._facts.get(report.nodeid)
+        # With --keep-duplicates a station comes twice, and the second time it is there already.
+        if known is None or (known["result"], facts["result"]) != ("visited", "unchanged"):
             self._facts[report.nodeid] = facts
 
     @pytest.hookimpl(trylast=True)

@@ -268,6 +268,10 @@ class Railyard:
     def remove(self, name: str) -> None:
         (self.path / name).unlink()
 
+    def setenv(self, name: str, value: str) -> None:
+        """Set a variable of the environment, for the rides that follow."""
+        self._monkeypatch.setenv(name, value)
+
     def use(self, *plugins: str) -> None:
         """Have the rides that follow go with *plugins*, names in `OPTIONAL`."""
         assert set(plugins) <= OPTIONAL.keys(), plugins

@@ -162,7 +162,7 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Railyard) -> None:
     assert (ride.visited, ride.failed) == (("spill",), ("wipe",))
     assert re.fullmatch(
         rf"the ledger cannot be used any more, {done.path}/\.pytest_cache/d/choochoo/default/locks/"
-        r"\w+\.lock: file exists; mend that, then 'pytest --cc-run' resumes",
+        r"\w+\.lock: file exists; mend that, and the next run resumes",
         ride.errors["wipe"],
     )
 
@@ -187,7 +187,7 @@ def test_damage_in_the_midst_of_a_run_stops_it(done: Railyard) -> None:
     assert (ride.exit_code, ride.log, ride.failed) == (1, (), ("spill",))
     assert ride.causes["spill"] == (
         f"the ledger cannot be used any more, {done.path / LEDGER}: it was removed, or replaced; "
-        "mend that, then 'pytest --cc-run' resumes"
+        "mend that, and the next run resumes"
     )
     assert ride.errors["spill"].startswith("spill is not recorded: the ledger cannot be used any")
     assert "INTERNALERROR" not in ride.text and "Traceback" not in ride.text
@@ -217,7 +217,7 @@ def test_worker_that_dies_with_the_ledger_ends_the_run(railyard: Railyard) -> No
     assert "INTERNALERROR" not in ride.text and "Traceback" not in ride.text
     assert (
         f"the ledger cannot be used any more, {railyard.path / LEDGER}: it was removed, or "
-        "replaced; mend that, then 'pytest --cc-run' resumes" in ride.text
+        "replaced; mend that, and the next run resumes" in ride.text
     )
 
 
@@ -276,7 +276,7 @@ def test_full_disk_stops_the_run(railyard: Railyard, disk: Path, mode: str) -> N
     assert (ride.exit_code != 0, ride.log, ride.failed) == (True, ("pour",), ("pour",))
     assert ride.causes["pour"] == (
         f"the ledger cannot be used any more, {disk}/state/default.sqlite: "
-        "database or disk is full; mend that, then 'pytest --cc-run' resumes"
+        "database or disk is full; mend that, and the next run resumes"
     )
     assert "INTERNALERROR" not in ride.text and "Traceback" not in ride.text
     assert (after.unchanged, after.visited) == (("boil",), ("pour", "sip"))

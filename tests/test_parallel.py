@@ -563,7 +563,7 @@ def test_ledger_that_fails_while_workers_agree_is_named(railyard: Railyard) -> N
     assert ride.exit_code == 4
     assert (
         "ERROR: the ledger cannot be used any more, default.sqlite: database or disk is full; "
-        "mend that, then 'pytest --cc-run' resumes"
+        "mend that, and the next run resumes"
     ) in ride.text
     assert "INTERNALERROR" not in ride.text
 
@@ -644,3 +644,188 @@ def test_result_of_a_dead_worker_has_its_facts(railyard: Railyard) -> None:
     assert ride.facts["stations.py::pour"]["upstream"] == ["boil"]
     assert ride.properties["pour"]["choochoo.upstream"] == "boil"
     assert ride.properties["pour"]["choochoo.result"] == "failed"
+
+
+def test_run_whose_workers_are_used_up_is_not_green(railyard: Railyard) -> None:
+    """What nobody is left to run makes the run fail, though nothing that was run did."""
+    railyard.write(
+        "conftest.py",
+        """
+        import os, threading, time
+        from pathlib import Path
+
+        def dies_when_told():
+            while not Path("boil.here").exists():
+                time.sleep(0.01)
+            os._exit(9)
+
+        def pytest_configure(config):
+            if getattr(config, "workerinput", {}).get("workerid") == "gw1":
+                threading.Thread(target=dies_when_told, daemon=True).start()
+        """,
+    )
+    railyard.stations(
+        """
+        import time
+        from meeting import arrive
+
+        @station
+        def boil():
+            arrive("boil")
+            time.sleep(1)
+
+        @station
+        def grind(boil): ...
+
+        @station
+        def tamp(boil): ...
+        """
+    )
+    railyard.write("test_it.py", "def test_it(grind, tamp): assert False")
+
+    ride = railyard.ride("--cc-run", "--max-worker-restart", "0")
+
+    left = ride.closing.count("not reached")
+    assert ride.exit_code == 1
+    assert ride.tests == {} or ride.tests == {"test_it": "failed"}
+    assert left == 0 or "items were not run: there was no worker left to run them" in ride.text
+
+
+@pytest.mark.parametrize("consumer", ["@station\ndef boil", "def test_boil"])
+def test_worker_that_dies_while_it_tears_down_is_not_green(
+    railyard: Railyard, consumer: str
+) -> None:
+    """A worker that is killed by a session fixture's teardown makes the run fail."""
+    railyard.write(
+        "conftest.py",
+        """
+        import os, pytest
+
+        @pytest.fixture(scope="session")
+        def stove():
+            yield
+            os._exit(3)
+        """,
+    )
+    railyard.stations("@station\ndef fill(): ...")
+    file = "stations.py" if "@" in consumer else "test_it.py"
+    more = f"from pytest_choochoo import station\n\n{consumer}(stove): ...\n"
+    railyard.write(file, more)
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code == 1
+    died = rf"the worker process died when it was done with {file}::\w+, and tore nothing down"
+    assert re.search(died, ride.text)
+    assert "1 failed" in ride.last_line
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_stations_that_come_twice_run_once(railyard: Railyard, workers: int) -> None:
+    """With --keep-duplicates everything still comes after what it needs, and is counted once."""
+    railyard.workers = workers
+    railyard.stations(CHAIN)
+    files = ("--keep-duplicates", "stations.py", "stations.py", "stations.py")
+    first = railyard.ride("--cc-run", *files)
+
+    again = railyard.ride("--cc-replay", "all", *files)
+
+    assert (first.closing, again.closing) == ("3 visited", "3 visited")
+    assert railyard.log() == ("boil", "grind", "tamp") * 2
+
+
+CHAIN = """
+@station
+def boil(): log("boil")
+
+@station
+def grind(boil): log("grind")
+
+@station
+def tamp(grind): log("tamp")
+"""
+
+
+def test_failure_stops_what_other_workers_have_got(railyard: Railyard) -> None:
+    """With -x the tests of a module that another worker has got are not run to the end."""
+    railyard.stations(
+        "from meeting import wait_for\n\n@station\ndef boil():\n    wait_for('t')\n    1 / 0\n"
+    )
+    railyard.write(
+        "test_it.py",
+        """
+        import time
+        import pytest
+        from meeting import arrive
+
+        @pytest.mark.parametrize("number", range(40))
+        def test_it(number):
+            if number == 1:
+                arrive("t")
+            time.sleep(0.2)
+        """,
+    )
+
+    ride = railyard.ride("--cc-run", "-x")
+
+    assert ride.exit_code in {1, 2}
+    assert len(ride.tests) < 20, ride.text
+
+
+def test_check_that_its_worker_dies_of_is_failed(railyard: Railyard) -> None:
+    """--cc-check counts the station as failed, and says what happened."""
+    railyard.stations(
+        """
+        import os
+
+        @station
+        def boil() -> None: ...
+
+        @boil.check
+        def is_hot():
+            if os.environ.get("DIES"):
+                os._exit(1)
+
+        @station
+        def pour(boil) -> None: ...
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.setenv("DIES", "1")
+
+    ride = railyard.ride("--cc-check")
+
+    assert ride.exit_code == 1
+    assert ride.closing == "1 unchanged, 1 failed"
+    assert re.search(r"failed +boil +the worker process died\nnext: pytest --cc-run", ride.text)
+
+
+def test_dead_worker_tells_why_its_station_was_visited(railyard: Railyard) -> None:
+    """The reasons stand beside a station whose worker died, as beside any other."""
+    railyard.stations("import os\n\n@station\ndef boil(): os._exit(1)\n")
+
+    ride = railyard.ride("--cc-run", "-v")
+
+    assert ride.reasons == {"boil": ("never visited",)}
+    assert "FAILED (never visited)" in ride.text
+
+
+def test_worker_that_dies_after_the_record_is_written(railyard: Railyard) -> None:
+    """What is complete stays complete, and the failure of the worker says so."""
+    railyard.write(
+        "conftest.py",
+        """
+        import os
+
+        def pytest_choochoo_visit_finished(node_id):
+            if node_id.endswith("::boil"):
+                os._exit(1)
+        """,
+    )
+    railyard.stations("@station\ndef boil(): ...\n\n@station\ndef pour(boil): ...\n")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.closing) == (1, "2 visited")
+    assert "the worker process died when boil was recorded already" in ride.text
+    assert railyard.ride("--cc-run").closing == "2 unchanged"

@@ -175,3 +175,73 @@ def test_interrupt_while_workers_start_is_no_error(trains: Trains) -> None:
 
     assert run.returncode == 2, text
     assert "INTERNALERROR" not in text
+
+
+def test_rest_of_a_module_does_not_start(trains: Trains) -> None:
+    """The controller alone is told: tests that a worker has got already are left alone."""
+    trains.railyard.stations(HELD)
+    trains.railyard.write(
+        "test_it.py",
+        """
+        import time
+        import pytest
+        from railyard import log
+
+        @pytest.mark.parametrize("number", range(30))
+        def test_it(number):
+            log(number)
+            time.sleep(0.3)
+        """,
+    )
+    run = trains.held("--cc-run", "-n", "2")
+    trains.wait_for(lambda: "0" in trains.railyard.log())
+
+    run.send_signal(signal.SIGTERM)
+    trains.wait_for(lambda: "finished first" in trains.text(run))
+    trains.release()
+    text = trains.end(run)
+
+    assert run.returncode == 2, text
+    assert "choochoo: 1 visited, 1 not reached in" in text
+    assert "skipped" not in text
+    assert len(trains.railyard.log()) < 15
+
+
+def test_what_was_not_reached_is_taken_by_last_failed(trains: Trains) -> None:
+    """A run with --lf that is stopped forgets nothing of what it did not come to."""
+    trains.railyard.stations(
+        """
+    import time
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def grind():
+        raise RuntimeError("no beans")
+
+    @station
+    def boil():
+        if not (HERE / "hold").exists():
+            raise RuntimeError("no water")
+        (HERE / "begun").touch()
+        while (HERE / "hold").exists():
+            time.sleep(0.01)
+
+    @station
+    def pour(boil): ...
+"""
+    )
+    trains.railyard.workers = 2
+    trains.railyard.ride("--cc-run")
+    run = trains.held("--cc-run", "-n", "2", "--lf")
+
+    run.send_signal(signal.SIGTERM)
+    trains.wait_for(lambda: "finished first" in trains.text(run))
+    trains.release()
+    text = trains.end(run)
+
+    assert "choochoo: 1 visited, 1 failed, 1 not reached in" in text
+    assert "skipped" not in text
+    trains.railyard.workers = 0
+    collected = trains.railyard.ride("--cc-run", "--lf", "--co", "-q").text
+    assert "::grind" in collected and "::pour" in collected and "::boil" not in collected

@@ -26,7 +26,7 @@ class LostLedger(UnusableLedger):
     def sentence(self) -> str:
         return (
             f"the ledger cannot be used any more, {self.path}: {self.cause}; "
-            "mend that, then 'pytest --cc-run' resumes"
+            "mend that, and the next run resumes"
         )
 
 

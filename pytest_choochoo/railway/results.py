@@ -52,10 +52,15 @@ class Results(dict[str, Result]):
         if self._run is not None:
             self._ledger.write_result(self._run, STOPPED, "")
 
-    def insist_on_going_on(self) -> None:
-        """Raise `RunStopped` where a process of the run has stopped it by now."""
+    def have_stopped(self) -> bool:
+        """Say whether a process of the run has stopped it by now."""
         if self._run is not None and self._ledger.result(self._run, STOPPED) is not None:
             self.is_stopped = True
+        return self.is_stopped
+
+    def insist_on_going_on(self) -> None:
+        """Raise `RunStopped` where a process of the run has stopped it by now."""
+        if self.have_stopped():
             raise RunStopped
 
     def awaited(self, key: str) -> Result | None:
@@ -70,8 +75,7 @@ class Results(dict[str, Result]):
             if text is not None:
                 self[key] = msgspec.json.decode(text, type=Result)
                 break
-            if self._ledger.result(self._run, STOPPED) is not None:
-                self.is_stopped = True
+            if self.have_stopped():
                 return None
             if time.monotonic() - looked > _PATIENCE:
                 # No node id looks like this name: it would have a '::' in it.

@@ -44,9 +44,11 @@ def legs(travellers: Mapping[int, Traveller], workers: int) -> list[Leg]:
     leg_of: dict[str, int] = {}
     made: list[Leg] = []
     together: dict[object, list[int]] = {}
+    stations = 0
     for number, traveller in travellers.items():
         if traveller.module is None:
-            leg_of[traveller.key] = len(leg_of)
+            leg_of.setdefault(traveller.key, stations)  # it may be there twice, if asked for
+            stations += 1
         else:
             what = (traveller.module, traveller.waits, traveller.groups)
             together.setdefault(what, []).append(number)

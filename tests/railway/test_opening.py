@@ -264,7 +264,7 @@ def test_what_gets_in_the_way_later_is_named(closed: Path) -> None:
 
     assert str(directory.value) == (
         f"the ledger cannot be used any more, {own}: file exists; "
-        "mend that, then 'pytest --cc-run' resumes"
+        "mend that, and the next run resumes"
     )
     assert str(lock.value).startswith(f"the ledger cannot be used any more, {place.beside}/locks/")
 

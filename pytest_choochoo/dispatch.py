@@ -189,9 +189,12 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         last, said = self._last.get(node), getattr(node, "workeroutput", None)
         if said is not None and said["exitstatus"] == pytest.ExitCode.INTERRUPTED:
             return None  # its record says so already
+        if not pending:
+            if said is None and last is not None and self.collection is not None:
+                # If it was busy at all, then with what the fixtures of its items held.
+                return self.collection[last]
+            return None
         assert self.collection is not None
-        if not pending:  # if it was busy at all, then with what the fixtures of its items held
-            return None if said is not None or last is None else self.collection[last]
         self._crashed = crashed = pending[0]
         leg = self._leg_of[crashed]
         self._left[leg].remove(crashed)

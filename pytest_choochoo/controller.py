@@ -192,8 +192,12 @@ class Controller:
 
     def hurry(self) -> None:
         """Stop the visits under way, where the user's signal did not reach their workers."""
+        busy = set[int]()
+        with suppress(UnusableLedger):  # the session may be over by now
+            records = self.ledger.records().values()
+            busy = {record.pid for record in records if record.is_visiting}
         for node, process in self._processes.items():
-            if node.gateway.spec.popen:
+            if node.gateway.spec.popen and process in busy:
                 with suppress(ProcessLookupError):
                     # One asks to finish what is under way, the other not to.
                     os.kill(process, signal.SIGTERM)
@@ -201,7 +205,7 @@ class Controller:
 
     def _is_visited_now(self, key: str) -> bool:
         record = self.ledger.record(key)
-        if record is None or record.status != "visiting":
+        if record is None or not record.is_visiting:
             return False
         return record.pid in self._processes.values()  # else another run visits it
 
@@ -249,7 +253,7 @@ class Controller:
             reasons = self.ledger.attempts(station.key)[-1].reasons
             if record.status == "failed":  # written when it was about to die
                 cause = record.error
-            elif record.status == "visiting":
+            elif record.is_visiting:
                 cause = f"the worker process {record.pid} died while it visited the station"
                 failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
                 self.ledger.finish(station.key, failed)

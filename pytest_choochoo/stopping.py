@@ -18,13 +18,16 @@ from pytest_choochoo.speaking import say
 if TYPE_CHECKING:
     from pytest_choochoo.controller import Controller
 
+# In which a worker that was interrupted has left its visit, in seconds.
+_MOMENT = 1.0
+
 
 @contextmanager
 def _first_interrupt(answer: Callable[[], bool], hurry: Callable[[], object]) -> Iterator[None]:
     """Call *answer* on the first Ctrl-C or SIGTERM, and interrupt unless it returns True.
 
-    The second interrupts, after *hurry* was called: for a SIGTERM, which nobody but this process
-    has got. Who has a handler of his own, or is in a thread, keeps what he has.
+    The second interrupts, and *hurry* is called: for workers that have not got it, as only this
+    process did. Who has a handler of his own, or is in a thread, keeps what he has.
     """
     usual: dict[int, Any] = {
         signal.SIGINT: signal.default_int_handler,
@@ -40,8 +43,10 @@ def _first_interrupt(answer: Callable[[], bool], hurry: Callable[[], object]) ->
             raise KeyboardInterrupt
 
     def interrupt_now(number: int, frame: object) -> None:
-        if number == signal.SIGTERM:
-            hurry()
+        # Perhaps the workers are told as well: they are looked at when they have had their time.
+        later = threading.Timer(_MOMENT, hurry)
+        later.daemon = True
+        later.start()
         raise KeyboardInterrupt
 
     for number in ours if is_main else ():
@@ -79,7 +84,9 @@ class Stopping:
     """
 
     def __init__(
-        self, stop: Callable[[pytest.Session], bool], hurry: Callable[[], object] = lambda: None
+        self,
+        stop: Callable[[pytest.Session], bool],
+        hurry: Callable[[], object] = lambda: None,
     ) -> None:
         self._stop = stop
         self._hurry = hurry

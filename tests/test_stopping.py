@@ -121,14 +121,17 @@ def test_test_under_way_is_interrupted_as_ever(trains: Trains, workers: tuple[st
     assert "choochoo: 1 visited in" in text
 
 
-def test_second_signal_to_the_controller_alone_stops_its_workers(trains: Trains) -> None:
-    """SIGTERM twice to the controller of workers ends the visit at once, and says so."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_second_signal_to_the_controller_alone_stops_its_workers(
+    trains: Trains, number: signal.Signals
+) -> None:
+    """A signal that is sent twice to the controller of workers ends the visit, and says so."""
     trains.railyard.stations(HELD)
     run = trains.held("--cc-run", "-n", "1")
 
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(number)
     trains.wait_for(lambda: "is finished first" in trains.text(run))
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(number)
     text = trains.end(run)
 
     assert run.returncode == 2, text

@@ -190,7 +190,7 @@ class Journey:
         self.outcomes.look_again()
         passage.fingerprint = self.judging.fingerprint(key, values)
         verdict = self._verdict(key, record, passage.fingerprint)
-        if isinstance(verdict, Due) and record is not None and record.status == "visiting":
+        if isinstance(verdict, Due) and record is not None and record.is_visiting:
             if passage.lock is None:  # perhaps it is under way; the lock will tell
                 return False
         reasons = () if isinstance(verdict, Fresh) else verdict.reasons

@@ -176,7 +176,7 @@ class Judging:
 
     def _is_locked(self, key: str, record: Record | None) -> bool:
         """Say whether somebody is visiting *key* right now: not who died while he did."""
-        return record is not None and record.status == "visiting" and self._ledger.is_locked(key)
+        return record is not None and record.is_visiting and self._ledger.is_locked(key)
 
     def under_way(self, key: str) -> str:
         """Say in words that somebody is visiting *key* right now; empty where nobody is."""

@@ -78,7 +78,7 @@ def forget_complete(place: Place, *, warn: Warn) -> None:
     That is resources, directories and locks.
     """
     with closing(read_ledger(place)) as ledger:
-        keys = [key for key, record in ledger.records().items() if record.status != "visiting"]
+        keys = [key for key, record in ledger.records().items() if not record.is_visiting]
     if not keys:
         return
     with closing(open_ledger(place, warn=warn)) as writable:

@@ -41,6 +41,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.status == "complete"
 
     @property
+    def is_visiting(self) -> bool:
+        return self.status == "visiting"
+
+    @property
     def visitor(self) -> str:
         """Who is visiting the station, in words, where somebody is."""
         if not self.pid:

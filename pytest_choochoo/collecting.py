@@ -320,7 +320,7 @@ def _provider(config: pytest.Config, station: Station[Any]) -> Callable[..., Any
         line: Any = config.pluginmanager.get_plugin("choochoo-line")
         return line.handing.provide(station, line.item)
 
-    provider.__doc__ = station.function.__doc__
+    provider.__doc__ = station.declaration.title or station.function.__doc__
     provider.__name__ = station.name
     provider.__module__ = station.function.__module__
     provider.__wrapped__ = station.function  # type: ignore[attr-defined]

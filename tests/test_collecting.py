@@ -902,3 +902,23 @@ def test_station_in_any_class_is_a_fault(railyard: Railyard) -> None:
     assert [error.partition(";")[0] for error in ride.collect_errors] == [
         "x/stations.py:6: station 'upload' stands in a class"
     ]
+
+
+def test_fixtures_option_shows_stations_by_their_titles(railyard: Railyard) -> None:
+    """`--fixtures` has a station under its name, with its title, or else its docstring."""
+    railyard.stations(
+        '''
+        @station(title="📤 Upload App")
+        def upload(): ...
+
+        @station
+        def announce():
+            """📣 Tell everybody."""
+        '''
+    )
+    railyard.write("test_it.py", "def test_it(upload): ...")
+
+    text = " ".join(railyard.ride("--fixtures").text.split())
+
+    assert "upload [session scope] -- stations.py:5 📤 Upload App" in text
+    assert "announce [session scope] -- stations.py:8 📣 Tell everybody." in text

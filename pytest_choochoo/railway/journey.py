@@ -93,9 +93,8 @@ class Journey:
             self._judged(key, blocked)
             return self.result(key, "blocked", by=blocked.by)
         station = self.route[key].station
-        if station.checks or station.declaration.values or self.judging.is_replayed(key):
-            return None
-        if key in self._found_due:
+        is_asked = bool(station.checks or station.declaration.values)
+        if is_asked or self.judging.is_replayed(key) or key in self._found_due:
             return None
         record = self.ledger.record(key)
         if record is None or not record.is_complete:
@@ -166,19 +165,19 @@ class Journey:
         return passage.result
 
     def _settle_or_begin(self, passage: Passage, values: Mapping[str, object], ask: Ask) -> None:
-        # What was found due already is judged under the lock, once more.
-        if passage.key not in self._found_due:
-            if self._stands(passage, values, ask, self.ledger.record(passage.key)):
-                return
-        if passage.lock is None:
-            passage.lock = self.lock(passage.key)
-        record = self.ledger.record(passage.key)
-        if record != passage.before or not passage.reasons:
-            passage.reasons = ()
-            if self._stands(passage, values, ask, record):
-                return
-        self.results.insist_on_going_on()
-        self.ledger.begin(passage.key, passage.record_of_start(), passage.reasons)
+        key = passage.key
+        # What was found due just now is judged under the lock, once more.
+        was_found_due = key in self._found_due
+        if not was_found_due and self._stands(passage, values, ask, self.ledger.record(key)):
+            return
+        passage.lock = passage.lock or self.lock(key)
+        record = self.ledger.record(key)
+        is_another = record != passage.before or not passage.reasons
+        if is_another and self._stands(passage, values, ask, record):
+            return
+        if not was_found_due:  # its checks may have taken their time
+            self.results.insist_on_going_on()
+        self.ledger.begin(key, passage.record_of_start(), passage.reasons)
 
     def _stands(
         self, passage: Passage, values: Mapping[str, object], ask: Ask, record: Record | None

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.figures import MANY, RUN, Figure, run_unchanged, visit_all
 from benchmarks.measuring import cost, spread
-from benchmarks.projects import edges, forget_all, sleepers, stations
+from benchmarks.projects import edges, forget_all, sleepers, stations, timed
 from pytest_choochoo.dispatch import Dispatch
 from pytest_choochoo.railway.timetable import Traveller, legs
 
@@ -26,7 +26,7 @@ def parallel(folder: Path, count: int) -> Iterator[Figure]:
     chain = [(0.2, (number - 1,) if number else ()) for number in range(10)]
     mixed = sleepers(folder / "mixed", [*chain, *([(0.1, ())] * 40)])
     yield from _spans(mixed, count, 2, 3.0, "10 × 0.2 s in a chain beside 40 × 0.1 s, -n 2")
-    empty = sleepers(folder / "empty", [(0, above) for above in edges("chain", 500)])
+    empty = timed(stations(folder / "empty", 500, "chain"))
     for word, spans in _measured(empty, count, 2).items():
         each = [span / 500 * MILLISECONDS for span in spans]
         name = f"chain of 500 empty stations, -n 2, {word}: wall a station"

@@ -62,6 +62,37 @@ def sleepers(folder: Path, steps: Sequence[tuple[float, tuple[int, ...]]]) -> Pa
     return _written(folder, "stations.py", "\n\n\n".join(texts))
 
 
+_TIMES = """
+from pathlib import Path
+
+
+class Times:
+    def __init__(self):
+        self.noted = []
+
+    def pytest_runtest_logreport(self, report):
+        self.noted += (report.start, report.stop)
+
+    def pytest_sessionfinish(self):
+        text = f"{min(self.noted)} {max(self.noted)}"
+        Path(__file__).with_name("log.txt").write_text(text)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Times())
+"""
+
+
+def timed(project: Path) -> Path:
+    """Have runs of *project* write into `log.txt` when the first of its items began and the last ended.
+
+    What its stations would have to do for that themselves would be measured as well.
+    """
+    (project / "conftest.py").write_text(_TIMES)
+    return project
+
+
 def forget_all(folder: Path) -> None:
     """Take a project back to before its first run; what Python compiled stays.
 

@@ -85,7 +85,7 @@ def pytest_configure(config):
 
 
 def timed(project: Path) -> Path:
-    """Have runs of *project* write into `log.txt` when the first of its items began and the last ended.
+    """Have runs of *project* write when its items began and when they ended into `log.txt`.
 
     What its stations would have to do for that themselves would be measured as well.
     """

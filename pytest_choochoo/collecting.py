@@ -111,15 +111,15 @@ class Collected:
     def _bring(self, session: pytest.Session, station: Station[Any]) -> Iterator[pytest.Module]:
         """Yield the module of a *station* that is imported, if nobody else collects it, once."""
         path = station.path
+        if path in self._modules or path in self._brought or self._settings.mode == "plain":
+            return
         patterns = self._config.getini("python_files")
-        is_collected = any(fnmatch(path.name, pattern) for pattern in patterns)
-        if is_collected or self._is_named(path) or path in self._brought:
+        if any(fnmatch(path.name, pattern) for pattern in patterns) or self._is_named(path):
             return
         self._brought.add(path)
-        if self._settings.mode != "plain" and path not in self._modules:
-            module = self._module_at(session, path)
-            if module is not None:
-                yield module
+        module = self._module_at(session, path)
+        if module is not None:
+            yield module
 
     def _is_named(self, path: Path) -> bool:
         named = (each.partition("::")[0] for each in self._config.args)

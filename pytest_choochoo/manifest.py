@@ -64,6 +64,7 @@ def listed(line: Line) -> list[Listed]:
 
 def manifest_of(line: Line, items: Sequence[pytest.Item], workers: int) -> Manifest:
     """Settle the stations that are fresh, and return who is left to be run by *workers*."""
+    line.journey.judging.read_ahead()
     settled = {item.nodeid: result for item, result in line.settle_early(items)}
     records = line.journey.ledger.records()
     travellers = {}

@@ -73,6 +73,12 @@ class CodeReader:
                 waiting += self._loaded(spot, definition)
         return dict(sorted(found.items()))
 
+    def read_ahead(self, files: Iterable[Path]) -> None:
+        """Read those of *files* that are the project's, for whoever has the same readings."""
+        for path in files:
+            if self._label(path):
+                self._source(path)
+
     def _ours(self, functions: Iterable[Callable[..., Any]]) -> Iterator[tuple[Path, Any]]:
         """Yield those of *functions*, and of those they have closed over, that are the project's.
 

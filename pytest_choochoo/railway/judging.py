@@ -50,6 +50,10 @@ class Judging:
     def is_replayed(self, key: str) -> bool:
         return key in self._replayed
 
+    def read_ahead(self) -> None:
+        """Read the source of all stations, so that other processes need not do so as well."""
+        self._code.read_ahead({stop.station.path for stop in self._route.stops.values()})
+
     def is_complete(self, key: str) -> bool:
         record = self._ledger.record(key)
         return record is not None and record.is_complete

@@ -69,7 +69,7 @@ class Killer:
         match self._moment[3]:
             case "all":
                 os.killpg(0, signal.SIGKILL)
-            case "controller":
+            case "controller" if "PYTEST_XDIST_WORKER" in os.environ:
                 os.kill(os.getppid(), signal.SIGKILL)
             case _:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -9,13 +9,14 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
+from pytest_choochoo.holding import LastReport
 from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
 from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
@@ -48,6 +49,7 @@ class Controller:
         self._scheduler: Any = None
         self._said: SimpleQueue[tuple[Any, str, str]] = SimpleQueue()
         self._windows: dict[Any, tuple[Any, Window]] = {}
+        self._reports: dict[Any, LastReport] = {}
         #: The stations that the workers were to run.
         self.stations: list[Listed] = []
         #: What workers died of that only verified.
@@ -75,6 +77,7 @@ class Controller:
                 self.ledger.write_result(self._run, BEGUN, "")
             except ChoochooError as error:
                 raise pytest.UsageError(str(error)) from None
+        node.putevent = self._reports[node] = LastReport(node.putevent)
         channel = node.workerinput["choochoo_channel"] = node.gateway.newchannel()
         channel.setcallback(partial(self._hear, node))
         self._windows[node] = (channel, Window(self.ledger))
@@ -295,10 +298,22 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Have the session fail where nobody stopped it, and yet not all was run."""
+        self._hear_the_last()
         left = 0 if self._scheduler is None else self._scheduler.left
         if left and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             say(self._config, f"{left} items were not run: there was no worker left to run them")
+
+    def _hear_the_last(self) -> None:
+        """Take what workers reported that xdist was too late for, as it was interrupted."""
+        for reports in self._reports.values():
+            reports.let_go()
+        session: Any = self._config.pluginmanager.get_plugin("dsession")
+        with suppress(Empty):
+            while True:
+                name, said = session.queue.get_nowait()
+                if name == "testreport":
+                    session.worker_testreport(**said)
 
     def result(self, station: Listed) -> Result | None:
         """Return how *station* ended whose report came too late, None: it was not reached."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -44,11 +44,11 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
     for report in settled_reports(item.config, result, location):
         report.keywords = {item.name: 1}
         report.user_properties = [*item.user_properties, *report.user_properties]
+        if report.when == "teardown" and (nextitem is None or nextitem.parent is not item.parent):
+            error = tear_down_what_stays_behind(item, nextitem)
+            if error is not None:
+                fail(report, error)
         ihook.pytest_runtest_logreport(report=report)
-    if nextitem is None or nextitem.parent is not item.parent:
-        error = tear_down_what_stays_behind(item, nextitem)
-        if error is not None:
-            ihook.pytest_runtest_logreport(report=error)
     ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
 
 
@@ -88,12 +88,24 @@ def tear_down_what_stays_behind(
     that, and for the report which is returned where it fails, are for items which
     were set up, and other plugins rely on that too.
     """
-    call = pytest.CallInfo.from_call(
-        lambda: item.session._setupstate.teardown_exact(nextitem),
-        when="teardown",
-        reraise=(pytest.exit.Exception, KeyboardInterrupt),
-    )
+
+    def tear_down() -> None:
+        __tracebackhide__ = True
+        item.session._setupstate.teardown_exact(nextitem)
+
+    capture = item.config.pluginmanager.get_plugin("capturemanager")
+    with nullcontext() if capture is None else capture.item_capture("teardown", item):
+        call = pytest.CallInfo.from_call(
+            tear_down, when="teardown", reraise=(pytest.exit.Exception, KeyboardInterrupt)
+        )
     return None if call.excinfo is None else pytest.TestReport.from_item_and_call(item, call)
+
+
+def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:
+    """Have *report*, of a teardown, tell of the *error* that came after it."""
+    report.outcome, report.longrepr = error.outcome, error.longrepr
+    report.sections, report.stop = error.sections, error.stop
+    report.duration += error.duration
 
 
 class Witness:

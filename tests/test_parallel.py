@@ -455,9 +455,12 @@ def test_session_fixtures_are_torn_down_at_the_end(railyard: Railyard) -> None:
     assert (ride.closing, ride.log) == ("2 visited", ("begins", "ends"))
 
 
-def test_session_fixture_that_cannot_be_torn_down_is_reported(railyard: Railyard) -> None:
-    """The error is told as one of the last item that was run."""
-    railyard.workers = 1
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_session_fixture_that_cannot_be_torn_down_is_reported(
+    railyard: Railyard, workers: int
+) -> None:
+    """The error is one of the last item that was run, with what was printed, in JUnit as well."""
+    railyard.workers = workers
     railyard.write(
         "conftest.py",
         """
@@ -466,14 +469,60 @@ def test_session_fixture_that_cannot_be_torn_down_is_reported(railyard: Railyard
         @pytest.fixture(scope="session")
         def browser():
             yield
+            print("closing")
             raise RuntimeError("hangs")
         """,
     )
-    railyard.stations("@station\ndef boil(browser): ...")
-    ride = railyard.ride("--cc-run")
-    assert (ride.exit_code, ride.last_line) == (1, "1 passed, 1 error")
-    assert "ERROR at teardown of boil" in ride.text and "RuntimeError: hangs" in ride.text
-    assert "signal" not in ride.text
+    railyard.stations(
+        "@station\ndef boil(browser): print('opened')\n\n@station\ndef pour(boil): ..."
+    )
+
+    ride = railyard.ride("--cc-run", "--junitxml=out.xml")
+
+    assert (ride.exit_code, ride.last_line) == (1, "2 passed, 1 error")
+    assert "ERROR at teardown of " in ride.text and "RuntimeError: hangs" in ride.text
+    assert "- Captured stdout teardown -" in ride.text and "\nclosing\n" in ride.text
+    assert "signal" not in ride.text and "reports.py" not in ride.text
+    assert [report["when"] for report in ride.reports if report["outcome"] == "failed"] == [
+        "teardown"
+    ]
+    suite = ElementTree.parse(railyard.path / "out.xml").find("testsuite")
+    assert suite is not None and (suite.get("tests"), suite.get("errors")) == ("2", "1")
+    assert {case.get("name") for case in suite} == {"boil", "pour"} and len(suite) == 2
+    assert sorted(each.tag for case in suite for each in case) == ["error", *["properties"] * 2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_left_behind_fixture_that_fails_is_part_of_the_entry(
+    railyard: Railyard, workers: int
+) -> None:
+    """What cannot be torn down after an item that was not run is no second entry in JUnit."""
+    railyard.workers = workers
+    railyard.stations(
+        """
+        @pytest.fixture(scope="session")
+        def stove():
+            yield
+            print("cooling")
+            raise RuntimeError("it is hot")
+
+        @station
+        def boil(stove):
+            raise OSError("no gas")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run", "--junitxml=out.xml")
+
+    assert (ride.exit_code, ride.failed, ride.blocked) == (1, ("boil",), ("pour",))
+    assert "ERROR at teardown of pour" in ride.text and "\ncooling\n" in ride.text
+    suite = ElementTree.parse(railyard.path / "out.xml").find("testsuite")
+    assert suite is not None
+    assert [case.get("name") for case in suite] == ["boil", "pour"]
+    assert [each.tag for each in suite[1]] == ["properties", "skipped", "error"]
 
 
 def test_workers_that_collect_differently_are_told(railyard: Railyard) -> None:

@@ -82,6 +82,22 @@ def test_several_visits_under_way_are_all_finished(trains: Trains) -> None:
     assert "choochoo: 2 visited, 1 not reached in" in text
 
 
+def test_what_an_idle_worker_did_last_is_reported(trains: Trains) -> None:
+    """The report that waits for what follows in its worker is not lost where nothing does."""
+    trains.railyard.stations(HELD + "\n    @station\n    def grind(): ...\n")
+    run = trains.held("--cc-run", "-n", "2", "-v", "--junitxml=out.xml")
+    trains.wait_for(lambda: "VISITED" in trains.text(run))
+
+    trains.interrupt(run)
+    trains.wait_for(lambda: "is finished first" in trains.text(run))
+    trains.interrupt(run)
+    trains.end(run)
+
+    assert run.returncode == 2
+    xml = (trains.railyard.path / "out.xml").read_text()
+    assert '<property name="choochoo.result" value="visited" />' in xml
+
+
 def test_what_was_sent_ahead_does_not_start(trains: Trains) -> None:
     """The controller alone is told: the station behind the one under way is taken back."""
     trains.railyard.stations(HELD)

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from pytest_choochoo.items import Line
-from pytest_choochoo.manifest import Manifest, listed, manifest_of
+from pytest_choochoo.manifest import Manifest, listed, manifest_of, shares
 from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.reports import tear_down_what_stays_behind
 from pytest_choochoo.settings import Settings
 
-SIGNAL = "choochoo::signal"
+SIGNAL = "::choochoo::signal"
 MANIFEST = "manifest"
 
 
@@ -25,13 +25,12 @@ def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) ->
     config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
 
 
-class Signal(pytest.Item):
+class Signal(pytest.Function):
     """What a worker is told to run next while there is nothing for it to run.
 
-    A worker begins with an item only when it knows the next one.
+    A worker begins with an item only when it knows the next one. A function,
+    as hooks of other plugins may look at it, and expect one.
     """
-
-    def runtest(self) -> None: ...
 
     def reportinfo(self) -> tuple[str, None, str]:
         return "", None, self.name
@@ -52,7 +51,10 @@ class Boarding:
             return
         channel = self._config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
         channel.send(("process", str(os.getpid())))
-        if self._line is not None:
+        if self._line is None:
+            modules = {item.nodeid.partition("::")[0] for item in session.items if shares(item)}
+            channel.send(("shared", msgspec.json.encode(sorted(modules)).decode()))
+        else:
             try:
                 manifest = self._manifest(session, self._line)
             except UnusableLedger as error:
@@ -60,7 +62,8 @@ class Boarding:
                 return
             for result in manifest.settled:
                 self._line.journey.results[result.key] = result
-        session.items.append(Signal.from_parent(session, name="signal", nodeid=SIGNAL))
+        signal = Signal.from_parent(session, name=SIGNAL[2:], callobj=_nothing)
+        session.items.append(signal)
 
     def _manifest(self, session: pytest.Session, line: Line) -> Manifest:
         """Return what the workers agree on, made by the first of them."""
@@ -104,6 +107,9 @@ class Boarding:
             if report is not None:
                 item.ihook.pytest_runtest_logreport(report=_in_the_name_of(item, report))
         return True
+
+
+def _nothing() -> None: ...
 
 
 def _in_the_name_of(signal: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:

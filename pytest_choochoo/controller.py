@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.boarding import MANIFEST, SIGNAL
-from pytest_choochoo.holding import LastReport
+from pytest_choochoo.holding import LastReport, hear_the_last
 from pytest_choochoo.ledgers import BEGUN, ledger_of
 from pytest_choochoo.manifest import Listed, Manifest
 from pytest_choochoo.railway.errors import ChoochooError, UnusableLedger
@@ -33,6 +33,13 @@ from pytest_choochoo.speaking import say
 # In which a worker that is known to be dead has let go of its lock, in seconds.
 _GRACE = 2.0
 _DIED = "the worker process died"
+# How a worker ends that goes home, as it does in any run or where it is interrupted.
+_ENDINGS = {
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.INTERRUPTED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+}
 # A crash that xdist reports is in none of them.
 _PHASES = {"setup", "call", "teardown"}
 
@@ -52,8 +59,12 @@ class Controller:
         self._reports: dict[Any, LastReport] = {}
         #: The stations that the workers were to run.
         self.stations: list[Listed] = []
+        #: What a worker ended with that did not end as they do.
+        self._exit_status: int | None = None
         #: What workers died of that only verified.
         self._died_of: set[str] = set()
+        #: The modules of which workers said that their tests share something.
+        self._shared: set[str] = set()
         #: The processes of the workers, each by its number on its machine.
         self._processes: dict[Any, int] = {}
 
@@ -100,9 +111,11 @@ class Controller:
         """Take what the workers have agreed on, and return the legs of it."""
         known = self.ledger.result(self._run, MANIFEST)
         if known is None:  # there are no stations
+            self._tell()
             tests = {
-                number: Traveller(key=key, module=key.partition("::")[0])
+                number: Traveller(key=key, module=module, shares=module in self._shared)
                 for number, key in enumerate(collection)
+                if (module := key.partition("::")[0])
             }
             return legs(tests, workers=len(self._windows))
         manifest = msgspec.json.decode(known, type=Manifest)
@@ -147,6 +160,8 @@ class Controller:
             node, what, text = self._said.get()
             if what == "say":
                 say(self._config, text)
+            elif what == "shared":
+                self._shared = set(msgspec.json.decode(text))
             elif what == "process":
                 self._processes[node] = int(text)
             elif node in self._windows:
@@ -168,6 +183,11 @@ class Controller:
         output = getattr(node, "workeroutput", None) or {}
         if "choochoo_error" in output:
             raise pytest.UsageError(output["choochoo_error"])
+        status = output.get("exitstatus", pytest.ExitCode.OK)
+        if status not in _ENDINGS and self._scheduler is not None:
+            session: Any = self._config.pluginmanager.get_plugin("dsession")
+            session.shouldstop = session.shouldstop or f"{node.gateway.id} ended with {status}"
+            self._exit_status = status
         if "choochoo_stations" in output:
             self.stations = msgspec.convert(output["choochoo_stations"], list[Listed])
 
@@ -253,7 +273,7 @@ class Controller:
             record = self.ledger.record(station.key)
             if record is None or record.since < self._began:
                 return station.result("failed", cause=cause)  # it was not visited
-            reasons = self.ledger.attempts(station.key)[-1].reasons
+            reasons = next((each.reasons for each in self.ledger.attempts(station.key)[-1:]), ())
             if record.status == "failed":  # written when it was about to die
                 cause = record.error
             elif record.is_visiting:
@@ -298,22 +318,16 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Have the session fail where nobody stopped it, and yet not all was run."""
-        self._hear_the_last()
+        hear_the_last(self._config, self._reports.values())
+        if self._exit_status is not None:
+            session.exitstatus = self._exit_status
+            return
         left = 0 if self._scheduler is None else self._scheduler.left
-        if left and exitstatus == pytest.ExitCode.OK:
+        if not left or self._scheduler.is_stopped or exitstatus == pytest.ExitCode.INTERRUPTED:
+            return
+        if exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            say(self._config, f"{left} items were not run: there was no worker left to run them")
-
-    def _hear_the_last(self) -> None:
-        """Take what workers reported that xdist was too late for, as it was interrupted."""
-        for reports in self._reports.values():
-            reports.let_go()
-        session: Any = self._config.pluginmanager.get_plugin("dsession")
-        with suppress(Empty):
-            while True:
-                name, said = session.queue.get_nowait()
-                if name == "testreport":
-                    session.worker_testreport(**said)
+        say(self._config, f"{left} items were not run: there was no worker left to run them")
 
     def result(self, station: Listed) -> Result | None:
         """Return how *station* ended whose report came too late, None: it was not reached."""

@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScheduling
 
 from pytest_choochoo.railway.timetable import Leg, Timetable
+from pytest_choochoo.speaking import say
 
 #: The number of no item: something else than an item has happened.
 NO_ITEM = -1
@@ -51,12 +52,15 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         self._left: dict[int, deque[int]] = {}
         #: The last item that each worker is done with.
         self._last: dict[Any, int] = {}
+        #: Whether a worker was of no use, as it has collected something else.
+        self._sent_home = False
         #: The item that a worker died of, until the ledger knows.
         self._crashed: int | None = None
 
     @property
     def tests_finished(self) -> bool:
-        return self.collection_is_completed and self._timetable.is_over
+        is_deserted = self._sent_home and not self.node2pending
+        return self.collection_is_completed and (self._timetable.is_over or is_deserted)
 
     @property
     def has_pending(self) -> bool:
@@ -65,6 +69,18 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
     def add_node(self, node: Any) -> None:
         super().add_node(node)
         self.node2pending[node] = deque()
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        """Take note of what a worker has collected; who joins with other items is of no use."""
+        if self.collection is None or list(collection) == self.collection:
+            super().add_node_collection(node, collection)
+            return
+        self._sent_home = True
+        say(
+            self.config,
+            f"{node.gateway.id} has collected something else than the workers before it",
+        )
+        node.shutdown()
 
     def schedule(self) -> None:
         """Begin when all workers have collected; later, make use of one that joins."""
@@ -146,6 +162,10 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
         return {self.collection[pending[0]] for pending in self.node2pending.values() if pending}
 
     @property
+    def is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    @property
     def left(self) -> int:
         """How many items nobody has run."""
         return sum(map(len, self._left.values()))
@@ -186,13 +206,13 @@ class Dispatch(LoadScheduling):  # type: ignore[misc]
     def remove_node(self, node: Any) -> str | None:
         pending = self.node2pending.pop(node)
         self._open.discard(node)
-        last, said = self._last.get(node), getattr(node, "workeroutput", None)
-        if said is not None and said["exitstatus"] == pytest.ExitCode.INTERRUPTED:
-            return None  # its record says so already
+        if getattr(node, "workeroutput", None) is not None:
+            return None  # it went by itself, and its record says so already if it was too early
         if not pending:
-            if said is None and last is not None and self.collection is not None:
-                # If it was busy at all, then with what the fixtures of its items held.
-                return self.collection[last]
+            is_at_the_end = self.tests_finished or self._stopped is not None
+            if is_at_the_end and node in self._last and self.collection is not None:
+                # Then it was busy with what the fixtures of its items held.
+                return self.collection[self._last[node]]
             return None
         assert self.collection is not None
         self._crashed = crashed = pending[0]

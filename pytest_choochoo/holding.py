@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from queue import Empty
 from typing import Any
+
+import pytest
 
 from pytest_choochoo.reports import fail
 
@@ -47,3 +51,15 @@ class LastReport:
         held, self._held = self._held, []
         for event in held:
             self._put(event)
+
+
+def hear_the_last(config: pytest.Config, workers: Iterable[LastReport]) -> None:
+    """Take what *workers* reported that xdist was too late for, as it was interrupted."""
+    for worker in workers:
+        worker.let_go()
+    session: Any = config.pluginmanager.get_plugin("dsession")
+    with suppress(Empty):
+        while True:
+            name, said = session.queue.get_nowait()
+            if name == "testreport":
+                session.worker_testreport(**said)

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_choochoo.calling import asks_for_fixtures
 from pytest_choochoo.items import Line
+from pytest_choochoo.needs import definitions_of
 from pytest_choochoo.railway.record import Result, Word
 from pytest_choochoo.railway.timetable import Leg, Traveller, legs
 
@@ -81,12 +83,24 @@ def manifest_of(line: Line, items: Sequence[pytest.Item], workers: int) -> Manif
             module=None if is_station else key.partition("::")[0],
             seconds=record.seconds if record is not None and record.seconds else None,
             groups=_groups(item),
+            shares=not is_station and shares(item),
         )
     return Manifest(
         stations=listed(line),
         header=line.departure.header,
         settled=list(settled.values()),
         legs=legs(travellers, workers),
+    )
+
+
+def shares(item: pytest.Item) -> bool:
+    """Say whether something is set up for *item* that its module or class has once."""
+    if not asks_for_fixtures(item):
+        return True  # nobody knows
+    return any(
+        definition.scope in {"class", "module"}
+        for definitions in definitions_of(item).values()
+        for definition in definitions
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -97,7 +97,7 @@ class Needs:
 
     def _find_parametrised(self, item: pytest.Function, names: Sequence[str]) -> None:
         """Find fixtures that an item would be made for each of, had the visit asked for them."""
-        known = _definitions(_probe(item, names)) if names else {}
+        known = definitions_of(_probe(item, names)) if names else {}
         callspec = getattr(item, "callspec", None)
         given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
         station = self._collected.stops[item.nodeid].station
@@ -153,7 +153,9 @@ class Needs:
 
     def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
         """Return the keys of the stations that *item* asks for through *fixture*."""
-        return self._keys(item, _closure(item, [fixture]))
+        known = definitions_of(_probe(item, [fixture]))
+        requested = _requested(_reached(fixture, known.get(fixture, ())), known)
+        return self._keys(item, [fixture, *sorted(requested)])
 
     def _keys(self, item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
         """Return the keys of all stations that are to be complete before *names* are set up."""
@@ -171,20 +173,14 @@ class Needs:
 
     def _outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
         """Return what is requested by fixtures that outlive *item*: they receive all instances."""
-        known = _definitions(_probe(item, names))
-        waiting = [
+        known = definitions_of(_probe(item, names))
+        outliving = [
             definition
             for name, definitions in known.items()
             for definition in _reached(name, definitions)
             if definition.scope != "function" and definition.func not in self._collected.providers
         ]
-        found: set[str] = set()
-        while waiting:
-            for name in waiting.pop().argnames:
-                if name not in found:
-                    found.add(name)
-                    waiting += _reached(name, known.get(name, ()))
-        return found
+        return _requested(outliving, known)
 
     def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Need, ...]:
         """Return the stations that *item* asks for by *names*."""
@@ -210,7 +206,7 @@ class Needs:
         station = self.visible(item, name)
         if station is None:
             return None, False
-        definitions = _definitions(item).get(name, ())
+        definitions = definitions_of(item).get(name, ())
         for position, definition in enumerate(reversed(definitions)):
             if definition.func in self._collected.providers:
                 return self._collected.providers[definition.func], position == 0
@@ -274,7 +270,7 @@ class Needs:
         return {
             key: tuple(
                 definition.func
-                for name, definitions in _definitions(item).items()
+                for name, definitions in definitions_of(item).items()
                 if name not in self._collected.registered
                 for definition in _reached(name, definitions)
             )
@@ -282,7 +278,7 @@ class Needs:
         }
 
 
-def _definitions(item: pytest.Function) -> Mapping[str, Sequence[Any]]:
+def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[Any]]:
     """Return by name the fixtures that *item* may request, the nearest one last."""
     # There is no public way from an item to the functions of its fixtures.
     return item._fixtureinfo.name2fixturedefs
@@ -295,7 +291,9 @@ def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
 
 
 def _equal(one: object, other: object) -> bool:
-    return one is other or (type(one) is type(other) and bool(one == other))
+    with suppress(Exception):  # of arrays, for example, it cannot be said
+        return one is other or (type(one) is type(other) and bool(one == other))
+    return False
 
 
 def _reached(name: str, definitions: Sequence[Any]) -> Iterator[Any]:
@@ -304,6 +302,17 @@ def _reached(name: str, definitions: Sequence[Any]) -> Iterator[Any]:
         yield definition
         if name not in definition.argnames:
             return
+
+
+def _requested(definitions: Iterable[Any], known: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Return the names of the *known* fixtures that *definitions* request, at any depth."""
+    waiting, found = list(definitions), set[str]()
+    while waiting:
+        for name in waiting.pop().argnames:
+            if name not in found:
+                found.add(name)
+                waiting += _reached(name, known.get(name, ()))
+    return found
 
 
 def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
@@ -316,11 +325,7 @@ def _probe(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
 
     def asks() -> None: ...
 
-    asks.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            for name in dict.fromkeys(names)
-        ]
-    )
+    # By a mark, as no parameter may be called like some fixtures.
+    asks = pytest.mark.usefixtures(*names)(asks)
     # What an item requests is public, how it is found is not.
     return pytest.Function.from_parent(item.parent, name=item.originalname, callobj=asks)

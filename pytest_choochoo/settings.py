@@ -280,10 +280,10 @@ def distributes(config: pytest.Config) -> bool:
 def suit_xdist(config: pytest.Config, settings: Settings) -> None:
     """Take xdist's options as they suit *settings*. Raises `Conflict`."""
     option = config.option
-    if settings.mode == "run":
-        if getattr(option, "dist", "no") == "each":
-            raise Conflict("--cc-run", "--dist each")
-        option.loadgroup = False  # in a worker it would make other node ids
+    if settings.mode == "run" and getattr(option, "dist", "no") == "each":
+        raise Conflict("--cc-run", "--dist each")
+    if settings.mode != "plain" and settings.is_worker:
+        option.loadgroup = False  # it would make other node ids
     if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
         # Downstream first: one after the other is what is asked for.
         option.dist, option.tx, option.numprocesses = "no", [], None

@@ -122,7 +122,11 @@ class Terminal:
             key = station.key
             if key not in seen:
                 seen[key] = self._unreported(station) or self._unreached(station, seen)
-        return tuple(seen.values())
+        if self._settings.mode == "clean":
+            return tuple(seen.values())
+        # Of workers, reports come in the order in which they are done.
+        order = dict.fromkeys(station.key for station in self._stations())
+        return tuple(seen[key] for key in order | seen)
 
     def _unreached(self, station: Listed, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]

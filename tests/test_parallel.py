@@ -878,3 +878,153 @@ def test_worker_that_dies_after_the_record_is_written(railyard: Railyard) -> Non
     assert (ride.exit_code, ride.closing) == (1, "2 visited")
     assert "the worker process died when boil was recorded already" in ride.text
     assert railyard.ride("--cc-run").closing == "2 unchanged"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_replacement_that_collects_something_else_is_not_used(
+    railyard: Railyard, workers: int
+) -> None:
+    """Who edits a workflow while it runs has no use of workers that join; the run ends all the same."""
+    railyard.workers = workers
+    railyard.stations(
+        """
+        import os
+        from pathlib import Path
+
+        @station
+        def boil():
+            with open(__file__, "a") as file:
+                file.write("\\n@station\\ndef added(): ...\\n")
+
+        @station
+        def burst(boil):
+            os._exit(1)
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert ride.exit_code == 1
+    pour = "not reached" if workers == 1 else "visited"
+    assert ride.results.items() >= {"boil": "visited", "burst": "failed", "pour": pour}.items()
+    if workers == 1:
+        other = "choochoo: gw1 has collected something else than the workers before it"
+        left = "choochoo: 1 items were not run: there was no worker left to run them"
+        assert other in ride.text and left in ride.text
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_exit_with_a_code_of_its_own_ends_the_run_with_it(railyard: Railyard, workers: int) -> None:
+    """`pytest.exit` in a station is no error of a worker."""
+    railyard.workers = workers
+    railyard.stations(
+        """
+        @station
+        def boil():
+            pytest.exit("enough", returncode=7)
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    ride = railyard.ride("--cc-run", apart=True)
+    again = railyard.ride("--cc-check", "-v", apart=True)
+
+    assert ride.exit_code == 7
+    assert "INTERNALERROR" not in ride.text and again.results["boil"] == "failed"
+
+
+@pytest.mark.parametrize("mode", ["--cc-run", "--cc-check"])
+def test_groups_are_no_part_of_node_ids(railyard: Railyard, mode: str) -> None:
+    """With `--dist loadgroup` stations are known by their own names."""
+    railyard.stations("@station\n@pytest.mark.xdist_group('db')\ndef boil(): ...")
+    railyard.ride("--cc-run")
+
+    ride = railyard.ride(mode, "--dist", "loadgroup")
+
+    assert (ride.exit_code, ride.results) == (0, {"boil": "unchanged"})
+
+
+def test_tests_of_a_large_module_keep_all_workers_busy(railyard: Railyard) -> None:
+    """Where tests of one module share nothing, they need not wait for each other."""
+    railyard.stations("@station\ndef boil(): ...")
+    for stations in (True, False):
+        railyard.write(
+            "test_site.py",
+            f"""
+            from meeting import arrive, wait_for
+            import pytest
+
+            def test_here(): arrive("here {stations}"); wait_for("there {stations}")
+            def test_one(): ...
+            def test_two(): ...
+            def test_there(): arrive("there {stations}"); wait_for("here {stations}")
+            """,
+        )
+        ride = railyard.ride("--cc-run", *(() if stations else ("test_site.py",)))
+        assert ride.exit_code == 0
+        (railyard.path / "stations.py").unlink(missing_ok=True)
+
+
+def test_left_items_are_told_beside_failures(railyard: Railyard) -> None:
+    """That no worker was left is said though the run is red anyway."""
+    railyard.workers = 1
+    railyard.stations(
+        "import os\n\n@station\ndef boil(): os._exit(1)\n\n@station\ndef grind(): ..."
+    )
+
+    ride = railyard.ride("--cc-run", "--max-worker-restart", "0", "-q")
+
+    assert ride.exit_code == 1
+    assert "choochoo: 1 items were not run: there was no worker left to run them" in ride.text
+
+
+def test_hooks_of_others_may_take_what_comes_next_for_a_function(railyard: Railyard) -> None:
+    """What a worker waits with looks like a test to the hooks of a conftest file."""
+    railyard.stations(DIAMOND)
+    railyard.write(
+        "conftest.py",
+        """
+        def pytest_collection_finish(session):
+            assert all(item.function.__name__ for item in session.items)
+
+        def pytest_runtest_teardown(item, nextitem):
+            assert nextitem is None or (nextitem.function and nextitem.fixturenames is not None)
+        """,
+    )
+
+    assert railyard.ride("--cc-run").exit_code == 0
+
+
+def test_worker_that_dies_with_nothing_to_do_fails_nothing(railyard: Railyard) -> None:
+    """It was visiting no station; the others go on, and a replacement joins."""
+    railyard.stations(
+        """
+        import os, signal, time
+        from pathlib import Path
+
+        @station
+        def quick() -> int:
+            return os.getpid()
+
+        @station
+        def slow():
+            while not Path("quick.pid").exists():
+                time.sleep(0.01)
+            time.sleep(0.5)
+            os.kill(int(Path("quick.pid").read_text()), signal.SIGKILL)
+            time.sleep(0.5)
+
+        @quick.check
+        def is_told(quick):
+            Path("quick.pid").write_text(str(quick))
+        """
+    )
+
+    ride = railyard.ride("--cc-run", "--junitxml=out.xml")
+
+    assert (ride.exit_code, ride.last_line, ride.closing) == (0, "2 passed", "2 visited")

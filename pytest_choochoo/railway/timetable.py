@@ -15,7 +15,8 @@ class Traveller(msgspec.Struct, frozen=True, kw_only=True):
     """An item that is to be run: a station, or a test of *module*.
 
     It *waits* for stations, by key. *seconds*: how long its last visit took, None
-    where nobody knows. Two of one group are never under way at once.
+    where nobody knows. Two of one group are never under way at once. *shares*:
+    what is set up for it is set up for its whole module, or class.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Traveller(msgspec.Struct, frozen=True, kw_only=True):
     module: str | None = None
     seconds: float | None = None
     groups: tuple[str, ...] = ()
+    shares: bool = False
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -37,9 +39,9 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 def legs(travellers: Mapping[int, Traveller], workers: int) -> list[Leg]:
     """Return the legs that *travellers* make, by the numbers of their items.
 
-    A station is a leg. Tests of one module that wait for nothing are one leg:
-    their module's fixtures are set up once. Those that wait for the same
-    stations are as many legs as keep all *workers* busy.
+    A station is a leg. Tests of one module that wait for nothing, and share
+    something, are one leg: it is set up once. Others, and those that wait for
+    the same stations, are as many legs as keep all *workers* busy.
     """
     leg_of: dict[str, int] = {}
     made: list[Leg] = []
@@ -57,7 +59,8 @@ def legs(travellers: Mapping[int, Traveller], workers: int) -> list[Leg]:
             made.append(_leg((number,), traveller, leg_of))
     for numbers in together.values():
         first = travellers[numbers[0]]
-        size = -(-len(numbers) // (2 * workers)) if first.waits else len(numbers)
+        is_one = not first.waits and any(travellers[number].shares for number in numbers)
+        size = len(numbers) if is_one else -(-len(numbers) // (2 * workers))
         made += [
             _leg(tuple(numbers[start : start + size]), first, leg_of)
             for start in range(0, len(numbers), size)
@@ -124,14 +127,14 @@ class Timetable:
         alone = [
             follower
             for follower in self._followers[number]
-            if self._missing[follower] == 1
-            and follower not in self._under_way
-            and not self._legs[follower].groups
-            and (self._legs[follower].seconds or 0) < _LONG
+            if self._missing[follower] == 1 and follower not in self._under_way
         ]
         if not alone:
             return None
         best = max(alone, key=lambda follower: (self._ahead[follower], -follower))
+        leg = self._legs[best]
+        if leg.groups or (leg.seconds or 0) >= _LONG:
+            return None
         if self._ready and -self._ready[0][0] > self._ahead[best]:
             return None
         self._under_way.add(best)

@@ -99,11 +99,36 @@ def test_stations_are_legs_and_know_whom_they_wait_for() -> None:
     ]
 
 
-def test_tests_of_a_module_that_wait_for_nothing_stay_together() -> None:
+def test_tests_of_a_module_that_share_something_stay_together() -> None:
     travellers = {
-        number: Traveller(key=f"test_{number}", module="ab"[number % 2]) for number in range(6)
+        number: Traveller(key=f"test_{number}", module="ab"[number % 2], shares=number < 2)
+        for number in range(6)
     }
     assert [each.items for each in legs(travellers, workers=4)] == [(0, 2, 4), (1, 3, 5)]
+
+
+def test_tests_of_a_module_that_share_nothing_keep_all_workers_busy() -> None:
+    travellers = {number: Traveller(key=f"test_{number}", module="a") for number in range(6)}
+    assert [each.items for each in legs(travellers, workers=2)] == [(0, 1), (2, 3), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("long", "groups", "follower"),
+    [(None, (), 2), (0.01, (), 2), (2.0, (), None), (0.01, ("stove",), None)],
+)
+def test_what_most_depends_on_is_not_overtaken_from_behind(
+    long: float | None, groups: tuple[str, ...], follower: int | None
+) -> None:
+    """Behind a leg goes the follower with the longest path, or none where it is not to be bound."""
+    timetable = Timetable(
+        [
+            Leg(items=(0,), seconds=0.1),
+            Leg(items=(1,), waits=(0,), seconds=0.0),
+            Leg(items=(2,), waits=(0,), seconds=long, groups=groups),
+        ]
+    )
+    timetable.depart()
+    assert timetable.follow(0) == follower
 
 
 def test_tests_that_wait_keep_all_workers_busy() -> None:

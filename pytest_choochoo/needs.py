@@ -248,13 +248,13 @@ class Needs:
     ) -> Sequence[Stop]:
         """Return the stops whose *shared* parameters have the values of *parameters*."""
         try:
-            wanted = _values(parameters, shared)
             place = (station.identity, shared)
             if place not in self._index:
-                index = self._index[place] = {}
+                index: dict[object, list[Stop]] = {}
                 for stop in stops:
                     index.setdefault(_values(stop.parameters, shared), []).append(stop)
-            return self._index[place].get(wanted, [])
+                self._index[place] = index  # whole, or not at all
+            return self._index[place].get(_values(parameters, shared), [])
         except TypeError:  # a value without a hash
             return [
                 stop
@@ -285,9 +285,7 @@ def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[Any]]:
 
 
 def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
-    values = tuple((type(parameters[name]), parameters[name]) for name in names)
-    hash(values)
-    return values
+    return tuple((type(parameters[name]), parameters[name]) for name in names)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -223,16 +223,23 @@ def test_values_match_by_equality(railyard: Railyard, mine: str, theirs: str) ->
     assert (ride.closing, ride.exit_code) == ("3 visited", 0)
 
 
-def test_true_does_not_match_one(railyard: Railyard) -> None:
-    """Values of different types do not match though they are equal."""
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        pytest.param("[1, True, 1.0]", "[True, 1.0, 1]", id="of different types"),
+        pytest.param("[1, [2], 3]", "[1, [2], 3]", id="one without a hash"),
+    ],
+)
+def test_each_value_matches_its_own(railyard: Railyard, mine: str, theirs: str) -> None:
+    """Values match each their own, though they are equal to others or have no hash."""
     railyard.stations(
-        """
-        @pytest.mark.parametrize("kind", [1, True, 1.0])
+        f"""
+        @pytest.mark.parametrize("kind", {mine})
         @station
         def boil(kind):
             return repr(kind)
 
-        @pytest.mark.parametrize("kind", [True, 1.0, 1])
+        @pytest.mark.parametrize("kind", {theirs})
         @station
         def pour(boil, kind):
             assert boil == repr(kind)

@@ -13,7 +13,6 @@ from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
-from pytest_choochoo.railway.revisiting import revisits
 from pytest_choochoo.railway.route import Route, arranged
 from pytest_choochoo.settings import Settings
 
@@ -104,7 +103,7 @@ class Selecting:
         chosen = self._stations(items)
         tests = [item for item in items if item.nodeid not in chosen]
         wanted = [*chosen, *(key for test in tests for key in self._needs.keys_of(test))]
-        again = revisits(self._route, judging, wanted, asking=lambda: self._asking(items))
+        again = judging.revisits(wanted, asking=lambda: self._asking(items))
         judging.visit_for_secrets(self._agreed("secrets", again, dict[str, tuple[str, ...]]))
         added = self._agreed("added", judging.needed(wanted, chosen), tuple[str, ...])
         items[:0] = [self._collected.items[key] for key in added]

@@ -58,10 +58,6 @@ class Judging:
         record = self._ledger.record(key)
         return record is not None and record.is_complete
 
-    def lost_secrets(self, keys: Iterable[str]) -> list[str]:
-        """Return those of *keys* whose outcomes have secrets that this run does not know."""
-        return self._outcomes.lost(keys)
-
     def visit_for_secrets(self, needed: Mapping[str, tuple[str, ...]]) -> None:
         """Have the stations *needed* be due until their secrets are known: key, and for whom."""
         self._secret_for = needed
@@ -127,15 +123,6 @@ class Judging:
         # A visit that somebody else began after this session did counts for it.
         return record is not None and record.is_complete and record.began >= self._began
 
-    def by_record(self, key: str) -> Fresh | Due:
-        """Return the verdict on *key* by its record and those upstream; values are left out.
-
-        Raises `NoRecord` for an upstream without an outcome, and what taking a
-        fingerprint raises.
-        """
-        record = self._ledger.record(key)
-        return self.verdict(key, record, self.fingerprint(key, values=None))
-
     def why_due(self, key: str) -> tuple[str, ...]:
         """Return why the recorded outcome of *key* is due, nothing when it is not.
 
@@ -145,7 +132,7 @@ class Judging:
         if record is None or not record.is_complete:
             raise NoRecord(self._route[key].name, self.why_incomplete(key))
         try:
-            verdict = self.by_record(key)
+            verdict = self.verdict(key, record, self.fingerprint(key, values=None))
         except (ChoochooError, OSError) as error:
             return (str(error),)
         return verdict.texts if isinstance(verdict, Due) else ()
@@ -215,11 +202,42 @@ class Judging:
     def _may_move(self, key: str, is_selected: bool) -> bool:
         """Say whether the outcome of *key* may be another after this run, upstream as it is."""
         station = self._route[key].station
-        if station.declaration.values or key in self._replayed:
+        if station.declaration.values or (is_selected and station.checks):
             return True
-        if is_selected and station.checks:
-            return True
+        return self._is_due(key)
+
+    def _is_due(self, key: str) -> bool:
         try:
-            return bool(self.why_due(key))
+            return key in self._replayed or bool(self.why_due(key))
         except NoRecord:
             return True
+
+    def revisits(
+        self, wanted: Iterable[str], asking: Callable[[], Mapping[str, Sequence[str]]]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the stations whose lost secrets a run of *wanted* needs, and by name for whom.
+
+        Needed they are by stations that are due, or that a change may reach, and
+        by whoever asks for them whatever is due, of whom *asking* returns the names.
+        """
+        route = self._route
+        above = route.closure(wanted, route.upstream)
+        lost = self._outcomes.lost(above)
+        if not lost:
+            return {}
+        asks, below = asking(), route.downstream()
+        due = {key for key in above if self._is_due(key)}
+        needed: dict[str, tuple[str, ...]] = {}
+        while True:  # a visit for its secret may make others due, who need those of others
+            found = {}
+            for key in lost:
+                # What only a change of *key* itself would reach, is reached by its visit.
+                moving = route.closure(due.union(needed) - {key}, {**below, key: ()})
+                names = (
+                    route.name(each) for each in below[key] if each in moving and each in above
+                )
+                if users := tuple(dict.fromkeys((*asks.get(key, ()), *names))):
+                    found[key] = users
+            if found == needed:
+                return needed
+            needed = found

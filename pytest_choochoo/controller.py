@@ -27,7 +27,7 @@ from pytest_choochoo.railway.report import INTERRUPTED
 from pytest_choochoo.railway.results import STOPPED
 from pytest_choochoo.railway.timetable import Leg, Traveller, legs
 from pytest_choochoo.reports import facts, properties, settled_reports
-from pytest_choochoo.settings import Settings, run_name
+from pytest_choochoo.settings import Settings
 from pytest_choochoo.speaking import say
 
 # In which a worker that is known to be dead has let go of its lock, in seconds.
@@ -82,12 +82,14 @@ class Controller:
         if self._settings.mode != "run":
             return
         if not self._run:
-            self._run = run_name(node.workerinput["testrunuid"], self._began)
+            # The uid alone would not do: who sets it by hand may use it for several runs.
+            self._run = f"{node.workerinput['testrunuid']}-{self._began!r}"
             try:
                 self.ledger.start_run(self._run)
                 self.ledger.write_result(self._run, BEGUN, "")
             except ChoochooError as error:
                 raise pytest.UsageError(str(error)) from None
+        node.workerinput["choochoo_run"] = self._run
         node.putevent = self._reports[node] = LastReport(node.putevent)
         channel = node.workerinput["choochoo_channel"] = node.gateway.newchannel()
         channel.setcallback(partial(self._hear, node))

@@ -68,14 +68,14 @@ def _line(
     items: list[pytest.Item],
 ) -> Line:
     """Return the line to run *items* on, which are selected and put in order."""
-    run = run_of(config, settings)
+    run = run_of(config)
     outcomes = Outcomes(route, ledger, _codec(config, ledger))
     selecting = Selecting(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
     judging = Judging(
         route=route,
         ledger=ledger,
         outcomes=outcomes,
-        code=CodeReader(config.rootpath, readings_of(ledger, config, settings)),
+        code=CodeReader(config.rootpath, readings_of(ledger, settings)),
         ordinary=needs.ordinary_fixtures(),
         replayed=frozenset(selecting.named("--cc-replay", settings.replay)),
         # Workers begin later than the session does, and not all at once.

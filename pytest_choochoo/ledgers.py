@@ -12,7 +12,7 @@ import pytest
 from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.opening import open_ledger, read_ledger
-from pytest_choochoo.settings import Settings, run_name
+from pytest_choochoo.settings import Settings
 
 #: What xdist's controller writes into its ledger, and whoever sees the same ledger reads.
 BEGUN = "begun"
@@ -32,7 +32,7 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     elsewhere = _elsewhere(config, settings)
     if elsewhere is not None:
         return elsewhere
-    if not _writes(config, settings):
+    if not settings.writes:
         place = settings.place() if settings.folder else None
         return _warned(lambda warn: read_ledger(place, warn=warn))
     if settings.is_in_cache:
@@ -61,7 +61,7 @@ def _warned(opened: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
 
 def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
     """Return the ledger of xdist's controller where this worker does not see it, else None."""
-    run = run_of(config, settings)
+    run = run_of(config)
     if run is None:
         return None
     here = read_ledger(settings.place())
@@ -90,22 +90,14 @@ def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
     return ledger
 
 
-def readings_of(
-    ledger: Ledger, config: pytest.Config, settings: Settings
-) -> MutableMapping[str, str]:
+def readings_of(ledger: Ledger, settings: Settings) -> MutableMapping[str, str]:
     """Return what was read of source files before, and where to put what is read now."""
-    if _writes(config, settings):
+    if settings.writes:
         return ledger.readings()
     return dict(ledger.readings())  # what a reading command reads anew it keeps to itself
 
 
-def _writes(config: pytest.Config, settings: Settings) -> bool:
-    return settings.writes and not config.option.collectonly
-
-
-def run_of(config: pytest.Config, settings: Settings) -> str | None:
+def run_of(config: pytest.Config) -> str | None:
     """Return the name under which xdist's workers share results, None for one process."""
-    worker = getattr(config, "workerinput", None)
-    if worker is None or settings.mode != "run" or config.option.collectonly:
-        return None
-    return run_name(worker["testrunuid"], worker["choochoo_began"])
+    run: str | None = getattr(config, "workerinput", {}).get("choochoo_run")
+    return run

@@ -28,6 +28,7 @@ class Settings:
 
     *folder*: of the ledger, None where there is none; *is_in_cache*: it is below
     pytest's cache directory. *options*: those that lead to the same records again.
+    *writes*: records are written.
     """
 
     mode: Mode
@@ -41,15 +42,11 @@ class Settings:
     is_worker: bool
     verbosity: int
     options: str
+    writes: bool
 
     def command(self, mode: str) -> str:
         """Return what to type for the same records in *mode*."""
         return f"pytest --cc-{mode}{self.options}"
-
-    @property
-    def writes(self) -> bool:
-        """Whether records are written."""
-        return self.mode in {"run", "clean", "forget"}
 
     def is_station_file(self, path: Path) -> bool:
         """Say whether the file at *path* is a station file by its name."""
@@ -157,6 +154,7 @@ def read(config: pytest.Config) -> Settings:
             for option, name in (("--cc-profile", "cc_profile"), ("--cc-state", "cc_state"))
             if (given := config.getoption(name))
         ),
+        writes=mode in {"run", "clean", "forget"} and not config.option.collectonly,
     )
 
 
@@ -260,14 +258,6 @@ def _lock_timeout(config: pytest.Config) -> float:
     if not seconds >= 0:
         raise BadSetting("--cc-lock-timeout", given, "a number of seconds, zero or more")
     return seconds
-
-
-def run_name(uid: str, began: float) -> str:
-    """Return the name under which the workers of one run share results.
-
-    *uid* alone would not do: who sets it by hand may use it for several runs.
-    """
-    return f"{uid}-{began!r}"
 
 
 def distributes(config: pytest.Config) -> bool:

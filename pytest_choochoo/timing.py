@@ -33,15 +33,12 @@ class Timing:
         if settings.method == "thread" or not is_main:  # which ends the process without a word
             told = f"Timeout (>{settings.timeout}s) from pytest-timeout, which ended the process"
             ahead = min(_AHEAD, settings.timeout / 10)
-            arguments = (item.nodeid, told)
-            self._timer = threading.Timer(settings.timeout - ahead, self._note, arguments)
+            # If the visit makes it after all, its own record follows.
+            note, facts = self._journey.note_failure, (item.nodeid, told)
+            self._timer = threading.Timer(settings.timeout - ahead, note, facts)
             self._timer.daemon = True
             self._timer.start()
         return started
-
-    def _note(self, key: str, told: str) -> None:
-        # If the visit makes it after all, its own record follows.
-        self._journey.note_failure(key, told)
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_timeout_cancel_timer(self) -> Generator[None, object, object]:

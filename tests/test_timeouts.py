@@ -58,8 +58,8 @@ def test_visit_that_makes_it_after_all_is_complete(railyard: Railyard) -> None:
         """
         @station
         def boil(request) -> int:
-            timing = request.config.pluginmanager.get_plugin("choochoo-timing")
-            timing._note(request.node.nodeid, "too late")
+            line = request.config.pluginmanager.get_plugin("choochoo-line")
+            line.journey.note_failure(request.node.nodeid, "too late")
             return 100
         """
     )

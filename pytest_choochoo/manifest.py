@@ -59,7 +59,7 @@ def listed(line: Line) -> list[Listed]:
             needs=route.names(route.upstream[key]),
             line=route[key].station.line - 1,
         )
-        for key in route.order()
+        for key in route.order
         if key in selected
     ]
 

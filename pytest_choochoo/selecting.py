@@ -71,7 +71,7 @@ class Selecting:
                 self._arrange(items)
                 selected, names = self._stations(items), self._route.names
                 self._ledger.expect(selected)
-                left_out = [key for key in self._route.order() if judging.is_replayed(key)]
+                left_out = [key for key in self._route.order if judging.is_replayed(key)]
                 left_out = [key for key in left_out if key not in selected]
                 header = words.header(names(added), names(left_out))
                 return Departure(selected=selected, header=header)
@@ -140,7 +140,7 @@ class Selecting:
         route = self._route
         chosen = [item.nodeid for item in items if item.nodeid in route]
         below = route.closure(chosen, route.downstream())
-        order = [key for key in reversed(route.order()) if key in below]
+        order = [key for key in reversed(route.order) if key in below]
         keep = [self._collected.items[key] for key in order if self._ledger.has_traces(key)]
         kept = {id(item) for item in keep}
         dropped = [item for item in items if id(item) not in kept]

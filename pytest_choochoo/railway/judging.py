@@ -192,12 +192,12 @@ class Judging:
         if selected.issuperset(above):
             return ()
         moving: set[str] = set()
-        for key in self._route.order():
+        for key in self._route.order:
             if key in above:
                 upstream = self._route.upstream[key]
                 if not moving.isdisjoint(upstream) or self._may_move(key, key in selected):
                     moving.add(key)
-        return tuple(key for key in self._route.order() if key in moving and key not in selected)
+        return tuple(key for key in self._route.order if key in moving and key not in selected)
 
     def _may_move(self, key: str, is_selected: bool) -> bool:
         """Say whether the outcome of *key* may be another after this run, upstream as it is."""

@@ -69,12 +69,9 @@ class Route:
                 waiting += neighbours.get(key, ())
         return seen
 
-    def order(self) -> tuple[str, ...]:
-        """Return the keys in running order: upstream first, else as they were defined."""
-        return self._order
-
     @cached_property
-    def _order(self) -> tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
+        """The keys in running order: upstream first, else as they were defined."""
         return arranged(tuple(self.stops), self.upstream)
 
     def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
@@ -84,7 +81,7 @@ class Route:
         """
         below = self.downstream()
         # What only needs such a group, or is only needed by one, is in none.
-        left = self.stops.keys() - {*self.order(), *arranged(tuple(self.stops), below)}
+        left = self.stops.keys() - {*self.order, *arranged(tuple(self.stops), below)}
         found = []
         for key in self.stops:
             if key in left:
@@ -137,7 +134,7 @@ class Route:
         if unknown:
             known = self._vocabulary(also, with_keys="::" in "".join(unknown))
             raise UnknownSelector(option, tuple(dict.fromkeys(unknown)), known)
-        order = {key: position for position, key in enumerate(self.order())}
+        order = {key: position for position, key in enumerate(self.order)}
         return tuple(sorted(chosen, key=lambda key: (order.get(key, len(order)), key)))
 
     def _selected(
@@ -150,7 +147,7 @@ class Route:
             return failed
         kind, _, count = selector.partition(":")
         if kind == "last" and count.isdecimal():
-            return self.order()[-int(count) :] if int(count) else ()
+            return self.order[-int(count) :] if int(count) else ()
         up, down = selector.startswith("+"), selector.endswith("+")
         keys = self._named(selector[up : len(selector) - down], also)
         if not keys:

@@ -66,7 +66,7 @@ def test_order_is_that_of_definition() -> None:
     """Stations run in definition order, but for those that have to wait."""
     route = _route({"pour": ["boil"], "grind": [], "boil": [], "wash": []})
 
-    assert _names(route.order()) == ["grind", "boil", "pour", "wash"]
+    assert _names(route.order) == ["grind", "boil", "pour", "wash"]
 
 
 names = st.sampled_from("abcdefgh")
@@ -86,7 +86,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 @given(graphs())
 def test_order_is_complete_and_puts_upstream_first(upstream: dict[str, list[str]]) -> None:
     """Every station is there once, after all that it waits for."""
-    order = _names(_route(upstream).order())
+    order = _names(_route(upstream).order)
 
     assert sorted(order) == sorted(upstream)
     places = {name: place for place, name in enumerate(order)}
@@ -96,7 +96,7 @@ def test_order_is_complete_and_puts_upstream_first(upstream: dict[str, list[str]
 @given(graphs())
 def test_order_is_stable(upstream: dict[str, list[str]]) -> None:
     """A station that comes before one defined earlier does so only for somebody's sake."""
-    order = _names(_route(upstream).order())
+    order = _names(_route(upstream).order)
 
     defined = list(upstream)
     started: set[str] = set()
@@ -129,7 +129,7 @@ def test_long_chain_is_no_trouble() -> None:
     )
     began = time.process_time()
 
-    order = _names(route.order())
+    order = _names(route.order)
 
     assert order == chain
     assert route.cycles() == ()
@@ -190,7 +190,7 @@ def test_cycles_are_real(needed: dict[str, list[str]]) -> None:
 
     cycles = [cycle.names for cycle in route.cycles()]
 
-    assert bool(cycles) is (len(route.order()) < len(upstream))
+    assert bool(cycles) is (len(route.order) < len(upstream))
     for cycle in cycles:
         assert all(after in upstream[name] for name, after in zip(cycle, (*cycle[1:], cycle[0])))
     assert len({name for cycle in cycles for name in cycle}) == sum(map(len, cycles))

@@ -72,13 +72,11 @@ def declare(parser: pytest.Parser) -> None:
 def _declare_what_to_do(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--cc-run",
-        dest="cc_run",
         action="store_true",
         help="bring all stations to their desired state, and run the tests after them",
     )
     group.addoption(
         "--cc-replay",
-        dest="cc_replay",
         metavar="SEL",
         action="append",
         help="run, and visit the selected stations although they are fresh: a comma-separated "
@@ -87,19 +85,16 @@ def _declare_what_to_do(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--cc-check",
-        dest="cc_check",
         action="store_true",
         help="verify only: the checks of all stations run as assertions, nothing is visited",
     )
     group.addoption(
         "--cc-clean",
-        dest="cc_clean",
         action="store_true",
         help="undo the stations, downstream first, and forget them",
     )
     group.addoption(
         "--cc-forget",
-        dest="cc_forget",
         metavar="SEL",
         action="append",
         help="forget the records of the selected stations, and touch nothing else",
@@ -109,19 +104,16 @@ def _declare_what_to_do(group: pytest.OptionGroup) -> None:
 def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--cc-profile",
-        dest="cc_profile",
         metavar="NAME",
         help="the namespace of the records: default, staging, prod, ... (environment: CC_PROFILE)",
     )
     group.addoption(
         "--cc-state",
-        dest="cc_state",
         metavar="DIR",
         help="keep the records in this folder (default: in pytest's cache directory)",
     )
     group.addoption(
         "--cc-lock-timeout",
-        dest="cc_lock_timeout",
         metavar="SECONDS",
         help="how long to wait for a station that another process is visiting "
         "(default: without end)",

@@ -14,13 +14,14 @@ from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.settings import Settings
 
-_MARKUP: dict[str, dict[str, bool]] = {
-    "visited": {"green": True, "bold": True},
-    "unchanged": {"green": True},
-    "adopted": {"green": True},
-    "blocked": {"yellow": True},
-    "cleaned": {"green": True},
-    "left in place": {"yellow": True},
+# The letter of each result that pytest has none for, and its colour.
+_SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
+    "visited": ("v", {"green": True, "bold": True}),
+    "unchanged": ("u", {"green": True}),
+    "adopted": ("a", {"green": True}),
+    "blocked": ("b", {"yellow": True}),
+    "cleaned": ("c", {"green": True}),
+    "left in place": ("l", {"yellow": True}),
 }
 # What mends what went wrong in a mode, if it is not the mode itself.
 _NEXT = {"check": "run"}
@@ -65,13 +66,14 @@ class Terminal:
             return category, letter, (word, {"red": True})
         # What skipped items are called in the summary, the first of them says for all.
         is_skip = report.skipped and self._is_over
-        if name not in words.LETTERS or hasattr(report, "wasxfail") or is_skip:
+        if name not in _SHOWN or hasattr(report, "wasxfail") or is_skip:
             return None
         # Beside what is skipped pytest itself puts the reason, where it runs the items.
         is_told = report.skipped and not hasattr(report, "node")
         reason = words.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
         word = name.upper() + (f" ({reason})" if reason else "")
-        return report.outcome, words.LETTERS[name], (word, _MARKUP[name])
+        letter, markup = _SHOWN[name]
+        return report.outcome, letter, (word, markup)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)

@@ -67,6 +67,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
+#: How a station can end, in the order in which it is counted.
 Word = Literal[
     "visited",
     "unchanged",
@@ -78,7 +79,6 @@ Word = Literal[
     "cleaned",
     "left in place",
 ]
-COMPLETE: frozenset[Word] = frozenset({"visited", "unchanged", "adopted"})
 
 
 # One a station is kept to the end: nothing that the garbage collector need look at.
@@ -104,7 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
 
     @property
     def is_complete(self) -> bool:
-        return self.word in COMPLETE
+        return self.word in {"visited", "unchanged", "adopted"}
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
 
 from pytest_choochoo.railway.errors import CheckFailed, ChoochooError
 from pytest_choochoo.railway.record import Result, Word
 from pytest_choochoo.railway.secret import SecretNotKept
 from pytest_choochoo.railway.verdict import Reason, elapsed, secret_needed
-
-ORDER: tuple[Word, ...] = (
-    "visited",
-    "unchanged",
-    "adopted",
-    "failed",
-    "blocked",
-    "skipped",
-    "not reached",
-    "cleaned",
-    "left in place",
-)
-LETTERS: dict[Word, str] = {
-    "visited": "v",
-    "unchanged": "u",
-    "adopted": "a",
-    "blocked": "b",
-    "cleaned": "c",
-    "left in place": "l",
-}
 
 #: The cause of what failed because the user stopped it: there is nothing to be mended.
 INTERRUPTED = "interrupted"
@@ -71,7 +52,7 @@ def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return what happened in one line, zeros left out."""
     counts = Counter(result.word for result in results)
-    words = ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
+    words = ", ".join(f"{counts[word]} {word}" for word in get_args(Word) if counts[word])
     spared = sum(result.spared for result in results)
     tail = f", {elapsed(spared)} spared" if spared >= 0.05 else ""
     return f"choochoo: {words or 'no station'} in {elapsed(seconds)}{tail}"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from pytest_choochoo.railway.fingerprint import Fingerprint
 from pytest_choochoo.railway.record import (
-    COMPLETE,
     Record,
     Result,
     Status,
@@ -137,7 +136,6 @@ def test_result_is_complete_by_its_word(word: Word) -> None:
     result = Result(key="stations.py::boil", name="boil", title="Boil", word=word)
 
     assert result.is_complete is (word in {"visited", "unchanged", "adopted"})
-    assert result.is_complete is (word in COMPLETE)
 
 
 def test_result_crosses_processes_as_plain_data() -> None:

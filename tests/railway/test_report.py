@@ -135,4 +135,4 @@ def test_next_command_may_mend(words: list[Word], command: str | None) -> None:
 @pytest.mark.parametrize("word", get_args(Word))
 def test_every_word_has_its_place(word: Word) -> None:
     """No word of a result is without its place in the closing line."""
-    assert word in report.ORDER
+    assert report.closing_line([_result(word)], 1.0) == f"choochoo: 1 {word} in 1.0 s"

@@ -10,7 +10,8 @@ class ChoochooError(Exception):
     """Anything that pytest-choochoo has to say no to.
 
     A subclass carries its facts as attributes, in the order of its arguments,
-    and survives pickling: errors cross from xdist workers.
+    and survives pickling: errors cross from xdist workers. As text it is one
+    statement, with the way out where there is one.
     """
 
     # By hand what a dataclass would do: thirty of them take as long to make as
@@ -19,13 +20,6 @@ class ChoochooError(Exception):
         super().__init__(*facts)
         for name, fact in zip(type(self).__annotations__, facts, strict=True):
             setattr(self, name, fact)
-
-    def __str__(self) -> str:
-        return self.sentence()
-
-    def sentence(self) -> str:
-        """Return the error as one statement, with the way out where there is one."""
-        raise NotImplementedError
 
     def concerns(self, name: str) -> bool:
         """Say whether the station *name* is at fault."""
@@ -41,7 +35,7 @@ class UnknownSelector(ChoochooError):
     selectors: tuple[str, ...]
     known: tuple[str, ...]
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         parts = (f"no station is called {each!r}; {self._way_out(each)}" for each in self.selectors)
         return f"{self.option}: {' and '.join(parts)}"
 
@@ -62,7 +56,7 @@ class BadSetting(ChoochooError):
     value: str
     must: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return f"{self.where} is {self.value!r}; it must be {self.must}"
 
 
@@ -70,12 +64,12 @@ class Conflict(ChoochooError):
     first: str
     second: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return f"{self.first} and {self.second} cannot go together; choose one of them"
 
 
 class NoLedger(ChoochooError):
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             "there is no place to remember stations: the cache provider is switched off; "
             "leave out '-p no:cacheprovider', or name a folder with --cc-state"
@@ -86,7 +80,7 @@ class UnusableLedger(ChoochooError):
     path: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"the ledger {self.path} cannot be written: {self.cause}; "
             "make the folder writable, or name another with --cc-state"
@@ -100,7 +94,7 @@ class MissingFile(ChoochooError):
     name: str
     path: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} declares the file {self.path}, which does not exist; "
             "create it, or correct files=[...]"
@@ -111,7 +105,7 @@ class NotAFile(ChoochooError):
     name: str
     path: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} declares {self.path} in files, which is a directory; "
             f"name the files in it, for instance '{self.path}/**/*'"
@@ -122,7 +116,7 @@ class MissingProduct(ChoochooError):
     name: str
     path: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} was visited and its product {self.path} is not there; "
             "make it in the visit, or correct products=[...]"
@@ -134,7 +128,7 @@ class Undigestable(ChoochooError):
     value: str
     type: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r}: {self.value} has no stable digest ({self.type}); "
             "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
@@ -146,7 +140,7 @@ class Unstorable(ChoochooError):
     type: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"the outcome of station {self.name!r} cannot be kept ({self.type}): {self.cause}; "
             "return plain data, or say in the return annotation what it is"
@@ -157,7 +151,7 @@ class UnreadableOutcome(ChoochooError):
     name: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"the recorded outcome of station {self.name!r} does not fit its annotation any more: "
             f"{self.cause}; 'pytest --cc-run' visits it again"
@@ -169,7 +163,7 @@ class CheckFailed(ChoochooError):
     check: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return f"check {self.check!r} of station {self.name!r} does not pass: {self.cause}"
 
 
@@ -178,7 +172,7 @@ class CheckAnswer(ChoochooError):
     check: str
     answer: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"check {self.check!r} of station {self.name!r} returned {self.answer}; "
             "a check returns nothing, True or False"
@@ -189,7 +183,7 @@ class StationDue(ChoochooError):
     name: str
     reasons: tuple[str, ...]
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return f"station {self.name!r} is due: {'; '.join(self.reasons)}"
 
 
@@ -197,7 +191,7 @@ class NoRecord(ChoochooError):
     name: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} has no complete record: {self.cause}; "
             "run 'pytest --cc-run' first"
@@ -208,7 +202,7 @@ class NotWaitedFor(ChoochooError):
     name: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} has no complete record: {self.cause}; "
             "request it by a parameter, so that it is visited first"
@@ -220,7 +214,7 @@ class LockTimeout(ChoochooError):
     seconds: float
     holder: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} is still being visited by {self.holder} "
             f"after {self.seconds:g} s; wait for it, or raise --cc-lock-timeout"
@@ -231,7 +225,7 @@ class StillThere(ChoochooError):
     name: str
     check: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"station {self.name!r} was cleaned and its check {self.check!r} still passes; "
             "either the clean or the check is wrong"
@@ -241,7 +235,7 @@ class StillThere(ChoochooError):
 class OnlyInStations(ChoochooError):
     consumer: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.consumer} asks for 'visit', which exists only in stations, checks and cleans; "
             "ask for the station instead"

@@ -9,7 +9,7 @@ class Cycle(ChoochooError):
     names: tuple[str, ...]
     steps: tuple[str, ...]  # the names, each with its place, and what fixture it waits through
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         path = " -> ".join((*self.steps, self.names[0]))
         return (
             f"stations wait for each other: {path}; "
@@ -22,7 +22,7 @@ class DuplicateName(ChoochooError):
     first: str
     second: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"two stations are called {self.name!r}: {self.first} and {self.second}; "
             "rename one of them"
@@ -33,7 +33,7 @@ class ReservedName(ChoochooError):
     name: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.place}: a station cannot be called {self.name!r}, "
             "the name of a fixture of pytest's or of this plugin; rename it"
@@ -44,7 +44,7 @@ class YieldStation(ChoochooError):
     name: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.place}: station {self.name!r} uses yield; "
             f"return the outcome, and undo the work in @{self.name}.clean"
@@ -55,7 +55,7 @@ class StationInConftest(ChoochooError):
     name: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.place}: station {self.name!r} stands in a conftest.py; "
             "move it to stations.py beside it, where it is visible to the same directories"
@@ -66,7 +66,7 @@ class StationInClass(ChoochooError):
     name: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.place}: station {self.name!r} stands in a class; "
             "move it out of the class, to the top level of its file"
@@ -79,7 +79,7 @@ class AttachedTwice(ChoochooError):
     function: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         if self.what == "clean":
             return (
                 f"{self.place}: station {self.name!r} has a second clean, {self.function!r}; "
@@ -96,7 +96,7 @@ class NoSuchInstance(ChoochooError):
     consumer: str
     wanted: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.consumer} asks for {self.name!r} with {self.wanted}, "
             "and the station is not parametrised with that; give both the same values"
@@ -108,7 +108,7 @@ class ParametrisedFixture(ChoochooError):
     fixture: str
     place: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"{self.place}: what is attached to station {self.name!r} asks for the fixture "
             f"{self.fixture!r}, which has parameters; have the station itself ask for it, "

@@ -23,7 +23,7 @@ class LostLedger(UnusableLedger):
     path: str
     cause: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"the ledger cannot be used any more, {self.path}: {self.cause}; "
             "mend that, and the next run resumes"
@@ -37,7 +37,7 @@ class UnkeptResource(ChoochooError):
     id: str
     type: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): keep what "
             "identifies the thing under a text, as a text, a number or a list or dict of such"

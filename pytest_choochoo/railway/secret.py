@@ -22,7 +22,7 @@ _SHOWN = "***"
 class SecretNotKept(ChoochooError):
     name: str
 
-    def sentence(self) -> str:
+    def __str__(self) -> str:
         return (
             f"the secret in the outcome of station {self.name!r} is not known in this run: it is "
             "never written down; 'pytest --cc-run' visits the station again for who needs it, "

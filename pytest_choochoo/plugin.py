@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
             clear_cache(config)
         read = settings.read(config)
+        settings.suit_xdist(config, read)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None
     for pattern in read.files:
@@ -55,10 +56,6 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
     """Register what speaks to the user, and to xdist's workers."""
     from pytest_choochoo.terminal import Terminal
 
-    try:
-        settings.suit_xdist(config, read)
-    except ChoochooError as error:
-        raise pytest.UsageError(str(error)) from None
     if not read.is_worker:
         config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
     if settings.distributes(config):

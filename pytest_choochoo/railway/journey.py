@@ -97,17 +97,15 @@ class Journey:
         if is_asked or self.judging.is_replayed(key) or key in self._found_due:
             return None
         record = self.ledger.record(key)
-        if record is None or not record.is_complete:
-            self._found_due.add(key)
-            return None
-        try:
-            verdict = self._verdict(key, record, self.judging.fingerprint(key, values={}))
-        except (ChoochooError, OSError):
-            return None  # what cannot be judged fails where errors are told: in its set-up
-        if isinstance(verdict, Due):
-            self._found_due.add(key)
-            return None
-        return self.result(key, "unchanged", spared=record.seconds)
+        if record is not None and record.is_complete:
+            try:
+                verdict = self._verdict(key, record, self.judging.fingerprint(key, values={}))
+            except (ChoochooError, OSError):
+                return None  # what cannot be judged fails where errors are told: in its set-up
+            if isinstance(verdict, Fresh):
+                return self.result(key, "unchanged", spared=record.seconds)
+        self._found_due.add(key)
+        return None
 
     def blocked(self, upstream: Sequence[str]) -> Blocked | None:
         """Return by what a consumer of the stations *upstream* is blocked, or None.
@@ -183,8 +181,7 @@ class Journey:
         self, passage: Passage, values: Mapping[str, object], ask: Ask, record: Record | None
     ) -> bool:
         """Say whether the station needs no visit; the passage then has its result."""
-        key = passage.key
-        checks = self.route[key].station.checks
+        key, stop = passage.key, self.route[passage.key]
         passage.before, passage.result = record, None
         self.outcomes.look_again()
         passage.fingerprint = self.judging.fingerprint(key, values)
@@ -192,19 +189,16 @@ class Journey:
         if isinstance(verdict, Due) and record is not None and record.is_visiting:
             if passage.lock is None:  # perhaps it is under way; the lock will tell
                 return False
-        reasons = () if isinstance(verdict, Fresh) else verdict.reasons
-        if checks and (isinstance(verdict, Fresh) or verdict.check_settles):
-            failures = ask(checks)
-            drift = "drift: " if isinstance(verdict, Fresh) else ""
-            reasons = (
-                *reasons,
-                *(unmet(self.route[key].name, *each, drift) for each in failures.items()),
-            )
-            if not failures:
-                return self._confirmed(passage, verdict)
-        elif isinstance(verdict, Fresh):
+        if isinstance(verdict, Due):
+            texts, may_stand, drift = verdict.texts, verdict.check_settles, ""
+        else:
+            texts, may_stand, drift = (), True, "drift: "
+        checks = stop.station.checks
+        failures = ask(checks) if checks and may_stand else {}
+        if may_stand and not failures:
             return self._confirmed(passage, verdict)
-        passage.reasons = tuple(reason.text for reason in reasons)
+        found = (unmet(stop.name, *each, drift).text for each in failures.items())
+        passage.reasons = (*texts, *found)
         return False
 
     def _confirmed(self, passage: Passage, verdict: Fresh | Due) -> bool:

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
@@ -41,7 +42,7 @@ class CodeReader:
     def __init__(self, root: Path, readings: MutableMapping[str, str]) -> None:
         self._roots = (root, root.resolve())
         self._readings = readings
-        self._sources: dict[Path, Source] = {}
+        self._source = cache(self._read)
         self._paths: dict[str, Path | None] = {}
         self._labels: dict[Path, str | None] = {}
         self._packages: dict[Path, str] = {}
@@ -121,11 +122,6 @@ class CodeReader:
             )
             self._labels[path] = relative.as_posix() if relative and is_ours else None
         return self._labels[path]
-
-    def _source(self, path: Path) -> Source:
-        if path not in self._sources:
-            self._sources[path] = self._read(path)
-        return self._sources[path]
 
     def _read(self, path: Path) -> Source:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pytest_choochoo.railway import fingerprint as fingerprints
@@ -44,7 +45,7 @@ class Judging:
         self._ordinary = ordinary
         self._replayed = replayed
         self._began = began
-        self._found: dict[str, tuple[str, ...]] = {}
+        self._why_due_once = cache(self.why_due)
         self._secret_for: Mapping[str, tuple[str, ...]] = {}
 
     def is_replayed(self, key: str) -> bool:
@@ -152,11 +153,6 @@ class Judging:
             name = self._route[upstream].name
             reasons += tuple(f"upstream {name}: {reason}" for reason in above)
         return reasons
-
-    def _why_due_once(self, key: str) -> tuple[str, ...]:
-        if key not in self._found:
-            self._found[key] = self.why_due(key)
-        return self._found[key]
 
     def why_incomplete(self, key: str) -> str:
         """Return why *key* has no complete record, in words."""

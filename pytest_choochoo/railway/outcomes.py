@@ -6,6 +6,7 @@ import dis
 import inspect
 import typing
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from pytest_choochoo.railway import outcome as form
@@ -26,14 +27,14 @@ class Outcomes:
         self._route = route
         self._ledger = ledger
         self._codec = codec
-        self._annotations: dict[object, Any] = {}
+        self._annotation = cache(_annotation)
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Outcome | None] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* as it will be kept. Raises `Unstorable`."""
         station = self._route[key].station
-        return form.encode(station.name, value, self.annotation(station), self._codec)
+        return form.encode(station.name, value, self._annotation(station), self._codec)
 
     def keep(self, key: str, outcome: Outcome | None) -> None:
         """Use *outcome* from now on, whatever the ledger says; None: what the ledger says."""
@@ -99,7 +100,7 @@ class Outcomes:
         Raises `Unstorable` when the annotation cannot be understood.
         """
         stop = self._route[key]
-        if record is None or record.outcome is None or self.annotation(stop.station) is Any:
+        if record is None or record.outcome is None or self._annotation(stop.station) is Any:
             return ""
         try:
             self._decoded(stop, record.outcome)
@@ -110,24 +111,19 @@ class Outcomes:
         return ""
 
     def _decoded(self, stop: Stop, text: str) -> Any:
-        return form.decode(stop.name, text, self.annotation(stop.station), self._codec)
-
-    def annotation(self, station: Station[Any]) -> Any:
-        """Return the type that *station* says it returns, `Any` where it says nothing.
-
-        Raises `Unstorable` when the annotation cannot be understood.
-        """
-        if station.identity not in self._annotations:
-            self._annotations[station.identity] = _annotation(station)
-        return self._annotations[station.identity]
+        return form.decode(stop.name, text, self._annotation(stop.station), self._codec)
 
     def is_expected(self, station: Station[Any]) -> bool:
         """Say whether a visit of *station* returns something that must be known."""
-        stated = self.annotation(station)
+        stated = self._annotation(station)
         return stated is not type(None) and (stated is not Any or _returns_something(station))
 
 
 def _annotation(station: Station[Any]) -> Any:
+    """Return the type that *station* says it returns, `Any` where it says nothing.
+
+    Raises `Unstorable` when the annotation cannot be understood.
+    """
     plain = inspect.unwrap(station.function)
     stated = getattr(plain, "__annotations__", {}).get("return", Any)
     if isinstance(stated, str):

@@ -62,13 +62,7 @@ class Passage(msgspec.Struct, kw_only=True):
             return f"check {self.unmet} does not pass: {ending.error}"
         return ending.error
 
-    def recheck(
-        self,
-        name: str,
-        checks: Sequence[Check],
-        ask: Ask,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def recheck(self, name: str, checks: Sequence[Check], ask: Ask) -> None:
         """Ask the *checks* of the station *name* after its visit, again as `within` allows.
 
         Raises the error of the first that does not pass, or `CheckFailed`.
@@ -87,32 +81,21 @@ class Passage(msgspec.Struct, kw_only=True):
                 error.add_note(f"{'' if says_so else told}either the visit or the check is wrong")
                 raise error
             if left:
-                pause(min(wait, *left))
+                time.sleep(min(wait, *left))
                 wait = min(wait * 1.5, 2)
         self.ended = time.time()
 
     def record_of_start(self) -> Record:
         """Return the record that says `visiting`; from now on the station is visited."""
         self.is_visiting, self.began = True, time.time()
-        return (self.before or Record(status="visiting", since=0)).with_(
-            status="visiting",
-            since=self.began,
-            error="",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-        )
+        return self._record("visiting", self.began, pid=os.getpid(), host=socket.gethostname())
 
     def record_of_visit(self, ending: Ending) -> Record:
         """Return the record of a visit that is over."""
         now, error, interrupted = time.time(), self.cause(ending), ending.is_interrupted
         status: Status = "interrupted" if interrupted else "failed" if error else "complete"
-        record = (self.before or Record(status="failed", since=now)).with_(
-            status=status,
-            since=now,
-            error=error,
-            pid=os.getpid() if interrupted else 0,
-            host=socket.gethostname() if interrupted else "",
-        )
+        where = {"pid": os.getpid(), "host": socket.gethostname()} if interrupted else {}
+        record = self._record(status, now, error=error, **where)
         if self.outcome is None:
             return record
         return record.with_(
@@ -132,17 +115,19 @@ class Passage(msgspec.Struct, kw_only=True):
         *known*: the outcome of its last visit, or of one that returns nothing.
         """
         now = time.time()
-        record = self.before or Record(status="complete", since=now)
-        return record.with_(
-            status="complete",
-            since=now,
-            error="",
-            pid=0,
-            host="",
+        return self._record(
+            "complete",
+            now,
             fingerprint=self.fingerprint,
             outcome=known.text,
             outcome_digest=known.digest,
             is_sound=True,
             products=products,
-            visited=record.visited or now,
+            visited=(self.before.visited if self.before else 0.0) or now,
         )
+
+    def _record(self, status: Status, since: float, **facts: Any) -> Record:
+        """Return the record that says how this attempt stands, and the rest as it was *before*."""
+        before = self.before or Record(status=status, since=since)
+        attempt = {"error": "", "pid": 0, "host": ""}
+        return before.with_(status=status, since=since, **attempt | facts)

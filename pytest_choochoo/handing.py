@@ -56,7 +56,7 @@ class Handing:
         __tracebackhide__ = True
         function = getattr(item, "function", None)
         direct = arguments_of(function) if function is not None else ()
-        for need in self._needs.of(item):
+        for need in self._needs.among(item, item.fixturenames):
             if need.is_direct and need.name in direct:
                 item.funcargs[need.name] = self.value(need, item)
 
@@ -72,7 +72,8 @@ class Handing:
         if not need.keys:
             raise NoRecord(need.name, "its file could not be collected")
         if need.is_fan_in:
-            return {self._needs.parameter_id(key): self._outcome(key) for key in need.keys}
+            route = self._journey.route
+            return {route[key].parameter_id: self._outcome(key) for key in need.keys}
         return self._outcome(need.keys[0])
 
     def _outcome(self, key: str) -> Any:

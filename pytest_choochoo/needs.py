@@ -41,7 +41,6 @@ class Needs:
         self._visible: dict[tuple[pytest.Collector, str], Station[Any] | None] = {}
         self._extra_names: dict[object, tuple[str, ...]] = {}
         self._index: dict[object, dict[object, list[Stop]]] = {}
-        self._of_item: dict[str, tuple[Need, ...]] = {}
         self._keys_of_item: dict[str, tuple[str, ...]] = {}
 
     def route(self) -> Route:
@@ -86,22 +85,20 @@ class Needs:
         """Return the fixtures that checks, clean and `values` of a station ask for, all the way."""
         station = self._collected.stops[item.nodeid].station
         if station.identity not in self._extra_names:
-            names = [*station.declaration.values]
-            for function in attached(station):
-                names += arguments_of(function)
-            own = {station.name, *RESERVED}
-            names = [name for name in dict.fromkeys(names) if name not in own]
-            self._extra_names[station.identity] = _closure(item, names) if names else ()
-            self._find_parametrised(item, names)
+            self._extra_names[station.identity] = ()
+            names = _asked_beside(station, attached(station))
+            if names:
+                probe = _probe(item, names)
+                self._extra_names[station.identity] = tuple(probe.fixturenames)
+                self._find_parametrised(item, definitions_of(probe))
         return self._extra_names[station.identity]
 
-    def _find_parametrised(self, item: pytest.Function, names: Sequence[str]) -> None:
-        """Find fixtures that an item would be made for each of, had the visit asked for them."""
-        known = definitions_of(_probe(item, names)) if names else {}
+    def _find_parametrised(self, item: pytest.Function, asked: Mapping[str, Sequence[Any]]) -> None:
+        """Find fixtures that an item would be made for each of, had the visit *asked* for them."""
         callspec = getattr(item, "callspec", None)
         given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
         station = self._collected.stops[item.nodeid].station
-        for name, definitions in known.items():
+        for name, definitions in asked.items():
             if name not in given and definitions[-1].params is not None:
                 self._collected.fault(ParametrisedFixture(station.name, name, station.place))
 
@@ -122,14 +119,6 @@ class Needs:
             self._visible[place] = max(depths, key=lambda pair: pair[0])[1] if depths else None
         return self._visible[place]
 
-    def of(self, item: pytest.Item) -> tuple[Need, ...]:
-        """Return the stations that *item* asks for."""
-        if not asks_for_fixtures(item):
-            return ()
-        if item.nodeid not in self._of_item:
-            self._of_item[item.nodeid] = self.among(item, item.fixturenames)
-        return self._of_item[item.nodeid]
-
     def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
         """Return the keys of the stations that *item* asks for."""
         if not asks_for_fixtures(item):
@@ -144,10 +133,7 @@ class Needs:
         Those that its checks ask for, and the fixtures whose values are its inputs.
         """
         station = self._collected.stops[item.nodeid].station
-        names = [*station.declaration.values]
-        for check in station.checks:
-            names += arguments_of(check.function)
-        names = [name for name in dict.fromkeys(names) if name not in {station.name, *RESERVED}]
+        names = _asked_beside(station, (check.function for check in station.checks))
         keys = self._keys(item, _closure(item, names)) if names else ()
         return tuple(key for key in keys if key != item.nodeid)
 
@@ -262,9 +248,6 @@ class Needs:
                 if all(_equal(stop.parameters[p], parameters[p]) for p in shared)
             ]
 
-    def parameter_id(self, key: str) -> str:
-        return self._collected.stops[key].parameter_id
-
     def ordinary_fixtures(self) -> dict[str, tuple[Callable[..., Any], ...]]:
         """Return the functions of the ordinary fixtures that each station requests."""
         return {
@@ -276,6 +259,13 @@ class Needs:
             )
             for key, item in self._collected.items.items()
         }
+
+
+def _asked_beside(station: Station[Any], functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """Return what *functions* and the `values` of *station* ask for, beside the station itself."""
+    asked = (name for function in functions for name in arguments_of(function))
+    names = dict.fromkeys((*station.declaration.values, *asked))
+    return [name for name in names if name not in {station.name, *RESERVED}]
 
 
 def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[Any]]:

@@ -67,23 +67,20 @@ def item_function(station: Station[Any], parcel: Parcel) -> Any:
     if not is_async(station):
         return _visit(station, parcel)
 
+    @functools.wraps(station.function)
     async def visit_async(**arguments: Any) -> None:
         value = station.function(**arguments)
         parcel.put(await value if inspect.isawaitable(value) else value)
 
-    return _in_the_guise_of(station, visit_async)
+    return visit_async
 
 
 def _visit(station: Station[Any], parcel: Parcel) -> Any:
+    @functools.wraps(station.function)
     def visit(**arguments: Any) -> None:
         parcel.put(station.function(**arguments))
 
-    return _in_the_guise_of(station, visit)
-
-
-def _in_the_guise_of(station: Station[Any], function: Any) -> Any:
-    functools.update_wrapper(function, station.function)
-    return function
+    return visit
 
 
 def is_coroutine(function: Callable[..., Any]) -> bool:

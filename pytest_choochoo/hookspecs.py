@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:  # every run of pytest imports this file, most have no station
     from pytest_choochoo.railway.ledger import Ledger
     from pytest_choochoo.railway.record import Result
-    from pytest_choochoo.railway.verdict import Blocked, Due, Fresh
+    from pytest_choochoo.railway.verdict import Verdict
 
 
 @pytest.hookspec(firstresult=True)
@@ -32,9 +32,7 @@ def pytest_choochoo_decode(config: pytest.Config, type: type, plain: object) -> 
 
 
 @pytest.hookspec
-def pytest_choochoo_judged(
-    config: pytest.Config, node_id: str, verdict: Fresh | Due | Blocked
-) -> None:
+def pytest_choochoo_judged(config: pytest.Config, node_id: str, verdict: Verdict) -> None:
     """The station *node_id* was judged by its record; its checks have not been asked yet."""
 
 

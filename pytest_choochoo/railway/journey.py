@@ -25,7 +25,7 @@ from pytest_choochoo.railway.record import Record, Result, Word
 from pytest_choochoo.railway.report import unmet
 from pytest_choochoo.railway.results import Results, RunStopped
 from pytest_choochoo.railway.route import Route
-from pytest_choochoo.railway.verdict import Blocked, Due, Fresh
+from pytest_choochoo.railway.verdict import Blocked, Due, Fresh, Verdict
 from pytest_choochoo.railway.visit import Progressed, Visit
 
 # For how long somebody may hold a lock who only looks whether it is held, in seconds.
@@ -65,7 +65,7 @@ class Journey:
         judging: Judging,
         tell: Callable[[Progressed], None],
         say: Callable[[str], None],
-        judged: Callable[[str, Fresh | Due | Blocked], object],
+        judged: Callable[[str, Verdict], object],
     ) -> None:
         self.route = route
         self.orders = orders

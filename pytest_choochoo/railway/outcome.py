@@ -131,7 +131,7 @@ def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
             return kind.read(plain, _to(codec), read)
         value = codec.decode(kind, plain)
         if value is None:
-            raise NotImplementedError(getattr(kind, "__qualname__", str(kind)))
+            raise NotImplementedError(_named(kind))
         return value
 
     return read

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -24,7 +24,7 @@ from pytest_choochoo.railway.ledger import Ledger, LockBusy
 from pytest_choochoo.railway.record import Result
 from pytest_choochoo.railway.remote import Window
 from pytest_choochoo.railway.report import INTERRUPTED
-from pytest_choochoo.railway.results import STOPPED
+from pytest_choochoo.railway.results import Results
 from pytest_choochoo.railway.timetable import Leg, Traveller, legs
 from pytest_choochoo.reports import facts, properties, settled_reports
 from pytest_choochoo.settings import Settings
@@ -146,6 +146,10 @@ class Controller:
             self._ledger = ledger_of(self._config, self._settings)
         return self._ledger
 
+    @cached_property
+    def _results(self) -> Results:
+        return Results(self.ledger, self._run)
+
     # --- what workers say
 
     def _hear(self, node: Any, message: tuple[str, str]) -> None:
@@ -213,7 +217,7 @@ class Controller:
 
     def _tell_workers_to_stop(self) -> None:
         with suppress(UnusableLedger):  # who visits something will find out, and stop
-            self.ledger.write_result(self._run, STOPPED, "")
+            self._results.stop()
 
     def hurry(self) -> None:
         """Stop the visits under way, where the user's signal did not reach their workers."""
@@ -254,7 +258,8 @@ class Controller:
         if station is not None:
             result = self._died(station)
             if not is_rerun:
-                result = self._told(result)
+                # What the workers were told before it died, it is.
+                result = self._results.told(crashitem) or self._results.share(result)
             if result.is_complete and is_at_work:
                 report.longrepr = f"{_DIED} when {station.name} was recorded already"
             report.choochoo = facts(result)  # type: ignore[attr-defined]
@@ -285,14 +290,6 @@ class Controller:
         finally:
             lock.release()
         return station.result("failed", cause=cause, reasons=reasons)
-
-    def _told(self, result: Result) -> Result:
-        """Tell the workers of *result*, and return it; or what they were told before."""
-        text = self.ledger.result(self._run, result.key)
-        if text is not None:
-            return msgspec.json.decode(text, type=Result)
-        self.ledger.write_result(self._run, result.key, msgspec.json.encode(result).decode())
-        return result
 
     def _is_to_stop(self) -> bool:
         """Count a crash for -x and --maxfail, which xdist does for what is reported only."""
@@ -337,12 +334,10 @@ class Controller:
             return station.result("failed", cause=_DIED)
         if not self._run:
             return None
-        text = self.ledger.result(self._run, station.key)
-        if text is not None:
-            return msgspec.json.decode(text, type=Result)
-        if self._is_visited_now(station.key):  # its worker could not even say so
+        told = self._results.told(station.key)
+        if told is None and self._is_visited_now(station.key):  # its worker could not even say so
             return station.result("failed", cause=INTERRUPTED)
-        return None
+        return told
 
     def pytest_unconfigure(self) -> None:
         if self._ledger is not None:

@@ -10,7 +10,7 @@ from pytest_choochoo.railway.ledger import Ledger
 from pytest_choochoo.railway.record import Record, Result
 
 #: What stands for the run itself among the results of its stations: no other visit shall begin.
-STOPPED = ""
+_STOPPED = ""
 
 # How long is waited before it is looked whether the ledger still takes what is told, in seconds.
 _PATIENCE = 5.0
@@ -50,11 +50,11 @@ class Results(dict[str, Result]):
     def stop(self) -> None:
         """Tell the other processes that what this one had to do is left undone."""
         if self._run is not None:
-            self._ledger.write_result(self._run, STOPPED, "")
+            self._ledger.write_result(self._run, _STOPPED, "")
 
     def have_stopped(self) -> bool:
         """Say whether a process of the run has stopped it by now."""
-        if self._run is not None and self._ledger.result(self._run, STOPPED) is not None:
+        if self._run is not None and self._ledger.result(self._run, _STOPPED) is not None:
             self.is_stopped = True
         return self.is_stopped
 
@@ -62,6 +62,11 @@ class Results(dict[str, Result]):
         """Raise `RunStopped` where a process of the run has stopped it by now."""
         if self.have_stopped():
             raise RunStopped
+
+    def told(self, key: str) -> Result | None:
+        """Return how *key* ended as far as the processes of the run were told."""
+        text = None if self._run is None else self._ledger.result(self._run, key)
+        return None if text is None else msgspec.json.decode(text, type=Result)
 
     def awaited(self, key: str) -> Result | None:
         """Return how *key* ended; another process may still be at it.
@@ -71,9 +76,9 @@ class Results(dict[str, Result]):
         """
         pause, looked = 0.005, time.monotonic()
         while key not in self and self._run is not None:
-            text = self._ledger.result(self._run, key)
-            if text is not None:
-                self[key] = msgspec.json.decode(text, type=Result)
+            told = self.told(key)
+            if told is not None:
+                self[key] = told
                 break
             if self.have_stopped():
                 return None

@@ -12,6 +12,7 @@ import pytest
 from pytest_choochoo.items import Line
 from pytest_choochoo.manifest import Manifest, listed, manifest_of, shares
 from pytest_choochoo.railway.errors import UnusableLedger
+from pytest_choochoo.railway.record import to_text
 from pytest_choochoo.reports import tear_down_what_stays_behind
 from pytest_choochoo.settings import Settings
 
@@ -53,7 +54,7 @@ class Boarding:
         channel.send(("process", str(os.getpid())))
         if self._line is None:
             modules = {item.nodeid.partition("::")[0] for item in session.items if shares(item)}
-            channel.send(("shared", msgspec.json.encode(sorted(modules)).decode()))
+            channel.send(("shared", to_text(sorted(modules))))
         else:
             try:
                 manifest = self._manifest(session, self._line)
@@ -76,7 +77,7 @@ class Boarding:
             if known is None:
                 workers = self._config.workerinput["workercount"]  # type: ignore[attr-defined]
                 made = manifest_of(line, session.items, workers)
-                known = ledger.agreed(run, MANIFEST, msgspec.json.encode(made).decode())
+                known = ledger.agreed(run, MANIFEST, to_text(made))
         finally:
             lock.release()
         return msgspec.json.decode(known, type=Manifest)
@@ -91,7 +92,7 @@ class Boarding:
         data = yield
         if data is not None and "choochoo" in data and self._mode != "plain":
             # As one text it takes a fraction of what it takes execnet as a dict.
-            data["choochoo"] = msgspec.json.encode(data["choochoo"]).decode()
+            data["choochoo"] = to_text(data["choochoo"])
         return data
 
     @pytest.hookimpl(tryfirst=True)

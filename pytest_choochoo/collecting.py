@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
@@ -189,10 +190,12 @@ class Collected:
         return list(made)
 
     def meet_class(self, kind: type) -> None:
-        """Take note of a class with stations, which would be methods."""
+        """Take note of a class with stations, which would be methods; it may refer to others."""
         for value in vars(kind).values():
-            if isinstance(value, Station):
-                self.fault(StationInClass(value.name, value.place))
+            if issubclass(type(value), Station):
+                home = sys.modules.get(value.function.__module__)
+                if home is None or value not in stations_in(home).values():
+                    self.fault(StationInClass(value.name, value.place))
 
     def _home_name(self, station: Station[Any]) -> str:
         key = self.instances[station.identity][0]

@@ -262,7 +262,7 @@ class Line:
             return
         failures = passes.ask(passes.station.checks)
         for check in passes.station.checks:
-            if check.name not in failures:
+            if check.name not in failures or check.name in passes.passed_and_broke:
                 raise StillThere(passes.item.name, check.name)
 
     def result(self) -> Result:

@@ -36,6 +36,8 @@ class Passes:
         self.station = journey.route[item.nodeid].station
         self.names = list(item.fixturenames)
         self.function = item.obj
+        #: The checks that passed, and whose fixtures could not be torn down after it.
+        self.passed_and_broke: set[str] = set()
         self._is_awaited = is_awaited_by_plugin(item, self.station)
         self._runs_xfail = item.config.getoption("runxfail", False)
         self._journey = journey
@@ -119,6 +121,8 @@ class Passes:
                 except BaseException as error:  # whatever a check raises: it does not pass
                     if time.monotonic() >= self._journey.deadline:
                         raise  # it did not answer, it was stopped
+                    if check.name not in failures and part == self._tear_down_after:
+                        self.passed_and_broke.add(check.name)
                     failures.setdefault(check.name, error)
         if self._is_awaited:
             self.set_up(())  # without a loop of its own it could not be called any more

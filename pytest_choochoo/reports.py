@@ -134,22 +134,28 @@ class Witness:
         line = self._line
         if isinstance(report, pytest.SubtestReport):
             if report.failed:
-                line.ending = Ending(error=self._error(report, "a sub-test failed"))
+                self._note(Ending(error=self._error(report, "a sub-test failed")))
             return
-        # A failure is not excused by what is skipped, or expected, before or after it.
-        has_failed = bool(line.ending.error) and not line.ending.skipped
         # What is tried again has failed until then.
         is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
-        if (report.failed or is_rerun) and not has_failed:
-            line.ending = Ending(error=self._error(report, "failed"))
-        elif report.skipped and not has_failed:
-            line.ending = self._skipped(report)
+        if report.failed or is_rerun:
+            self._note(Ending(error=self._error(report, "failed")))
+        elif report.skipped:
+            self._note(self._skipped(report))
         result = line.result()
         if result != self._last[0]:
             self._last = result, facts(result)
         report.choochoo = self._last[1]  # type: ignore[attr-defined]
         if report.when == "teardown":
             report.user_properties = [*report.user_properties, *properties(result)]
+
+    def _note(self, ending: Ending) -> None:
+        """Have the item end so, unless it has failed: what came before or after excuses nothing."""
+        known = self._line.ending
+        if known.error and not known.skipped:
+            has_failed = bool(ending.error) and not ending.skipped
+            ending = msgspec.structs.replace(known, and_more=known.and_more or has_failed)
+        self._line.ending = ending
 
     @contextmanager
     def telling(self, item: pytest.Item) -> Iterator[None]:

@@ -13,6 +13,7 @@ from pytest_choochoo.needs import Needs
 from pytest_choochoo.railway import report as words
 from pytest_choochoo.railway.judging import Judging
 from pytest_choochoo.railway.ledger import Ledger
+from pytest_choochoo.railway.record import to_text
 from pytest_choochoo.railway.route import Route, arranged
 from pytest_choochoo.settings import Settings
 
@@ -95,7 +96,7 @@ class Selecting:
         """Return *found* as the first worker had it: one that joins late sees other records."""
         if self._run is None:
             return found
-        agreed = self._ledger.agreed(self._run, name, msgspec.json.encode(found).decode())
+        agreed = self._ledger.agreed(self._run, name, to_text(found))
         return msgspec.json.decode(agreed, type=kind)
 
     def _add_needed(self, judging: Judging, items: list[pytest.Item]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +90,18 @@ class Stopping:
     ) -> None:
         self._stop = stop
         self._hurry = hurry
+        self._watch = ExitStack()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin before a worker says that it is ready: others may be visiting by then."""
+        self._watch.enter_context(_first_interrupt(partial(self._stop, session), self._hurry))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        stop = partial(self._stop, session)
-        with _first_interrupt(stop, self._hurry), failing_without_ledger(session):
+        if not session.items:  # a controller collects nothing
+            self.pytest_collection_finish(session)
+        with self._watch, failing_without_ledger(session):
             return (yield)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -27,6 +28,8 @@ READING = "3"
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _NOTHING = Source({}, {})
+# Of how many parts a value may be that is held by a function, to count as its code.
+_SMALL = 10_000
 _DECODER = msgspec.json.Decoder(Source)
 
 Spot = tuple[Path, str]  # a file, and a top-level name in it
@@ -48,6 +51,7 @@ class CodeReader:
         self._packages: dict[Path, str] = {}
         self._modules: dict[str, Path | None] = {}
         self._targets: dict[Spot, tuple[Spot, ...]] = {}
+        self._holdings: dict[int, tuple[object, dict[str, str]]] = {}
 
     def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         """Return the digest of all the project's code that *functions* reach by name.
@@ -58,9 +62,10 @@ class CodeReader:
         seen: set[Spot] = set()
         waiting: list[Spot] = []
         for path, function in self._ours(functions):
-            waiting.append((path, function.__qualname__.partition(".")[0]))
-            for name, held in _held(function):
-                where = f"{name} in {self._label(path)}::{function.__qualname__}"
+            full_name = function.__code__.co_qualname  # a wrapper calls itself like what it wraps
+            waiting.append((path, full_name.partition(".")[0]))
+            for name, held in self._held(function).items():
+                where = f"{name} in {self._label(path)}::{full_name}"
                 found[where] = held if where not in found else digest_value((found[where], held))
         while waiting:
             spot = waiting.pop()
@@ -73,6 +78,20 @@ class CodeReader:
                 found[f"{self._label(path)}::{name}"] = definition.digest
                 waiting += self._loaded(spot, definition)
         return dict(sorted(found.items()))
+
+    def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
+        """Take what *functions* hold for what it is now: when they run, they may change it."""
+        made = [each for each in functions if _may_hold(each)]
+        for _, function in self._ours(made):
+            self._held(function)
+
+    def _held(self, function: Any) -> dict[str, str]:
+        """Return the digests of the values that *function* carries, of those that have one."""
+        if id(function) not in self._holdings:
+            digests = {name: _digest(value) for name, value in _carried(function)}
+            found = {name: held for name, held in digests.items() if held is not None}
+            self._holdings[id(function)] = function, found  # which lives as long as its number
+        return self._holdings[id(function)][1]
 
     def read_ahead(self, files: Iterable[Path]) -> None:
         """Read those of *files* that are the project's, for whoever has the same readings."""
@@ -88,11 +107,16 @@ class CodeReader:
         waiting: list[Any] = list(functions)
         seen: set[int] = set()
         while waiting:
-            plain = inspect.unwrap(waiting.pop())
-            code = getattr(plain, "__code__", None)
-            if code is None or id(plain) in seen:
+            plain = waiting.pop()
+            if id(plain) in seen:
                 continue
             seen.add(id(plain))
+            wrapped = getattr(plain, "__wrapped__", None)
+            if wrapped is not None:
+                waiting.append(wrapped)
+            code = getattr(plain, "__code__", None)
+            if code is None:
+                continue
             if code.co_filename not in self._paths:
                 path = Path(code.co_filename)
                 self._paths[code.co_filename] = path if self._label(path) else None
@@ -100,9 +124,7 @@ class CodeReader:
             ours = self._paths[code.co_filename]
             if ours is not None:
                 yield ours, plain
-                waiting += (
-                    value for _, value in _carried(plain) if isinstance(value, FunctionType)
-                )
+                waiting += (value for _, value in _carried(plain) if type(value) is FunctionType)
 
     def _label(self, path: Path) -> str | None:
         """Return what the file at *path* is called in the project, None when it is not of it."""
@@ -246,8 +268,28 @@ def _carried(function: Any) -> Iterator[tuple[str, object]]:
                 yield parameter.name, parameter.default
 
 
-def _held(function: Any) -> Iterator[tuple[str, str]]:
-    """Yield the digests of the values that *function* carries, of those that have one."""
-    for name, value in _carried(function):
-        with suppress(TypeError, RecursionError):
-            yield name, digest_value(value)
+def _may_hold(function: Any) -> bool:
+    parts = getattr(function, "__closure__", None), getattr(function, "__wrapped__", None)
+    return any(parts) or "<locals>" in getattr(function, "__qualname__", "")
+
+
+def _digest(value: object) -> str | None:
+    """Return the digest of a value that a function holds, None for one that has none."""
+    try:
+        # A mock for example claims to be what it is not, and is like no other.
+        is_plain = value.__class__ is type(value) and _is_small(value)
+        return digest_value(value) if is_plain else None
+    except Exception:
+        return None  # it is the user's, who may have made it of whatever he likes
+
+
+def _is_small(value: object) -> bool:
+    """Say whether *value* is looked through in no time, also where it has a part many times."""
+    waiting, left = [value], _SMALL
+    while waiting and left:
+        part, left = waiting.pop(), left - 1
+        if isinstance(part, dict):
+            waiting += islice(part.items(), left)
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += islice(part, left)
+    return not waiting

@@ -290,7 +290,11 @@ class Journey:
             if passage.noted is not None:  # too early: the process lives
                 self.ledger.begin(passage.key, passage.noted, passage.reasons)
             if passage.is_visiting and ending.skipped and not ending.error:
-                self.ledger.take_back(passage.key, passage.before)  # nothing was done
+                if passage.outcome is None:
+                    self.ledger.take_back(passage.key, passage.before)  # nothing was done
+                else:
+                    skipped = f"skipped after the visit: {ending.skipped}"
+                    record = passage.record_of_visit(Ending(error=skipped, skipped=skipped))
             elif passage.is_visiting:
                 record = passage.record_of_visit(ending)
             elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):

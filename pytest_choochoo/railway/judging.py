@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from pytest_choochoo.railway import fingerprint as fingerprints
@@ -47,6 +48,10 @@ class Judging:
         self._began = began
         self._why_due_once = cache(self.why_due)
         self._secret_for: Mapping[str, tuple[str, ...]] = {}
+        visits = (stop.station.function for stop in route.stops.values())
+        # Most stations request the same fixtures.
+        functions = {id(each): each for each in chain(visits, *ordinary.values())}
+        code.hold(functions.values())
 
     def is_replayed(self, key: str) -> bool:
         return key in self._replayed

@@ -23,10 +23,12 @@ Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """What pytest says of a station when all is over: nothing is a pass for good.
 
-    *error* together with *skipped* is a failure that was expected.
+    *error* together with *skipped* is a failure that was expected; *and_more*:
+    something else failed as well.
     """
 
     error: str = ""
+    and_more: bool = False
     skipped: str = ""
     is_interrupted: bool = False
 
@@ -47,7 +49,8 @@ class Passage(msgspec.Struct, kw_only=True):
     outcome: Outcome | None = None
     #: The record of its start, where a failure was noted that need not be the last word.
     noted: Record | None = None
-    #: The check that did not pass after the visit.
+    #: Whether the checks were asked after the visit, and the one that did not pass.
+    is_asked_again: bool = False
     unmet: str = ""
     products: dict[str, str] = {}
 
@@ -67,6 +70,7 @@ class Passage(msgspec.Struct, kw_only=True):
 
         Raises the error of the first that does not pass, or `CheckFailed`.
         """
+        self.is_asked_again = True
         began, wait = time.monotonic(), 0.05
         while checks:
             failures = ask(checks)
@@ -102,12 +106,16 @@ class Passage(msgspec.Struct, kw_only=True):
             fingerprint=self.fingerprint,
             outcome=self.outcome.text,
             outcome_digest=self.outcome.digest,
-            is_sound=not error or bool(self.unmet),
+            is_sound=not error or (self._is_unsure(ending) and not ending.and_more),
             products=self.products,
             visited=now,
             began=self.began,
             seconds=self.seconds,
         )
+
+    def _is_unsure(self, ending: Ending) -> bool:
+        """Whether the visit returned, and a check of it said no, or would not say."""
+        return bool(self.unmet) or (bool(ending.skipped) and self.is_asked_again and not self.ended)
 
     def record_of_check(self, products: dict[str, str], known: Outcome) -> Record:
         """Return the record of a station whose checks say that it is as it should be.

@@ -6,6 +6,9 @@ import re
 from hashlib import blake2b
 from pathlib import Path
 
+# What lies beside every ledger, and hardly beside anything else.
+_OF_A_LEDGER = Path("locks", "ledger.lock")
+
 
 class Place:
     """The *folder* of the ledgers, and the *profile* whose ledger is meant."""
@@ -38,8 +41,8 @@ def is_of_ledger(path: Path) -> bool:
     """Say whether *path* is the file of a ledger, or the folder beside it."""
     name, ending, rest = path.name.partition(".sqlite")
     if ending and rest in {"", "-wal", "-shm", "-journal"}:
-        return (path.with_name(name) / "locks").is_dir()
-    return path.with_name(f"{path.name}.sqlite").is_file() and (path / "locks").is_dir()
+        return (path.with_name(name) / _OF_A_LEDGER).is_file()
+    return (path / _OF_A_LEDGER).is_file()
 
 
 def short(key: str) -> str:

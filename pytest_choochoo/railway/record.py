@@ -111,11 +111,12 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Record)
 
 
-def to_text(record: Record) -> str:
+def to_text(plain: object) -> str:
+    """Return *plain* data, a record or a result for example, as JSON."""
     try:
-        return _ENCODER.encode(record).decode()
+        return _ENCODER.encode(plain).decode()
     except UnicodeEncodeError:
-        return _ENCODER.encode(spelt_out(msgspec.to_builtins(record))).decode()
+        return _ENCODER.encode(spelt_out(msgspec.to_builtins(plain))).decode()
 
 
 def spelt_out(plain: Any) -> Any:

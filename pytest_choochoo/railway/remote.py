@@ -14,7 +14,7 @@ from pytest_choochoo.railway import ledger as ledger_module
 from pytest_choochoo.railway.errors import UnusableLedger
 from pytest_choochoo.railway.ledger import Ledger, LockBusy, Snapshots, Table, as_text
 from pytest_choochoo.railway.place import Place
-from pytest_choochoo.railway.record import Attempt, Record
+from pytest_choochoo.railway.record import Attempt, Record, to_text
 
 _POLL = 0.05  # seconds between two questions for a lock
 
@@ -42,7 +42,7 @@ class Window:
             answer = Answer(error=error.cause)
         except Exception as error:  # noqa: BLE001 - whoever asks is told
             answer = Answer(error=f"{type(error).__name__}: {error}")
-        return msgspec.json.encode(answer).decode()
+        return to_text(answer)
 
     def close(self) -> None:
         """Let go of the locks: the other process is gone."""
@@ -91,7 +91,7 @@ class RemoteLedger(Snapshots):
 
     def ask(self, method: str, *arguments: object, kind: Any = Any) -> Any:
         """Return what *method* of the other ledger does, as a *kind*. Raises `UnusableLedger`."""
-        question = msgspec.json.encode((method, *arguments)).decode()
+        question = to_text((method, *arguments))
         with self._mutex:
             answer = msgspec.json.decode(self._to(question), type=Answer)
         if answer.error:

@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from pytest_choochoo.railway.ledger import Ledger
-from pytest_choochoo.railway.record import Record, Result
+from pytest_choochoo.railway.record import Record, Result, to_text
 
 #: What stands for the run itself among the results of its stations: no other visit shall begin.
 _STOPPED = ""
@@ -38,12 +38,12 @@ class Results(dict[str, Result]):
         """Take *result* for granted, in the other processes as well; return it."""
         self[result.key] = result
         if self._run is not None:
-            self._ledger.write_result(self._run, result.key, _text(result))
+            self._ledger.write_result(self._run, result.key, to_text(result))
         return result
 
     def record(self, result: Result, record: Record) -> None:
         """Write down *record*, and share *result* at the same moment."""
-        told = () if self._run is None else ((self._run, _text(result)),)
+        told = () if self._run is None else ((self._run, to_text(result)),)
         self._ledger.finish(result.key, record, *told)
         self[result.key] = result
 
@@ -89,7 +89,3 @@ class Results(dict[str, Result]):
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return self.get(key)
-
-
-def _text(result: Result) -> str:
-    return msgspec.json.encode(result).decode()

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pytest_choochoo.railway.formats import seal
 from pytest_choochoo.railway.ledger import LockBusy, LostLedger, Snapshots, Table, as_text
 from pytest_choochoo.railway.place import Place, short
-from pytest_choochoo.railway.record import Attempt, Record, from_text, to_text
+from pytest_choochoo.railway.record import Attempt, Record, from_text, spelt_out, to_text
 
 _KEEP_RESULTS = 14 * 86400  # seconds
 # How much completed work, in seconds, a power cut may take back.
@@ -113,7 +113,7 @@ class SqliteLedger(Snapshots):
             connection.execute(_INTERRUPT, (key,))
             connection.execute(
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
-                (key, record.since, msgspec.json.encode(reasons).decode()),
+                (key, record.since, to_text(reasons)),
             )
         self._begun[key] = time.monotonic()
         if was_complete:
@@ -129,7 +129,7 @@ class SqliteLedger(Snapshots):
             connection.execute(
                 "update attempts set ended = ?, status = ?, error = ?"
                 " where key = ? and status = 'visiting'",
-                (time.time(), record.status, record.error, key),
+                (time.time(), record.status, spelt_out(record.error), key),
             )
             if told is not None:
                 row = told[0], key, told[1]

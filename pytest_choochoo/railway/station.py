@@ -245,7 +245,7 @@ def station(
 def _text(keyword: str, given: str | None) -> str | None:
     if not isinstance(given, str | None):
         raise BadSetting(f"@station({keyword}=...)", str(given), "a text")
-    return given
+    return None if given is None else str(given)
 
 
 def _texts(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from railyard import Railyard
 
@@ -630,3 +632,103 @@ def test_error_in_the_teardown_of_a_check_is_its_own(railyard: Railyard) -> None
     }
     assert "check 'is_hot' of station 'boil' does not pass" in ride.text
     assert "is_full" not in ride.text
+
+
+def test_outcome_is_kept_where_the_check_after_the_visit_skips(
+    railyard: Railyard, mode: str
+) -> None:
+    """The visit was made: what it returned is what there is, though nobody could look at it."""
+    railyard.stations(
+        """
+        from pathlib import Path
+        from railyard import logged
+        HERE = Path(__file__).parent
+
+        @station
+        def rent():
+            log("rent")
+            return len(logged())
+
+        @rent.check
+        def answers():
+            if (HERE / "maintenance").exists():
+                pytest.skip("maintenance")
+
+        @station
+        def use(rent): log(f"use {rent}")
+        """
+    )
+    first = railyard.ride("--cc-run")
+    railyard.write("maintenance", "")
+    skipped = railyard.ride("--cc-replay", "rent")
+    railyard.remove("maintenance")
+
+    last = railyard.ride("--cc-run")
+
+    assert first.results == {"rent": "visited", "use": "visited"}
+    assert skipped.results == {"rent": "skipped", "use": "blocked"}
+    assert last.results == {"rent": "adopted", "use": "visited"}
+    [reason] = last.reasons["rent"]
+    assert re.fullmatch("last visit failed .+ ago: skipped after the visit: maintenance", reason)
+    assert railyard.log() == ("rent", "use 1", "rent", "use 3")
+
+
+def test_nothing_is_adopted_where_more_than_the_check_failed(railyard: Railyard, mode: str) -> None:
+    """A failed sub-test, or teardown, is no matter of the check alone."""
+    railyard.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def boil(subtests) -> int:
+            with subtests.test("flame"):
+                assert (HERE / "hot").exists()
+            return 100
+
+        @boil.check
+        def is_hot(): assert (HERE / "hot").exists()
+
+        @pytest.fixture(scope="module")
+        def stove():
+            yield
+            assert (HERE / "hot").exists()
+
+        @station
+        def heat(stove) -> int: return 100
+
+        @heat.check
+        def warms(): assert (HERE / "hot").exists()
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.write("hot", "")
+
+    assert railyard.ride("--cc-run").results == {"boil": "visited", "heat": "visited"}
+
+
+def test_error_that_is_no_text_is_recorded(railyard: Railyard) -> None:
+    """Bytes of a file's name in an error are spelt out."""
+    railyard.stations('@station\ndef boil(): raise ValueError("bad \\udcff name")')
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.failed, ride.exit_code) == (("boil",), 1)
+    assert "INTERNALERROR" not in ride.text
+    [reason] = railyard.ride("--cc-run").reasons["boil"]
+    assert reason.endswith("ago: ValueError: bad \\udcff name")
+
+
+def test_texts_of_a_kind_of_their_own_are_texts(railyard: Railyard) -> None:
+    """A title or a version that is a subclass of str is as good as any."""
+    railyard.stations(
+        """
+        class Text(str): ...
+
+        @station(title=Text("Boil it"), version=Text("1"))
+        def boil(): ...
+        """
+    )
+    railyard.ride("--cc-run")
+
+    assert railyard.ride("--cc-run").results == {"boil": "unchanged"}

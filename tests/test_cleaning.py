@@ -266,3 +266,34 @@ def test_failed_clean_is_not_excused_by_xfail(railyard: Railyard) -> None:
 
     assert (ride.causes, ride.closing) == ({"boil": "OSError: stuck"}, "1 failed")
     assert (ride.last_line, ride.exit_code) == ("1 failed", 1)
+
+
+def test_broken_fixture_of_a_check_is_no_proof_that_anything_is_gone(railyard: Railyard) -> None:
+    """A check that passes after a clean is told, also where its fixture cannot be torn down."""
+    railyard.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @pytest.fixture
+        def line():
+            yield
+            assert not (HERE / "cut").exists(), "cut off"
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.check
+        def steams(line): assert (HERE / "steam").exists()
+
+        @boil.clean
+        def cool(): ...
+        """
+    )
+    railyard.ride("--cc-run")
+    railyard.write("cut", "")
+
+    ride = railyard.ride("--cc-clean")
+
+    assert (ride.exit_code, ride.failed) == (1, ("boil",))
+    assert "its check 'steams' still passes" in ride.causes["boil"]

@@ -922,3 +922,31 @@ def test_fixtures_option_shows_stations_by_their_titles(railyard: Railyard) -> N
 
     assert "upload [session scope] -- stations.py:5 📤 Upload App" in text
     assert "announce [session scope] -- stations.py:8 📣 Tell everybody." in text
+
+
+def test_class_may_refer_to_stations_and_hold_whatever_it_likes(
+    railyard: Railyard,
+) -> None:
+    """A class that mentions a station declares none, and may hold what raises when looked at."""
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write(
+        "test_it.py",
+        """
+        from stations import boil
+
+        class Lazy:
+            @property
+            def __class__(self): raise RuntimeError("not set up")
+
+        class Steps:
+            first = boil
+            settings = Lazy()
+
+        def test_it(boil): ...
+        """,
+    )
+
+    run, plain = railyard.ride("--cc-run"), railyard.ride()
+
+    assert (run.exit_code, run.closing) == (0, "1 visited")
+    assert plain.exit_code == 0

@@ -390,3 +390,26 @@ def test_cycle_through_a_fixture_that_nobody_named_says_its_name(
     ride = railyard.ride("--cc-run")
 
     assert "fill (stations.py:5) -> fixture kettle -> boil (stations.py:8) -> fill;" in ride.text
+
+
+def test_cycle_names_the_fixture_that_is_to_blame(railyard: Railyard) -> None:
+    """Of the fixtures that come unasked, the one that asks for the station is named."""
+    railyard.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def aaa(): ...
+
+        @pytest.fixture(autouse=True)
+        def zzz(boil): ...
+        """,
+    )
+    railyard.stations("@station\ndef boil(): ...")
+
+    [error] = railyard.ride("--cc-run").collect_errors
+
+    assert error.startswith(
+        "stations wait for each other: boil (stations.py:5) -> fixture zzz -> boil; "
+    )

@@ -1028,3 +1028,30 @@ def test_worker_that_dies_with_nothing_to_do_fails_nothing(railyard: Railyard) -
     ride = railyard.ride("--cc-run", "--junitxml=out.xml")
 
     assert (ride.exit_code, ride.last_line, ride.closing) == (0, "2 passed", "2 visited")
+
+
+def test_worker_that_dies_after_it_adopted_is_no_internal_error(railyard: Railyard) -> None:
+    """Of a station without a visit there is no attempt on record."""
+    railyard.workers = 1
+    railyard.write(
+        "conftest.py",
+        """
+        import os, pytest
+
+        class Killer:
+            @pytest.hookimpl(wrapper=True, tryfirst=True)
+            def pytest_runtest_protocol(self, item):
+                yield
+                os._exit(3)
+
+        def pytest_collection_finish(session):
+            if hasattr(session.config, "workerinput"):
+                session.config.pluginmanager.register(Killer())
+        """,
+    )
+    railyard.stations("@station\ndef boil() -> None: ...\n\n@boil.check\ndef boils(): ...")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.closing) == (1, "1 adopted")
+    assert "the worker process died when boil was recorded already" in ride.text

@@ -689,3 +689,113 @@ def test_parameter_without_digest_fails_its_station(
         "boil[red]": f"station 'boil': parameter 'kettle' has no stable digest ({kind}); "
         "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
     }
+
+
+REGIONS = """
+regions = pytest.mark.parametrize("region", ["eu", "us"])
+
+@station
+@regions
+def fetch(region):
+    log(f"fetch {region}")
+    return region
+"""
+
+ODD = {
+    "setup_module in a package": ("tests/__init__.py", "", "def setup_module(): ..."),
+    "a fixture whose name is no identifier": (
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(name="my-db", autouse=True)
+        def my_db(): ...
+        """,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "head"), ODD.values(), ids=ODD)
+def test_fixtures_may_have_names_that_no_parameter_could_have(
+    railyard: Railyard, file: str, text: str, head: str
+) -> None:
+    """What pytest calls a fixture, or a user, is of no importance to instances."""
+    railyard.stations(REGIONS)
+    railyard.write(file, text)
+    railyard.write(
+        "tests/test_it.py",
+        f"""
+        import pytest
+        {head}
+
+        @pytest.mark.parametrize("region", ["eu", "us"])
+        def test_it(region, fetch): assert fetch == region
+        """,
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.closing, ride.last_line) == (0, "2 visited", "4 passed")
+
+
+def test_test_in_a_class_waits_for_what_its_first_fixture_brings(railyard: Railyard) -> None:
+    """A method that asks for all instances by a session fixture pulls all of them in."""
+    railyard.stations(REGIONS)
+    railyard.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def all_of(fetch): return sorted(fetch)
+        """,
+    )
+    railyard.write(
+        "test_it.py",
+        """
+        import pytest
+
+        class TestIt:
+            @pytest.mark.parametrize("region", ["eu"])
+            def test_it(self, region, all_of): assert all_of == ["eu", "us"]
+        """,
+    )
+
+    ride = railyard.ride("--cc-run", "test_it.py")
+
+    assert (ride.exit_code, ride.closing) == (0, "2 visited")
+
+
+def test_parameters_that_cannot_be_compared_are_told_apart_by_being_the_same(
+    railyard: Railyard,
+) -> None:
+    """Values like arrays, without a hash and an answer to ==, still lead to their instance."""
+    railyard.stations(
+        """
+        class Array:
+            __hash__ = None
+
+            def __init__(self, size): self.size = size
+            def __eq__(self, other): raise ValueError("ambiguous")
+
+        arrays = pytest.mark.parametrize("array", [Array(1), Array(2)])
+
+        @station(version="1")
+        @arrays
+        def load(array): return array.size
+        """
+    )
+    railyard.write(
+        "test_it.py",
+        """
+        from stations import arrays
+
+        @arrays
+        def test_it(array, load): assert load == array.size
+        """,
+    )
+
+    ride = railyard.ride("test_it.py")
+
+    assert "ambiguous" not in ride.text

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -706,3 +707,105 @@ def test_one_reading_is_kept_of_each_file(tmp_path: Path) -> None:
         assert reader._source(tmp_path / "kettle.py").definitions.keys() == {"boil"}
 
     assert len(readings) == 1
+
+
+def _made(tmp_path: Path, text: str, name: str = "boil") -> Any:
+    path = tmp_path / "stations.py"
+    path.write_text(dedent(text))
+    names: dict[str, Any] = {"__name__": "stations"}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names[name]
+
+
+def test_what_a_made_function_holds_counts_as_it_was_before_it_ran(tmp_path: Path) -> None:
+    """A function may keep what it likes in what it holds: that is no change of its code."""
+    boil = _made(
+        tmp_path,
+        """
+        def make():
+            cache = {}
+            def boil(): cache["kettle"] = 1
+            return boil
+        boil = make()
+        """,
+    )
+    reader = CodeReader(tmp_path, {})
+    reader.hold([boil])
+    boil()
+
+    assert reader.reach([boil]) == CodeReader(tmp_path, {}).reach([_again(tmp_path)])
+
+
+def _again(tmp_path: Path) -> Any:
+    return _made(tmp_path, (tmp_path / "stations.py").read_text())
+
+
+class Lazy:
+    """Like what is set up when it is used first, and not yet."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        raise RuntimeError("not set up")
+
+
+class Unread(list[int]):
+    """A list that cannot be read."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("not loaded")
+
+
+def _nested(depth: int) -> list[Any]:
+    part: list[Any] = []
+    for _ in range(depth):
+        part = [part, part]
+    return part
+
+
+ODD: dict[str, Callable[[], object]] = {
+    "a lazy object": Lazy,
+    "a list that cannot be read": lambda: Unread([1]),
+    "a mock that claims to be a path": lambda: MagicMock(spec=Path),
+    "a very long list": lambda: list(range(20_000)),
+    "a list that has a part very often": lambda: _nested(40),
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_what_cannot_be_looked_through_is_no_part_of_the_code(
+    tmp_path: Path, make: Callable[[], object]
+) -> None:
+    """Whatever a function holds, it has a digest that is the same again, in no time."""
+    assert list(_held(tmp_path, 90, make())) == [
+        "degrees in stations.py::make.<locals>.boil",
+        "stations.py::make",
+        "times in stations.py::make.<locals>.boil",
+    ]
+
+
+WRAPPING = """
+import functools
+
+def times(n):
+    def wrap(function):
+        @functools.wraps(function)
+        def inner(): return function() * n
+        return inner
+    return wrap
+
+def _boil(): return 1
+
+boil = times({n})(_boil)
+"""
+
+
+def test_what_a_wrapper_was_made_with_counts(tmp_path: Path) -> None:
+    """A decorator's arguments are code, also where it was called by hand."""
+    two, three = (
+        CodeReader(tmp_path, {}).reach([_made(tmp_path, WRAPPING.format(n=n))]) for n in (2, 3)
+    )
+
+    assert {name for name in two if two[name] != three[name]} == {
+        "n in stations.py::times.<locals>.wrap.<locals>.inner"
+    }
+    assert "stations.py::_boil" in two and "stations.py::times" in two

@@ -6,8 +6,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatch
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +20,7 @@ from pytest_choochoo.calling import (
     one_backend,
     parameters_of,
 )
-from pytest_choochoo.importing import is_name_taken, load, stations_in, tell_why
+from pytest_choochoo.importing import adopt, is_name_taken, load, stations_in, tell_why
 from pytest_choochoo.railway.errors import ChoochooError
 from pytest_choochoo.railway.faults import (
     DuplicateName,
@@ -32,7 +31,7 @@ from pytest_choochoo.railway.faults import (
 from pytest_choochoo.railway.report import brief
 from pytest_choochoo.railway.route import Stop
 from pytest_choochoo.railway.station import Station
-from pytest_choochoo.settings import Settings
+from pytest_choochoo.settings import Settings, is_python
 
 RESERVED = frozenset({"request", "visit"})
 
@@ -65,9 +64,10 @@ class Collected:
         self._conftests: dict[Path, ModuleType] = {}
         self._directories = directories
         self._modules: dict[Path, pytest.Module] = {}
-        self._read: set[Path] = set()
-        #: Modules that are no files of pytest's, collected for the stations imported from them.
-        self._brought: set[Path] = set()
+        #: The files of which the stations are known.
+        self.read: set[Path] = set()
+        #: The stations that are imported, each with the file that does so.
+        self.imported: list[tuple[Path, Station[Any]]] = []
 
     @property
     def has_stations(self) -> bool:
@@ -80,23 +80,18 @@ class Collected:
         path = Path(module.__file__ or "")
         self._conftests[path.parent] = module
         for station in stations_in(module).values():
-            if station.path == path:
+            if station.home == str(path):
                 self.faults.append(StationInConftest(station.name, station.place))
 
-    def meet_directory(
-        self, directory: pytest.Directory, files: Sequence[pytest.Module]
-    ) -> Iterable[pytest.Module]:
-        """Register the stations of the station *files* in *directory*, whatever is selected.
-
-        Returns the modules of stations that its conftest imports, where nobody collects them.
-        """
-        brought: list[pytest.Module] = []
+    def meet_directory(self, directory: pytest.Directory, files: Sequence[pytest.Module]) -> None:
+        """Register the stations of the station *files* in *directory*, whatever is selected."""
         conftest = self._conftests.get(directory.path)
         if conftest is not None:
             for name, station in stations_in(conftest).items():
-                if station.path != Path(conftest.__file__ or ""):
+                path = Path(conftest.__file__ or "")
+                if station.home != str(path):
                     self._register(name, station, directory)
-                    brought += self._bring(directory.session, station)
+                    self.imported.append((path, station))
         for node in files:
             self._modules.setdefault(node.path, node)
             try:
@@ -107,22 +102,8 @@ class Collected:
                 continue
             for name, station in stations.items():
                 self._register(name, station, directory)
-        return brought
 
-    def _bring(self, session: pytest.Session, station: Station[Any]) -> Iterator[pytest.Module]:
-        """Yield the module of a *station* that is imported, if nobody else collects it, once."""
-        path = station.path
-        if path in self._modules or path in self._brought or self._settings.mode == "plain":
-            return
-        patterns = self._config.getini("python_files")
-        if any(fnmatch(path.name, pattern) for pattern in patterns) or self._is_named(path):
-            return
-        self._brought.add(path)
-        module = self._module_at(session, path)
-        if module is not None:
-            yield module
-
-    def _is_named(self, path: Path) -> bool:
+    def is_named(self, path: Path) -> bool:
         named = (each.partition("::")[0] for each in self._config.args)
         return path in {Path(os.path.abspath(each)) for each in named}
 
@@ -134,7 +115,7 @@ class Collected:
         error = self.broken.get(node) if isinstance(node, pytest.Module) else None
         if error is None or isinstance(error, pytest.skip.Exception):
             return False
-        if self._settings.mode != "plain" or self._is_named(node.path):
+        if self._settings.mode != "plain" or self.is_named(node.path):
             return False
         text = f"{node.path.name} could not be imported, and stations of it are not known: "
         try:
@@ -152,30 +133,29 @@ class Collected:
         if error is not None and is_name_taken(module):
             tell_why(report, module, error)
         if report.result or not report.passed:  # else --lf may have left it out
-            self._read.add(module.path)
+            self.read.add(module.path)
         for item in report.result:
             if item.nodeid in self.stops and isinstance(item, pytest.Function):
                 if self.items.setdefault(item.nodeid, item) is item:
                     call_as_it_is(item, self.stops[item.nodeid].station, self.parcel)
         if self._settings.mode == "plain":
             report.result = [node for node in report.result if node.nodeid not in self.stops]
-        elif module.path in self._brought:  # for its stations only
-            report.result = [node for node in report.result if node.nodeid in self.stops]
 
     def make_items(
         self, collector: pytest.Module | pytest.Class, name: str, station: Station[Any]
     ) -> list[pytest.Item | pytest.Collector]:
-        """Return the items of *station*; where it is only imported, at most its module."""
+        """Return the items of *station*; none where it is only imported."""
         if isinstance(collector, pytest.Class):
             self.meet_class(collector.obj)
             return []
         node = collector.parent if self._settings.is_station_file(collector.path) else collector
         assert isinstance(node, pytest.Collector)
         self._register(name, station, node)
-        if station.file != str(collector.path):
-            return list(self._bring(collector.session, station))
+        if station.home != str(collector.path):
+            self.imported.append((collector.path, station))
+            return []
         # It may have been imported before, under another name of its module.
-        station = self._stations.get(station.identity, station)
+        station = self.known(station)
         if station.identity in self.instances and name != self._home_name(station):
             return []  # a second name for the same station in its own file
         if station.shadowed is not None:
@@ -188,6 +168,9 @@ class Collected:
         made = self._made(collector, name, station)
         self._note_stops(station, made)
         return list(made)
+
+    def known(self, station: Station[Any]) -> Station[Any]:
+        return self._stations.get(station.identity, station)
 
     def meet_class(self, kind: type) -> None:
         """Take note of a class with stations, which would be methods; it may refer to others."""
@@ -265,17 +248,21 @@ class Collected:
                 path
                 for path in (
                     *(path for path in self._modules if self._settings.is_station_file(path)),
-                    *(s.path for key, s in self._stations.items() if key not in self.instances),
+                    *(
+                        Path(station.home)
+                        for key, station in self._stations.items()
+                        if key not in self.instances
+                    ),
                 )
-                if path not in seen | self._read
+                if path not in seen | self.read
             }
             if not wanted:
                 return
             for path in sorted(wanted):
                 seen.add(path)
-                self._collect_file(session, path)
+                self.collect_file(session, path)
 
-    def _collect_file(self, session: pytest.Session, path: Path) -> None:
+    def collect_file(self, session: pytest.Session, path: Path) -> None:
         module = self._modules.get(path) or self._module_at(session, path)
         if module is None or (module in self.broken and self._settings.mode == "plain"):
             return  # plain pytest is not stopped by a station file that it was not asked for
@@ -284,15 +271,19 @@ class Collected:
         make_report = self._config.pluginmanager.subset_hook_caller(
             "pytest_make_collect_report", [] if skipper is None else [skipper]
         )
+        adopt(module, self._stations.values())
         report = make_report(collector=module)
         if report.failed and self._settings.mode != "plain":
             self._config.hook.pytest_collectreport(report=report)
 
     def _module_at(self, session: pytest.Session, path: Path) -> pytest.Module | None:
         """Return the node of a module outside of what was collected."""
+        if not path.is_relative_to(session.config.rootpath):
+            # Its folders are nobody's to collect.
+            return pytest.Module.from_parent(session, path=path, nodeid=path.as_posix())
         missing = []
         folder = path.parent
-        while folder not in self._directories and folder != folder.parent:
+        while folder not in self._directories:
             missing.append(folder)
             if folder == session.config.rootpath:
                 break
@@ -306,7 +297,7 @@ class Collected:
             node.ihook.pytest_make_collect_report(collector=node)
         if path not in self._modules:
             found = session.gethookproxy(path).pytest_collect_file(file_path=path, parent=parent)
-            modules = [node for node in found if isinstance(node, pytest.Module)]
+            modules = [node for node in found if is_python(node)]
             return modules[0] if modules else pytest.Module.from_parent(parent, path=path)
         return self._modules[path]
 

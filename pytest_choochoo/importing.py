@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,15 @@ from pytest_choochoo.railway.station import Station
 def stations_in(module: ModuleType) -> dict[str, Station[Any]]:
     # By its type: some objects raise when they are asked for their class.
     return {n: value for n, value in vars(module).items() if issubclass(type(value), Station)}
+
+
+def adopt(module: pytest.Module, stations: Iterable[Station[Any]]) -> None:
+    """Have *module* be the one that its *stations* were imported from, if it was imported."""
+    for station in stations:
+        loaded = sys.modules.get(station.function.__module__)
+        if station.home == str(module.path) == getattr(loaded, "__file__", None):
+            module.obj = loaded
+            return
 
 
 def load(module: pytest.Module) -> ModuleType:

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_choochoo import hookspecs, settings
 from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
-from pytest_choochoo.settings import Settings
+from pytest_choochoo.settings import Settings, is_python
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
 # for stations only is imported where the first one is met.
@@ -122,14 +122,13 @@ class Collecting:
             files = [
                 node
                 for node in report.result
-                if isinstance(node, pytest.Module) and self._settings.is_station_file(node.path)
+                if is_python(node) and self._settings.is_station_file(node.path)
             ]
             if files or self.has_met_stations:
-                brought = self.collected.meet_directory(collector, files)
+                self.collected.meet_directory(collector, files)
                 is_left_alone = self.collected.is_left_alone
-                found = [node for node in report.result if not is_left_alone(node)]
-                report.result = [*found, *brought]
-        elif isinstance(collector, pytest.Module) and self.has_met_stations:
+                report.result = [node for node in report.result if not is_left_alone(node)]
+        elif self.has_met_stations and is_python(collector):
             self.collected.meet_module(collector, report)
         return report
 
@@ -156,6 +155,10 @@ class Departing:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
+        if self._settings.mode != "plain" and self._collecting.has_met_stations:
+            from pytest_choochoo.bringing import bring
+
+            bring(session, self._collecting.collected, self._settings, items)
         yield
         if self._settings.mode == "plain" and not self._collecting.has_met_stations:
             return

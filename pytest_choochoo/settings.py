@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import pytest
 
@@ -257,6 +257,13 @@ def distributes(config: pytest.Config) -> bool:
     option = config.option
     is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
     return is_distributing and not option.collectonly and not hasattr(config, "workerinput")
+
+
+def is_python(node: object) -> TypeGuard[pytest.Module]:
+    """Say whether *node* is a module that pytest looks for functions in, not for doctests."""
+    # Which is one of pytest's modules as well, and has no public name.
+    kinds = (kind.__name__ for kind in type(node).__mro__)
+    return isinstance(node, pytest.Module) and "DoctestModule" not in kinds
 
 
 def suit_xdist(config: pytest.Config, settings: Settings) -> None:

@@ -950,3 +950,156 @@ def test_class_may_refer_to_stations_and_hold_whatever_it_likes(
 
     assert (run.exit_code, run.closing) == (0, "1 visited")
     assert plain.exit_code == 0
+
+
+LIBRARIES = {
+    "grid.py": """
+        from pathlib import Path
+        from pytest_choochoo import station
+        from railyard import log
+
+        @station
+        def light(): Path(__file__).with_name("lit").touch()
+
+        @light.check
+        def shines(): assert Path(__file__).with_name("lit").exists()
+    """,
+    "steps.py": """
+        from grid import light
+        from pytest_choochoo import station
+        from railyard import log
+
+        @station
+        def fill(light): log("fill")
+
+        @station
+        def boil(fill): log("boil")
+
+        @boil.clean
+        def cool(boil): log("cool")
+
+        @station
+        def launch(): log("launch")
+    """,
+}
+
+
+@pytest.fixture
+def libraries(railyard: Railyard) -> Railyard:
+    """Stations in two files that pytest does not collect, of which a test imports one."""
+    railyard.ini("pythonpath = lib")
+    for name, text in LIBRARIES.items():
+        railyard.write(f"lib/{name}", text)
+    railyard.write("test_it.py", "from steps import boil\n\ndef test_it(boil): ...")
+    return railyard
+
+
+def test_what_is_imported_brings_what_it_needs_and_nothing_else(
+    libraries: Railyard, mode: str
+) -> None:
+    """A station that is imported is run and verified with all that it stands on."""
+    first = libraries.ride("--cc-run")
+    libraries.remove("lib/lit")
+
+    check, second = libraries.ride("--cc-check"), libraries.ride("--cc-run")
+
+    names = ["light", "fill", "boil"]
+    assert sorted(first.visited) == sorted(names)
+    assert check.failed == ("light",)
+    assert second.visited == ("light",) and sorted(second.unchanged) == ["boil", "fill"]
+    assert "launch" not in libraries.log()
+
+
+def test_who_names_a_test_file_does_not_name_what_it_imports(libraries: Railyard) -> None:
+    """What is due is visited for it; nothing is cleaned that nobody named."""
+    first = libraries.ride("--cc-run", "test_it.py")
+    clean = libraries.ride("--cc-clean", "test_it.py")
+    second = libraries.ride("--cc-run", "test_it.py")
+
+    assert sorted(first.visited) == ["boil", "fill", "light"]
+    assert "choochoo: there was nothing to clean" in clean.text
+    assert (second.results, second.tests) == ({}, {"test_it": "passed"})
+    assert "cool" not in libraries.log()
+
+
+@pytest.mark.parametrize("arguments", [(), ("sub",)])
+def test_doctests_hide_no_stations(
+    railyard: Railyard, mode: str, arguments: tuple[str, ...]
+) -> None:
+    """With --doctest-modules a file is there twice, and its stations are found all the same."""
+    railyard.ini("addopts = --doctest-modules\npythonpath = lib")
+    railyard.stations("@station\ndef boil(): ...")
+    railyard.write(
+        "lib/steps.py", "from pytest_choochoo import station\n\n@station\ndef pour(): ..."
+    )
+    railyard.write("sub/test_it.py", "from steps import pour\n\ndef test_it(boil, pour): ...")
+
+    rides = [railyard.ride("--cc-run", *arguments), railyard.ride(*arguments)]
+
+    assert [ride.exit_code for ride in rides] == [0, 0]
+    assert sorted(rides[0].visited) == ["boil", "pour"]
+
+
+def test_library_is_imported_once(railyard: Railyard) -> None:
+    """It keeps the name under which it was imported, and may import from its own package."""
+    railyard.ini("pythonpath = src")
+    railyard.write("src/app/config.py", "DEGREES = 100")
+    railyard.write(
+        "src/app/platform.py",
+        """
+        from railyard import log
+        from pytest_choochoo import station
+        from .config import DEGREES
+
+        log("imported")
+
+        @station
+        def boil(): return DEGREES
+        """,
+    )
+    railyard.write(
+        "test_it.py", "from app.platform import boil\n\ndef test_it(boil): assert boil == 100"
+    )
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.visited, ride.log) == (0, ("boil",), ("imported",))
+
+
+def test_station_of_a_factory_stands_where_it_is_called(railyard: Railyard, mode: str) -> None:
+    """A function of another file may make stations: they belong to the file that has them made."""
+    railyard.write(
+        "making.py",
+        """
+        from pytest_choochoo import station
+
+        def make(degrees):
+            @station
+            def heat(): return degrees
+            return heat
+        """,
+    )
+    railyard.stations("from making import make\n\nboil = make(100)\nsteep = make(80)")
+    railyard.write("test_it.py", "def test_it(boil, steep): assert (boil, steep) == (100, 80)")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.last_line) == (0, "3 passed")
+    assert ride.keys == {"stations.py::boil": "visited", "stations.py::steep": "visited"}
+
+
+def test_station_may_be_imported_from_outside_of_the_project(
+    railyard: Railyard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It is known by its whole path, and nothing of its neighbourhood is collected."""
+    outside = tmp_path_factory.mktemp("outside")
+    text = "from pytest_choochoo import station\n\n@station\ndef boil(): ...\n"
+    (outside / "kettle.py").write_text(text)
+    (outside / "stations.py").write_text(text)
+    (outside / "conftest.py").write_text("raise OSError('not mine')")
+    railyard.ini(f"pythonpath = {outside}")
+    railyard.write("test_it.py", "from kettle import boil\n\ndef test_it(boil): ...")
+
+    ride = railyard.ride("--cc-run")
+
+    assert (ride.exit_code, ride.keys) == (0, {f"{outside}/kettle.py::boil": "visited"})

@@ -57,6 +57,7 @@ class Station(Generic[T_co]):
         "declaration",
         "file",
         "function",
+        "home",
         "identity",
         "line",
         "name",
@@ -82,7 +83,10 @@ class Station(Generic[T_co]):
         qualname = getattr(function, "__qualname__", self.name)
         #: The same for a station imported under two module names. Made in a factory,
         #: several stations share a line: they are who they are.
-        self.identity: object = id(self) if "<locals>" in qualname else (self.file, qualname)
+        is_made = "<locals>" in qualname
+        self.identity: object = id(self) if is_made else (self.file, qualname)
+        #: The file in which it stands, as text: that of who called the factory.
+        self.home: str = _standing_in() if is_made else self.file
         #: A station of the same name that this one took the place of in its file.
         self.shadowed = shadowed
         # Marks below @station arrive with the function; those above are put here.
@@ -240,6 +244,17 @@ def station(
         return Station(function, declaration, shadowed=_shadowed(function))
 
     return declare if function is None else declare(function)
+
+
+def _standing_in() -> str:
+    """Return the file of the module that is being imported."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if frame.f_code.co_name == "<module>" and os.path.isabs(file):
+            return file
+        frame = frame.f_back
+    return ""
 
 
 def _text(keyword: str, given: str | None) -> str | None:

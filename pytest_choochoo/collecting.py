@@ -27,6 +27,7 @@ from pytest_choochoo.railway.faults import (
     ReservedName,
     StationInClass,
     StationInConftest,
+    StationOutside,
 )
 from pytest_choochoo.railway.report import brief
 from pytest_choochoo.railway.route import Stop
@@ -153,6 +154,10 @@ class Collected:
         self._register(name, station, node)
         if station.home != str(collector.path):
             self.imported.append((collector.path, station))
+            return []
+        path, root = collector.path, self._config.rootpath
+        if not path.is_relative_to(root) and collector.nodeid != path.as_posix():
+            self.fault(StationOutside(station.name, station.place, str(root)))
             return []
         # It may have been imported before, under another name of its module.
         station = self.known(station)

@@ -844,17 +844,6 @@ def test_second_station_file_that_is_broken_is_told_with_its_error(railyard: Rai
     assert "mismatch" not in ride.text
 
 
-def test_second_station_file_may_lie_outside_of_the_project(railyard: Railyard) -> None:
-    """A station file that is named as an argument is imported wherever it lies."""
-    outside = railyard.path.parent / f"{railyard.path.name}-outside"
-    railyard.stations("@station\ndef boil() -> int: return 1")
-    railyard.stations("@station\ndef pour() -> int: return 1", f"../{outside.name}/stations.py")
-
-    ride = railyard.ride("--cc-run", "stations.py", str(outside / "stations.py"), "--rootdir=.")
-
-    assert (ride.exit_code, ride.visited) == (0, ("boil", "pour"))
-
-
 def test_doctest_may_request_a_station(railyard: Railyard, mode: str) -> None:
     """A doctest that has a station by an autouse fixture waits for it, like a test."""
     railyard.stations("@station\ndef boil() -> int: return 3")

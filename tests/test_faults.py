@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -412,4 +413,23 @@ def test_cycle_names_the_fixture_that_is_to_blame(railyard: Railyard) -> None:
 
     assert error.startswith(
         "stations wait for each other: boil (stations.py:5) -> fixture zzz -> boil; "
+    )
+
+
+def test_station_that_is_named_outside_of_the_project_is_a_fault(
+    railyard: Railyard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Pytest's node id of it is short, and the record of another might be taken for its own."""
+    outside = tmp_path_factory.mktemp("outside")
+    file = outside / "stations.py"
+    file.write_text("from pytest_choochoo import station\n\n@station\ndef boil(): ...\n")
+
+    ride = railyard.ride("--cc-run", str(file), "--rootdir", str(railyard.path))
+
+    place = os.path.relpath(file, railyard.path)
+    assert ride.exit_code == 2
+    [error] = ride.collect_errors
+    assert error == (
+        f"{place}:3: station 'boil' stands outside of rootdir {railyard.path}, where two stations "
+        "may have one node id; give another --rootdir, or import it from a file inside"
     )

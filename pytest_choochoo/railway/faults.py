@@ -73,6 +73,18 @@ class StationInClass(ChoochooError):
         )
 
 
+class StationOutside(ChoochooError):
+    name: str
+    place: str
+    root: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}: station {self.name!r} stands outside of rootdir {self.root}, where two "
+            "stations may have one node id; give another --rootdir, or import it from a file inside"
+        )
+
+
 class AttachedTwice(ChoochooError):
     name: str
     what: str

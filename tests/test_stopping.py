@@ -89,7 +89,7 @@ def test_what_an_idle_worker_did_last_is_reported(trains: Trains) -> None:
     trains.wait_for(lambda: "VISITED" in trains.text(run))
 
     trains.interrupt(run)
-    trains.wait_for(lambda: "is finished first" in trains.text(run))
+    trains.wait_for(lambda: "finished first" in trains.text(run))
     trains.interrupt(run)
     trains.end(run)
 

@@ -289,7 +289,7 @@ def _is_small(value: object) -> bool:
     while waiting and left:
         part, left = waiting.pop(), left - 1
         if isinstance(part, dict):
-            waiting += islice(part.items(), left)
+            waiting += islice(part.items(), left + 1)
         elif isinstance(part, list | tuple | set | frozenset):
-            waiting += islice(part, left)
+            waiting += islice(part, left + 1)
     return not waiting

@@ -36,6 +36,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: station 'boil' stands in a class; "
         "move it out of the class, to the top level of its file"
     ),
+    faults.StationOutside("boil", "../stations.py:3", "/tea"): (
+        "../stations.py:3: station 'boil' stands outside of rootdir /tea, where two stations may "
+        "have one node id; give another --rootdir, or import it from a file inside"
+    ),
     faults.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
         "stations.py:3: station 'boil' has two checks called 'is_hot'; rename one of them"
     ),

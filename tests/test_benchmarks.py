@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring import Cost
+from benchmarks.parallel import scheduled
 from benchmarks.peers.__main__ import BEGIN, END, main
 from benchmarks.peers.projects import INPUT
 from benchmarks.peers.rounds import Results, Ride, measure
@@ -304,3 +305,9 @@ def test_page_shows_every_part_of_the_comparison() -> None:
     ]
     assert {name for name in TOOLS if f"| layers | {name} |" in block} == set(TOOLS)
     assert "not installed" not in block
+
+
+@pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
+def test_scheduling_is_measured_to_its_end(shape: str) -> None:
+    """The workers of the measurement do all that they are sent, in whatever way it is sent."""
+    assert scheduled(shape, 40) > 0

@@ -114,10 +114,10 @@ class Controller:
         known = self.ledger.result(self._run, MANIFEST)
         if known is None:  # there are no stations
             self._tell()
+            modules = [key.partition("::")[0] for key in collection]
             tests = {
                 number: Traveller(key=key, module=module, shares=module in self._shared)
-                for number, key in enumerate(collection)
-                if (module := key.partition("::")[0])
+                for number, (key, module) in enumerate(zip(collection, modules))
             }
             return legs(tests, workers=len(self._windows))
         manifest = msgspec.json.decode(known, type=Manifest)

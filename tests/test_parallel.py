@@ -1055,3 +1055,15 @@ def test_worker_that_dies_after_it_adopted_is_no_internal_error(railyard: Railya
 
     assert (ride.exit_code, ride.closing) == (1, "1 adopted")
     assert "the worker process died when boil was recorded already" in ride.text
+
+
+def test_tests_outside_of_the_project_are_run(
+    railyard: Railyard, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whose node id names no file is a test like any other."""
+    file = tmp_path_factory.mktemp("outside") / "test_it.py"
+    file.write_text("def test_a(): ...\n\ndef test_b(): assert 0\n")
+
+    ride = railyard.ride("--cc-run", str(file), "--rootdir", str(railyard.path))
+
+    assert (ride.exit_code, ride.last_line) == (1, "1 failed, 1 passed")

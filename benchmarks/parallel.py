@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.figures import MANY, RUN, Figure, run_unchanged, visit_all
 from benchmarks.measuring import cost, spread
 from benchmarks.projects import edges, forget_all, sleepers, stations, timed
-from pytest_choochoo.dispatch import Dispatch
-from pytest_choochoo.railway.timetable import Traveller, legs
+from pytest_choochoo.engine.timetable import Job, batches
+from pytest_choochoo.parallel.scheduler import RouteScheduling
 
 XDIST = ("-p", "xdist.plugin")
 MILLISECONDS = 1000
@@ -96,14 +96,14 @@ class _Worker:
 
 def scheduled(shape: str, size: int) -> float:
     began = time.process_time()
-    travellers = {
-        number: Traveller(key=str(number), waits=tuple(map(str, above)), seconds=0.01)
+    jobs = {
+        number: Job(key=str(number), waits=tuple(map(str, above)), seconds=0.01)
         for number, above in enumerate(edges(shape, size))
     }
-    route = legs(travellers, 4)
+    route = batches(jobs, 4)
     config: Any = SimpleNamespace(getvalue=lambda name: ["popen"] * 4, getoption=lambda name: 0)
     log: Any = SimpleNamespace(loadsched=lambda *words: None)
-    dispatch = Dispatch(config, log, begins=lambda collection: route, heard=lambda: None)
+    dispatch = RouteScheduling(config, log, begins=lambda collection: route, heard=lambda: None)
     workers = [_Worker(number, size) for number in range(4)]
     ids = list(map(str, range(size)))
     for worker in workers:

@@ -4,23 +4,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_choochoo.railway.errors import ChoochooError
-    from pytest_choochoo.railway.opening import open_ledger
-    from pytest_choochoo.railway.place import Place
-    from pytest_choochoo.railway.secret import Secret
-    from pytest_choochoo.railway.station import Station, station
-    from pytest_choochoo.railway.visit import Visit
+    from pytest_choochoo.engine.errors import ChoochooError
+    from pytest_choochoo.engine.ledger.location import LedgerLocation
+    from pytest_choochoo.engine.ledger.opening import open_ledger
+    from pytest_choochoo.engine.secrets import Secret
+    from pytest_choochoo.engine.station import Station, station
+    from pytest_choochoo.engine.visit import Visit
 
-__all__ = ["ChoochooError", "Place", "Secret", "Station", "Visit", "open_ledger", "station"]
+__all__ = [
+    "ChoochooError",
+    "LedgerLocation",
+    "Secret",
+    "Station",
+    "Visit",
+    "open_ledger",
+    "station",
+]
 
 _ROOMS = {
-    "ChoochooError": "pytest_choochoo.railway.errors",
-    "Place": "pytest_choochoo.railway.place",
-    "Secret": "pytest_choochoo.railway.secret",
-    "Station": "pytest_choochoo.railway.station",
-    "Visit": "pytest_choochoo.railway.visit",
-    "open_ledger": "pytest_choochoo.railway.opening",
-    "station": "pytest_choochoo.railway.station",
+    "ChoochooError": "pytest_choochoo.engine.errors",
+    "LedgerLocation": "pytest_choochoo.engine.ledger.location",
+    "Secret": "pytest_choochoo.engine.secrets",
+    "Station": "pytest_choochoo.engine.station",
+    "Visit": "pytest_choochoo.engine.visit",
+    "open_ledger": "pytest_choochoo.engine.ledger.opening",
+    "station": "pytest_choochoo.engine.station",
 }
 
 

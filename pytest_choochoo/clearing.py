@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from pytest_choochoo import settings
-from pytest_choochoo.railway.opening import forget_complete
-from pytest_choochoo.railway.place import Place
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import forget_complete
 
 
 def clear_cache(config: pytest.Config) -> None:
@@ -27,7 +27,7 @@ def clear_cache(config: pytest.Config) -> None:
             shutil.rmtree(inside, ignore_errors=True)
     for file in (folder / "d" / "choochoo").glob("*.sqlite"):
         forget_complete(
-            Place(file.parent, file.stem),
+            LedgerLocation(file.parent, file.stem),
             warn=lambda text: config.issue_config_time_warning(
                 pytest.PytestWarning(text), stacklevel=2
             ),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # every run of pytest imports this file, most have no station
-    from pytest_choochoo.railway.ledger import Ledger
-    from pytest_choochoo.railway.record import Result
-    from pytest_choochoo.railway.verdict import Verdict
+    from pytest_choochoo.engine.judging.verdict import Verdict
+    from pytest_choochoo.engine.ledger.protocol import Ledger
+    from pytest_choochoo.engine.ledger.record import Result
 
 
 @pytest.hookspec(firstresult=True)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo import hookspecs, settings
-from pytest_choochoo.railway.errors import ChoochooError, OnlyInStations
+from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.settings import Settings, is_python
 
 # Every run of pytest imports this file, and most of them have no station: what is needed
 # for stations only is imported where the first one is met.
 if TYPE_CHECKING:
-    from pytest_choochoo.collecting import Collected
-    from pytest_choochoo.items import Line
-    from pytest_choochoo.railway.station import Station
-    from pytest_choochoo.reports import Witness
+    from pytest_choochoo.collection.registry import StationRegistry
+    from pytest_choochoo.engine.station import Station
+    from pytest_choochoo.reporting.reports import ReportObserver
+    from pytest_choochoo.running.protocol import Runner
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,27 +54,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _register_front(config: pytest.Config, read: Settings) -> None:
     """Register what speaks to the user, and to xdist's workers."""
-    from pytest_choochoo.terminal import Terminal
+    from pytest_choochoo.reporting.terminal import Terminal
 
     if not read.is_worker:
         config.pluginmanager.register(Terminal(config, read), "choochoo-terminal")
     if settings.distributes(config):
-        from pytest_choochoo.controller import Controller
+        from pytest_choochoo.parallel.controller import Controller
 
         hooks = Controller(config, read)
         config.pluginmanager.register(hooks, "choochoo-controller")
         if read.mode == "run":
-            from pytest_choochoo.safekeeping import SafeKeeping
-            from pytest_choochoo.stopping import Stopping, after_the_visits
+            from pytest_choochoo.parallel.messages import SecretChannel
+            from pytest_choochoo.running.stopping import Stopping, after_the_visits
 
-            config.pluginmanager.register(SafeKeeping(), "choochoo-safekeeping")
-            stopping = Stopping(partial(after_the_visits, hooks), hooks.hurry)
+            config.pluginmanager.register(SecretChannel(), "choochoo-safekeeping")
+            stopping = Stopping(partial(after_the_visits, hooks), hooks.interrupt_workers)
             config.pluginmanager.register(stopping, "choochoo-stopping-workers")
 
 
 def _is_station(value: object) -> TypeGuard[Station[Any]]:
     # Where the module was never imported, nothing can be one.
-    module = sys.modules.get("pytest_choochoo.railway.station")
+    module = sys.modules.get("pytest_choochoo.engine.station")
     # By its type: some objects raise when they are asked for their class.
     return module is not None and issubclass(type(value), module.Station)
 
@@ -86,19 +86,19 @@ class Collecting:
         self._config = config
         self._settings = read
         self._directories: dict[Path, pytest.Directory] = {}
-        self._collected: Collected | None = None
+        self._collected: StationRegistry | None = None
 
     @property
     def has_met_stations(self) -> bool:
         return self._collected is not None
 
     @property
-    def collected(self) -> Collected:
+    def collected(self) -> StationRegistry:
         """What was collected, made when the first station is met."""
         if self._collected is None:
-            from pytest_choochoo.collecting import Collected
+            from pytest_choochoo.collection.registry import StationRegistry
 
-            self._collected = Collected(self._config, self._settings, self._directories)
+            self._collected = StationRegistry(self._config, self._settings, self._directories)
         return self._collected
 
     def pytest_sessionstart(self) -> None:
@@ -110,7 +110,7 @@ class Collecting:
         name = getattr(plugin, "__file__", None)
         if isinstance(plugin, ModuleType) and name and Path(name).name == "conftest.py":
             if any(_is_station(value) for value in vars(plugin).values()):
-                self.collected.meet_conftest(plugin)
+                self.collected.add_conftest(plugin)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(
@@ -125,11 +125,11 @@ class Collecting:
                 if is_python(node) and self._settings.is_station_file(node.path)
             ]
             if files or self.has_met_stations:
-                self.collected.meet_directory(collector, files)
+                self.collected.add_directory(collector, files)
                 is_left_alone = self.collected.is_left_alone
                 report.result = [node for node in report.result if not is_left_alone(node)]
         elif self.has_met_stations and is_python(collector):
-            self.collected.meet_module(collector, report)
+            self.collected.add_module(collector, report)
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -139,7 +139,7 @@ class Collecting:
         if _is_station(obj):
             return self.collected.make_items(collector, name, obj)
         if isinstance(obj, type) and any(map(_is_station, vars(obj).values())):
-            self.collected.meet_class(obj)
+            self.collected.add_class(obj)
         return None
 
 
@@ -156,16 +156,16 @@ class Departing:
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
         if self._settings.mode != "plain" and self._collecting.has_met_stations:
-            from pytest_choochoo.bringing import bring
+            from pytest_choochoo.collection.bringing import bring
 
             bring(session, self._collecting.collected, self._settings, items)
         yield
         if self._settings.mode == "plain" and not self._collecting.has_met_stations:
             return
-        from pytest_choochoo.departing import depart
-        from pytest_choochoo.reports import Missing, Witness
-        from pytest_choochoo.stopping import Stopping, after_the_visit
-        from pytest_choochoo.timing import Timing
+        from pytest_choochoo.reporting.reports import Missing, ReportObserver
+        from pytest_choochoo.running.stopping import Stopping, after_the_visit
+        from pytest_choochoo.running.timing import Timing
+        from pytest_choochoo.session import depart
 
         manager, collected = self._config.pluginmanager, self._collecting.collected
         if collected.broken or collected.faults:
@@ -175,34 +175,36 @@ class Departing:
             line = depart(session, collected, self._settings, items)
         except (ChoochooError, pytest.UsageError) as error:
             if self._settings.is_worker:  # its controller is who can refuse
-                from pytest_choochoo.boarding import refuse
+                from pytest_choochoo.parallel.worker import refuse
 
                 return refuse(self._config, error, items)
             raise pytest.UsageError(str(error)) from None
         if line is not None:
             manager.register(line, "choochoo-line")
-            manager.register(Shortcut(line), "choochoo-shortcut")
-            manager.register(Running(line, Witness(line), self._settings), "choochoo-running")
+            manager.register(SettleHooks(line), "choochoo-shortcut")
+            manager.register(
+                Running(line, ReportObserver(line), self._settings), "choochoo-running"
+            )
             manager.register(Timing(line.journey), "choochoo-timing")
             if line.mode == "run":
                 manager.register(Stopping(partial(after_the_visit, line)), "choochoo-stopping")
         if self._settings.is_worker:
-            from pytest_choochoo.boarding import Boarding
+            from pytest_choochoo.parallel.worker import WorkerHooks
 
-            boarding = Boarding(self._config, self._settings, line)
+            boarding = WorkerHooks(self._config, self._settings, line)
             manager.register(boarding, "choochoo-boarding")
 
 
-class Shortcut:
+class SettleHooks:
     """The hook that answers for items which need not be run, and begins with those that must."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Runner) -> None:
         self._line = line
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        from pytest_choochoo.reports import report_settled
-        from pytest_choochoo.stopping import failing_without_ledger
+        from pytest_choochoo.reporting.reports import report_settled
+        from pytest_choochoo.running.stopping import failing_without_ledger
 
         with failing_without_ledger(session):
             for item, result in self._line.settle_at_once(session):
@@ -213,7 +215,7 @@ class Shortcut:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        from pytest_choochoo.calling import asks_for_fixtures
+        from pytest_choochoo.collection.functions import asks_for_fixtures
 
         if not asks_for_fixtures(item):
             return None
@@ -226,7 +228,7 @@ class Shortcut:
         if result is None:
             self._line.enter(item)
             return None
-        from pytest_choochoo.reports import report_settled
+        from pytest_choochoo.reporting.reports import report_settled
 
         report_settled(item, result, nextitem)
         return True
@@ -235,7 +237,7 @@ class Shortcut:
 class Running:
     """The hooks while an item is run; each of them is called for stations and tests."""
 
-    def __init__(self, line: Line, witness: Witness, read: Settings) -> None:
+    def __init__(self, line: Runner, witness: ReportObserver, read: Settings) -> None:
         self._line = line
         self._witness = witness
         self._settings = read
@@ -248,7 +250,7 @@ class Running:
             self._line.interrupted(error)
             raise
         finally:
-            from pytest_choochoo.stopping import stopping_without_ledger
+            from pytest_choochoo.running.stopping import stopping_without_ledger
 
             with stopping_without_ledger(item.session), self._witness.telling(item):
                 self._line.leave()
@@ -293,15 +295,15 @@ class Running:
         report = yield
         if call.excinfo is None:
             return report
-        from pytest_choochoo.handing import StationDueWarning
-        from pytest_choochoo.railway.report import told
+        from pytest_choochoo.engine.wording import full_message
+        from pytest_choochoo.running.injection import StationDueWarning
 
         error = call.excinfo.value
         if isinstance(error, ChoochooError | StationDueWarning):
             # Its sentence says it all; what it is called, and where in here it was raised, is
             # of no use to anybody.
             command = self._settings.command("run")
-            report.longrepr = told(error).replace("pytest --cc-run", command)
+            report.longrepr = full_message(error).replace("pytest --cc-run", command)
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -315,7 +317,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is None or line.mode != "forget" or session.config.option.collectonly:
         return None
-    from pytest_choochoo.departing import forget
+    from pytest_choochoo.session import forget
 
     forget(session, line)
     return True
@@ -325,7 +327,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     line = session.config.pluginmanager.get_plugin("choochoo-line")
     if line is not None:
         if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
-            from pytest_choochoo.stopping import stopping_without_ledger
+            from pytest_choochoo.running.stopping import stopping_without_ledger
 
             with stopping_without_ledger(session):
                 line.journey.results.stop()

@@ -13,8 +13,8 @@ from typing import Literal, TypeGuard
 
 import pytest
 
-from pytest_choochoo.railway.errors import BadSetting, Conflict, NoLedger
-from pytest_choochoo.railway.place import Place
+from pytest_choochoo.engine.errors import BadSetting, Conflict, NoLedger
+from pytest_choochoo.engine.ledger.location import LedgerLocation
 
 Mode = Literal["plain", "run", "check", "clean", "forget"]
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
@@ -52,11 +52,11 @@ class Settings:
         """Say whether the file at *path* is a station file by its name."""
         return any(fnmatch(path.name, pattern) for pattern in self.files)
 
-    def place(self) -> Place:
+    def location(self) -> LedgerLocation:
         """Return where the ledger lies. Raises `NoLedger`."""
         if self.folder is None:
             raise NoLedger
-        return Place(self.folder, self.profile)
+        return LedgerLocation(self.folder, self.profile)
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -226,9 +226,9 @@ def _is_taken_for_an_argument(config: pytest.Config, folder: Path) -> bool:
 
 def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
     """Say whether the records in *folder* have node ids that are relative to another rootdir."""
-    from pytest_choochoo.railway.opening import read_ledger
+    from pytest_choochoo.engine.ledger.opening import read_ledger
 
-    with closing(read_ledger(Place(folder, _profile(config)))) as ledger:
+    with closing(read_ledger(LedgerLocation(folder, _profile(config)))) as ledger:
         files = {key.partition("::")[0] for key in ledger.records()}
     return not all((config.rootpath / file).exists() for file in files)
 

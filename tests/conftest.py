@@ -1,4 +1,4 @@
-"""The fixtures of all tests: a railyard, and the modes in which it is ridden."""
+"""The fixtures of all tests: a project, and the modes in which it is ridden."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from railyard import MODES, Railyard
-from trains import Trains
+from background import BackgroundRuns
+from harness import MODES, Project
 
 # For the benchmarks. At the end: the package that is tested is the one that is installed.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -17,21 +17,21 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
-def railyard(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Railyard:
-    """A project of its own, empty as yet; see `railyard.py` for what can be done with it."""
-    return Railyard(pytester, monkeypatch)
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of its own, empty as yet; see `harness.py` for what can be done with it."""
+    return Project(pytester, monkeypatch)
 
 
 @pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest, railyard: Railyard) -> str:
-    """Every ride once in this process and once under `-n 2`: for what crosses processes."""
-    MODES[request.param](railyard)
+def mode(request: pytest.FixtureRequest, project: Project) -> str:
+    """Every run once in this process and once under `-n 2`: for what crosses processes."""
+    MODES[request.param](project)
     return str(request.param)
 
 
 @pytest.fixture
-def trains(railyard: Railyard) -> Iterator[Trains]:
-    """Runs in the background, ended with the test; see `trains.py`."""
-    trains = Trains(railyard=railyard)
-    yield trains
-    trains.stop()
+def background(project: Project) -> Iterator[BackgroundRuns]:
+    """Runs in the background, ended with the test; see `background.py`."""
+    background = BackgroundRuns(project=project)
+    yield background
+    background.stop()

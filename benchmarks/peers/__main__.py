@@ -89,7 +89,7 @@ def _tables(
             yield from (one_by_one(situation, results, tools) for situation in Situation)
         if PARALLEL in parts:
             flow = workflow("layers", steps, PAUSE)
-            rides = measure(
+            runs = measure(
                 flow,
                 (Situation.COLD,),
                 tools,
@@ -98,7 +98,7 @@ def _tables(
                 repeats=repeats,
                 tell=partial(_tell, PARALLEL),
             )
-            yield with_workers(WORKERS, rides, tools, flow.bound(WORKERS))
+            yield with_workers(WORKERS, runs, tools, flow.bound(WORKERS))
 
 
 def _circumstances(given: argparse.Namespace) -> str:

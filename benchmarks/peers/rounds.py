@@ -15,15 +15,15 @@ from benchmarks.peers.workflow import Situation, Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ride:
+class Run:
     """One run of one tool: what it cost, and how many steps ran."""
 
     cost: Cost
     steps: int
 
 
-#: The rides of each tool, by situation and name: none of a tool that is not installed.
-Results = dict[tuple[Situation, str], tuple[Ride, ...]]
+#: The runs of each tool, by situation and name: none of a tool that is not installed.
+Results = dict[tuple[Situation, str], tuple[Run, ...]]
 
 
 def measure(
@@ -36,7 +36,7 @@ def measure(
     repeats: int,
     tell: Callable[[str], None],
 ) -> Results:
-    """Return *repeats* rides of each tool in each situation.
+    """Return *repeats* runs of each tool in each situation.
 
     Raises `RuntimeError` if a tool fails, or if other steps ran than had to.
     """
@@ -45,7 +45,7 @@ def measure(
         for tool in tools
         if not tool.missing(workers)
     ]
-    rides: dict[tuple[Situation, str], list[Ride]] = {}
+    runs: dict[tuple[Situation, str], list[Run]] = {}
     # The first round is not counted: it compiles.
     for number in range(repeats + 1):
         # Nobody is always the one who comes after the slowest.
@@ -53,9 +53,9 @@ def measure(
         for situation in situations:
             for site in (*sites[first:], *sites[:first]):
                 tell(f"round {number} of {repeats}, {situation}: {site.tool.name}")
-                rides.setdefault((situation, site.tool.name), []).append(site.ride(situation))
+                runs.setdefault((situation, site.tool.name), []).append(site.run(situation))
     return {
-        (situation, tool.name): tuple(rides.get((situation, tool.name), ())[1:])
+        (situation, tool.name): tuple(runs.get((situation, tool.name), ())[1:])
         for situation in situations
         for tool in tools
     }
@@ -74,14 +74,14 @@ class _Site:
         for name, text in self._files.items():
             (folder / name).write_text(text)
 
-    def ride(self, situation: Situation) -> Ride:
+    def run(self, situation: Situation) -> Run:
         if situation is Situation.COLD:
             self._forget()
             (self._folder / INPUT).write_text("as it was\n")
         elif situation is Situation.ONE_CHANGED:
             (self._folder / INPUT).write_text("not as it was\n")
         taken, output = run(self._folder, self._command)
-        return Ride(cost=taken, steps=self._steps(situation, output))
+        return Run(cost=taken, steps=self._steps(situation, output))
 
     def _forget(self) -> None:
         """Take the project back to before its first run; what Python compiled stays."""

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Literal
 
 from benchmarks.measuring import Cost
-from benchmarks.peers.rounds import Results, Ride
+from benchmarks.peers.rounds import Results, Run
 from benchmarks.peers.tools import OURS, YARDSTICK, Tool, version
 from benchmarks.peers.workflow import Situation
 
@@ -57,10 +57,10 @@ def one_by_one(
 ) -> Table:
     """Return the table of *situation*, by shape and tool: CPU time beside plain pytest's."""
     rows: list[Row] = []
-    for shape, rides in results.items():
-        yardstick = rides.get((situation, YARDSTICK), ())
+    for shape, runs in results.items():
+        yardstick = runs.get((situation, YARDSTICK), ())
         for tool in tools:
-            own = rides[situation, tool.name]
+            own = runs[situation, tool.name]
             numbers = (
                 _seconds(own, "CPU time"),
                 ratio(_ratios(own, yardstick, "CPU time")),
@@ -76,14 +76,14 @@ def one_by_one(
     )
 
 
-def with_workers(workers: int, rides: Results, tools: Sequence[Tool], bound: float) -> Table:
+def with_workers(workers: int, runs: Results, tools: Sequence[Tool], bound: float) -> Table:
     """Return the table of first runs with *workers*: wall time beside the *bound*."""
     rows: list[Row] = []
     for tool in tools:
-        own = rides[Situation.COLD, tool.name]
+        own = runs[Situation.COLD, tool.name]
         numbers = (
             _seconds(own, "wall time"),
-            ratio([ride.cost.wall / bound for ride in own]),
+            ratio([run.cost.wall / bound for run in own]),
             _seconds(own, "CPU time"),
         )
         rows.append((tool.name, _steps(own), *numbers))
@@ -92,7 +92,7 @@ def with_workers(workers: int, rides: Results, tools: Sequence[Tool], bound: flo
         head=("tool", "steps run", "wall", f"wall / {short(bound)} s", "CPU"),
         rows=tuple(rows),
         names=1,
-        note=losses(Situation.COLD, {"layers": rides}, tools, "wall time"),
+        note=losses(Situation.COLD, {"layers": runs}, tools, "wall time"),
     )
 
 
@@ -121,9 +121,9 @@ def losses(
     peers = [tool.name for tool in tools if tool.name not in (YARDSTICK, OURS)]
     found = {
         (shape, name): median(ratios)
-        for shape, rides in results.items()
+        for shape, runs in results.items()
         for name in peers
-        if (ratios := _ratios(rides[situation, name], rides.get((situation, OURS), ()), quantity))
+        if (ratios := _ratios(runs[situation, name], runs.get((situation, OURS), ()), quantity))
     }
     if not found:
         return ""
@@ -160,20 +160,20 @@ def shown(command: Sequence[str]) -> str:
     return " ".join("python" if word == sys.executable else Path(word).name for word in command)
 
 
-def _steps(rides: Sequence[Ride]) -> str:
-    counts = sorted({ride.steps for ride in rides})
+def _steps(runs: Sequence[Run]) -> str:
+    counts = sorted({run.steps for run in runs})
     if not counts:
         return "not installed"
     return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,}…{counts[-1]:,}"
 
 
-def _seconds(rides: Sequence[Ride], quantity: Quantity) -> str:
-    if not rides:
+def _seconds(runs: Sequence[Run], quantity: Quantity) -> str:
+    if not runs:
         return "-"
-    return f"{short(median(_READ[quantity](ride.cost) for ride in rides))} s"
+    return f"{short(median(_READ[quantity](run.cost) for run in runs))} s"
 
 
-def _ratios(own: Sequence[Ride], others: Sequence[Ride], quantity: Quantity) -> list[float]:
-    """Return the ratios of rides of the same round: the machine's mood is then the same."""
+def _ratios(own: Sequence[Run], others: Sequence[Run], quantity: Quantity) -> list[float]:
+    """Return the ratios of runs of the same round: the machine's mood is then the same."""
     read = _READ[quantity]
-    return [read(ride.cost) / read(other.cost) for ride, other in zip(own, others)]
+    return [read(run.cost) / read(other.cost) for run, other in zip(own, others)]

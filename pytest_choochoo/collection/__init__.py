@@ -1,0 +1,1 @@
+"""From pytest's items to stations and the edges between them."""

@@ -1,0 +1,1 @@
+"""What each option does with the stations of a session."""

@@ -1,0 +1,1 @@
+"""The project's source as digests: what a function reaches by name."""

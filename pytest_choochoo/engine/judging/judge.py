@@ -1,0 +1,244 @@
+"""The facts of a station as they are now, and the verdict on them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
+from pytest_choochoo.engine.judging import fingerprint as fingerprints
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
+from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route
+
+
+class Judge:
+    """Judges stations by their records, for runs and for whoever only looks.
+
+    *ordinary*: the functions of the ordinary fixtures that each station
+    requests. *replayed*: what is visited although fresh. *began*: when the
+    session did, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        route: Route,
+        ledger: Ledger,
+        outcomes: Outcomes,
+        code: CodeReader,
+        ordinary: Mapping[str, Sequence[Callable[..., Any]]],
+        replayed: frozenset[str],
+        began: float,
+    ) -> None:
+        self._route = route
+        self._ledger = ledger
+        self._outcomes = outcomes
+        self._code = code
+        self._ordinary = ordinary
+        self._replayed = replayed
+        self._began = began
+        self._why_due_once = cache(self.why_due)
+        self._secret_for: Mapping[str, tuple[str, ...]] = {}
+        visits = (stop.station.function for stop in route.stops.values())
+        # Most stations request the same fixtures.
+        functions = {id(each): each for each in chain(visits, *ordinary.values())}
+        code.hold(functions.values())
+
+    def is_replayed(self, key: str) -> bool:
+        return key in self._replayed
+
+    def read_ahead(self) -> None:
+        """Read the source of all stations, so that other processes need not do so as well."""
+        self._code.read_ahead({stop.station.path for stop in self._route.stops.values()})
+
+    def is_complete(self, key: str) -> bool:
+        record = self._ledger.record(key)
+        return record is not None and record.is_complete
+
+    def visit_for_secrets(self, needed: Mapping[str, tuple[str, ...]]) -> None:
+        """Have the stations *needed* be due until their secrets are known: key, and for whom."""
+        self._secret_for = needed
+
+    def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
+        """Return what the work of *key* depends on, as things are now; *values* None: not known.
+
+        Raises `NoRecord` for an upstream without an outcome, and what taking a
+        fingerprint raises.
+        """
+        stop = self._route[key]
+        code: dict[str, str] = {}
+        if stop.station.declaration.version is None:
+            functions = (stop.station.function, *self._ordinary.get(key, ()))
+            code = self._code.reach(functions)
+        return fingerprints.take(
+            stop.station,
+            upstream=self._upstream(key),
+            parameters=stop.parameters,
+            code=code,
+            values=values,
+        )
+
+    def _upstream(self, key: str) -> dict[str, str]:
+        digests = {}
+        names = Counter(self._route.names(self._route.upstream[key]))
+        for upstream in self._route.upstream[key]:
+            found = self._outcomes.find(upstream)
+            name = self._route[upstream].name
+            if found is None:
+                raise NoRecord(name, self.why_incomplete(upstream))
+            # Two directories may each have one of that name.
+            digests[name if names[name] == 1 else upstream] = found.digest
+        return digests
+
+    def verdict(
+        self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False
+    ) -> Fresh | Due:
+        """Return the verdict on *key*, whose upstream is complete; *is_locked*: by others."""
+        station = self._route[key].station
+        has_check = bool(station.checks)
+        return judge(
+            Facts(
+                record=record,
+                fingerprint=taken,
+                products=fingerprints.products(station),
+                max_age=station.declaration.max_age,
+                has_check=has_check,
+                returns_outcome=has_check and self._outcomes.is_expected(station),
+                is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
+                is_locked=is_locked,
+                now=time.time(),
+                secret_for=self._who_needs_its_secret(key),
+                decode_error=self._outcomes.decode_error(key, record),
+            )
+        )
+
+    def _who_needs_its_secret(self, key: str) -> tuple[str, ...]:
+        needed = self._secret_for.get(key, ())
+        return needed if needed and self._outcomes.has_lost_secret(key) else ()
+
+    def _was_visited_meanwhile(self, record: Record | None) -> bool:
+        # A visit that somebody else began after this session did counts for it.
+        return record is not None and record.is_complete and record.began >= self._began
+
+    def why_due(self, key: str) -> tuple[str, ...]:
+        """Return why the recorded outcome of *key* is due, nothing when it is not.
+
+        Raises `NoRecord` when there is no complete record of it.
+        """
+        record = self._ledger.record(key)
+        if record is None or not record.is_complete:
+            raise NoRecord(self._route[key].name, self.why_incomplete(key))
+        try:
+            verdict = self.verdict(key, record, self.fingerprint(key, values=None))
+        except (ChoochooError, OSError) as error:
+            return (str(error),)
+        return verdict.texts if isinstance(verdict, Due) else ()
+
+    def why_stale(self, key: str) -> tuple[str, ...]:
+        """Return why *key*, or anything upstream of it, is due; nothing when all is fresh.
+
+        For sessions that visit nothing: what was found once is not looked at
+        again. Raises `NoRecord` when there is no complete record of *key*.
+        """
+        reasons = self._why_due_once(key)
+        for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):
+            try:
+                above = self._why_due_once(upstream)
+            except NoRecord as missing:
+                above = (missing.cause,)
+            name = self._route[upstream].name
+            reasons += tuple(f"upstream {name}: {reason}" for reason in above)
+        return reasons
+
+    def why_incomplete(self, key: str) -> str:
+        """Return why *key* has no complete record, in words."""
+        record = self._ledger.record(key)
+        is_locked = self._is_locked(key, record)
+        reason = why_incomplete(record, is_locked=is_locked, now=time.time())
+        return "its visit has ended this moment" if reason is None else reason.text
+
+    def _is_locked(self, key: str, record: Record | None) -> bool:
+        """Say whether somebody is visiting *key* right now: not who died while he did."""
+        return record is not None and record.is_visiting and self._ledger.is_locked(key)
+
+    def under_way(self, key: str) -> str:
+        """Say in words that somebody is visiting *key* right now; empty where nobody is."""
+        record = self._ledger.record(key)
+        return self.why_incomplete(key) if self._is_locked(key, record) else ""
+
+    def require(self, key: str) -> None:
+        """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
+        record = self._ledger.record(key)
+        # Without a record nothing is compared, and upstream need not have one either.
+        taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
+        verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
+        if isinstance(verdict, Due) and not verdict.check_settles:
+            raise StationDue(self._route[key].name, verdict.texts)
+
+    def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
+        """Return what has to be run beside *selected*, so that *wanted* consumes nothing stale.
+
+        That is what is due by its record, and what is fresh but depends on it.
+        """
+        above = self._route.closure(wanted, self._route.upstream)
+        if selected.issuperset(above):
+            return ()
+        moving: set[str] = set()
+        for key in self._route.order:
+            if key in above:
+                upstream = self._route.upstream[key]
+                if not moving.isdisjoint(upstream) or self._may_move(key, key in selected):
+                    moving.add(key)
+        return tuple(key for key in self._route.order if key in moving and key not in selected)
+
+    def _may_move(self, key: str, is_selected: bool) -> bool:
+        """Say whether the outcome of *key* may be another after this run, upstream as it is."""
+        station = self._route[key].station
+        if station.declaration.values or (is_selected and station.checks):
+            return True
+        return self._is_due(key)
+
+    def _is_due(self, key: str) -> bool:
+        try:
+            return key in self._replayed or bool(self.why_due(key))
+        except NoRecord:
+            return True
+
+    def revisits(
+        self, wanted: Iterable[str], asking: Callable[[], Mapping[str, Sequence[str]]]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the stations whose lost secrets a run of *wanted* needs, and by name for whom.
+
+        Needed they are by stations that are due, or that a change may reach, and
+        by whoever asks for them whatever is due, of whom *asking* returns the names.
+        """
+        route = self._route
+        above = route.closure(wanted, route.upstream)
+        lost = self._outcomes.lost(above)
+        if not lost:
+            return {}
+        asks, below = asking(), route.downstream()
+        due = {key for key in above if self._is_due(key)}
+        needed: dict[str, tuple[str, ...]] = {}
+        while True:  # a visit for its secret may make others due, who need those of others
+            found = {}
+            for key in lost:
+                # What only a change of *key* itself would reach, is reached by its visit.
+                moving = route.closure(due.union(needed) - {key}, {**below, key: ()})
+                names = (
+                    route.name(each) for each in below[key] if each in moving and each in above
+                )
+                if users := tuple(dict.fromkeys((*asks.get(key, ()), *names))):
+                    found[key] = users
+            if found == needed:
+                return needed
+            needed = found

@@ -1,0 +1,215 @@
+"""Compares what is with what was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.ledger.record import Record
+
+Kind = Literal[
+    "replay",
+    "no record",
+    "last visit",
+    "input",
+    "product",
+    "age",
+    "code",
+    "drift",
+    "outcome",
+    "secret",
+]
+Texts = dict[str, str]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a station is due: of what kind, and in words."""
+
+    kind: Kind
+    text: str
+
+
+class Fresh(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing changed since the station was completed; its checks, if any, may still disagree."""
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """The station must be visited, unless *a check may settle it* and passes."""
+
+    reasons: tuple[Reason, ...]
+    check_settles: bool
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(reason.text for reason in self.reasons)
+
+
+class Blocked(msgspec.Struct, frozen=True, kw_only=True):
+    """Something upstream did not complete: *by* names what failed."""
+
+    by: tuple[str, ...]
+
+
+Verdict = Fresh | Due | Blocked
+
+# What a check can see for itself; an input that changed it cannot.
+_CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a verdict depends on. *now* is in seconds since the epoch.
+
+    *products*: their digests now. *is_replayed*: the user asks for the visit.
+    *returns_outcome*: the visit returns something that must be known. *is_locked*:
+    somebody else is visiting it right now. *secret_for*: who needs a secret in its
+    outcome that only a visit can tell. *decode_error*: why what it returned before cannot be
+    what it returns now.
+    """
+
+    record: Record | None
+    fingerprint: Fingerprint
+    products: dict[str, str]
+    max_age: float | None
+    has_check: bool
+    returns_outcome: bool
+    is_replayed: bool
+    is_locked: bool
+    now: float
+    secret_for: tuple[str, ...] = ()
+    decode_error: str = ""
+
+
+def judge(facts: Facts) -> Fresh | Due:
+    """Return whether a station whose upstream is complete must be visited, with every reason."""
+    reasons = tuple(_reasons(facts))
+    if facts.decode_error:
+        text = f"its recorded outcome does not fit its annotation any more: {facts.decode_error}"
+        reasons += (Reason("outcome", text),)
+    if facts.secret_for:
+        reasons += (secret_needed(facts.secret_for),)
+    if not reasons:
+        return Fresh()
+    seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
+    if seen_by_check and not _outcome_is_known(facts):
+        unknown = Reason("outcome", "no check can tell its outcome")
+        return Due(reasons=(*reasons, unknown), check_settles=False)
+    return Due(reasons=reasons, check_settles=seen_by_check)
+
+
+def _outcome_is_known(facts: Facts) -> bool:
+    record = facts.record
+    if not facts.returns_outcome:
+        return True
+    return record is not None and record.fingerprint is not None and record.is_sound
+
+
+def _reasons(facts: Facts) -> Iterator[Reason]:
+    record = facts.record
+    if facts.is_replayed:
+        yield Reason("replay", "selected by --cc-replay")
+    incomplete = why_incomplete(record, is_locked=facts.is_locked, now=facts.now)
+    if incomplete is not None:
+        yield incomplete
+    if record is not None and record.fingerprint is not None:
+        yield from changes(record.fingerprint, facts.fingerprint)
+        yield from _product_changes(record.products, facts.products)
+        age = facts.now - record.visited
+        if facts.max_age is not None and age > facts.max_age:
+            limit = elapsed(facts.max_age)
+            yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+
+
+def secret_needed(names: tuple[str, ...]) -> Reason:
+    """Return why a station is visited though nothing changed: secrets are never written down."""
+    *others, last = names if len(names) < 4 else (*names[:2], f"{len(names) - 2} others")
+    subject = f"{', '.join(others)} and {last} need" if others else f"{last} needs"
+    return Reason("secret", f"its outcome has a secret, which {subject}")
+
+
+def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
+    """Return why *record* is not that of a complete station, None where it is."""
+    if record is None:
+        return Reason("no record", "never visited")
+    ago = elapsed(now - record.since)
+    process = f" process {record.pid} on {record.host}" if record.pid else ""
+    match record.status:
+        case "failed":
+            return Reason("last visit", f"last visit failed {ago} ago: {record.error}")
+        case "interrupted":
+            where = process and f", in{process}"
+            return Reason("last visit", f"last visit was interrupted {ago} ago{where}")
+        case "visiting" if is_locked:
+            return Reason("last visit", f"it is being visited right now by {record.visitor}")
+        case "visiting":
+            by = process and f" by{process}"
+            return Reason("last visit", f"last visit was interrupted, begun {ago} ago{by}")
+        case "unreadable":
+            return Reason("no record", f"record unreadable: {record.error}")
+        case "complete":
+            return None
+
+
+def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
+    """Yield a reason for every input that differs between *old* and *new*."""
+    hints = old.hints, new.hints
+    yield from _compared("input", "outcome of", old.upstream, new.upstream, hints)
+    yield from _compared("input", "file", old.files, new.files, hints)
+    yield from _compared("input", "env", old.env, new.env, hints)
+    yield from _compared("input", "parameter", old.parameters, new.parameters, hints)
+    if new.values is not None:
+        yield from _compared("input", "value", old.values or {}, new.values, hints)
+    was, is_now = old.code.get("version"), new.code.get("version")
+    if was is None and is_now is None:
+        yield from _compared("code", "code of", old.code, new.code, hints)
+    elif was != is_now:
+        yield Reason("code", f"version {_verb(was, is_now)}{_shown(was, is_now)}")
+
+
+def _compared(
+    kind: Kind, what: str, old: Texts, new: Texts, hints: tuple[Texts, Texts]
+) -> Iterator[Reason]:
+    if old == new:
+        return
+    for name in sorted(old.keys() | new.keys()):
+        was, is_now = old.get(name), new.get(name)
+        if was != is_now:
+            subject = f"{what} {name}"
+            shown = _shown(hints[0].get(subject), hints[1].get(subject))
+            yield Reason(kind, f"{subject} {_verb(was, is_now)}{shown}")
+
+
+def _verb(old: str | None, new: str | None) -> str:
+    # An input that is declared and not there, like a variable that is not set, is empty.
+    if new is None or (old and not new):
+        return "removed"
+    return "changed" if old else "added"
+
+
+def _shown(old: str | None, new: str | None) -> str:
+    return f": {old} -> {new}" if old and new and old != new else ""
+
+
+def _product_changes(old: Texts, new: Texts) -> Iterator[Reason]:
+    for name, digest in new.items():
+        if not digest:
+            yield Reason("product", f"product {name} is missing")
+        elif old.get(name) != digest:
+            yield Reason("product", f"product {name} {_verb(old.get(name), digest)}")
+
+
+def elapsed(seconds: float) -> str:
+    """Return *seconds* as a person says it: `0.3 s`, `12 s`, `3 min`, `1 h 52 min`, `4 d`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d"

@@ -1,0 +1,1 @@
+"""What is remembered between runs, and the locks that go with it."""

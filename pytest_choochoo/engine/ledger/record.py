@@ -1,0 +1,147 @@
+"""What is remembered of a station, and its form as plain data."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import msgspec
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+
+Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One station's memory: how its last attempt ended, and what its last visit left.
+
+    Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
+    *host* speak of the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
+    *products*, *began*, *visited* (when it ended) and *seconds* of the last visit
+    that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
+    its checks was wrong with that visit.
+    """
+
+    status: Status
+    since: float
+    error: str = ""
+    pid: int = 0
+    host: str = ""
+    fingerprint: Fingerprint | None = None
+    outcome: str | None = None
+    outcome_digest: str = ""
+    is_sound: bool = True
+    products: dict[str, str] = {}
+    visited: float = 0.0
+    began: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        return self.status == "complete"
+
+    @property
+    def is_visiting(self) -> bool:
+        return self.status == "visiting"
+
+    @property
+    def visitor(self) -> str:
+        """Who is visiting the station, in words, where somebody is."""
+        if not self.pid:
+            return "another process"
+        since = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} on {self.host} (since {since})"
+
+    def with_(self, **changes: Any) -> Record:
+        """Return a copy in which *changes* hold."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit that was begun: when, how it ended, and why it was made."""
+
+    began: float
+    ended: float | None
+    status: Status
+    error: str
+    reasons: tuple[str, ...]
+
+
+#: How a station can end, in the order in which it is counted.
+Word = Literal[
+    "visited",
+    "unchanged",
+    "adopted",
+    "failed",
+    "blocked",
+    "skipped",
+    "not reached",
+    "cleaned",
+    "left in place",
+]
+
+
+# One a station is kept to the end: nothing that the garbage collector need look at.
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word": "result"}):
+    """How a station ended in one run.
+
+    *cause*: the error of what failed, the reason of what was skipped. *by*: the
+    names of what failed, where it is blocked. *seconds*: how long its visit
+    took; *spared*: how long the visit took that was not made again. *is_station*: False for a test.
+    """
+
+    key: str
+    name: str
+    title: str
+    word: Word
+    reasons: tuple[str, ...] = ()
+    cause: str = ""
+    by: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
+    seconds: float = 0.0
+    spared: float = 0.0
+    is_station: bool = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self.word in {"visited", "unchanged", "adopted"}
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def to_text(plain: object) -> str:
+    """Return *plain* data, a record or a result for example, as JSON."""
+    try:
+        return _ENCODER.encode(plain).decode()
+    except UnicodeEncodeError:
+        return _ENCODER.encode(spelt_out(msgspec.to_builtins(plain))).decode()
+
+
+def spelt_out(plain: Any) -> Any:
+    """Return *plain* data with its escape in place of what is no text, as in a file's name."""
+    match plain:
+        case str():
+            return plain.encode(errors="backslashreplace").decode()
+        case dict():
+            return {spelt_out(key): spelt_out(value) for key, value in plain.items()}
+        case list() | tuple():
+            return [spelt_out(each) for each in plain]
+        case _:
+            return plain
+
+
+def from_text(text: str | bytes) -> Record:
+    """Return the record in *text*; whatever it is, the answer is a record.
+
+    Unknown keys are ignored, so that an older reader survives a newer writer;
+    what cannot be read is a record with the status `unreadable`.
+    """
+    try:
+        record = _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError) as error:
+        return Record(status="unreadable", since=0.0, error=str(error))
+    if record.is_complete and (record.fingerprint is None or record.outcome is None):
+        return Record(status="unreadable", since=record.since, error="a part of it is missing")
+    return record

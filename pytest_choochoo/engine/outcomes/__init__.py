@@ -1,0 +1,1 @@
+"""What visits return: encoded, kept, and decoded for each consumer."""

@@ -1,0 +1,224 @@
+"""All stations of a session with their dependencies: order, selection, cycles."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from pytest_choochoo.engine.errors import UnknownSelector
+from pytest_choochoo.engine.faults import Cycle
+from pytest_choochoo.engine.station import Station
+
+
+# One a station is kept to the end: nothing that the garbage collector need look at.
+class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A station on the route: one set of parameters of it, known by its node id *key*."""
+
+    key: str
+    name: str
+    station: Station[Any]
+    parameters: Mapping[str, object] = {}
+    parameter_id: str = ""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The stations of a session in definition order, and what each needs."""
+
+    stops: Mapping[str, StationInstance]
+    upstream: Mapping[str, tuple[str, ...]]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.stops
+
+    def __getitem__(self, key: str) -> StationInstance:
+        return self.stops[key]
+
+    def name(self, key: str) -> str:
+        """Return what *key* is called; a station that no longer exists goes by its key."""
+        return self.stops[key].name if key in self.stops else key
+
+    def names(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.name(key) for key in keys)
+
+    def downstream(self) -> dict[str, list[str]]:
+        """Return for each station the stations that need it directly."""
+        found: dict[str, list[str]] = {key: [] for key in self.stops}
+        for key in self.stops:
+            for needed in self.upstream.get(key, ()):
+                found[needed].append(key)
+        return found
+
+    def closure(
+        self, keys: Iterable[str], neighbours: Mapping[str, Iterable[str]]
+    ) -> dict[str, None]:
+        """Return *keys* and all that can be reached from them by *neighbours*."""
+        seen: dict[str, None] = {}
+        waiting = list(keys)
+        while waiting:
+            key = waiting.pop()
+            if key not in seen:
+                seen[key] = None
+                waiting += neighbours.get(key, ())
+        return seen
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The keys in running order: upstream first, else as they were defined."""
+        return arranged(tuple(self.stops), self.upstream)
+
+    def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
+        """Return a cycle for each group of stations that wait for each other, as they wait.
+
+        *by* names the fixture through which one waits for another, if there is one.
+        """
+        below = self.downstream()
+        # What only needs such a group, or is only needed by one, is in none.
+        left = self.stops.keys() - {*self.order, *arranged(tuple(self.stops), below)}
+        found = []
+        for key in self.stops:
+            if key in left:
+                up = {each: left.intersection(self.upstream[each]) for each in left}
+                down = {each: left.intersection(below[each]) for each in left}
+                group = self.closure([key], up).keys() & self.closure([key], down).keys()
+                if len(group) > 1 or key in up[key]:
+                    found.append(self._cycle(self._round(key), by))
+                left -= group
+        return tuple(found)
+
+    def _cycle(self, keys: Sequence[str], by: Callable[[str, str], str]) -> Cycle:
+        steps = []
+        for key, waits_for in zip(keys, (*keys[1:], keys[0])):
+            fixture = by(key, waits_for)
+            steps.append(f"{self.name(key)} ({self.stops[key].station.location})")
+            steps += [f"fixture {fixture}"] if fixture else []
+        return Cycle(self.names(keys), tuple(steps))
+
+    def _round(self, start: str) -> list[str]:
+        """Return the shortest way from *start* back to it, each waiting for the next."""
+        ways = deque([[start]])
+        seen = {start}
+        while True:
+            way = ways.popleft()
+            for needed in self.upstream[way[-1]]:
+                if needed == start:
+                    return way
+                if needed not in seen:
+                    seen.add(needed)
+                    ways.append([*way, needed])
+
+    def select(
+        self, option: str, expression: str, *, failed: Iterable[str], also: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the keys that *expression* selects, in running order.
+
+        *failed*: the keys that the selector `failed` stands for; *also*: keys
+        that may be named although they are not on the route. Raises
+        `UnknownSelector`, naming *option*.
+        """
+        chosen: dict[str, None] = {}
+        unknown: list[str] = []
+        for selector in filter(None, (each.strip() for each in _split(expression))):
+            keys = self._selected(selector, tuple(failed), tuple(also))
+            if keys is None:
+                unknown.append(selector)
+            else:
+                chosen |= dict.fromkeys(keys)
+        if unknown:
+            known = self._vocabulary(also, with_keys="::" in "".join(unknown))
+            raise UnknownSelector(option, tuple(dict.fromkeys(unknown)), known)
+        order = {key: position for position, key in enumerate(self.order)}
+        return tuple(sorted(chosen, key=lambda key: (order.get(key, len(order)), key)))
+
+    def _selected(
+        self, selector: str, failed: tuple[str, ...], also: tuple[str, ...]
+    ) -> Iterable[str] | None:
+        """Return what *selector* selects, None where it means nothing."""
+        if selector == "all":
+            return (*self.stops, *also)
+        if selector == "failed":
+            return failed
+        kind, _, count = selector.partition(":")
+        if kind == "last" and count.isdecimal():
+            return self.order[-int(count) :] if int(count) else ()
+        up, down = selector.startswith("+"), selector.endswith("+")
+        keys = self._named(selector[up : len(selector) - down], also)
+        if not keys:
+            return None
+        above = self.closure(keys, self.upstream) if up else {}
+        below = self.closure(keys, self.downstream()) if down else {}
+        return dict.fromkeys(keys) | above | below
+
+    def _named(self, name: str, also: tuple[str, ...]) -> list[str]:
+        exact = [
+            key for key, stop in self.stops.items() if name in (stop.name, stop.station.name, key)
+        ]
+        exact += [key for key in also if name in (key, _name(key))]
+        # Tried first as it stands: 'boil[green]' is a name, and a pattern as well.
+        return exact or [
+            *(key for key, stop in self.stops.items() if _fits((stop.name, key), name)),
+            *(key for key in also if _fits((_name(key), key), name)),
+        ]
+
+    def _vocabulary(self, also: Iterable[str], *, with_keys: bool) -> tuple[str, ...]:
+        names = [name for stop in self.stops.values() for name in (stop.station.name, stop.name)]
+        keys = [*self.stops, *also] if with_keys else []
+        return tuple(dict.fromkeys((*names, *map(_name, also), *keys)))
+
+
+def _name(key: str) -> str:
+    return key.partition("::")[2]
+
+
+def _fits(texts: tuple[str, ...], pattern: str) -> bool:
+    # In 'boil[*]', the brackets are more likely those of an id than a choice of letters.
+    patterns = (pattern, pattern.replace("[", "[[]"))
+    return any(fnmatchcase(text, each) for text in texts for each in patterns)
+
+
+def arranged(
+    keys: tuple[str, ...],
+    upstream: Mapping[str, Iterable[str]],
+    position: Callable[[str], Any] | None = None,
+) -> tuple[str, ...]:
+    """Return *keys* so that upstream comes first, else as they are, or by *position*.
+
+    Keys that wait for each other are left out.
+    """
+    places = {key: position(key) if position else location for location, key in enumerate(keys)}
+    waits = {key: {each for each in upstream.get(key, ()) if each in places} for key in keys}
+    followers: dict[str, list[str]] = {key: [] for key in keys}
+    for key, needed in waits.items():
+        for each in needed:
+            followers[each].append(key)
+    counts = {key: len(needed) for key, needed in waits.items()}
+    ready = [(places[key], key) for key in keys if not counts[key]]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        _, key = heapq.heappop(ready)
+        order.append(key)
+        for follower in followers[key]:
+            counts[follower] -= 1
+            if not counts[follower]:
+                heapq.heappush(ready, (places[follower], follower))
+    return tuple(order)
+
+
+def _split(expression: str) -> list[str]:
+    """Split at commas outside of brackets: a parameter id may contain one."""
+    parts, depth = [""], 0
+    for letter in expression:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts

@@ -1,0 +1,304 @@
+"""What a user says about a step."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast, overload
+
+import msgspec
+
+from pytest_choochoo.engine.errors import BadSetting, ChoochooError
+from pytest_choochoo.engine.faults import AttachedTwice, YieldStation
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that passes when its station is in the desired state.
+
+    *within* is how long, in seconds, it is tried again after a visit.
+    """
+
+    function: Callable[..., object]
+    name: str
+    within: float
+
+
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
+    """The keywords that `station` was given, *max_age* in seconds."""
+
+    title: str | None
+    files: tuple[str, ...]
+    env: tuple[str, ...]
+    values: tuple[str, ...]
+    products: tuple[str, ...]
+    max_age: float | None
+    version: str | None
+
+
+class Station(Generic[T_co]):
+    """One step of a workflow; calling it calls the plain function.
+
+    It is callable and has a `__name__`, so that marks may stand above it, and
+    an empty `__dict__`, because pytest takes what is in there for keywords.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_cleans",
+        "checks",
+        "declaration",
+        "file",
+        "function",
+        "home",
+        "identity",
+        "line",
+        "name",
+        "pytestmark",
+        "shadowed",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., T_co],
+        declaration: Declaration,
+        shadowed: Station[Any] | None = None,
+    ) -> None:
+        self.function = function
+        self.declaration = declaration
+        #: The function's name.
+        self.name: str = getattr(function, "__name__", "station")
+        #: The file that declares it, as text: asked for often.
+        code = cast(Any, inspect.unwrap(function)).__code__
+        self.file: str = code.co_filename
+        #: The line on which it is declared, counted from one.
+        self.line: int = code.co_firstlineno
+        qualname = getattr(function, "__qualname__", self.name)
+        #: The same for a station imported under two module names. Made in a factory,
+        #: several stations share a line: they are who they are.
+        is_made = "<locals>" in qualname
+        self.identity: object = id(self) if is_made else (self.file, qualname)
+        #: The file in which it stands, as text: that of who called the factory.
+        self.home: str = _standing_in() if is_made else self.file
+        #: A station of the same name that this one took the place of in its file.
+        self.shadowed = shadowed
+        # Marks below @station arrive with the function; those above are put here.
+        self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
+        self.checks: tuple[Check, ...] = ()
+        self._cleans: tuple[Callable[..., object], ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> T_co:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<station {self.name}>"
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    @property
+    def __wrapped__(self) -> Callable[..., T_co]:
+        return self.function
+
+    @property
+    def title(self) -> str:
+        """What a person reads: the title given, else the docstring's first line, else the name."""
+        if self.declaration.title is not None:
+            return self.declaration.title
+        lines = (self.function.__doc__ or "").strip().splitlines()
+        return lines[0] if lines else self.name
+
+    @property
+    def path(self) -> Path:
+        """The file that declares it."""
+        return Path(self.file)
+
+    @property
+    def location(self) -> str:
+        """Where it is declared, as `file:line`, from the working directory."""
+        return _location(self.file, self.line)
+
+    @property
+    def clean_function(self) -> Callable[..., object] | None:
+        return self._cleans[0] if self._cleans else None
+
+    @overload
+    def check(self, function: F, /) -> F: ...
+    @overload
+    def check(self, /, *, within: float | timedelta) -> Callable[[F], F]: ...
+    def check(
+        self, function: F | None = None, /, *, within: float | timedelta = 0
+    ) -> F | Callable[[F], F]:
+        """Attach a check: it passes when it returns None or True and raises nothing.
+
+        *within*: after a visit it is tried again for up to so many seconds.
+        """
+        seconds = _seconds(f"@{self.name}.check(within=...)", within)
+
+        def attach(function: F) -> F:
+            _require(callable(function), f"@{self.name}.check", function)
+            name = getattr(function, "__name__", "check")
+            self.checks += (Check(function=function, name=name, within=seconds),)
+            return function
+
+        return attach if function is None else attach(function)
+
+    def clean(self, function: F, /) -> F:
+        """Attach the function that undoes the station."""
+        _require(callable(function), f"@{self.name}.clean", function)
+        self._cleans += (function,)
+        return function
+
+    def _location_of(self, function: Callable[..., object]) -> str:
+        plain = inspect.unwrap(function)
+        code = getattr(plain, "__code__", None)
+        return self.location if code is None else _location(code.co_filename, code.co_firstlineno)
+
+    def faults(self) -> tuple[ChoochooError, ...]:
+        """Return what is wrong with the station by itself."""
+        found: list[ChoochooError] = []
+        plain = inspect.unwrap(self.function)
+        if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+            found.append(YieldStation(self.name, self.location))
+        if not self.checks and not self._cleans:
+            return tuple(found)
+        by_name: dict[str, list[Check]] = {}
+        for check in self.checks:
+            by_name.setdefault(check.name, []).append(check)
+        found += [
+            AttachedTwice(self.name, "check", name, self._location_of(again[0].function))
+            for name, (_, *again) in by_name.items()
+            if again
+        ]
+        found += [
+            AttachedTwice(
+                self.name, "clean", getattr(extra, "__name__", "clean"), self._location_of(extra)
+            )
+            for extra in self._cleans[1:]
+        ]
+        return tuple(found)
+
+
+@overload
+def station(function: Callable[..., T], /) -> Station[T]: ...
+@overload
+def station(
+    *,
+    title: str | None = None,
+    files: Iterable[str | Path] = (),
+    env: Iterable[str] = (),
+    values: Iterable[str] = (),
+    products: Iterable[str | Path] = (),
+    max_age: float | timedelta | None = None,
+    version: str | None = None,
+) -> Callable[[Callable[..., T]], Station[T]]: ...
+def station(
+    function: Callable[..., T] | None = None,
+    /,
+    *,
+    title: str | None = None,
+    files: Iterable[str | Path] = (),
+    env: Iterable[str] = (),
+    values: Iterable[str] = (),
+    products: Iterable[str | Path] = (),
+    max_age: float | timedelta | None = None,
+    version: str | None = None,
+) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
+    """Make a function a station: a step that is completed once and remembered.
+
+    *title*: what a person reads (default: the docstring's first line, else the name).
+    *files*: paths or globs of input files, relative to the declaring file.
+    *env*: names of environment variables that are inputs.
+    *values*: names of fixtures whose value is an input.
+    *products*: paths that the visit makes, relative to the declaring file.
+    *max_age*: after so long (a `timedelta`, or seconds) it is visited again.
+    *version*: stands for the code instead of its source.
+
+    Raises `ChoochooError` when a keyword is not of its kind.
+    """
+    declaration = Declaration(
+        title=_text("title", title),
+        files=_texts("files", files),
+        env=_texts("env", env),
+        values=_texts("values", values),
+        products=_texts("products", products),
+        max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
+        version=_text("version", version),
+    )
+
+    def declare(function: Callable[..., T]) -> Station[T]:
+        # Its source is an input: what has none, like a partial, would never be due.
+        has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
+        # A station is a fixture by itself: one that was made of a fixture could not be called.
+        is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
+        is_function = has_source and not is_fixture and not isinstance(function, Station)
+        _require(is_function, "@station", function)
+        return Station(function, declaration, shadowed=_shadowed(function))
+
+    return declare if function is None else declare(function)
+
+
+def _standing_in() -> str:
+    """Return the file of the module that is being imported."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if frame.f_code.co_name == "<module>" and os.path.isabs(file):
+            return file
+        frame = frame.f_back
+    return ""
+
+
+def _text(keyword: str, given: str | None) -> str | None:
+    if not isinstance(given, str | None):
+        raise BadSetting(f"@station({keyword}=...)", str(given), "a text")
+    return None if given is None else str(given)
+
+
+def _texts(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:
+    if given == ():
+        return ()
+    # A lone string is an iterable of letters: files="app.zip" would be five files.
+    is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    texts = tuple(given) if is_list else ()
+    if not is_list or not all(isinstance(text, str | Path) for text in texts):
+        raise BadSetting(f"@station({keyword}=...)", str(given), "a list of texts")
+    return tuple(str(text) for text in texts)
+
+
+def _seconds(where: str, given: float | timedelta) -> float:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise BadSetting(where, str(given), "a timedelta, or seconds, zero or more")
+    return float(seconds)
+
+
+def _require(is_function: bool, where: str, given: object) -> None:
+    if not is_function:
+        raise BadSetting(where, str(given), "put on a function")
+
+
+def _shadowed(function: Callable[..., object]) -> Station[Any] | None:
+    """Return the station whose name in the same file is being taken, or None."""
+    plain = inspect.unwrap(function)
+    before = getattr(plain, "__globals__", {}).get(getattr(function, "__name__", None))
+    if not isinstance(before, Station) or "<locals>" in getattr(function, "__qualname__", ""):
+        return None
+    same_file = before.file == plain.__code__.co_filename
+    # A module that is loaded again declares the same station at the same line.
+    return before if same_file and before.line != plain.__code__.co_firstlineno else None
+
+
+def _location(file: str, line: int) -> str:
+    try:
+        return f"{os.path.relpath(file)}:{line}"
+    except (ValueError, OSError):  # on another drive, or the working directory is gone
+        return f"{file}:{line}"

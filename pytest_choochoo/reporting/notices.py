@@ -1,0 +1,23 @@
+"""A line for the user, at once and from whatever process."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+
+def notify(config: pytest.Config, text: str) -> None:
+    """Show *text* to the user at once, in the process that has the terminal."""
+    channel = getattr(config, "workerinput", {}).get("choochoo_channel")
+    if channel is not None:
+        channel.send(("say", text))
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or config.get_verbosity() < -1:
+        return
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    # While an item is run pytest captures what is written, the terminal's lines as well.
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        reporter.ensure_newline()
+        reporter.write_line(f"choochoo: {text}", flush=True)

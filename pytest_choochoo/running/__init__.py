@@ -1,0 +1,1 @@
+"""One item under pytest's protocol."""

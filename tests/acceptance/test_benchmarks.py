@@ -1,0 +1,313 @@
+"""The comparison with other tools: one workflow for all, honest counts, tables from values."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measuring import Cost
+from benchmarks.parallel import scheduled
+from benchmarks.peers.__main__ import BEGIN, END, main
+from benchmarks.peers.projects import INPUT
+from benchmarks.peers.rounds import Results, Run, measure
+from benchmarks.peers.tables import Table, losses, one_by_one, ratio, with_workers
+from benchmarks.peers.tools import OURS, TOOLS, YARDSTICK, Tool
+from benchmarks.peers.workflow import Situation, Workflow, workflow
+from benchmarks.projects import SHAPES, edges
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DIAMOND = Workflow(above=((), (0,), (0,), (1, 2)), pause=0.5)
+SOME = [TOOLS[name] for name in (YARDSTICK, OURS, "doit", "make")]
+
+
+def _in_python(text: str) -> list[tuple[int, ...]]:
+    """Return what each step needs, from the list in a `dodo.py` or the like."""
+    found = re.search(r"^ABOVE = (.*)$", text, re.MULTILINE)
+    assert found
+    edges: list[tuple[int, ...]] = ast.literal_eval(found[1])
+    return edges
+
+
+def _in_makefile(text: str) -> list[tuple[int, ...]]:
+    found = dict(re.findall(r"^step_(\d+)\.txt: (.*)$", text, re.MULTILINE))
+    return [
+        tuple(map(int, re.findall(r"step_(\d+)", found.get(str(number), ""))))
+        for number in range(text.partition("\n")[0].count(".txt"))
+    ]
+
+
+def _in_stations(text: str) -> list[tuple[int, ...]]:
+    return [
+        tuple(int(argument.arg.removeprefix("step_")) for argument in node.args.args)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    ]
+
+
+READ = {
+    "stations.py": _in_stations,
+    "task_steps.py": _in_python,
+    "dodo.py": _in_python,
+    "Snakefile": _in_python,
+    "Makefile": _in_makefile,
+}
+
+
+@pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
+def test_all_tools_are_given_the_same_edges(shape: str) -> None:
+    """Each tool's project has the steps and the dependencies of the workflow, and the one file."""
+    flow = workflow(shape, 40)
+    texts = {
+        name: text
+        for tool in TOOLS.values()
+        for name, text in tool.write(flow).items()
+        if name in READ
+    }
+
+    assert {name: tuple(READ[name](text)) for name, text in texts.items()} == dict.fromkeys(
+        READ, flow.above
+    )
+    assert {name: text.count(INPUT) for name, text in texts.items()} == dict.fromkeys(READ, 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shape_needs_nothing_that_comes_later(shape: str) -> None:
+    """In every shape a step needs earlier steps, each of them once."""
+    above = edges(shape, 60)
+
+    assert len(above) == 60
+    assert all(
+        len(set(needed)) == len(needed) and all(0 <= each < number for each in needed)
+        for number, needed in enumerate(above)
+    )
+
+
+def test_layers_need_two_of_the_layer_above() -> None:
+    """In layers of ten, a step needs the one above it and that one's neighbour."""
+    above = edges("layers", 30, width=10)
+
+    assert above[:10] == ((),) * 10
+    assert (above[10], above[19], above[25]) == ((0, 1), (9, 0), (15, 16))
+
+
+@pytest.mark.parametrize(
+    ("flow", "workers", "bound"),
+    [
+        pytest.param(workflow("layers", 200, 0.05), 4, 2.5, id="work"),
+        pytest.param(workflow("chain", 200, 0.05), 4, 10.0, id="longest-path"),
+        pytest.param(DIAMOND, 8, 1.5, id="diamond"),
+    ],
+)
+def test_bound_is_the_work_or_the_longest_path(flow: Workflow, workers: int, bound: float) -> None:
+    """No scheduler is faster than the longest path, nor than the work that there is."""
+    assert flow.bound(workers) == pytest.approx(bound)
+
+
+@pytest.mark.parametrize(
+    ("situation", "ran", "fault"),
+    [
+        pytest.param(Situation.COLD, [0, 2, 1, 3], None, id="cold"),
+        pytest.param(Situation.COLD, [0, 2, 1], "3 steps ran: [0, 1, 2]", id="one-left-out"),
+        pytest.param(Situation.COLD, [0, 0, 1, 2, 3], "a step ran twice", id="twice"),
+        pytest.param(
+            Situation.COLD, [0, 1, 3, 2], "step 3 ran before one that it needs", id="too-early"
+        ),
+        pytest.param(Situation.NO_OP, [], None, id="no-op"),
+        pytest.param(Situation.NO_OP, [0], "1 steps ran: [0]", id="not-spared"),
+        pytest.param(Situation.ONE_CHANGED, [2], None, id="cut-off"),
+        pytest.param(Situation.ONE_CHANGED, [2, 3], None, id="all-below"),
+        pytest.param(Situation.ONE_CHANGED, [], "0 steps ran: []", id="not-noticed"),
+        pytest.param(Situation.ONE_CHANGED, [1, 2], "2 steps ran: [1, 2]", id="beside"),
+    ],
+)
+def test_run_is_judged_by_the_steps_that_ran(
+    situation: Situation, ran: list[int], fault: str | None
+) -> None:
+    """A run counts only if the steps ran that had to, in an order in which they may."""
+    assert DIAMOND.fault(situation, ran) == fault
+
+
+def _run(seconds: float, steps: int) -> Run:
+    return Run(cost=Cost(seconds=seconds, wall=2 * seconds, memory=0), steps=steps)
+
+
+def _results(situation: Situation) -> Results:
+    return {
+        (situation, YARDSTICK): (_run(1, 4), _run(2, 4), _run(4, 4)),
+        (situation, OURS): (_run(0.5, 1), _run(2, 1), _run(2, 1)),
+        (situation, "doit"): (_run(0.25, 1), _run(0.5, 1), _run(1, 2)),
+        (situation, "make"): (),
+    }
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    """A tool stands beside what plain pytest took in the same round, and losses are named."""
+    situation = Situation.ONE_CHANGED
+
+    table = one_by_one(situation, {"chain": _results(situation)}, SOME)
+
+    assert table == Table(
+        title="One changed",
+        head=("shape", "tool", "steps run", "CPU", "CPU / pytest", "wall"),
+        rows=(
+            ("chain", "pytest", "4", "2.00 s", "1.00 (1.00…1.00)", "4.00 s"),
+            ("chain", "pytest-choochoo", "1", "2.00 s", "0.50 (0.50…1.00)", "4.00 s"),
+            ("chain", "doit", "1…2", "0.50 s", "0.25 (0.25…0.25)", "1.00 s"),
+            ("chain", "make", "not installed", "-", "-", "-"),
+        ),
+        names=2,
+        note="Less CPU time than pytest-choochoo: chain: doit 0.50 ×.",
+    )
+
+
+def test_workers_are_measured_against_the_bound() -> None:
+    """With workers the clock counts, beside what no scheduler can be faster than."""
+    results = _results(Situation.COLD)
+    results[Situation.COLD, "doit"] = ()
+
+    table = with_workers(4, results, SOME, bound=2.0)
+
+    assert table == Table(
+        title="4 workers, steps that sleep",
+        head=("tool", "steps run", "wall", "wall / 2.00 s", "CPU"),
+        rows=(
+            ("pytest", "4", "4.00 s", "2.00 (1.00…4.00)", "2.00 s"),
+            ("pytest-choochoo", "1", "4.00 s", "2.00 (0.50…2.00)", "2.00 s"),
+            ("doit", "not installed", "-", "-", "-"),
+            ("make", "not installed", "-", "-", "-"),
+        ),
+        names=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("doit", "said"),
+    [
+        pytest.param(1.5, "Less CPU time than pytest-choochoo: wide: doit 0.75 ×.", id="less"),
+        pytest.param(3.0, "None of the peers takes less CPU time than pytest-choochoo.", id="more"),
+        pytest.param(None, "", id="not-installed"),
+    ],
+)
+def test_losses_are_named(doit: float | None, said: str) -> None:
+    """Below a table stands who took less than we did, or that nobody who was measured did."""
+    runs: Results = {
+        (Situation.COLD, YARDSTICK): (_run(1, 4),),
+        (Situation.COLD, OURS): (_run(2, 4),),
+        (Situation.COLD, "doit"): (_run(doit, 4),) if doit else (),
+        (Situation.COLD, "make"): (),
+    }
+
+    assert losses(Situation.COLD, {"wide": runs}, SOME, "CPU time") == said
+
+
+def test_ratio_without_a_yardstick_is_left_open() -> None:
+    """Where plain pytest was not measured there is no ratio."""
+    assert ratio([]) == "-"
+
+
+def test_table_is_readable_in_a_terminal_and_on_a_page() -> None:
+    """A table is printed in columns, or as Markdown."""
+    table = Table(
+        title="Cold",
+        head=("tool", "CPU"),
+        rows=(("make", "0.033 s"), ("doit", "12 s")),
+        names=1,
+        note="So it is.",
+    )
+
+    assert table.plain() == (
+        "Cold\n"
+        "tool      CPU\n"
+        "make  0.033 s\n"
+        "doit     12 s\n"
+        "So it is."
+    )  # fmt: skip
+    assert table.markdown() == (
+        "### Cold\n\n"
+        "| tool | CPU |\n| --- | ---: |\n| make | 0.033 s |\n| doit | 12 s |\n\n"
+        "So it is."
+    )  # fmt: skip
+
+
+def test_tool_that_is_not_installed_has_no_runs(tmp_path: Path) -> None:
+    """A tool whose packages are missing is not run, and not forgotten."""
+    tool = Tool(
+        name="absent",
+        packages=("no-such-package-anywhere",),
+        write=TOOLS["doit"].write,
+        alone=("absent",),
+        together=("absent",),
+        rerun="nothing",
+    )
+
+    results = measure(
+        DIAMOND, (Situation.COLD,), [tool], folder=tmp_path, repeats=1, tell=lambda line: None
+    )
+
+    assert results == {(Situation.COLD, "absent"): ()}
+
+
+def test_comparison_runs_from_end_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pytest-choochoo and plain pytest are run in all situations, and written into a page."""
+    page = tmp_path / "page.md"
+    page.write_text("Above.\n<!-- measured -->\nold\n<!-- /measured -->\nBelow.\n")
+    short = ("layers", "--steps", "12", "--repeats", "1", "--tools", YARDSTICK, OURS)
+
+    main((*short, "--into", str(page)))
+
+    text = page.read_text()
+    assert text.startswith("Above.\n<!-- measured -->\n\n`python -m benchmarks.peers layers ")
+    assert text.endswith("\n\n<!-- /measured -->\nBelow.\n")
+    assert re.findall(r"^\| layers \| (\S+) \| (\d+) \|", text, re.MULTILINE) == [
+        *((YARDSTICK, "12"), (OURS, "12")),
+        *((YARDSTICK, "12"), (OURS, "0")),
+        *((YARDSTICK, "12"), (OURS, "1")),
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tool that nobody knows is an error that names the known ones."""
+    with pytest.raises(SystemExit):
+        main(("--tools", "brew"))
+
+    names = "pytest, pytest-choochoo, pytask, doit, snakemake, make"
+    assert f"there is no brew; there are {names}\n" in capsys.readouterr().err
+
+
+def test_page_without_markers_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page that has no place for the tables is an error before anything is measured."""
+    page = tmp_path / "page.md"
+    page.write_text("# Benchmarks\n")
+
+    with pytest.raises(SystemExit):
+        main(("--into", str(page)))
+
+    said = f"--into {page}: the page has no <!-- measured --> … <!-- /measured -->\n"
+    assert said in capsys.readouterr().err
+
+
+def test_page_shows_every_part_of_the_comparison() -> None:
+    """The page on benchmarks has every table, and every tool that is compared."""
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    block = page.partition(BEGIN)[2].partition(END)[0]
+    situations = (situation.capitalize() for situation in Situation)
+
+    assert re.findall(r"^### (.*)$", block, re.MULTILINE) == [
+        *("Tools", *situations, "4 workers, steps that sleep"),
+    ]
+    assert {name for name in TOOLS if f"| layers | {name} |" in block} == set(TOOLS)
+    assert "not installed" not in block
+
+
+@pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
+def test_scheduling_is_measured_to_its_end(shape: str) -> None:
+    """The workers of the measurement do all that they are sent, in whatever way it is sent."""
+    assert scheduled(shape, 40) > 0

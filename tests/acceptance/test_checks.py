@@ -1,0 +1,726 @@
+"""What a check may do: pass, fail, take its time, be wrong; and the fixtures it sees."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from harness import Project
+
+FAILING = {
+    "returns False": "return False",
+    "asserts": "assert 1 == 2",
+    "refused connection": "raise ConnectionRefusedError(111, 'refused')",
+    "pytest.fail": "pytest.fail('not yet')",
+    "SystemExit": "raise SystemExit(3)",
+    "raising a group": "raise ExceptionGroup('many', [ValueError(1)])",
+    "BaseException": "raise BaseException('rude')",
+}
+HOT = "__import__('pathlib').Path(__file__).with_name('hot')"
+
+
+def boil(check: str, keywords: str = "") -> str:
+    """Return a station that makes the file `hot`, with *check* where it is not there."""
+    decorator = f"@boil.check({keywords})" if keywords else "@boil.check"
+    return f"""
+@station
+def boil() -> None:
+    log("boil")
+    {HOT}.touch()
+
+{decorator}
+def is_hot():
+    log("check")
+    if not {HOT}.exists():
+        {check}
+"""
+
+
+@pytest.mark.parametrize("check", FAILING.values(), ids=FAILING)
+def test_check_that_does_not_pass_has_the_station_visited(project: Project, check: str) -> None:
+    """A check that returns False or raises anything means: not there yet."""
+    project.stations(boil(check))
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (first.visited, first.log) == (("boil",), ("check", "boil", "check"))
+    assert (second.unchanged, second.log) == (("boil",), ("check",))
+
+
+@pytest.mark.parametrize("answer", ["return True", "return None", "return", "pass"])
+def test_check_passes_with_none_or_true(project: Project, answer: str) -> None:
+    """A check passes when it returns nothing, None or True; a station without record is adopted."""
+    project.stations(
+        f"@station\ndef boil() -> None: ...\n@boil.check\ndef is_hot():\n    {answer}\n"
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.adopted, run.exit_code) == (("boil",), 0)
+
+
+@pytest.mark.parametrize("answer", ["1", "0", "'yes'", "[]", "(False,)"])
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-check"])
+def test_check_with_another_answer_is_an_error(project: Project, answer: str, option: str) -> None:
+    """A check that returns anything but None, True or False is an error that names it."""
+    project.stations(
+        f"@station\ndef boil(): ...\n@boil.check\ndef is_hot():\n    return {answer}\n"
+    )
+
+    run = project.run(option)
+
+    assert run.failed == ("boil",)
+    assert run.causes["boil"] == (
+        f"CheckAnswer: check 'is_hot' of station 'boil' returned {answer}; "
+        "a check returns nothing, True or False"
+    )
+
+
+def test_skip_in_a_check_skips_the_station(project: Project) -> None:
+    """`pytest.skip` in a check skips the station, and its downstream is blocked."""
+    project.stations(
+        """
+        @station
+        def boil():
+            log("boil")
+
+        @boil.check
+        def is_hot():
+            pytest.skip("no thermometer")
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.skipped, run.blocked, run.log) == (("boil",), ("pour",), ())
+    assert run.causes["boil"] == "no thermometer"
+
+
+def test_keyboard_interrupt_in_a_check_is_no_answer(project: Project) -> None:
+    """`KeyboardInterrupt` in a check ends the run, and is never taken for an answer."""
+    project.stations(boil("raise KeyboardInterrupt"))
+
+    run = project.run("--cc-run", apart=True)
+
+    assert (run.exit_code, run.log) == (2, ("check",))
+
+
+def test_pytest_exit_in_a_check_is_no_answer(project: Project) -> None:
+    """`pytest.exit` in a check ends the run, and visits nothing."""
+    project.stations(boil("pytest.exit('enough', returncode=5)"))
+
+    run = project.run("--cc-run", apart=True)
+
+    assert (run.exit_code, run.log) == (5, ("check",))
+
+
+def test_station_whose_check_fails_after_the_visit_is_failed(project: Project) -> None:
+    """A check that does not pass after the visit fails the station and blocks its downstream."""
+    project.stations(
+        """
+        @station
+        def boil():
+            log("boil")
+            return 100
+
+        @boil.check
+        def is_hot():
+            return False
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.failed, run.blocked) == (("boil",), ("pour",))
+    assert run.causes["boil"] == "check is_hot does not pass: it returned False"
+    assert run.errors["boil"] == (
+        "check 'is_hot' of station 'boil' does not pass: it returned False; "
+        "either the visit or the check is wrong"
+    )
+    assert (run.log, run.exit_code) == (("boil",), 1)
+
+
+def test_within_tries_again_after_the_visit(project: Project) -> None:
+    """`within=` has the check tried again after a visit, until it passes."""
+    project.stations(
+        """
+        from harness import logged
+
+        @station
+        def boil() -> None:
+            log("boil")
+
+        @boil.check(within=20)
+        def is_hot():
+            log("check")
+            assert logged()[-3:] == ["check"] * 3
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.log) == (("boil",), ("check", "boil", "check", "check", "check"))
+
+
+def test_within_counts_only_after_a_visit(project: Project) -> None:
+    """Before the visit a check with `within=` is asked once, and nobody waits."""
+    project.stations(boil("return False", keywords="within=600"))
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("check", "boil", "check")
+
+
+def test_within_gives_up(project: Project) -> None:
+    """A check that does not pass `within` its time fails the station."""
+    project.stations(
+        "@station\ndef boil() -> None: ...\n@boil.check(within=0.1)\ndef is_hot():\n    return False\n"
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.errors["boil"] == (
+        "check 'is_hot' of station 'boil' does not pass: it returned False; "
+        "either the visit or the check is wrong"
+    )
+
+
+def test_passed_checks_are_not_asked_again_for_a_slow_one(project: Project) -> None:
+    """While one check is tried again, those that passed are left alone."""
+    project.stations(
+        """
+        from harness import logged
+
+        @station
+        def boil() -> None:
+            log("boil")
+
+        @boil.check
+        def is_full():
+            log("full")
+
+        @boil.check(within=20)
+        def is_hot():
+            log("hot")
+            assert logged().count("hot") > 2
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("full", "hot", "boil", "full", "hot", "hot")
+
+
+def test_fixture_of_a_check_may_fail_before_the_visit(project: Project) -> None:
+    """A fixture that fails for a check before the visit is set up anew after it."""
+    for scope in ("function", "module", "session"):
+        project.stations(
+            f"""
+            from pathlib import Path
+
+            HOT = Path(__file__).with_name("hot_{scope}")
+
+            @pytest.fixture(scope="{scope}")
+            def thermometer():
+                log("thermometer")
+                return HOT.read_text()
+
+            @station
+            def boil_{scope}() -> None:
+                HOT.write_text("100")
+
+            @boil_{scope}.check
+            def is_hot(thermometer):
+                assert thermometer == "100"
+            """,
+            name=f"station_{scope}.py",
+        )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil_function", "boil_module", "boil_session")
+    assert run.log == ("thermometer",) * 6
+
+
+def test_fixtures_are_set_up_anew_for_the_check_after_the_visit(project: Project) -> None:
+    """A check after the visit sees function-scoped fixtures set up after it, torn down in between."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        HOT = Path(__file__).with_name("hot")
+
+        @pytest.fixture
+        def thermometer():
+            log("up")
+            yield HOT.exists()
+            log("down")
+
+        @station
+        def boil() -> None:
+            log("boil")
+            HOT.touch()
+
+        @boil.check
+        def is_hot(thermometer):
+            log(f"check {thermometer}")
+            assert thermometer
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("up", "check False", "down", "boil", "up", "check True", "down")
+    assert run.visited == ("boil",)
+
+
+def test_session_fixtures_serve_check_visit_and_check(project: Project) -> None:
+    """A session fixture that a check and its station share is set up once."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        @pytest.fixture(scope="session")
+        def kitchen():
+            log("kitchen")
+            yield {}
+            log("closed")
+
+        @station
+        def boil(kitchen) -> None:
+            kitchen["hot"] = True
+
+        @boil.check
+        def is_hot(kitchen):
+            assert kitchen.get("hot")
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.log) == (("boil",), ("kitchen", "closed"))
+
+
+def test_unchanged_station_sets_up_what_its_checks_ask_for(project: Project) -> None:
+    """An unchanged station sets up the fixtures of its checks, and none without a check."""
+    project.stations(
+        """
+        @pytest.fixture
+        def kettle():
+            log("kettle")
+
+        @pytest.fixture
+        def thermometer():
+            log("thermometer")
+
+        @pytest.fixture(autouse=True)
+        def always():
+            log("always")
+
+        @station
+        def boil(kettle) -> None: ...
+
+        @boil.check
+        def is_hot(thermometer): ...
+
+        @station
+        def pour(kettle): ...
+        """
+    )
+    project.run("--cc-replay", "all")
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("thermometer",)
+
+
+@pytest.mark.parametrize("when", ["visit", "checks"])
+def test_error_while_fixtures_are_torn_down_leaves_it_failed(project: Project, when: str) -> None:
+    """A station whose own fixture fails in its teardown is not complete."""
+    asks = {"visit": ("kettle", ""), "checks": ("", "kettle")}[when]
+    project.stations(
+        f"""
+        @pytest.fixture
+        def kettle():
+            yield
+            raise RuntimeError("leak")
+
+        @station
+        def boil({asks[0]}) -> None: ...
+
+        @boil.check
+        def is_hot({asks[1]}): ...
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    run = project.run("--cc-replay", "boil")
+
+    assert (run.failed, run.blocked) == (("boil",), ("pour",))
+    assert "RuntimeError: leak" in run.causes["boil"]
+
+
+def test_check_may_ask_for_visit(project: Project) -> None:
+    """A check knows the resources of its station, by the fixture `visit`."""
+    project.stations(
+        """
+        @station
+        def rent(visit) -> None:
+            visit.resources["vm"] = "vm-1"
+
+        @rent.check
+        def is_rented(visit):
+            log(visit.resources.get("vm"))
+            assert visit.resources.get("vm") == "vm-1"
+        """
+    )
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (first.log, second.log) == (("None", "vm-1"), ("vm-1",))
+
+
+def test_check_and_visit_ask_for_request(project: Project) -> None:
+    """`request` in a station and in a check is the item of the station."""
+    project.stations(
+        """
+        @station
+        def boil(request) -> None:
+            log(request.node.name)
+
+        @boil.check
+        def is_hot(request):
+            log(request.node.nodeid)
+            return False
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("stations.py::boil", "boil", "stations.py::boil")
+
+
+@pytest.mark.parametrize(
+    "visit", ["raise SystemExit(3)", "raise SystemExit", "raise BaseException('rude')", "exit()"]
+)
+def test_any_exception_of_a_visit_is_its_failure(project: Project, visit: str) -> None:
+    """Any exception from a station, `SystemExit` included, is its failure."""
+    project.stations(
+        f"@station\ndef boil():\n    {visit}\n\n@station\ndef pour(boil): ...\n\n@station\ndef other(): ...\n"
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.failed, run.blocked, run.visited) == (("boil",), ("pour",), ("other",))
+    assert run.exit_code == 1
+
+
+RETURNS = """
+from pathlib import Path
+
+@station
+def boil() -> int:
+    log("boil")
+    assert not Path("trouble").exists(), "no gas"
+    return 100
+
+@boil.check
+def is_hot(boil):
+    assert boil == 100
+
+@station
+def pour(boil):
+    log(f"pour {boil}")
+"""
+
+
+def test_check_settles_a_change_of_code_where_an_outcome_is_announced(
+    project: Project, mode: str
+) -> None:
+    """What was returned before stays the outcome, also where it may not be None."""
+    project.stations(RETURNS)
+    project.run("--cc-run")
+    project.edit("stations.py", "return 100", "return 50 + 50")
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (first.unchanged, second.unchanged) == (("boil", "pour"), ("boil", "pour"))
+    assert first.reasons["boil"] == ("code of stations.py::boil changed",)
+    assert second.reasons["boil"] == ()
+
+
+def test_failed_visit_is_adopted_where_an_outcome_is_announced(project: Project, mode: str) -> None:
+    """What an earlier visit returned is the outcome of a station that its check finds there."""
+    project.stations(RETURNS)
+    project.run("--cc-run")
+    project.write("trouble", "")
+    assert project.run("--cc-replay", "boil").failed == ("boil",)
+    project.remove("trouble")
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (first.adopted, first.unchanged) == (("boil",), ("pour",))
+    assert second.unchanged == ("boil", "pour")
+
+
+def test_wide_fixture_of_a_check_does_not_outlive_the_visit(project: Project, mode: str) -> None:
+    """What a session fixture made of the old outcome for a check is made anew after the visit."""
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def client(server):
+            return f"client of {server}"
+        """,
+    )
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def server():
+            (HERE / "running").touch()
+            return (HERE / "port").read_text()
+
+        @server.check
+        def answers(client):
+            assert (HERE / "running").exists()
+
+        @station
+        def use(client) -> str:
+            return client
+        """
+    )
+    project.write("test_use.py", "def test_use(client, use): assert client == use == 'client of 2'")
+    project.write("port", "1")
+    project.run("--cc-run", "-m", "station")
+    project.write("port", "2")
+    project.remove("running")
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.tests) == (("server", "use"), {"test_use": "passed"})
+
+
+def test_check_that_is_no_function_is_verified(project: Project) -> None:
+    """A check made by functools.partial fails like any other."""
+    project.stations(
+        """
+        import functools
+
+        @station
+        def boil(): ...
+
+        def compare(one, other):
+            assert one == other
+
+        boil.check(functools.partial(compare, 1, other=2))
+        """
+    )
+
+    assert project.run("--cc-check").causes == {"boil": "AssertionError: assert 1 == 2"}
+
+
+def test_error_that_cannot_be_shown_is_a_failure(project: Project, mode: str) -> None:
+    """Whatever a visit raises is its failure, also what cannot say what it is."""
+    project.stations(
+        """
+        class Odd(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        @station
+        def boil():
+            raise Odd
+
+        @station
+        def pour(boil): ...
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.failed, run.blocked) == (("boil",), ("pour",))
+    assert run.causes == {"boil": "Odd: <it cannot be shown>"}
+
+
+def test_check_may_use_tmp_path(project: Project, mode: str) -> None:
+    """Each check has an empty `tmp_path` of its own, before the visit and after it."""
+    project.stations(
+        """
+        from harness import logged
+
+        @station
+        def boil(tmp_path) -> None:
+            (tmp_path / "note").mkdir()
+            log("boil")
+
+        @boil.check
+        def is_hot(tmp_path):
+            (tmp_path / "note").mkdir()
+            assert "boil" in logged()
+
+        @boil.check
+        def is_full(tmp_path):
+            (tmp_path / "note").mkdir()
+
+        @boil.clean
+        def cool(tmp_path):
+            (tmp_path / "note").mkdir()
+        """
+    )
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (first.visited, second.unchanged) == (("boil",), ("boil",))
+    assert first.reasons["boil"] == (
+        "never visited",
+        "check is_hot does not pass: AssertionError: assert 'boil' in []",
+    )
+    assert project.run("--cc-check").exit_code == 0
+
+
+def test_error_in_the_teardown_of_a_check_is_its_own(project: Project) -> None:
+    """What a fixture of one check raises when it is torn down is not put down to the next one."""
+    project.stations(
+        """
+        @pytest.fixture
+        def kettle():
+            yield
+            raise RuntimeError("cannot close")
+
+        @station
+        def boil() -> None: ...
+
+        @boil.check
+        def is_hot(kettle): ...
+
+        @boil.check
+        def is_full(): ...
+
+        @station
+        def pour() -> None: ...
+
+        @pour.check
+        def is_poured(kettle):
+            raise OSError("cold")
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert run.causes == {
+        "boil": "RuntimeError: cannot close",
+        "pour": "OSError: cold",
+    }
+    assert "check 'is_hot' of station 'boil' does not pass" in run.text
+    assert "is_full" not in run.text
+
+
+def test_outcome_is_kept_where_the_check_after_the_visit_skips(project: Project, mode: str) -> None:
+    """The visit was made: what it returned is what there is, though nobody could look at it."""
+    project.stations(
+        """
+        from pathlib import Path
+        from harness import logged
+        HERE = Path(__file__).parent
+
+        @station
+        def rent():
+            log("rent")
+            return len(logged())
+
+        @rent.check
+        def answers():
+            if (HERE / "maintenance").exists():
+                pytest.skip("maintenance")
+
+        @station
+        def use(rent): log(f"use {rent}")
+        """
+    )
+    first = project.run("--cc-run")
+    project.write("maintenance", "")
+    skipped = project.run("--cc-replay", "rent")
+    project.remove("maintenance")
+
+    last = project.run("--cc-run")
+
+    assert first.results == {"rent": "visited", "use": "visited"}
+    assert skipped.results == {"rent": "skipped", "use": "blocked"}
+    assert last.results == {"rent": "adopted", "use": "visited"}
+    [reason] = last.reasons["rent"]
+    assert re.fullmatch("last visit failed .+ ago: skipped after the visit: maintenance", reason)
+    assert project.log() == ("rent", "use 1", "rent", "use 3")
+
+
+def test_nothing_is_adopted_where_more_than_the_check_failed(project: Project, mode: str) -> None:
+    """A failed sub-test, or teardown, is no matter of the check alone."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def boil(subtests) -> int:
+            with subtests.test("flame"):
+                assert (HERE / "hot").exists()
+            return 100
+
+        @boil.check
+        def is_hot(): assert (HERE / "hot").exists()
+
+        @pytest.fixture(scope="module")
+        def stove():
+            yield
+            assert (HERE / "hot").exists()
+
+        @station
+        def heat(stove) -> int: return 100
+
+        @heat.check
+        def warms(): assert (HERE / "hot").exists()
+        """
+    )
+    project.run("--cc-run")
+    project.write("hot", "")
+
+    assert project.run("--cc-run").results == {"boil": "visited", "heat": "visited"}
+
+
+def test_error_that_is_no_text_is_recorded(project: Project) -> None:
+    """Bytes of a file's name in an error are spelt out."""
+    project.stations('@station\ndef boil(): raise ValueError("bad \\udcff name")')
+
+    run = project.run("--cc-run")
+
+    assert (run.failed, run.exit_code) == (("boil",), 1)
+    assert "INTERNALERROR" not in run.text
+    [reason] = project.run("--cc-run").reasons["boil"]
+    assert reason.endswith("ago: ValueError: bad \\udcff name")
+
+
+def test_texts_of_a_kind_of_their_own_are_texts(project: Project) -> None:
+    """A title or a version that is a subclass of str is as good as any."""
+    project.stations(
+        """
+        class Text(str): ...
+
+        @station(title=Text("Boil it"), version=Text("1"))
+        def boil(): ...
+        """
+    )
+    project.run("--cc-run")
+
+    assert project.run("--cc-run").results == {"boil": "unchanged"}

@@ -1,0 +1,299 @@
+"""`--cc-clean`: downstream first, checked, forgotten; what fails keeps what it stands on."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Project
+
+CHAIN = """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def boil(visit):
+        visit.resources["pot"] = 7
+        (HERE / "steam").touch()
+        return 100
+
+    @boil.check
+    def steams(boil):
+        assert (HERE / "steam").exists(), "no steam"
+
+    @boil.clean
+    def cool(boil, visit: Visit):
+        log(f"cool {boil} {dict(visit.resources)}")
+        (HERE / "steam").unlink()
+
+    @station
+    def pour(boil):
+        return 101
+
+    @pour.clean
+    def empty(pour, boil):
+        log(f"empty {pour} {boil}")
+
+    @station
+    def sip(pour):
+        return 102
+
+    @sip.clean
+    def spit(sip):
+        log(f"spit {sip}")
+
+    @station
+    def grind():
+        pass
+"""
+
+EXPECTED = """
+    @pytest.mark.xfail
+    @station
+    def boil(): raise OSError
+
+    @boil.clean
+    def cool(boil): log(f"cool {boil}")
+"""
+
+
+@pytest.fixture
+def done(project: Project) -> Project:
+    """A chain of three stations with cleans and one without, complete."""
+    project.stations(CHAIN)
+    project.write("test_tea.py", "from harness import log\ndef test_tea(sip): log('test')\n")
+    assert project.run("--cc-run", "-m", "station").closing == "4 visited"
+    return project
+
+
+def test_downstream_is_cleaned_first(done: Project) -> None:
+    """Stations are cleaned downstream first, with outcomes and resources, and tests do not run."""
+    run = done.run("--cc-clean")
+
+    assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
+    assert run.closing == "3 cleaned, 1 left in place"
+    assert "  left in place, for want of a clean: grind" in run.outlines
+    assert (run.tests, run.exit_code) == ({}, 0)
+
+
+def test_cleaned_stations_are_forgotten(done: Project) -> None:
+    """After a clean nothing is remembered: all is visited anew, and resources are gone."""
+    done.run("--cc-clean")
+
+    again, run = done.run("--cc-clean"), done.run("--cc-run", "-m", "station")
+
+    assert (again.results, again.log) == ({}, ())
+    assert run.closing == "4 visited"
+    assert run.reasons["pour"] == ("never visited",)
+
+
+def test_selection_takes_downstream_along(done: Project) -> None:
+    """Cleaning a station cleans what is downstream of it, and nothing else."""
+    run = done.run("--cc-clean", "-k", "pour")
+
+    assert run.log == ("spit 102", "empty 101 100")
+    assert done.run("--cc-run", "-m", "station").closing == "2 visited, 2 unchanged"
+
+
+def test_failed_clean_keeps_upstream(done: Project) -> None:
+    """A clean that fails keeps what is upstream of it, all the way, and the run fails."""
+    done.edit("stations.py", 'log(f"spit {sip}")', 'raise OSError("stuck")')
+
+    run = done.run("--cc-clean")
+
+    assert (run.failed, run.blocked) == (("sip",), ("pour", "boil"))
+    assert run.blamed == {"pour": ("sip",), "boil": ("sip",)}
+    assert run.causes == {"sip": "OSError: stuck"}
+    assert run.closing == "1 failed, 2 blocked, 1 left in place"
+    assert (run.log, run.exit_code) == ((), 1)
+
+
+def test_next_clean_goes_on(done: Project) -> None:
+    """The next --cc-clean goes on where the last one failed."""
+    done.edit("stations.py", 'log(f"empty {pour} {boil}")', 'raise OSError("stuck")')
+    first = done.run("--cc-clean")
+    done.edit("stations.py", 'raise OSError("stuck")', 'log(f"empty {pour} {boil}")')
+
+    run = done.run("--cc-clean")
+
+    assert first.log == ("spit 102",)
+    assert first.closing == "1 failed, 1 blocked, 1 cleaned, 1 left in place"
+    assert run.log == ("empty 101 100", "cool 100 {'pot': 7}")
+    assert run.closing == "2 cleaned"
+
+
+def test_check_that_still_passes_fails_the_clean(done: Project) -> None:
+    """A check that passes after the clean fails it: one of the two is wrong."""
+    done.edit("stations.py", '(HERE / "steam").unlink()', "pass")
+
+    run = done.run("--cc-clean")
+
+    assert (run.failed, run.exit_code) == (("boil",), 1)
+    assert run.errors["boil"] == (
+        "station 'boil' was cleaned and its check 'steams' still passes; "
+        "either the clean or the check is wrong"
+    )
+    assert done.run("--cc-clean").failed == ("boil",)
+
+
+def test_station_never_attempted_is_not_cleaned(project: Project) -> None:
+    """What was never attempted is not cleaned."""
+    project.stations(CHAIN.replace("return 101", "assert 0"))
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert run.log == ("empty None 100", "cool 100 {'pot': 7}")
+    assert run.closing == "2 cleaned, 1 left in place"
+
+
+def test_failed_visit_is_cleaned_with_its_resources(project: Project) -> None:
+    """A visit that failed half-way is cleaned: without outcome, with the resources it made."""
+    project.stations(
+        """
+        @station
+        def boil(visit):
+            visit.resources["pot"] = 7
+            raise RuntimeError
+
+        @boil.clean
+        def cool(boil, visit):
+            log(f"{boil} {dict(visit.resources)}")
+        """
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert (run.log, run.closing, run.exit_code) == (("None {'pot': 7}",), "1 cleaned", 0)
+    assert project.run("--cc-clean").results == {}
+
+
+def test_failed_clean_keeps_record_and_resources(done: Project) -> None:
+    """What could not be cleaned is still known: complete, with its resources."""
+    done.edit("stations.py", '(HERE / "steam").unlink()', 'raise OSError("stuck")')
+    done.run("--cc-clean")
+
+    run = done.run("--cc-run", "-k", "boil")
+
+    assert run.results == {"boil": "unchanged"}
+
+
+def test_left_in_place_is_forgotten(done: Project) -> None:
+    """A station without a clean is forgotten, so that a run visits it again."""
+    done.run("--cc-clean", "-k", "grind")
+
+    run = done.run("--cc-run", "-k", "grind")
+
+    assert (run.results, run.reasons["grind"]) == ({"grind": "visited"}, ("never visited",))
+
+
+def test_nothing_to_clean_is_a_success(project: Project) -> None:
+    """Where nothing was visited there is nothing to clean, and that is no error."""
+    project.stations(CHAIN)
+
+    run = project.run("--cc-clean")
+
+    assert (run.results, run.log, run.exit_code) == ({}, (), 0)
+    assert "choochoo: there was nothing to clean" in run.outlines
+
+
+def test_workers_are_left_at_home(done: Project) -> None:
+    """Cleaning is done one after the other, also where `-n` is asked for."""
+    done.workers = 2
+
+    run = done.run("--cc-clean")
+
+    assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
+
+
+def test_interrupted_clean_is_gone_on_with(done: Project) -> None:
+    """A clean that was interrupted keeps record and upstream, and is done by the next."""
+    done.edit("stations.py", 'log(f"empty {pour} {boil}")', "raise KeyboardInterrupt")
+    stopped = done.run("--cc-clean", apart=True)
+    done.edit("stations.py", "raise KeyboardInterrupt", 'log("empty")')
+
+    run = done.run("--cc-clean")
+
+    assert (stopped.exit_code, stopped.log) == (2, ("spit 102",))
+    assert (run.log, run.exit_code) == (("empty", "cool 100 {'pot': 7}"), 0)
+
+
+def test_collect_only_cleans_nothing(done: Project) -> None:
+    """`--cc-clean --collect-only` shows what would be cleaned, in order, and cleans nothing."""
+    run = done.run("--cc-clean", "--collect-only", "-q")
+
+    listed = tuple(line for line in run.outlines if line.startswith("stations.py::"))
+    assert listed == tuple(f"stations.py::{name}" for name in ("grind", "sip", "pour", "boil"))
+    assert (run.log, run.closing) == ((), "")
+    assert done.run("--cc-run", "-m", "station").closing == "4 unchanged"
+
+
+def test_async_clean_is_awaited(project: Project) -> None:
+    """A clean may be async."""
+    project.stations(
+        """
+        @station
+        def boil(): return 100
+
+        @boil.clean
+        async def cool(boil): log(f"cool {boil}")
+        """
+    )
+    project.run("--cc-run")
+
+    assert project.run("--cc-clean").log == ("cool 100",)
+
+
+@pytest.mark.parametrize("mark", ["xfail", "xfail(strict=True)", "xfail(run=False)"])
+def test_xfail_is_about_the_visit_and_not_about_the_clean(project: Project, mark: str) -> None:
+    """A station that is expected to fail is cleaned like any other: a clean that passes has passed."""
+    project.stations(EXPECTED)
+    project.run("--cc-run")
+    project.edit("stations.py", "xfail", mark)
+
+    run = project.run("--cc-clean")
+
+    assert (run.log, run.closing) == (("cool None",), "1 cleaned")
+    assert (run.last_line, run.exit_code) == ("1 passed", 0)
+    assert project.run("--cc-clean").results == {}
+
+
+def test_failed_clean_is_not_excused_by_xfail(project: Project) -> None:
+    """A clean that fails has failed, though the visit was expected to."""
+    project.stations(EXPECTED.replace('log(f"cool {boil}")', 'raise OSError("stuck")'))
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert (run.causes, run.closing) == ({"boil": "OSError: stuck"}, "1 failed")
+    assert (run.last_line, run.exit_code) == ("1 failed", 1)
+
+
+def test_broken_fixture_of_a_check_is_no_proof_that_anything_is_gone(project: Project) -> None:
+    """A check that passes after a clean is told, also where its fixture cannot be torn down."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @pytest.fixture
+        def line():
+            yield
+            assert not (HERE / "cut").exists(), "cut off"
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.check
+        def steams(line): assert (HERE / "steam").exists()
+
+        @boil.clean
+        def cool(): ...
+        """
+    )
+    project.run("--cc-run")
+    project.write("cut", "")
+
+    run = project.run("--cc-clean")
+
+    assert (run.exit_code, run.failed) == (1, ("boil",))
+    assert "its check 'steams' still passes" in run.causes["boil"]

@@ -1,0 +1,433 @@
+"""Faults of structure: told in full, all at once, and in nobody's way who does not need them."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from harness import Project
+
+# Stations begin in the fifth line: see `Project.stations`.
+FAULTS = {
+    "cycle": (
+        "@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n",
+        (
+            "stations wait for each other: boil (stations.py:5) -> pour (stations.py:8) -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "itself": (
+        "@station\ndef boil(boil): ...\n",
+        (
+            "stations wait for each other: boil (stations.py:5) -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle through an ordinary fixture": (
+        (
+            "@pytest.fixture\ndef cup(pour): ...\n\n"
+            "@station\ndef boil(cup): ...\n\n@station\ndef pour(boil): ...\n"
+        ),
+        (
+            "stations wait for each other: boil (stations.py:8) -> fixture cup -> "
+            "pour (stations.py:11) -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle through a check": (
+        (
+            "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(pour): ...\n\n"
+            "@station\ndef pour(boil): ...\n"
+        ),
+        (
+            "stations wait for each other: boil (stations.py:5) -> pour (stations.py:11) -> boil; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "cycle of three": (
+        "@station\ndef a(c): ...\n\n@station\ndef b(a): ...\n\n@station\ndef c(b): ...\n",
+        (
+            "stations wait for each other: a (stations.py:5) -> c (stations.py:11) -> b (stations.py:8) -> a; "
+            "take one of the parameters away, or what the two share into a station of its own"
+        ),
+    ),
+    "yield": (
+        "@station\ndef boil():\n    yield 100\n",
+        (
+            "stations.py:5: station 'boil' uses yield; "
+            "return the outcome, and undo the work in @boil.clean"
+        ),
+    ),
+    "async yield": (
+        "@station\nasync def boil():\n    yield 100\n",
+        (
+            "stations.py:5: station 'boil' uses yield; "
+            "return the outcome, and undo the work in @boil.clean"
+        ),
+    ),
+    "two checks of one name": (
+        (
+            "@station\ndef boil(): ...\n\n"
+            "@boil.check\ndef is_hot(): ...\n\n@boil.check\ndef is_hot(): ...\n"
+        ),
+        "stations.py:11: station 'boil' has two checks called 'is_hot'; rename one of them",
+    ),
+    "two cleans": (
+        "@station\ndef boil(): ...\n\n@boil.clean\ndef cool(): ...\n\n@boil.clean\ndef chill(): ...\n",
+        "stations.py:11: station 'boil' has a second clean, 'chill'; make it one function",
+    ),
+    "class": (
+        "class TestTea:\n    @station\n    def boil(self): ...\n",
+        (
+            "stations.py:6: station 'boil' stands in a class; "
+            "move it out of the class, to the top level of its file"
+        ),
+    ),
+    "reserved name": (
+        "@station\ndef visit(): ...\n",
+        (
+            "stations.py:5: a station cannot be called 'visit', "
+            "the name of a fixture of pytest's or of this plugin; rename it"
+        ),
+    ),
+    "parametrised fixture of a check": (
+        (
+            "@pytest.fixture(params=['blue'])\ndef kettle(request): ...\n\n"
+            "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(kettle): ...\n"
+        ),
+        (
+            "stations.py:8: what is attached to station 'boil' asks for the fixture 'kettle', which "
+            "has parameters; have the station itself ask for it, so that there is one station for "
+            "each of them"
+        ),
+    ),
+    "unknown instance": (
+        (
+            "@pytest.mark.parametrize('n', [1])\n@station\ndef boil(n): ...\n\n"
+            "@pytest.mark.parametrize('n', [2])\n@station\ndef pour(boil, n): ...\n"
+        ),
+        (
+            "stations.py::pour[2] asks for 'boil' with n=2, "
+            "and the station is not parametrised with that; give both the same values"
+        ),
+    ),
+}
+BY_NAME = pytest.mark.parametrize(("text", "message"), FAULTS.values(), ids=FAULTS)
+
+
+@BY_NAME
+def test_fault_is_told_in_full(project: Project, text: str, message: str) -> None:
+    """A fault of structure is one collection error that says what, where, and the way out."""
+    project.stations(text)
+
+    run = project.run("--cc-run")
+
+    assert run.collect_errors == (message,)
+    assert (run.exit_code, run.results) == (2, {})
+    assert message in run.text
+
+
+@pytest.mark.parametrize("command", ["--cc-run", "--cc-check", "--cc-clean", "--cc-replay=all"])
+def test_fault_stops_every_command(project: Project, command: str) -> None:
+    """A fault stops each `--cc-*` command before anything runs, tests included."""
+    project.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
+    project.write("test_it.py", "from harness import log\ndef test_it(): log('test')")
+
+    run = project.run(command)
+
+    assert (run.exit_code, run.log, run.tests) == (2, (), {})
+
+
+def test_fault_stops_parallel_runs(project: Project) -> None:
+    """A fault stops a run under xdist as well, and is told."""
+    project.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
+    project.workers = 2
+
+    run = project.run("--cc-run")
+
+    assert (
+        "stations wait for each other: boil (stations.py:8) -> pour (stations.py:11) -> boil"
+        in run.text
+    )
+    assert (run.exit_code != 0, run.log) == (True, ())
+
+
+@pytest.mark.parametrize("name", ["reserved name", "class", "yield", "cycle"])
+def test_plain_pytest_does_not_mind_a_fault(project: Project, name: str) -> None:
+    """Plain pytest runs tests that need no faulty station as if there were none."""
+    project.stations(FAULTS[name][0])
+    project.write("test_it.py", "def test_it(): ...")
+
+    run = project.run()
+
+    assert (run.exit_code, run.tests) == (0, {"test_it": "passed"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cycle", "yield", "two checks of one name", "two cleans", "cycle through an ordinary fixture"],
+)
+def test_plain_pytest_errors_a_test_that_needs_a_faulty_station(
+    project: Project, name: str
+) -> None:
+    """Plain pytest errors exactly the tests that request a faulty station, with the fault."""
+    text, message = FAULTS[name]
+    project.stations(text)
+    project.write("test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
+
+    run = project.run()
+
+    assert run.tests == {"test_bad": "failed", "test_good": "passed"}
+    assert message in run.text
+
+
+def test_all_faults_are_told_at_once(project: Project) -> None:
+    """Several faults in several files are all told in one go."""
+    project.stations(FAULTS["yield"][0], name="one/stations.py")
+    project.stations(FAULTS["cycle"][0], name="two/stations.py")
+    project.stations(FAULTS["two cleans"][0].replace("boil", "brew"), name="one/station_b.py")
+    project.write(
+        "conftest.py", "from pytest_choochoo import station\n\n@station\ndef fill(): ...\n"
+    )
+
+    run = project.run("--cc-run")
+
+    assert sorted(run.collect_errors) == sorted(
+        (
+            (
+                "conftest.py:3: station 'fill' stands in a conftest.py; "
+                "move it to stations.py beside it, where it is visible to the same directories"
+            ),
+            FAULTS["yield"][1].replace("stations.py", "one/stations.py"),
+            FAULTS["two cleans"][1]
+            .replace("boil", "brew")
+            .replace("stations.py", "one/station_b.py"),
+            FAULTS["cycle"][1].replace("(stations.py", "(two/stations.py"),
+        )
+    )
+    assert "4 errors" in run.last_line
+
+
+def test_each_cycle_is_told(project: Project) -> None:
+    """Two cycles that have nothing to do with each other are two messages."""
+    project.stations(
+        FAULTS["cycle"][0] + FAULTS["cycle"][0].replace("boil", "mix").replace("pour", "bake")
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.collect_errors == (
+        FAULTS["cycle"][1],
+        FAULTS["cycle"][1]
+        .replace("boil (stations.py:5)", "mix (stations.py:10)")
+        .replace("pour (stations.py:8)", "bake (stations.py:13)")
+        .replace("boil", "mix"),
+    )
+
+
+def test_same_name_in_two_station_files_of_one_directory(project: Project) -> None:
+    """Two stations of one name in one directory are an error that names both places."""
+    for name in ("station_a.py", "station_b.py"):
+        project.stations("@station\ndef boil(): ...\n", name=name)
+
+    run = project.run("--cc-run")
+
+    assert run.collect_errors == (
+        ("two stations are called 'boil': station_a.py:5 and station_b.py:5; rename one of them"),
+    )
+
+
+def test_name_of_an_ordinary_fixture_beside_it(project: Project) -> None:
+    """A station may have the name of a fixture of pytest's own that nobody here asks for."""
+    project.stations("@station\ndef monkeypatch(): ...\n")
+
+    run = project.run("--cc-run")
+
+    assert run.exit_code in {0, 2}
+    assert "INTERNALERROR" not in run.text
+
+
+def test_conftest_may_hold_helpers_that_use_stations(project: Project) -> None:
+    """A conftest may import a station, which is no fault."""
+    project.write("depot/__init__.py", "")
+    project.stations("@station\ndef boil():\n    return 1\n", name="depot/stations.py")
+    project.ini("pythonpath = .")
+    project.write("conftest.py", "from depot.stations import boil\n")
+    project.write("test_it.py", "def test_it(boil): assert boil == 1\n")
+
+    run = project.run("--cc-run")
+
+    assert (run.exit_code, run.visited, run.tests) == (0, ("boil",), {"test_it": "passed"})
+
+
+def test_unknown_fixture_is_told_by_pytest(project: Project) -> None:
+    """A parameter that names nothing is pytest's own error, and fails the station."""
+    project.stations("@station\ndef boil(zebra): ...\n\n@station\ndef pour(boil): ...\n")
+
+    run = project.run("--cc-run")
+
+    assert (run.failed, run.blocked) == (("boil",), ("pour",))
+    assert "fixture 'zebra' not found" in run.text
+
+
+BROKEN = {
+    "syntax": ("def boil(: pass", "SyntaxError: invalid syntax (stations.py, line 1)"),
+    "import": ("import zebra", "ModuleNotFoundError: No module named 'zebra'"),
+    "raising": ("raise RuntimeError('no gas')", "RuntimeError: no gas"),
+    "a keyword": (
+        "from pytest_choochoo import station\n@station(max_age='1 d')\ndef boil(): ...",
+        "BadSetting: @station(max_age=...) is '1 d'; it must be a timedelta, or seconds, zero or more",
+    ),
+    "skipping": (
+        "import pytest\npytest.skip('no kettle', allow_module_level=True)",
+        "Skipped: no kettle",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "error"), BROKEN.values(), ids=BROKEN)
+def test_plain_pytest_tells_who_misses_a_station_of_a_broken_file(
+    project: Project, mode: str, text: str, error: str
+) -> None:
+    """A test whose station stands in a file above that cannot be imported is told so, and why."""
+    project.write("stations.py", text)
+    project.write("unit/test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
+
+    run = project.run("unit")
+
+    assert run.tests == {"test_bad": "failed", "test_good": "passed"}
+    assert (
+        "fixture 'boil' not found; "
+        f"it may be a station of stations.py, which could not be collected: {error}"
+    ) in run.outlines
+    assert re.fullmatch("1 passed(, . warnings?)?, 1 error", run.last_line)
+    assert run.exit_code == 1
+
+
+def test_every_broken_file_above_is_told(project: Project) -> None:
+    """All broken station files that a test could see are named, and no others."""
+    project.write("stations.py", "raise RuntimeError")
+    project.write("unit/station_a.py", "raise ValueError(1)")
+    project.write("other/station_b.py", "raise RuntimeError")
+    project.write("unit/test_it.py", "def test_bad(boil): ...")
+
+    run = project.run("unit/test_it.py")
+
+    assert run.errors["test_bad"] == (
+        "fixture 'boil' not found; it may be a station "
+        "of stations.py, which could not be collected: RuntimeError; "
+        "or of unit/station_a.py, which could not be collected: ValueError: 1"
+    )
+
+
+def test_missing_fixture_beside_good_files_is_told_by_pytest(project: Project) -> None:
+    """Where all station files above can be imported, pytest's own words stand."""
+    project.stations("@station\ndef boil(): ...\n")
+    project.write("other/stations.py", "raise RuntimeError")
+    project.write("unit/test_it.py", "def test_bad(zebra): ...")
+
+    run = project.run("unit")
+
+    assert "E       fixture 'zebra' not found" in run.outlines
+    assert "could not be collected" not in run.text
+
+
+@pytest.mark.parametrize("where", ["conftest", "class"])
+def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
+    project: Project, where: str
+) -> None:
+    """A test that asks for a station of a conftest or a class is told of the fault."""
+    station = "from pytest_choochoo import station\n\n"
+    if where == "conftest":
+        project.write("conftest.py", station + "@station\ndef boil(): ...\n")
+        test = "def test_it(boil): ...\n"
+    else:
+        test = station + "class TestTea:\n    @station\n    def boil(): ...\n\n"
+        test += "    def test_it(self, boil): ...\n"
+    project.write("test_it.py", test)
+
+    run = project.run()
+
+    assert run.exit_code == 1
+    place = "conftest.py:3: station 'boil' stands in a " if where == "conftest" else "test_it.py:4"
+    assert place in run.errors["test_it"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "told"),
+    [
+        ("@pytest.fixture\n@station", "Failed: Marks cannot be applied to fixtures."),
+        ("@station\n@pytest.fixture", "it must be put on a function"),
+    ],
+    ids=["above", "below"],
+)
+def test_station_that_is_a_fixture_as_well_is_told(project: Project, marks: str, told: str) -> None:
+    """A station is a fixture already: to say so twice stops a run, and warns plain pytest."""
+    project.stations(f"{marks}\ndef boil(): ...\n")
+    project.write("test_it.py", "def test_it(): ...\n")
+
+    run, plain = project.run("--cc-run", apart=True), project.run(apart=True)
+
+    assert (run.exit_code, plain.exit_code) == (2, 0)
+    assert told.removeprefix("Failed: ") in run.text
+    assert told in plain.text
+    assert "INTERNALERROR" not in run.text + plain.text
+
+
+@pytest.mark.parametrize("how", ["autouse", "ini"])
+def test_cycle_through_a_fixture_that_nobody_named_says_its_name(
+    project: Project, how: str
+) -> None:
+    """A fixture that comes without being asked for is named where it makes a cycle."""
+    auto = "(autouse=True)" if how == "autouse" else ""
+    project.write("conftest.py", f"import pytest\n@pytest.fixture{auto}\ndef kettle(boil): ...\n")
+    if how == "ini":
+        project.ini("usefixtures = kettle")
+    project.stations("@station\ndef fill(): ...\n\n@station\ndef boil(fill): ...\n")
+
+    run = project.run("--cc-run")
+
+    assert "fill (stations.py:5) -> fixture kettle -> boil (stations.py:8) -> fill;" in run.text
+
+
+def test_cycle_names_the_fixture_that_is_to_blame(project: Project) -> None:
+    """Of the fixtures that come unasked, the one that asks for the station is named."""
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def aaa(): ...
+
+        @pytest.fixture(autouse=True)
+        def zzz(boil): ...
+        """,
+    )
+    project.stations("@station\ndef boil(): ...")
+
+    [error] = project.run("--cc-run").collect_errors
+
+    assert error.startswith(
+        "stations wait for each other: boil (stations.py:5) -> fixture zzz -> boil; "
+    )
+
+
+def test_station_that_is_named_outside_of_the_project_is_a_fault(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Pytest's node id of it is short, and the record of another might be taken for its own."""
+    outside = tmp_path_factory.mktemp("outside")
+    file = outside / "stations.py"
+    file.write_text("from pytest_choochoo import station\n\n@station\ndef boil(): ...\n")
+
+    run = project.run("--cc-run", str(file), "--rootdir", str(project.path))
+
+    place = os.path.relpath(file, project.path)
+    assert run.exit_code == 2
+    [error] = run.collect_errors
+    assert error == (
+        f"{place}:3: station 'boil' stands outside of rootdir {project.path}, where two stations "
+        "may have one node id; give another --rootdir, or import it from a file inside"
+    )

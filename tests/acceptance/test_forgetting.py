@@ -1,0 +1,168 @@
+"""`--cc-forget` and `--cache-clear`: records go, what exists in the world is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Project
+
+STATIONS = """
+    @station
+    def boil(visit: Visit):
+        log(dict(visit.resources))
+        visit.resources["pot"] = 7
+        return 100
+
+    @boil.clean
+    def cool(visit):
+        log("cool")
+
+    @station
+    def pour(boil):
+        pass
+
+    @station
+    def grind():
+        pass
+"""
+
+
+@pytest.fixture
+def done(project: Project) -> Project:
+    """Three stations, complete; the first keeps the id of something that it made."""
+    project.stations(STATIONS)
+    assert project.run("--cc-run").closing == "3 visited"
+    return project
+
+
+def test_forgotten_stations_are_visited_again(done: Project) -> None:
+    """Forgetting touches the records of the selected stations, and nothing else."""
+    forgotten = done.run("--cc-forget", "boil+")
+
+    run = done.run("--cc-run")
+
+    assert "choochoo: forgot boil, pour" in forgotten.outlines
+    assert (forgotten.exit_code, forgotten.log, forgotten.closing) == (0, (), "")
+    assert (run.visited, run.unchanged) == (("boil", "pour"), ("grind",))
+    assert run.reasons["boil"] == ("never visited",)
+
+
+def test_resources_outlive_forgetting(done: Project) -> None:
+    """Ids of things that still exist are known to the next visit."""
+    done.run("--cc-forget", "boil")
+
+    run = done.run("--cc-run")
+
+    assert run.log == ("{'pot': 7}",)
+
+
+def test_forgotten_resources_can_be_cleaned(done: Project) -> None:
+    """A forgotten station with resources can still be cleaned."""
+    done.run("--cc-forget", "all")
+
+    run = done.run("--cc-clean")
+
+    assert (run.log, run.closing) == (("cool",), "1 cleaned")
+
+
+def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
+    """The record of a station that was removed can be named."""
+    done.stations("@station\ndef boil(): return 100\n")
+
+    run = done.run("--cc-forget", "grind,stations.py::pour")
+
+    assert "choochoo: forgot stations.py::grind, stations.py::pour" in run.outlines
+    assert run.exit_code == 0
+
+
+def test_nothing_to_forget_is_a_success(done: Project) -> None:
+    """Forgetting twice is no error."""
+    done.run("--cc-forget", "all")
+
+    run = done.run("--cc-forget", "all")
+
+    assert "choochoo: there was nothing to forget" in run.outlines
+    assert run.exit_code == 0
+
+
+def test_failed_station_can_be_forgotten(project: Project) -> None:
+    """The selector `failed` names what failed, here as well."""
+    project.stations("@station\ndef boil(): assert 0\n\n@station\ndef grind(): pass\n")
+    project.run("--cc-run")
+
+    run = project.run("--cc-forget", "failed")
+
+    assert "choochoo: forgot boil" in run.outlines
+    assert project.run("--cc-run").reasons["boil"] == ("never visited",)
+
+
+def test_unknown_station_is_usage_error(done: Project) -> None:
+    """A selector that matches nothing is a usage error that names the option."""
+    run = done.run("--cc-forget", "grond")
+
+    assert run.exit_code == 4
+    assert "ERROR: --cc-forget: no station is called 'grond'; did you mean 'grind'?" in run.outlines
+
+
+def test_tests_do_not_run_while_forgetting(done: Project) -> None:
+    """Forgetting runs no test."""
+    done.write("test_tea.py", "from harness import log\ndef test_tea(): log('test')\n")
+
+    run = done.run("--cc-forget", "all")
+
+    assert (run.tests, run.log) == ({}, ())
+
+
+def test_cleared_cache_forgets_what_is_complete(done: Project, mode: str) -> None:
+    """`--cache-clear` has all visited again, once, though xdist repeats it in every worker."""
+    run = done.run("--cc-run", "--cache-clear")
+    after = done.run("--cc-run")
+
+    assert run.closing == "3 visited"
+    assert run.log == ("{'pot': 7}",)
+    assert after.closing == "3 unchanged"
+
+
+def test_cleared_cache_keeps_resources_in_plain_run(done: Project) -> None:
+    """`--cache-clear` of a run without stations keeps the ids of what exists, too."""
+    done.write("test_tea.py", "def test_tea(): pass\n")
+    done.run("--cache-clear", "test_tea.py")
+
+    run = done.run("--cc-run")
+
+    assert (run.log, run.closing) == (("{'pot': 7}",), "3 visited")
+
+
+def test_cleared_cache_clears_the_rest(done: Project) -> None:
+    """`--cache-clear` clears what else is in pytest's cache, as ever."""
+    done.write("test_tea.py", "def test_tea(): assert 0\n")
+    done.run("test_tea.py")
+    done.write(".pytest_cache/d/other/file", "kept by another plugin")
+
+    done.run("--cache-clear", "--collect-only", "test_tea.py")
+
+    assert not (done.path / ".pytest_cache/v/cache/lastfailed").exists()
+    assert not (done.path / ".pytest_cache/d/other").exists()
+
+
+def test_cleared_cache_keeps_directories(project: Project) -> None:
+    """What a station made in its directory is there after `--cache-clear`, and can be cleaned."""
+    project.stations(
+        """
+        @station
+        def boil(visit) -> str:
+            (visit.dir / "tea").touch()
+            return str(visit.dir / "tea")
+
+        @boil.clean
+        def cool(visit):
+            log(sorted(path.name for path in visit.dir.iterdir()))
+        """
+    )
+    project.write("test_tea.py", "def test_tea(): pass\n")
+    project.run("--cc-run")
+    project.run("--cache-clear", "test_tea.py")
+
+    run = project.run("--cc-clean")
+
+    assert (run.results, run.log) == ({"boil": "cleaned"}, ("['tea']",))
+    assert not list(project.path.glob(".pytest_cache/d/choochoo/default/stations/*"))

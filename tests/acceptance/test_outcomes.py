@@ -1,0 +1,541 @@
+"""Outcomes: what can be kept, what a consumer receives, and whose copy it is."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Project
+
+TYPES = """
+import enum
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple, Optional, TypedDict
+
+import attrs
+
+class Kind(enum.Enum):
+    GREEN = "green"
+    BLACK = "black"
+
+class Mixed(enum.Enum):
+    GREEN = "green"
+    BLACK = 2
+
+class Size(enum.IntEnum):
+    SMALL = 1
+
+@dataclass
+class Cup:
+    kind: Kind
+    size: int = 1
+    tags: list[str] = field(default_factory=list)
+
+@dataclass(frozen=True)
+class Table:
+    cups: tuple[Cup, ...]
+    room: dict[str, Path]
+
+@attrs.define
+class Pot:
+    litres: Decimal
+    cup: Cup | None = None
+
+class Spoon(NamedTuple):
+    length: int
+    label: str
+
+class Order(TypedDict):
+    at: datetime
+    cups: list[Cup]
+
+class Odd(enum.Enum):
+    ONE = 1
+    TEXT = "1"
+    FLOAT = 1.5
+    TRUE = False
+    NONE = None
+    PAIR = (1, 2)
+    PATH = Path("a")
+    BIG = 2**70
+
+class Slot(NamedTuple):
+    odd: Odd
+    path: Path
+
+@attrs.define
+class Bowl:
+    mixed: Mixed
+    since: date = date(2026, 1, 2)
+
+class Place(TypedDict):
+    at: Odd
+
+@dataclass(frozen=True)
+class Tray:
+    mixed: Mixed
+    slots: list[Slot]
+    bowl: Bowl
+    place: Place
+    cups: list[Cup] = field(default_factory=lambda: [Cup(Kind.GREEN)])
+
+class Unknown:
+    pass
+
+"""
+
+KEPT = [
+    ("", "None"),
+    ("", "{'a': [1, 2.5, True, None, 'x', {'b': []}]}"),
+    ("", "10 ** 30"),
+    ("", "'tea ☕'"),
+    ("-> int", "12"),
+    ("-> float", "0.1 + 0.2"),
+    ("-> Cup", "Cup(Kind.GREEN, 2, ['hot'])"),
+    ("-> Table", "Table((Cup(Kind.BLACK),), {'kitchen': Path('/x')})"),
+    ("-> Pot", "Pot(Decimal('1.50'), Cup(Kind.GREEN))"),
+    ("-> Spoon", "Spoon(3, 'tea')"),
+    ("-> Order", "{'at': datetime(2026, 1, 2, 3, 4, 5, 678), 'cups': [Cup(Kind.GREEN)]}"),
+    ("-> Kind", "Kind.BLACK"),
+    ("-> Size", "Size.SMALL"),
+    ("-> Path", "Path('a/b')"),
+    ("-> PurePosixPath", "PurePosixPath('a/b')"),
+    ("-> datetime", "datetime(2026, 1, 2, tzinfo=timezone.utc)"),
+    ("-> date", "date(2026, 1, 2)"),
+    ("-> time", "time(1, 2, 3)"),
+    ("-> timedelta", "timedelta(days=1, microseconds=5)"),
+    ("-> uuid.UUID", "uuid.UUID(int=7)"),
+    ("-> Decimal", "Decimal('1.10')"),
+    ("-> bytes", "b'\\x00\\xff'"),
+    ("-> set[int]", "{3, 1, 2}"),
+    ("-> frozenset[str]", "frozenset({'a'})"),
+    ("-> set[tuple[int, str]]", "{(1, 'a'), (23, 'b')}"),
+    ("-> tuple[int, str]", "(1, 'a')"),
+    ("-> list[Path]", "[Path('a'), Path('b')]"),
+    ("-> dict[int, str]", "{1: 'a', 10: 'b'}"),
+    ("-> dict[Kind, int]", "{Kind.GREEN: 1}"),
+    ("-> Optional[Cup]", "None"),
+    ("-> Cup | None", "Cup(Kind.GREEN)"),
+    ("-> int | str", "'12'"),
+    ("-> Literal['a', 'b']", "'a'"),
+    ("-> 'Cup'", "Cup(Kind.GREEN)"),
+    ("-> Any", "[1, 'x']"),
+    ("-> object", "[1, 'x']"),
+    ("-> dict", "{'a': 1}"),
+    ("-> list", "[1, 2]"),
+    ("-> None", "None"),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        *(pytest.param(*pair, id=" ".join(pair).strip()) for pair in KEPT),
+        pytest.param("-> Mixed", "Mixed.BLACK", id="enum of text and number"),
+        pytest.param("-> Odd", "Odd.PAIR", id="enum of anything"),
+        pytest.param("-> list[Mixed | None]", "[Mixed.GREEN, None]", id="nested enum"),
+        pytest.param("-> tuple[Odd, ...]", "tuple(Odd)", id="members that look alike"),
+        pytest.param(
+            "-> dict[str, Tray]",
+            "{'a': Tray(Mixed.BLACK, [Slot(Odd.ONE, Path('x'))], Bowl(Mixed.GREEN), {'at': Odd.TRUE})}",
+            id="enums in fields",
+        ),
+    ],
+)
+def test_outcome_is_received_as_it_was_returned(
+    project: Project, annotation: str, value: str
+) -> None:
+    """A consumer receives an equal value of the same type, on a first run as on a cached one."""
+    project.stations(
+        f"""
+{TYPES}
+@station
+def boil(){annotation}:
+    log("boil")
+    return {value}
+
+def test_it(boil):
+    expected = {value}
+    assert boil == expected
+    assert repr(boil) == repr(expected) or isinstance(boil, (set, frozenset))
+    assert type(boil) is type(expected)
+""",
+        name="test_tea.py",
+    )
+
+    runs = [project.run("--cc-run"), project.run("--cc-run"), project.run()]
+
+    assert [run.tests for run in runs] == [{"test_it": "passed"}] * 3
+    assert (runs[0].visited, runs[1].unchanged) == (("boil",), ("boil",))
+    assert project.log() == ("boil",)
+
+
+REFUSED = [
+    ("", "Unknown()", "Unknown", "Unknown is not a type that can be kept"),
+    ("", "Cup(Kind.GREEN)", "Cup", "Cup without an annotation is not a type that can be kept"),
+    ("", "(1, 2)", "tuple", "tuple without an annotation is not a type that can be kept"),
+    ("", "{1: 'a'}", "dict", "the key 1 of a dict is no text"),
+    ("", "[float('nan')]", "list", "nan is no number that JSON can keep"),
+    ("-> float", "float('inf')", "float", "inf is no number that JSON can keep"),
+    ("-> int", "'12'", "str", "Expected `int`, got `str`"),
+    (
+        "-> list[Path]",
+        "[1]",
+        "list",
+        "expected str, bytes or os.PathLike object, not int - at `$[0]`",
+    ),
+    ("-> Unknown", "Unknown()", "Unknown", "Unknown is not a type that can be kept"),
+    ("-> Fraction", "Fraction(1, 3)", "Fraction", "Fraction is not a type that can be kept"),
+    ("-> None", "1", "int", "Expected `null`, got `int`"),
+    ("-> tuple[int, int]", "[1, 2]", "list", "it would be read back as something else"),
+    ("-> Nowhere", "1", "Nowhere", "its annotation: name 'Nowhere' is not defined"),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "kind", "cause"),
+    [pytest.param(*row, id=f"{row[0]} {row[1]}".strip()) for row in REFUSED],
+)
+def test_outcome_that_cannot_be_kept_fails_its_station(
+    project: Project, annotation: str, value: str, kind: str, cause: str
+) -> None:
+    """An outcome that cannot be kept exactly fails the first visit, naming station and type."""
+    project.stations(
+        f"from __future__ import annotations\n{TYPES}\n"
+        f"@station\ndef boil(){annotation}:\n    return {value}\n\n"
+        "@station\ndef pour(boil): ...\n"
+    )
+    # A future import must come first.
+    text = (
+        (project.path / "stations.py")
+        .read_text()
+        .replace("from __future__ import annotations\n", "")
+    )
+    project.write("stations.py", "from __future__ import annotations\n" + text)
+
+    run = project.run("--cc-run")
+
+    sentence = (
+        f"the outcome of station 'boil' cannot be kept ({kind}): {cause}; "
+        "return plain data, or say in the return annotation what it is"
+    )
+    assert (run.causes, run.errors["boil"]) == ({"boil": f"Unstorable: {sentence}"}, sentence)
+    assert (run.failed, run.blocked) == (("boil",), ("pour",))
+
+
+def test_outcome_that_contains_itself_is_refused(project: Project) -> None:
+    """An outcome that contains itself fails its station in words, not with a crash."""
+    project.stations("@station\ndef boil():\n    one = []\n    one.append(one)\n    return one\n")
+
+    run = project.run("--cc-run")
+
+    assert run.failed == ("boil",)
+    assert "it contains itself, or is nested too deeply" in run.causes["boil"]
+
+
+def test_refused_outcome_is_tried_again(project: Project) -> None:
+    """A station whose outcome was refused is visited again when it is mended."""
+    project.stations("@station\ndef boil() -> int:\n    return '12'\n")
+    project.run("--cc-run")
+    project.edit("stations.py", "'12'", "12")
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+
+
+def test_downstream_receives_the_decoded_outcome_on_the_first_run(
+    project: Project, mode: str
+) -> None:
+    """A consumer never receives the object that the visit returned, even on a first run."""
+    project.stations(
+        """
+        class Shy(str):
+            pass
+
+        @station
+        def boil() -> str:
+            return Shy("tea")
+
+        @station
+        def pour(boil):
+            log(type(boil).__name__)
+        """
+    )
+    project.run("--cc-run")
+    project.run("--cc-replay", "pour")
+
+    assert project.log() in {("str", "str"), ()}
+
+
+def test_every_consumer_has_its_own_copy(project: Project) -> None:
+    """A consumer that alters what it received alters nothing for others."""
+    project.stations(
+        """
+        @station
+        def boil():
+            return {"cups": []}
+
+        @boil.check
+        def is_hot(boil):
+            assert boil == {"cups": []}
+            boil["cups"].append("check")
+
+        @station
+        def pour(boil):
+            boil["cups"].append("pour")
+
+        @station
+        def serve(boil):
+            log(boil)
+            boil["cups"].append("serve")
+        """
+    )
+    project.write(
+        "test_it.py",
+        """
+        def test_one(boil): boil["cups"].append("one")
+        def test_two(boil): assert boil == {"cups": []}
+        """,
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.log, run.exit_code) == (("{'cups': []}",), 0)
+    assert run.tests == {"test_one": "passed", "test_two": "passed"}
+
+
+@pytest.mark.parametrize("scope", ["function", "module", "session"])
+def test_every_fixture_has_its_own_copy(project: Project, scope: str) -> None:
+    """Two fixtures that receive one outcome do not share it, nor with a test."""
+    project.stations("@station\ndef boil():\n    return []\n")
+    project.write(
+        "test_it.py",
+        f"""
+        import pytest
+
+        @pytest.fixture(scope="{scope}")
+        def one(boil):
+            boil.append("one")
+            return boil
+
+        @pytest.fixture(scope="{scope}")
+        def two(boil):
+            boil.append("two")
+            return boil
+
+        def test_it(one, two, boil, request):
+            assert (one, two, boil) == (["one"], ["two"], [])
+
+        def test_again(two, boil):
+            boil.append("again")
+            assert two == ["two"]
+
+        def test_dynamic(request):
+            assert request.getfixturevalue("boil") == []
+        """,
+    )
+
+    run = project.run("--cc-run")
+
+    assert set(run.tests.values()) == {"passed"}, run.text
+
+
+def test_two_getfixturevalues_have_their_own_copies(project: Project) -> None:
+    """What one test altered after asking for it at run time is not what the next one gets."""
+    project.stations("@station\ndef boil():\n    return []\n")
+    project.write(
+        "test_it.py",
+        """
+        def test_one(request): request.getfixturevalue("boil").append("one")
+        def test_two(request): assert request.getfixturevalue("boil") == []
+        """,
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.tests == {"test_one": "passed", "test_two": "passed"}
+
+
+def test_outcome_of_a_visit_in_this_run_reaches_session_fixtures(project: Project) -> None:
+    """A session fixture that a station used before a visit is not what later stations get stale."""
+    project.stations(
+        """
+        @station
+        def boil():
+            return 1
+
+        @pytest.fixture(scope="session")
+        def cup(boil):
+            return boil
+
+        @station
+        def pour(cup):
+            log(cup)
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "return 1", "return 2")
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.log) == (("boil", "pour"), ("2",))
+
+
+def test_annotation_that_changed_since_is_told(project: Project) -> None:
+    """A recorded outcome that does not fit its annotation any more is told, with the way out."""
+    project.stations("@station(version='1')\ndef boil() -> str:\n    return 'x'\n")
+    project.write("test_it.py", "def test_it(boil): ...")
+    project.run("--cc-run")
+    project.edit("stations.py", "-> str", "-> int")
+
+    run = project.run()
+
+    assert run.errors["test_it"] == (
+        "the recorded outcome of station 'boil' does not fit its annotation any more: "
+        "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
+    )
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize("declared", ["version='1'", ""])
+def test_outcome_that_does_not_fit_its_annotation_any_more_is_due(
+    project: Project, mode: str, declared: str
+) -> None:
+    """Neither a version nor a check that passes stands for an outcome of another form."""
+    project.stations(
+        f"""
+        @station({declared})
+        def boil() -> int:
+            return 1
+
+        @boil.check
+        def is_hot(): ...
+
+        @station
+        def pour(boil):
+            log(f"pour {{boil!r}}")
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "-> int", "-> str")
+    project.edit("stations.py", "return 1", "return 'hot'")
+
+    run = project.run("--cc-run")
+
+    misfit = "its recorded outcome does not fit its annotation any more: Expected `str`, got `int`"
+    assert run.reasons["boil"][-1] == misfit
+    assert run.visited == ("boil", "pour")
+    assert run.log == ("pour 'hot'",)
+    assert project.run("--cc-check").exit_code == 0
+
+
+def test_outcome_that_a_class_refuses_to_read_is_due(project: Project) -> None:
+    """Whatever a class of the user's raises at the sight of an old outcome is the reason."""
+    project.stations(
+        """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Water:
+            degrees: int
+
+            def __post_init__(self):
+                if LIMIT < self.degrees:
+                    raise KeyError("too hot")
+
+        LIMIT = 100
+
+        @station(version="1")
+        def boil() -> Water:
+            return Water(min(LIMIT, 90))
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "LIMIT = 100", "LIMIT = 80")
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+    assert run.reasons["boil"] == (
+        "its recorded outcome does not fit its annotation any more: KeyError: 'too hot'",
+    )
+
+
+def test_annotation_may_name_what_only_type_checkers_import(project: Project) -> None:
+    """A parameter annotated with a name that exists for type checkers only is no hindrance."""
+    project.write(
+        "stations.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        from pytest_choochoo import station
+
+        if TYPE_CHECKING:
+            from nowhere import Kettle
+
+        @station
+        def boil(tmp_path: Kettle) -> list[int]:
+            return [100]
+        """,
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+
+
+def test_plain_pytest_hands_out_the_record(project: Project) -> None:
+    """Plain pytest gives a test the recorded outcome, and visits nothing."""
+    project.stations("@station\ndef boil():\n    log('boil')\n    return 100\n")
+    project.write("test_it.py", "def test_it(boil): assert boil == 100")
+    project.run("--cc-run")
+
+    run = project.run("-W", "error")
+
+    assert (run.exit_code, run.tests, run.log) == (0, {"test_it": "passed"}, ())
+
+
+def test_plain_pytest_names_the_way_out_where_there_is_no_record(project: Project) -> None:
+    """Plain pytest errors a test whose station has no complete record: which, why, what next."""
+    project.stations("@station\ndef boil():\n    return 100\n")
+    project.write("test_it.py", "def test_it(boil): ...")
+
+    run = project.run()
+
+    assert (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+        in run.text
+    )
+    assert (run.exit_code, run.log) == (1, ())
+
+
+def test_plain_pytest_warns_of_a_record_that_is_due(project: Project) -> None:
+    """Plain pytest uses a record that is due, and warns, naming station and reason."""
+    project.stations("@station\ndef boil():\n    return 100\n")
+    project.write("test_it.py", "def test_it(boil): assert boil == 100")
+    project.run("--cc-run")
+    project.edit("stations.py", "100", "90")
+
+    run = project.run()
+
+    assert run.tests == {"test_it": "passed"}
+    assert (
+        "station 'boil' is due: code of stations.py::boil changed; its recorded outcome is used"
+        in run.text
+    )
+
+
+def test_version_stands_for_the_code_in_an_outcome(project: Project) -> None:
+    """With `version` a station whose code changed keeps the outcome it has."""
+    project.stations("@station(version='1')\ndef boil():\n    return 100\n")
+    project.write("test_it.py", "def test_it(boil): assert boil == 100")
+    project.run("--cc-run")
+    project.edit("stations.py", "100", "90")
+
+    run = project.run("--cc-run")
+
+    assert (run.unchanged, run.tests) == (("boil",), {"test_it": "passed"})

@@ -1,0 +1,237 @@
+"""Plain pytest: stations are not run and not shown, tests get what was recorded."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+
+import pytest
+from harness import Project
+
+from pytest_choochoo import LedgerLocation, open_ledger
+from pytest_choochoo.engine.ledger.record import Record
+
+
+@pytest.fixture
+def tea(project: Project) -> Project:
+    """A station, and a test that requests it."""
+    project.stations('@station\ndef boil():\n    log("boil")\n    return 100\n')
+    project.write(
+        "test_tea.py", "def test_tea(boil):\n    assert boil == 100\n\ndef test_else(): pass\n"
+    )
+    return project
+
+
+def test_recorded_outcome_is_handed_over(tea: Project, mode: str) -> None:
+    """A test gets the recorded outcome; the station is neither run nor shown."""
+    tea.run("--cc-run")
+
+    run = tea.run()
+
+    assert (run.tests, run.log) == ({"test_tea": "passed", "test_else": "passed"}, ())
+    assert (run.last_line, run.exit_code) == ("2 passed", 0)
+    assert "choochoo: " not in run.text and "stations.py" not in run.text
+
+
+def test_without_record_the_test_errors(tea: Project, mode: str) -> None:
+    """Without a record the test errors: which station, why, and the way out."""
+    run = tea.run()
+
+    assert run.tests == {"test_tea": "failed", "test_else": "passed"}
+    assert (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+        in run.outlines
+    )
+    assert (run.last_line, run.exit_code) == ("1 passed, 1 error", 1)
+    assert "Traceback" not in run.text and "items.py" not in run.text
+
+
+def test_after_failed_visit_the_test_errors(tea: Project) -> None:
+    """After a failed visit the test errors with its cause, though an older outcome is known."""
+    tea.run("--cc-run")
+    tea.edit("stations.py", "return 100", 'raise RuntimeError("boom")')
+    tea.run("--cc-run")
+
+    run = tea.run()
+
+    said = re.sub(r"\d[\d.]* s ago", "N s ago", run.errors["test_tea"])
+    assert said == (
+        "station 'boil' has no complete record: last visit failed N s ago: RuntimeError: boom; "
+        "run 'pytest --cc-run' first"
+    )
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "cause"),
+    [
+        pytest.param(
+            Record(status="interrupted", since=1.0, error="KeyboardInterrupt"),
+            r"last visit was interrupted \d+ d ago",
+            id="interrupted",
+        ),
+        pytest.param(
+            Record(status="visiting", since=1.0, pid=7, host="kitchen"),
+            r"last visit was interrupted, begun \d+ d ago by process 7 on kitchen",
+            id="killed",
+        ),
+        pytest.param(
+            Record(status="complete", since=1.0),
+            "record unreadable: a part of it is missing",
+            id="unreadable",
+        ),
+    ],
+)
+def test_incomplete_record_is_told_as_it_is(tea: Project, record: Record, cause: str) -> None:
+    """A test that has no outcome says in the words of a run what became of the last visit."""
+    tea.run("--cc-run")
+    place = LedgerLocation(tea.path / ".pytest_cache/d/choochoo", "default")
+    with closing(open_ledger(place, warn=print)) as ledger:
+        ledger.finish("stations.py::boil", record)
+
+    run = tea.run()
+
+    assert re.fullmatch(
+        f"station 'boil' has no complete record: {cause}; run 'pytest --cc-run' first",
+        run.errors["test_tea"],
+    )
+
+
+def test_due_record_warns(tea: Project) -> None:
+    """The outcome of a station that is due is handed over with a warning that says why."""
+    tea.run("--cc-run")
+    tea.edit("stations.py", 'log("boil")', 'log("boil again")')
+
+    run = tea.run()
+
+    assert run.tests == {"test_tea": "passed", "test_else": "passed"}
+    assert (
+        "StationDueWarning: station 'boil' is due: code of stations.py::boil changed; "
+        "its recorded outcome is used" in run.text
+    )
+    assert run.last_line == "2 passed, 1 warning"
+
+
+def test_due_upstream_warns(project: Project) -> None:
+    """A test is warned of a station whose upstream is due, or failed, as well."""
+    project.stations(
+        """
+        @station
+        def boil():
+            return 100
+
+        @station
+        def pour(boil):
+            return boil + 1
+        """
+    )
+    project.write("test_tea.py", "def test_tea(pour): assert pour == 101\n")
+    project.run("--cc-run")
+    project.edit("stations.py", "return 100", "return 90")
+
+    run = project.run()
+
+    assert run.tests == {"test_tea": "passed"}
+    assert (
+        "StationDueWarning: station 'pour' is due: "
+        "upstream boil: code of stations.py::boil changed; its recorded outcome is used" in run.text
+    )
+
+
+def test_warning_can_be_made_an_error(tea: Project) -> None:
+    """Who wants no stale outcome makes the warning an error."""
+    tea.run("--cc-run")
+    tea.edit("stations.py", 'log("boil")', 'log("boil again")')
+
+    run = tea.run("-W", "error")
+
+    assert run.tests == {"test_tea": "failed", "test_else": "passed"}
+    assert run.errors["test_tea"].splitlines()[0].startswith("station 'boil' is due: code of ")
+
+
+def test_nothing_is_written(tea: Project) -> None:
+    """Plain pytest makes no ledger, and leaves one that exists as it was."""
+    tea.run()
+    folder = tea.path / ".pytest_cache/d/choochoo"
+    made = folder.exists()
+    tea.run("--cc-run")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    tea.run()
+
+    assert not made
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_station_as_argument_is_not_found(tea: Project) -> None:
+    """A station given by node id is not run by plain pytest."""
+    run = tea.run("stations.py::boil")
+
+    assert (run.exit_code, run.log) == (4, ())
+
+
+def test_station_mark_selects_nothing(tea: Project) -> None:
+    """`-m station` finds no station in plain pytest."""
+    run = tea.run("-m", "station")
+
+    assert (run.exit_code, run.log) == (5, ())
+
+
+def test_outcome_through_a_fixture(tea: Project) -> None:
+    """An ordinary fixture hands on the recorded outcome."""
+    tea.run("--cc-run")
+    tea.write(
+        "test_more.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def hot(boil):
+            return boil + 1
+
+        def test_hot(hot):
+            assert hot == 101
+        """,
+    )
+
+    assert tea.run("test_more.py").tests == {"test_hot": "passed"}
+
+
+def test_fixture_without_record_errors(tea: Project) -> None:
+    """A test whose fixture requests a station without a record errors in the same words."""
+    tea.write(
+        "test_more.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def hot(boil):
+            return boil + 1
+
+        def test_hot(hot):
+            assert hot == 101
+        """,
+    )
+
+    run = tea.run("test_more.py")
+
+    assert run.errors["test_hot"] == (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+    )
+
+
+@pytest.mark.parametrize("text", ["import sys; sys.exit(3)", "import nowhere", "def ("])
+def test_broken_file_that_is_called_like_a_station_file_stops_nothing(
+    project: Project, text: str
+) -> None:
+    """Plain pytest warns of it and runs the tests; asked for by name, the file is an error."""
+    project.write("radio_stations.py", text)
+    project.write("test_site.py", "def test_site(): ...")
+
+    run = project.run(apart=True)
+
+    assert (run.exit_code, run.tests) == (0, {"test_site": "passed"})
+    assert (
+        "PytestWarning: radio_stations.py could not be imported, and stations of it are not known: "
+    ) in run.text
+    assert project.run("radio_stations.py", apart=True).exit_code not in {0, 5}

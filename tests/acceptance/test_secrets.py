@@ -1,0 +1,534 @@
+"""Outcomes that are secrets: who receives them, when they are made again, and where they never are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from harness import Project
+
+CLEAR = "open-sesame-4711"
+
+LOGIN = """
+from dataclasses import dataclass
+from pathlib import Path
+from pytest_choochoo import Secret
+
+VAULT = Path(__file__).parent / "vault.txt"
+
+@dataclass
+class Login:
+    user: str
+    token: Secret[str]
+
+@station
+def login() -> Login:
+    log("login")
+    return Login("ann", Secret(VAULT.read_text()))
+
+"""
+POUR = """
+@station
+def pour(login: Login) -> str:
+    log(f"pour {len(login.token.reveal())}")
+    return login.user
+"""
+UNKNOWN = (
+    "the secret in the outcome of station 'login' is not known in this run: it is never written "
+    "down; 'pytest --cc-run' visits the station again for who needs it, and what a clean needs "
+    "is to be kept in visit.resources"
+)
+
+
+def _write(project: Project, more: str = POUR, test: str = "") -> None:
+    project.write("vault.txt", CLEAR)
+    project.stations(LOGIN + dedent(more))
+    if test:
+        project.write("test_tea.py", test)
+
+
+# --- who receives it, and when it is made again
+
+
+def test_downstream_receives_the_secret_of_the_same_run(project: Project, mode: str) -> None:
+    """Downstream reveals what upstream has put into a secret, in other processes as well."""
+    more = "".join(POUR.replace("pour", f"pour_{number}") for number in range(4))
+    _write(project, more)
+
+    run = project.run("--cc-run")
+
+    assert run.closing == "5 visited"
+    assert sorted(run.log) == ["login", *(f"pour_{number} 16" for number in range(4))]
+
+
+def test_nobody_is_visited_again_for_a_secret_that_nobody_needs(
+    project: Project, mode: str
+) -> None:
+    """Where all is fresh, a secret that is not known any more changes nothing."""
+    _write(project)
+    project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert (run.closing, run.log) == ("2 unchanged", ())
+
+
+def test_who_has_the_secret_is_visited_again_for_who_needs_it(project: Project, mode: str) -> None:
+    """A later run that visits downstream visits upstream for its secret, and says so."""
+    _write(project)
+    project.run("--cc-run")
+    project.edit("stations.py", "return login.user", "return login.user * 2")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons == {
+        "login": ("its outcome has a secret, which pour needs",),
+        "pour": ("code of stations.py::pour changed",),
+    }
+    assert run.log == ("login", "pour 16")
+
+
+def test_equal_secret_leaves_downstream_unchanged(project: Project, mode: str) -> None:
+    """Downstream of a station that returns the secret it returned before stays as it is."""
+    _write(project)
+    project.run("--cc-run")
+
+    run = project.run("--cc-replay", "login")
+
+    assert (run.visited, run.unchanged) == (("login",), ("pour",))
+
+
+def test_another_secret_is_an_outcome_that_changed(project: Project, mode: str) -> None:
+    """Another secret makes downstream due, and the reason shows neither of the two."""
+    _write(project)
+    project.run("--cc-run")
+    project.write("vault.txt", "another")
+
+    run = project.run("--cc-replay", "login")
+
+    assert run.reasons["pour"] == ("outcome of login changed",)
+    assert run.log == ("login", "pour 7")
+
+
+def test_test_gets_the_secret_it_asks_for(project: Project, mode: str) -> None:
+    """A test that asks for a station with a secret has it visited, and pulled in."""
+    test = "def test_user(login):\n    assert len(login.token.reveal()) == 16\n"
+    _write(project, test=test)
+    project.run("--cc-run")
+
+    run = project.run("--cc-run", "test_tea.py")
+
+    assert run.reasons == {"login": ("its outcome has a secret, which test_user needs",)}
+    assert run.tests == {"test_user": "passed"}
+    assert run.log == ("login",)
+
+
+def test_test_that_asks_for_downstream_needs_no_secret(project: Project) -> None:
+    """A test that asks for an outcome without secret leaves all upstream alone."""
+    _write(project, test="def test_user(pour):\n    assert pour == 'ann'\n")
+    project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert (run.closing, run.tests, run.log) == ("2 unchanged", {"test_user": "passed"}, ())
+
+
+@pytest.mark.parametrize("command", [(), ("--cc-check",)], ids=["plain", "check"])
+def test_run_without_visits_knows_all_but_the_secret(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    """Where nothing is visited, `reveal` raises, and the rest of the outcome is there."""
+    _write(
+        project,
+        test="""
+        def test_user(login):
+            assert (login.user, repr(login.token)) == ("ann", "***")
+
+        def test_token(login):
+            login.token.reveal()
+        """,
+    )
+    project.run("--cc-run")
+
+    run = project.run(*command)
+
+    assert run.tests == {"test_user": "passed", "test_token": "failed"}
+    assert run.errors["test_token"] == UNKNOWN
+
+
+def test_selected_station_pulls_in_who_has_its_secret(project: Project, mode: str) -> None:
+    """A selected station that is due brings along the fresh one whose secret it needs."""
+    _write(project)
+    project.run("--cc-run")
+
+    run = project.run("--cc-replay", "pour", "-k", "pour")
+
+    assert run.reasons == {
+        "login": ("its outcome has a secret, which pour needs",),
+        "pour": ("selected by --cc-replay",),
+    }
+
+
+def test_change_further_up_needs_the_secret_as_well(project: Project, mode: str) -> None:
+    """What a change upstream may reach needs its secrets, though it is not due yet."""
+    _write(
+        project,
+        """
+        @station
+        def boil() -> int:
+            return 100
+
+        @station
+        def pour(login: Login, boil: int) -> None:
+            log(f"pour {boil} {len(login.token.reveal())}")
+        """,
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "return 100", "return 90")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons == {
+        "login": ("its outcome has a secret, which pour needs",),
+        "boil": ("code of stations.py::boil changed",),
+        "pour": ("outcome of boil changed",),
+    }
+    assert run.log == ("login", "pour 90 16")
+
+
+def test_visit_for_a_secret_may_need_another_secret(project: Project, mode: str) -> None:
+    """Who is visited for a secret has its own upstream visited for theirs, however far up."""
+    _write(
+        project,
+        """
+        @station
+        def session(login: Login) -> Secret[str]:
+            return Secret("session of " + login.token.reveal())
+
+        @station
+        def pour(session: Secret[str]) -> None:
+            assert session == Secret("session of open-sesame-4711")
+        """,
+    )
+    project.run("--cc-run")
+    project.edit(
+        "stations.py",
+        "def pour(session: Secret[str]) -> None:\n",
+        "def pour(session: Secret[str]) -> None:\n    log('poured')\n",
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.reasons == {
+        "login": ("its outcome has a secret, which session needs",),
+        "session": ("its outcome has a secret, which pour needs",),
+        "pour": ("code of stations.py::pour changed",),
+    }
+
+
+def test_stations_name_all_who_need_their_secret(project: Project) -> None:
+    """The reason names stations and tests, and fixtures between do not hide them."""
+    _write(
+        project,
+        """
+        @pytest.fixture
+        def client(login):
+            return login.token.reveal()
+
+        @station
+        def pour(client): ...
+
+        @station
+        def serve(client): ...
+
+        @serve.check
+        def is_served(client): ...
+        """,
+        test="def test_user(login): ...\n",
+    )
+    project.run("--cc-run")
+
+    one = project.run("--cc-run", "-k", "pour or serve")
+    two = project.run("--cc-replay", "pour")
+
+    assert one.reasons["login"] == ("its outcome has a secret, which serve needs",)
+    assert two.reasons["login"] == (
+        "its outcome has a secret, which serve, test_user and pour need",
+    )
+
+
+def test_value_that_is_an_input_needs_the_secret(project: Project) -> None:
+    """A fixture whose value is an input is set up in every run, and has its secret then."""
+    _write(
+        project,
+        """
+        @pytest.fixture
+        def length(login):
+            return len(login.token.reveal())
+
+        @station(values=["length"])
+        def pour(length): ...
+        """,
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.unchanged) == (("login",), ("pour",))
+
+
+def test_value_may_have_a_secret_of_an_outcome(project: Project) -> None:
+    """A fixture's value with a received secret in it has a digest, one of its own making has not."""
+    _write(
+        project,
+        """
+        @pytest.fixture
+        def received(login):
+            return login
+
+        @pytest.fixture
+        def made():
+            return Secret("open")
+
+        @station(values=["received"])
+        def pour(received): ...
+
+        @station(values=["made"])
+        def serve(made): ...
+        """,
+    )
+
+    runs = [project.run("--cc-run") for _ in range(2)]
+    project.write("vault.txt", "another")
+    runs.append(project.run("--cc-replay", "login"))
+
+    assert [run.results["pour"] for run in runs] == ["visited", "unchanged", "visited"]
+    assert runs[2].reasons["pour"] == ("outcome of login changed", "value received changed")
+    assert runs[0].causes == {
+        "serve": "Undigestable: station 'serve': value of fixture 'made' has no stable digest "
+        "(Secret); give plain data: numbers, text, bytes, collections, dataclasses, enums, "
+        "paths, dates"
+    }
+
+
+# --- checks and cleans
+
+
+def test_check_that_reveals_its_own_secret_has_it_made_again(project: Project) -> None:
+    """A check that reveals the secret of its station does not pass in a later run: it is visited."""
+    _write(
+        project,
+        """
+        @login.check
+        def is_valid(login: Login):
+            log("is_valid")
+            assert login.token.reveal()
+        """,
+    )
+    project.run("--cc-run")
+
+    run, check = project.run("--cc-run"), project.run("--cc-check")
+
+    assert run.reasons == {"login": ("its outcome has a secret, which check is_valid needs",)}
+    assert run.log == ("is_valid", "login", "is_valid")
+    assert check.failed == ("login",)
+
+
+def test_check_that_only_looks_at_the_rest_passes(project: Project) -> None:
+    """A check that asks for its own outcome and reveals nothing leaves its station unchanged."""
+    _write(project, "@login.check\ndef is_valid(login):\n    assert login.user == 'ann'\n")
+    project.run("--cc-run")
+
+    run, check = project.run("--cc-run"), project.run("--cc-check")
+
+    assert (run.closing, check.closing) == ("1 unchanged", "1 unchanged")
+
+
+def test_drift_is_known_too_late_for_the_secret(project: Project, mode: str) -> None:
+    """A fresh station whose check finds drift fails for want of the secret; the next run has it."""
+    _write(
+        project,
+        POUR.replace("    return", "    CUP.touch()\n    return")
+        + 'CUP = VAULT.with_name("cup")\n\n@pour.check\ndef is_poured():\n    assert CUP.exists()\n',
+    )
+    project.run("--cc-run")
+    quiet = project.run("--cc-run")
+    project.remove("cup")
+
+    late, next_one = project.run("--cc-run"), project.run("--cc-run")
+
+    assert quiet.closing == "2 unchanged"
+    assert late.causes == {"pour": f"SecretNotKept: {UNKNOWN}"}
+    assert next_one.closing == "2 visited"
+
+
+def test_clean_does_not_know_the_secret(project: Project) -> None:
+    """A clean receives the outcome but for the secret, which no visit is made for."""
+    _write(
+        project,
+        """
+        @login.clean
+        def log_out(login):
+            log(f"{login.user} {login.token}")
+            login.token.reveal()
+        """,
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert run.log == ("ann ***",)
+    assert run.causes == {"login": f"SecretNotKept: {UNKNOWN}"}
+
+
+def test_previous_outcome_has_no_secret(project: Project) -> None:
+    """A visit sees what was recorded before without its secret."""
+    _write(project, "")
+    project.edit(
+        "stations.py",
+        "def login() -> Login:",
+        "def login(visit: Visit) -> Login:\n    log(visit.previous)",
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-replay", "login")
+
+    assert run.log == ("Login(user='ann', token=***)", "login")
+
+
+# --- where it never is
+
+LOUD = """
+@station(env=["TOKEN"], files=["vault.txt"], values=["secret_user"])
+def shout(login: Login, secret_user, record_property, visit: Visit) -> Login:
+    token = login.token
+    visit.resources["user"] = f"{login.user} {token}"
+    record_property("token", f"{token}")
+    print(token, login)
+    import logging, warnings
+    logging.getLogger().warning("%s", login)
+    warnings.warn(f"{token}")
+    return login
+
+@pytest.fixture
+def secret_user(login):
+    return login
+
+@station
+def compare(login: Login) -> None:
+    expected = Login("ann", Secret("guess"))
+    assert login == expected
+
+@station
+def burn(login: Login) -> None:
+    local = [login.token]
+    raise RuntimeError(login, local)
+
+@station
+def keep_badly(login: Login):
+    return {"token": login.token, "more": object()}
+
+@station
+def keep_worse(login: Login):
+    return Secret({login.token.reveal(): object()})
+
+@station
+def serve(shout: Login): ...
+
+@serve.check
+def is_served(shout):
+    assert shout.token == Secret("guess")
+"""
+
+
+def _found_in(folder: Path, text: str) -> list[str]:
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name != "vault.txt"]
+    return [str(file) for file in files if text.encode() in file.read_bytes()]
+
+
+def test_secret_is_nowhere(project: Project, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file and no output has a secret in clear, whatever failed and however much is shown."""
+    project.use("html", "metadata")
+    project.ini("filterwarnings = default")
+    _write(
+        project,
+        LOUD,
+        test="""
+        def test_fails(login, shout):
+            token = login.token
+            assert token == "guess"
+
+        def test_differs(login, shout):
+            assert [login] == [shout, login]
+        """,
+    )
+    monkeypatch.setenv("TOKEN", f"{CLEAR}-of-env")
+    commands = [("--cc-run",), ("--cc-run", "--full-trace"), ("--cc-check",), (), ("--cc-clean",)]
+    loud = ("-vv", "--showlocals", "-rA")
+
+    runs = [
+        project.run(*command, *loud, f"--junitxml={number}.xml", f"--html={number}.html")
+        for number, command in enumerate(commands)
+    ]
+
+    assert set(runs[0].failed) == {"compare", "burn", "keep_badly", "keep_worse", "serve"}
+    assert runs[0].tests == {"test_fails": "failed", "test_differs": "failed"}
+    assert "***" in runs[0].text
+    assert [run.text for run in runs if CLEAR in run.text] == []
+    assert _found_in(project.path, CLEAR) == []
+    assert {"0.xml", "0.html"} <= {Path(f).name for f in _found_in(project.path, "***")}
+    assert (project.path / ".pytest_cache/d/choochoo/default/secret.key").stat().st_size == 32
+
+
+def test_key_is_not_in_the_ledger(project: Project, mode: str) -> None:
+    """Who has the ledger alone cannot try out values: the key is a file of its own."""
+    _write(project)
+    project.run("--cc-run")
+    folder = project.path / ".pytest_cache/d/choochoo"
+    key = (folder / "default/secret.key").read_bytes()
+
+    [ledger] = folder.glob("*.sqlite")
+
+    assert key not in ledger.read_bytes()
+    assert key.hex().encode() not in ledger.read_bytes()
+
+
+def test_lost_key_makes_downstream_due(project: Project) -> None:
+    """Under another key a secret that is made again counts as another one."""
+    _write(project)
+    project.run("--cc-run")
+    (project.path / ".pytest_cache/d/choochoo/default/secret.key").write_bytes(b"")
+
+    run = project.run("--cc-replay", "login")
+
+    assert run.reasons["pour"] == ("outcome of login changed",)
+
+
+def test_run_without_secrets_makes_no_key(project: Project) -> None:
+    """Where no outcome has a secret, there is no key."""
+    project.stations("@station\ndef boil() -> int:\n    return 100\n")
+
+    project.run("--cc-run")
+
+    assert not list(project.path.rglob("secret.key"))
+
+
+def test_secret_is_no_resource(project: Project) -> None:
+    """What cannot be kept as an id is an error that names it, and does not show it."""
+    project.stations(
+        """
+        from pytest_choochoo import Secret
+
+        @station
+        def log_in(visit):
+            visit.resources["token"] = Secret("hunter2")
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.errors["log_in"] == (
+        "resource 'token' of stations.py::log_in cannot be kept (Secret): keep what identifies "
+        "the thing under a text, as a text, a number or a list or dict of such"
+    )

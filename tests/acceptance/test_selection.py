@@ -1,0 +1,337 @@
+"""Selecting: `-k`, `-m`, node ids, files and `--deselect` select stations as they select tests."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Project
+
+CHAIN = """
+    @station
+    def boil():
+        log("boil")
+        return 100
+
+    @station
+    def pour(boil):
+        log(f"pour {boil}")
+        return boil + 1
+
+    @station
+    def drink(pour):
+        log(f"drink {pour}")
+
+    @station
+    def grind():
+        log("grind")
+"""
+TESTS = """
+    def test_pour(pour):
+        assert pour == 101
+
+    def test_else():
+        pass
+"""
+
+
+@pytest.fixture
+def fresh(project: Project) -> Project:
+    """A chain of three stations, one beside it, and two tests; nothing was visited yet."""
+    project.stations(CHAIN)
+    project.write("test_tea.py", TESTS)
+    return project
+
+
+@pytest.fixture
+def done(fresh: Project) -> Project:
+    """The same, complete."""
+    assert fresh.run("--cc-run").closing == "4 visited"
+    return fresh
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("-k", "drink"), id="keyword"),
+        pytest.param(("stations.py::drink",), id="node-id"),
+        pytest.param(("-k", "drink", "--deselect", "stations.py::boil"), id="deselect"),
+    ],
+)
+def test_due_upstream_is_added(fresh: Project, mode: str, arguments: tuple[str, ...]) -> None:
+    """What a selected station needs and is due is visited before it, and the header says so."""
+    run = fresh.run("--cc-run", *arguments)
+
+    assert (run.visited, run.exit_code) == (("boil", "pour", "drink"), 0)
+    assert run.log == ("boil", "pour 100", "drink 101")
+    assert "choochoo: 2 needed stations added: boil, pour" in run.outlines
+    assert run.closing == "3 visited"
+
+
+def test_fresh_upstream_is_used_silently(done: Project, mode: str) -> None:
+    """What a selected station needs and is fresh is neither run nor mentioned."""
+    run = done.run("--cc-run", "-k", "drink")
+
+    assert (run.results, run.log) == ({"drink": "unchanged"}, ())
+    assert "added" not in run.text
+
+
+def test_replayed_station_uses_fresh_upstream(done: Project) -> None:
+    """A station selected and replayed by itself consumes the recorded outcome of upstream."""
+    run = done.run("--cc-replay", "drink", "-k", "drink")
+
+    assert (run.results, run.log) == ({"drink": "visited"}, ("drink 101",))
+
+
+def test_fresh_station_between_two_due_ones_is_added(done: Project) -> None:
+    """A fresh station that stands between what is due and what is selected is judged as well."""
+    done.edit("stations.py", "return 100", "return 90")
+
+    run = done.run("--cc-run", "-k", "drink")
+
+    assert (run.visited, run.log) == (("boil", "pour", "drink"), ("boil", "pour 90", "drink 91"))
+    assert "choochoo: 2 needed stations added: boil, pour" in run.outlines
+
+
+def test_added_station_with_equal_outcome_stops_there(done: Project) -> None:
+    """A due upstream that returns an equal outcome leaves the rest of the chain unchanged."""
+    done.edit("stations.py", "return 100", "return 99 + 1")
+
+    run = done.run("--cc-run", "-k", "drink")
+
+    assert (run.visited, run.unchanged) == (("boil",), ("pour", "drink"))
+
+
+def test_added_station_that_fails_blocks_selection(fresh: Project) -> None:
+    """Where a needed station fails, what was selected is blocked by it."""
+    fresh.edit("stations.py", 'log("boil")', "assert 0")
+
+    run = fresh.run("--cc-run", "-k", "drink")
+
+    assert (run.failed, run.blocked) == (("boil",), ("pour", "drink"))
+    assert run.blamed == {"pour": ("boil",), "drink": ("boil",)}
+    assert (run.closing, run.exit_code) == ("1 failed, 2 blocked", 1)
+
+
+def test_added_station_that_is_skipped_blocks_selection(fresh: Project) -> None:
+    """Where a needed station is skipped, what was selected is blocked by it."""
+    fresh.edit(
+        "stations.py",
+        "@station\ndef boil",
+        "@pytest.mark.skip(reason='no gas')\n@station\ndef boil",
+    )
+
+    run = fresh.run("--cc-run", "-k", "pour and not test_pour")
+
+    assert (run.skipped, run.blocked, run.log) == (("boil",), ("pour",), ())
+    assert run.closing == "1 blocked, 1 skipped"
+
+
+def test_failed_upstream_outside_of_selection_is_added(done: Project) -> None:
+    """A needed station whose last visit failed is visited again, its old outcome is not used."""
+    done.edit("stations.py", 'log("boil")', "assert 0")
+    done.run("--cc-run")
+    done.edit("stations.py", "assert 0", 'log("boil")')
+
+    run = done.run("--cc-run", "-k", "drink")
+
+    assert run.visited == ("boil",)
+    assert run.unchanged == ("pour", "drink")
+
+
+def test_selected_test_pulls_in_what_it_needs(fresh: Project, mode: str) -> None:
+    """What a selected test needs and is due is visited before it."""
+    run = fresh.run("--cc-run", "-k", "test_pour")
+
+    assert (run.visited, run.tests) == (("boil", "pour"), {"test_pour": "passed"})
+    assert "choochoo: 2 needed stations added: boil, pour" in run.outlines
+
+
+def test_selected_test_without_stations_pulls_in_nothing(fresh: Project) -> None:
+    """A test that needs no station is run by itself."""
+    run = fresh.run("--cc-run", "-k", "test_else")
+
+    assert (run.results, run.tests, run.log) == ({}, {"test_else": "passed"}, ())
+
+
+def test_test_file_pulls_in_stations(fresh: Project) -> None:
+    """Stations need not be among the arguments: a test file brings those that it needs."""
+    run = fresh.run("--cc-run", "test_tea.py")
+
+    assert (run.visited, run.tests) == (
+        ("boil", "pour"),
+        {"test_pour": "passed", "test_else": "passed"},
+    )
+
+
+def test_mark_selects_stations(fresh: Project) -> None:
+    """`-m station` selects all stations and no test."""
+    run = fresh.run("--cc-run", "-m", "station")
+
+    assert (run.visited, run.tests) == (("boil", "pour", "drink", "grind"), {})
+
+
+def test_mark_selects_tests(done: Project) -> None:
+    """`-m "not station"` selects all tests and no station."""
+    run = done.run("--cc-run", "-m", "not station")
+
+    assert (run.results, run.tests) == ({}, {"test_pour": "passed", "test_else": "passed"})
+
+
+def test_test_of_failed_station_is_blocked(fresh: Project, mode: str) -> None:
+    """A test whose station failed is skipped as blocked, naming the cause; the others run."""
+    fresh.edit("stations.py", 'log(f"pour {boil}")', "assert 0")
+
+    run = fresh.run("--cc-run", "-rs")
+
+    assert run.tests == {"test_pour": "skipped", "test_else": "passed"}
+    assert "SKIPPED [1] test_tea.py:1: blocked by pour" in run.outlines
+    assert run.closing == "2 visited, 1 failed, 1 blocked"
+    assert run.last_line == "1 failed, 3 passed, 2 skipped"
+    assert run.exit_code == 1
+
+
+def test_test_of_skipped_station_is_blocked(fresh: Project) -> None:
+    """A test whose station was skipped is blocked as well, though an old record exists."""
+    fresh.run("--cc-run")
+    fresh.edit(
+        "stations.py",
+        "@station\ndef pour",
+        "@pytest.mark.skip(reason='no cup')\n@station\ndef pour",
+    )
+
+    run = fresh.run("--cc-run", "-k", "pour")
+
+    assert run.tests == {"test_pour": "skipped"}
+    assert "blocked by pour" in run.errors["test_pour"]
+
+
+def test_selecting_nothing_is_no_success(fresh: Project) -> None:
+    """A selection without a station or test ends like pytest's own."""
+    run = fresh.run("--cc-run", "-k", "nothing")
+
+    assert (run.exit_code, run.log, run.closing) == (5, (), "")
+
+
+def test_collect_only_visits_nothing(fresh: Project) -> None:
+    """`--collect-only` lists stations in running order, visits none, and writes no record."""
+    run = fresh.run("--cc-run", "--collect-only", "-q")
+
+    assert run.outlines[:6] == (
+        "stations.py::boil",
+        "stations.py::pour",
+        "stations.py::drink",
+        "stations.py::grind",
+        "test_tea.py::test_pour",
+        "test_tea.py::test_else",
+    )
+    assert (run.log, run.closing, run.exit_code) == ((), "", 0)
+    assert not (fresh.path / ".pytest_cache/d/choochoo").exists()
+
+
+def test_exit_first_stops(project: Project) -> None:
+    """With `-x` what is below the failure is blocked, and all else is not reached."""
+    project.stations(CHAIN.replace('log("boil")', "assert 0"))
+
+    run = project.run("--cc-run", "-x")
+
+    assert (run.failed, run.blocked, run.not_reached) == (
+        ("boil",),
+        ("drink", "pour"),
+        ("grind",),
+    )
+    assert run.closing == "1 failed, 2 blocked, 1 not reached"
+    assert (run.exit_code, run.log) == (1, ())
+
+
+def test_exit_first_resumes(project: Project) -> None:
+    """A plain run goes on where `-x` stopped: what was done is not done again."""
+    project.stations(CHAIN.replace('log(f"pour {boil}")', "assert 0"))
+    stopped = project.run("--cc-run", "-x")
+    project.edit("stations.py", "assert 0", 'log(f"pour {boil}")')
+
+    run = project.run("--cc-run")
+
+    assert stopped.closing == "1 visited, 1 failed, 1 blocked, 1 not reached"
+    assert (run.unchanged, run.visited) == (("boil",), ("pour", "drink", "grind"))
+
+
+def test_exit_first_stops_with_workers(project: Project) -> None:
+    """With `-x -n 2` the counts add up, and nobody waits for what will not come."""
+    project.workers = 2
+    many = "".join(f"\n    @station\n    def s{n}(): pass\n" for n in range(6))
+    project.stations(CHAIN.replace('log("boil")', "import time; time.sleep(0.2); assert 0") + many)
+
+    run = project.run("--cc-run", "-x")
+
+    counts = [int(part.split()[0]) for part in run.closing.split(", ")]
+    assert (sum(counts), run.exit_code in {1, 2}) == (10, True)
+    assert "1 failed, 2 blocked" in run.closing
+
+
+def test_order_is_topological_whoever_shuffles(project: Project) -> None:
+    """Stations run in topological order, else as defined, though another plugin reverses all."""
+    project.stations(
+        """
+        @station
+        def drink(pour): log("drink")
+
+        @station
+        def grind(): log("grind")
+
+        @station
+        def pour(boil): log("pour")
+
+        @station
+        def boil(): log("boil")
+        """
+    )
+    project.write("conftest.py", "def pytest_collection_modifyitems(items): items.reverse()\n")
+
+    run = project.run("--cc-run")
+
+    assert run.log == ("grind", "boil", "pour", "drink")
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_order_is_kept_under_randomly(fresh: Project, seed: str) -> None:
+    """pytest-randomly shuffles tests, and leaves stations in their order."""
+    fresh.use("randomly")
+
+    run = fresh.run(
+        "--cc-run",
+        "-p",
+        "randomly",
+        "-prandomly",
+        "-p",
+        "no:cacheprovider",
+        "--cc-state=ledger",
+        f"--randomly-seed={seed}",
+    )
+
+    assert run.log == ("boil", "pour 100", "drink 101", "grind")
+    assert run.tests == {"test_pour": "passed", "test_else": "passed"}
+
+
+@pytest.mark.parametrize("option", ["--ff", "--nf"])
+def test_order_is_kept_by_cache_options(fresh: Project, option: str) -> None:
+    """`--ff` and `--nf` put nothing before what it needs."""
+    fresh.edit("stations.py", 'log(f"drink {pour}")', "assert 0")
+    fresh.run("--cc-run")
+    fresh.edit("stations.py", "assert 0", 'log(f"drink {pour}")')
+    fresh.run("--cc-forget", "boil,pour")
+
+    run = fresh.run("--cc-run", option)
+
+    assert run.log[:3] == ("boil", "pour 100", "drink 101")
+
+
+def test_stepwise_goes_on_where_it_failed(fresh: Project) -> None:
+    """`--sw` stops at the first failure and goes on there, needed stations included."""
+    fresh.edit("stations.py", 'log(f"pour {boil}")', "assert 0")
+    stopped = fresh.run("--cc-run", "--sw")
+    fresh.edit("stations.py", "assert 0", 'log(f"pour {boil}")')
+
+    run = fresh.run("--cc-run", "--sw")
+
+    assert stopped.failed == ("pour",)
+    assert run.visited == ("pour", "drink", "grind")
+    assert run.tests == {"test_pour": "passed", "test_else": "passed"}

@@ -1,0 +1,314 @@
+"""What a person sees: words, letters, reasons, and the lines at the end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from harness import Project
+
+MIX = """
+    @station
+    def boil():
+        return 100
+
+    @station
+    def pour(boil):
+        raise RuntimeError("boom")
+
+    @station
+    def sip(pour):
+        pass
+
+    @station
+    def grind():
+        pytest.skip("no beans")
+
+    @station
+    def lay() -> None:
+        pass
+
+    @lay.check
+    def is_laid():
+        pass
+"""
+
+
+@pytest.fixture
+def mix(project: Project) -> Project:
+    """Stations of which one is visited, one fails, and one each is blocked, skipped and adopted."""
+    project.stations(MIX)
+    return project
+
+
+def test_closing_lines(mix: Project, mode: str) -> None:
+    """The end says what happened, what failed and is blocked with the cause, and what to type."""
+    run = mix.run("--cc-run")
+
+    end = [line for line in run.outlines if line.startswith(("choochoo:", "  ", "next:"))]
+    assert re.sub(r"[\d.]+ s$", "N s", end[-4]) == (
+        "choochoo: 1 visited, 1 adopted, 1 failed, 1 blocked, 1 skipped in N s"
+    )
+    assert end[-3:] == [
+        "  failed   pour  RuntimeError: boom",
+        "  blocked  sip   by pour",
+        "next: mend pour, then pytest --cc-run",
+    ]
+    assert run.last_line == "1 failed, 2 passed, 2 skipped"
+
+
+def test_letters(mix: Project) -> None:
+    """Each result has a letter of its own, failed and skipped those of pytest."""
+    run = mix.run("--cc-run")
+
+    assert any(line.startswith("stations.py vFbsa") for line in run.outlines)
+
+
+def test_verbose_shows_words_and_reasons(mix: Project) -> None:
+    """`-v` shows the result in words, and the reason beside it, once."""
+    run = mix.run("--cc-run", "-v")
+
+    shown = [re.sub(r" +\[.*%\]$", "", line) for line in run.outlines if "::" in line]
+    assert shown[:5] == [
+        "stations.py::boil VISITED (never visited)",
+        "stations.py::pour FAILED (never visited)",
+        "stations.py::sip BLOCKED (blocked by pour)",
+        "stations.py::grind SKIPPED (no beans)",
+        "stations.py::lay ADOPTED (never visited)",
+    ]
+
+
+def test_verbose_shows_unchanged(mix: Project) -> None:
+    """`-v` has nothing to say beside what is unchanged."""
+    mix.run("--cc-run")
+
+    run = mix.run("--cc-run", "-v", "-k", "boil")
+
+    assert re.search(r"^stations.py::boil UNCHANGED +\[100%\]$", run.text, re.MULTILINE)
+
+
+def test_quiet_keeps_closing_line(mix: Project, mode: str) -> None:
+    """`-q` keeps the closing line."""
+    run = mix.run("--cc-run", "-q")
+
+    assert run.closing == "1 visited, 1 adopted, 1 failed, 1 blocked, 1 skipped"
+
+
+def test_very_quiet_says_nothing(mix: Project, mode: str) -> None:
+    """`-qq` says nothing but what pytest itself says."""
+    run = mix.run("--cc-run", "-qq", "-k", "pour")
+
+    assert "choochoo:" not in run.text and "next:" not in run.text
+
+
+def test_green_run_has_no_next_command(mix: Project) -> None:
+    """Where nothing is left to do no command is proposed."""
+    run = mix.run("--cc-run", "-k", "boil")
+
+    assert "next:" not in run.text
+
+
+def test_next_command_keeps_profile(mix: Project) -> None:
+    """The command to type next is about the same profile."""
+    run = mix.run("--cc-run", "--cc-profile", "staging")
+
+    assert "next: mend pour, then pytest --cc-run --cc-profile=staging" in run.outlines
+
+
+def test_next_command_keeps_state(mix: Project) -> None:
+    """The command to type next is about the same ledger."""
+    run = mix.run("--cc-run", "--cc-state", "my ledger", "-x")
+
+    assert "next: mend pour, then pytest --cc-run --cc-state='my ledger'" in run.outlines
+
+
+def test_spared_time_is_told(project: Project) -> None:
+    """The closing line says how long the visits took that were not made again."""
+    project.stations("import time\n\n@station\ndef boil(): time.sleep(0.1)\n")
+    project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert re.search(r"^choochoo: 1 unchanged in \d\.\d s, 0\.1 s spared$", run.text, re.MULTILINE)
+
+
+def test_stations_are_passed_for_exit_code_and_colour(project: Project) -> None:
+    """Visited, unchanged and adopted are passed: the last line is pytest's own, and green."""
+    project.stations("@station\ndef boil(): pass\n")
+
+    first, second = project.run("--cc-run", "--color=yes"), project.run("--cc-run")
+
+    assert "\x1b[32m\x1b[1m1 passed\x1b[0m" in first.text
+    assert (first.exit_code, second.exit_code, second.last_line) == (0, 0, "1 passed")
+
+
+@pytest.mark.parametrize("options", [(), ("--tb=no",), ("-vv",)])
+def test_short_summary_has_the_sentence_only(
+    project: Project, mode: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pytest's short summary stands what is wrong, and not which of our modules knows of it."""
+    monkeypatch.setenv("COLUMNS", "300")
+    project.stations(
+        """
+        @station(files=["water.txt"])
+        def boil(): ...
+
+        @station
+        def pour() -> int: return "12"
+
+        def test_tea(): assert 0, "no tea"
+        """,
+        name="test_tea.py",
+    )
+
+    run = project.run("--cc-run", "--junitxml=out.xml", *options)
+
+    unstored = (
+        "the outcome of station 'pour' cannot be kept (str): Expected `int`, got `str`; "
+        "return plain data, or say in the return annotation what it is"
+    )
+    missing = (
+        "station 'boil' declares the file water.txt, which does not exist; "
+        "create it, or correct files=[...]"
+    )
+    summary = [line for line in run.outlines if line.startswith(("FAILED ", "ERROR "))]
+    assert sorted(line for line in summary if "test_tea.py::test_tea" not in line) == [
+        f"ERROR test_tea.py::boil - {missing}",
+        f"FAILED test_tea.py::pour - {unstored}",
+    ]
+    assert "FAILED test_tea.py::test_tea - AssertionError: no tea" in run.text
+    assert "pytest_choochoo" not in run.text
+    assert f'<failure message="{unstored}">{unstored}</failure>' in (
+        (project.path / "out.xml").read_text()
+    )
+
+
+def test_run_without_stations_says_nothing(project: Project) -> None:
+    """Where no station is selected, there is no closing line."""
+    project.write("test_tea.py", "def test_tea(): pass\n")
+
+    run = project.run("--cc-run")
+
+    assert ("choochoo:" in run.text, run.exit_code) == (False, 0)
+
+
+def test_properties_are_in_junit_xml(mix: Project, mode: str) -> None:
+    """JUnit XML has result and reasons of every station as properties, and pytest's counts."""
+    mix.run("--cc-run", "--junitxml=out.xml")
+
+    xml = (mix.path / "out.xml").read_text()
+    results = re.findall(r'<property name="choochoo.result" value="(.+?)"', xml)
+    assert sorted(results) == ["adopted", "blocked", "failed", "skipped", "visited"]
+    assert '<property name="choochoo.reasons" value="never visited" />' in xml
+    assert 'failures="1" skipped="2" tests="5"' in xml
+
+
+def test_captured_output_of_check_is_shown(project: Project) -> None:
+    """What a check prints after the visit is shown with its failure, and not in between."""
+    project.stations(
+        """
+        @station
+        def boil(): print("heating")
+
+        @boil.check
+        def steams():
+            print("looking for steam")
+            return False
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    progress = next(line for line in run.outlines if line.startswith("stations.py "))
+    assert re.fullmatch(r"stations.py F +\[100%\]", progress)
+    assert run.outlines.index("heating") < run.outlines.index(
+        "looking for steam", run.outlines.index("heating")
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--setup-plan",), ("--setup-only",)])
+def test_set_up_without_a_run_visits_and_remembers_nothing(
+    project: Project, mode: str, arguments: tuple[str, ...]
+) -> None:
+    """What only sets up, or shows it, ends by itself, visits nothing and blocks nobody."""
+    project.stations("@station\ndef boil():\n    log('boil')\n\n@station\ndef pour(boil): ...")
+    project.write("test_site.py", "def test_site(pour): ...")
+
+    run = project.run("--cc-run", *arguments)
+
+    assert (run.log, run.blocked, run.closing) == ((), (), "")
+    assert project.run("--cc-run").visited == ("boil", "pour")
+
+
+def test_stations_are_told_in_definition_order(project: Project) -> None:
+    """What is fresh is told in its place, not before what is visited."""
+    project.stations(
+        "@station\ndef boil(): ...\n\n@station(env=['TEA'])\ndef pour(): ...\n\n"
+        "@station\ndef sip(): ..."
+    )
+    project.run("--cc-run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEA", "green")
+        run = project.run("--cc-run")
+
+    assert tuple(run.results.items()) == (
+        ("boil", "unchanged"),
+        ("pour", "visited"),
+        ("sip", "unchanged"),
+    )
+
+
+FAILING = """
+@station
+def boil():
+    raise OSError("no gas")
+
+@station
+def pour(boil): ...
+
+@station
+@pytest.mark.skip(reason="no cup")
+def sip(): ...
+"""
+
+
+def test_reasons_stand_beside_what_fails_and_what_is_blocked(project: Project, mode: str) -> None:
+    """With `-v` each station says why, under xdist as well."""
+    project.stations(FAILING)
+
+    text = project.run("--cc-run", "-v").text
+
+    assert "FAILED (never visited)" in text
+    assert "BLOCKED (blocked by boil)" in text
+
+
+def test_summary_of_skipped_items_does_not_mix_the_words(project: Project, mode: str) -> None:
+    """With `-rs` pytest has one word for all that is skipped: its own."""
+    project.stations(FAILING)
+
+    run = project.run("--cc-run", "-rs")
+
+    assert "SKIPPED [1] stations.py:9: blocked by boil" in run.outlines
+    assert "BLOCKED" not in run.text
+
+
+@pytest.mark.parametrize("option", ["--cc-run", "--cc-forget=boil"])
+def test_very_quiet_is_pytest_alone(project: Project, option: str) -> None:
+    """With `-qq` nothing is said but what pytest says."""
+    project.stations("@station\ndef boil(): ...")
+    project.run("--cc-run")
+
+    assert "choochoo: " not in project.run(option, "-qq").text
+
+
+def test_way_out_leads_to_the_same_records(project: Project) -> None:
+    """Plain pytest names the command for the profile and the folder that it was given."""
+    project.stations("@station\ndef boil(): ...")
+    project.write("test_site.py", "def test_site(boil): ...")
+
+    run = project.run("--cc-profile", "staging", "--cc-state=else where")
+
+    assert run.errors["test_site"] == (
+        "station 'boil' has no complete record: never visited; "
+        "run 'pytest --cc-run --cc-profile=staging --cc-state='else where'' first"
+    )

@@ -1,0 +1,335 @@
+"""`--cc-check`: every check as an assertion; nothing is visited, nothing written."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Project, snapshot
+
+STOVE = """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def boil() -> None:
+        log("boil")
+        (HERE / "steam").touch()
+
+    @boil.check
+    def steams():
+        assert (HERE / "steam").exists(), "no steam"
+
+    @station
+    def pour(boil) -> None:
+        log("pour")
+        (HERE / "tea").touch()
+
+    @pour.check
+    def smells():
+        assert (HERE / "tea").exists(), "no tea"
+
+    @station
+    def sip(pour):
+        log("sip")
+        return 3
+"""
+
+
+@pytest.fixture
+def stove(project: Project) -> Project:
+    """Two stations with a check and one without, not visited yet."""
+    project.stations(STOVE)
+    return project
+
+
+@pytest.fixture
+def hot(stove: Project) -> Project:
+    """The same, complete."""
+    assert stove.run("--cc-run").closing == "3 visited"
+    return stove
+
+
+def test_complete_stations_pass(hot: Project, mode: str) -> None:
+    """Where all is as it should be every station passes, and nothing is visited."""
+    run = hot.run("--cc-check")
+
+    assert (run.closing, run.log, run.exit_code) == ("3 unchanged", (), 0)
+    assert run.last_line == "3 passed"
+
+
+def test_failing_check_fails_with_detail(hot: Project) -> None:
+    """A check that does not pass fails with pytest's detail; downstream is asked all the same."""
+    hot.remove("steam")
+
+    run = hot.run("--cc-check")
+
+    assert (run.failed, run.unchanged, run.exit_code) == (("boil",), ("pour", "sip"), 1)
+    assert '>       assert (HERE / "steam").exists(), "no steam"' in run.errors["boil"]
+    assert "E       check 'steams' of station 'boil' does not pass" in run.errors["boil"]
+    assert "pytest_choochoo" not in run.errors["boil"]
+    assert run.log == ()
+
+
+def test_every_check_is_asked_upstream_failing_or_not(hot: Project) -> None:
+    """All checks that do not pass are told in one run."""
+    hot.remove("steam")
+    hot.remove("tea")
+
+    run = hot.run("--cc-check")
+
+    assert (run.failed, run.closing) == (("boil", "pour"), "1 unchanged, 2 failed")
+
+
+def test_due_station_fails_with_reasons(hot: Project) -> None:
+    """A station due by its record fails, and says why."""
+    hot.edit("stations.py", "return 3", "return 4")
+
+    run = hot.run("--cc-check")
+
+    assert (run.failed, run.log) == (("sip",), ())
+    assert run.errors["sip"] == "station 'sip' is due: code of stations.py::sip changed"
+
+
+def test_station_without_record_and_check_fails(stove: Project) -> None:
+    """A station without a check passes only by a fresh record."""
+    stove.write("steam", "")
+    stove.write("tea", "")
+
+    run = stove.run("--cc-check")
+
+    assert (run.failed, run.unchanged) == (("sip",), ("boil", "pour"))
+    assert run.errors["sip"] == "station 'sip' is due: never visited"
+
+
+@pytest.mark.parametrize("state", ["never visited", "drifted"])
+def test_next_command_is_a_run(stove: Project, mode: str, state: str) -> None:
+    """What to type after a failed verification is a run, which visits what must be."""
+    if state == "drifted":
+        stove.run("--cc-run", "--cc-profile", "ci")
+        stove.remove("tea")
+
+    run = stove.run("--cc-check", "--cc-profile", "ci")
+
+    assert [line for line in run.outlines if line.startswith("next:")] == [
+        "next: pytest --cc-run --cc-profile=ci"
+    ]
+
+
+def test_passing_checks_pass_without_any_ledger(stove: Project) -> None:
+    """In CI, without a ledger, a station whose checks pass passes; none is made."""
+    stove.write("steam", "")
+    stove.write("tea", "")
+
+    run = stove.run("--cc-check", "-k", "boil or pour")
+
+    assert (run.closing, run.exit_code) == ("2 unchanged", 0)
+    assert not (stove.path / ".pytest_cache/d").exists()
+
+
+def test_works_without_cache_provider(stove: Project) -> None:
+    """Verifying needs no place to remember anything."""
+    stove.write("steam", "")
+
+    run = stove.run("--cc-check", "-k", "boil", "-p", "no:cacheprovider")
+
+    assert (run.closing, run.exit_code) == ("1 unchanged", 0)
+
+
+@pytest.mark.parametrize("state", ["complete", "drifted", "due", "failed"])
+def test_ledger_stays_as_it_was(hot: Project, state: str) -> None:
+    """Whatever is found, the ledger stays byte for byte as it was."""
+    match state:
+        case "drifted":
+            hot.remove("steam")
+        case "due":
+            hot.edit("stations.py", "return 3", "return 4")
+        case "failed":
+            hot.edit("stations.py", "return 3", "assert 0")
+            hot.run("--cc-run")
+    ledger = hot.path / ".pytest_cache/d/choochoo"
+    before = snapshot(ledger)
+
+    hot.run("--cc-check")
+
+    assert snapshot(ledger) == before
+    assert before
+
+
+def test_check_that_asks_for_its_directory_makes_none(project: Project) -> None:
+    """A check may look into its station's directory, and does not make it thereby."""
+    project.stations(
+        """
+        @station
+        def boil(visit) -> None:
+            (visit.dir / "pot").touch()
+
+        @boil.check
+        def steams(visit):
+            assert (visit.dir / "pot").exists(), "no pot"
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert run.failed == ("boil",)
+    assert not (project.path / ".pytest_cache/d").exists()
+
+
+def test_check_with_changed_code_passes(hot: Project) -> None:
+    """Where only the code changed a passing check settles it, as in a run."""
+    hot.edit("stations.py", 'log("boil")', 'log("boil again")')
+
+    run = hot.run("--cc-check", "-k", "boil")
+
+    assert (run.closing, run.exit_code) == ("1 unchanged", 0)
+
+
+def test_tests_run_on_recorded_outcomes(hot: Project) -> None:
+    """Tests run too, and get what was recorded."""
+    hot.write("test_tea.py", "def test_tea(sip): assert sip == 3\n")
+
+    run = hot.run("--cc-check")
+
+    assert (run.tests, run.exit_code) == ({"test_tea": "passed"}, 0)
+
+
+def test_check_gets_upstream_outcome_without_record(project: Project) -> None:
+    """A check that asks for an outcome nobody knows fails, and says which station to run."""
+    project.stations(
+        """
+        @station
+        def boil():
+            return 100
+
+        @station
+        def pour(boil) -> None:
+            pass
+
+        @pour.check
+        def smells(boil):
+            assert boil == 100
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert run.failed == ("boil", "pour")
+    assert (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+        in (run.errors["pour"])
+    )
+
+
+def test_check_gets_nothing_from_upstream_that_returns_nothing(project: Project) -> None:
+    """A check may ask for an upstream that returns nothing, though no ledger knows of it."""
+    project.stations(
+        """
+        @station
+        def boil() -> None:
+            pass
+
+        @boil.check
+        def steams(): pass
+
+        @station
+        def pour(boil) -> None:
+            pass
+
+        @pour.check
+        def smells(boil):
+            assert boil is None
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert (run.closing, run.exit_code) == ("2 unchanged", 0)
+
+
+def test_check_is_asked_once_whatever_within(project: Project) -> None:
+    """`within` counts after a visit only: verifying does not wait."""
+    project.stations(
+        """
+        @station
+        def boil() -> None: pass
+
+        @boil.check(within=30)
+        def steams():
+            log("check")
+            return False
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert (run.failed, run.log) == (("boil",), ("check",))
+    assert run.errors["boil"] == "check 'steams' of station 'boil' does not pass: it returned False"
+
+
+XFAIL = """
+    from pathlib import Path
+
+    @pytest.mark.xfail(reason="no gas", strict={strict})
+    @station
+    def boil() -> None:
+        raise OSError
+
+    @boil.check
+    def steams():
+        assert Path(__file__).with_name("steam").exists()
+
+    @station
+    def grind() -> None: ...
+
+    @pytest.mark.xfail(strict=True)
+    def test_wrong(): ...
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_station_that_is_expected_to_fail_may_be_missing(project: Project, strict: bool) -> None:
+    """What a visit is expected not to bring about may be missing: known before, so no failure."""
+    project.stations(XFAIL.format(strict=strict))
+
+    run = project.run("--cc-check", "-k", "boil")
+
+    assert (run.skipped, run.closing) == (("boil",), "1 skipped")
+    assert run.causes == {"boil": "xfail: no gas"}
+    assert (run.last_line, run.exit_code) == ("2 deselected, 1 xfailed", 0)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_station_that_is_expected_to_fail_may_be_there(
+    project: Project, strict: bool, mode: str
+) -> None:
+    """That the visit is expected to fail is held against no check that passes, nor against others."""
+    project.stations(XFAIL.format(strict=strict), name="test_tea.py")
+    project.write("steam", "")
+    project.run("--cc-run", "-k", "grind")
+
+    run = project.run("--cc-check")
+
+    assert (run.closing, run.tests) == ("2 unchanged", {"test_wrong": "failed"})
+    assert (run.last_line, run.exit_code) == ("1 failed, 2 passed", 1)
+
+
+@pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_check_that_is_interrupted_has_not_answered(project: Project, ending: str) -> None:
+    """Who ends the run in the midst of a check leaves its station not reached."""
+    project.stations(
+        f"""
+        @station
+        def boil() -> None: ...
+
+        @station
+        def pour() -> None: ...
+
+        @pour.check
+        def is_poured():
+            {ending}
+        """
+    )
+
+    run = project.run("--cc-check", "-k", "pour", apart=True)
+
+    assert run.exit_code == 2
+    assert run.closing == "1 not reached"

@@ -1,0 +1,108 @@
+"""Pytest commands that run beside the test, and beside each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness import Project
+
+PATIENCE = 30  # seconds
+
+# A station that takes as long as the file `hold` is there.
+HELD = """
+    import time
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def boil():
+        log("boil begins")
+        (HERE / "begun").touch()
+        while (HERE / "hold").exists():
+            time.sleep(0.01)
+        log("boil ends")
+        return 100
+
+    @boil.clean
+    def cool(boil):
+        log("cool")
+
+    @station
+    def pour(boil):
+        log("pour")
+"""
+
+
+@dataclass(kw_only=True)
+class BackgroundRuns:
+    """Pytest commands that run beside the tests, ended with them."""
+
+    project: Project
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:randomly",
+            "-p",
+            "no:asyncio",
+            *arguments,
+        ]
+        output = self.project.path / f"output-{len(self.running)}.txt"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=self.project.path,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.running.append(process)
+        return process
+
+    def text(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what *process* has written so far."""
+        name = f"output-{self.running.index(process)}.txt"
+        return (self.project.path / name).read_text()
+
+    def end(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of *process*, and return what it has written."""
+        process.wait(timeout=PATIENCE)
+        return self.text(process)
+
+    def held(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run and return when it is in the midst of a visit, which `release` ends."""
+        self.project.write("hold", "")
+        process = self.start(*arguments)
+        self.wait_for((self.project.path / "begun").exists)
+        return process
+
+    def interrupt(
+        self, process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT
+    ) -> None:
+        """Do what Ctrl-C does in a terminal: all processes of the command get the signal."""
+        os.killpg(process.pid, number)
+
+    def release(self) -> None:
+        self.project.remove("hold")
+
+    def wait_for(self, is_true: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not is_true():
+            assert time.monotonic() < end, "it took too long"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,325 @@
+"""The language of the tests: write stations, run, edit, run again, say what happened.
+
+def test_changed_upstream_outcome_revisits_downstream(project):
+project.stations('''
+@station
+def boil():
+log("boil")
+return 100
+
+@station
+def pour(boil):
+assert boil
+''')
+project.run("--cc-run")
+project.edit("stations.py", "100", "90")
+
+run = project.run("--cc-run")
+
+assert run.visited == ("boil", "pour")
+assert run.log == ("boil",)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+import pytest_choochoo
+
+# Pytester forgets after each run what it imported: the plugin's lazy rooms, again and again.
+for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
+    import_module(_room.name)
+
+HERE = Path(__file__).resolve().parent
+#: What `Project.stations` puts above its text: four lines, so that it begins in the fifth.
+HEADER = """\
+import pytest
+from pytest_choochoo import Visit, station
+from harness import log
+
+"""
+#: Plugins that a run goes without unless a test asks for them with `Project.use`.
+OPTIONAL = {
+    "anyio": "anyio",
+    "asyncio": "asyncio",
+    "check": "check",
+    "html": "html",
+    "hypothesis": "hypothesispytest",
+    "metadata": "metadata",
+    "randomly": "randomly",
+    "rerunfailures": "rerunfailures",
+    "timeout": "timeout",
+}
+
+
+def outside() -> dict[str, str]:
+    """Return our environment without what would make another pytest part of ours."""
+    # Where tox says where its environment is, pytest keeps its cache there, for all projects.
+    altering = ("CC_", "PYTEST", "TOX_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(altering)}
+
+
+def log(line: object) -> None:
+    """Append *line* to the log of side effects; called by stations, checks and fixtures."""
+    with open(os.environ["HARNESS_LOG"], "a") as file:
+        file.write(f"{line}\n")
+
+
+def logged() -> list[str]:
+    """Return what was logged so far, in all runs: for stations that go by what happened."""
+    file = Path(os.environ["HARNESS_LOG"])
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return content and time of every file below *folder*."""
+    return {
+        str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one pytest command came to.
+
+    *facts*: the last `choochoo` dict of each node id. *collected*: node id and
+    whether it is a station, in running order. *log*: the side effects of this run.
+    """
+
+    exit_code: int
+    text: str
+    reports: tuple[dict[str, Any], ...]
+    collect_errors: tuple[str, ...]
+    collected: tuple[tuple[str, bool], ...]
+    log: tuple[str, ...]
+
+    @cached_property
+    def outlines(self) -> tuple[str, ...]:
+        return tuple(self.text.splitlines())
+
+    @cached_property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        found = {r["node_id"]: r["choochoo"] for r in self.reports if r["choochoo"]}
+        return {key: fact for key, fact in found.items() if fact.get("is_station", True)}
+
+    @cached_property
+    def results(self) -> dict[str, str]:
+        """The result of each station by name, `not reached` included, in running order."""
+        reported = {fact["name"]: fact["result"] for fact in self.facts.values()}
+        rest = {
+            node_id.rpartition("::")[2]
+            for node_id, is_station in self.collected
+            if is_station and node_id not in self.facts
+        }
+        blocked = set(re.findall(r"^  blocked  (\S+)", self.text, re.MULTILINE))
+        unreached = {name: "blocked" if name in blocked else "not reached" for name in sorted(rest)}
+        is_run = "choochoo: " in self.text
+        return reported | (unreached if is_run else {})
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The result of each station by node id: where two stations share a name."""
+        return {key: fact["result"] for key, fact in self.facts.items()}
+
+    @cached_property
+    def reasons(self) -> dict[str, tuple[str, ...]]:
+        return {f["name"]: tuple(f.get("reasons", ())) for f in self.facts.values()}
+
+    @cached_property
+    def causes(self) -> dict[str, str]:
+        """The cause of each station that failed or was skipped."""
+        return {f["name"]: f["cause"] for f in self.facts.values() if f.get("cause")}
+
+    @cached_property
+    def blamed(self) -> dict[str, tuple[str, ...]]:
+        """Whom each blocked station is blocked by."""
+        return {f["name"]: tuple(f["by"]) for f in self.facts.values() if f.get("by")}
+
+    def with_result(self, result: str) -> tuple[str, ...]:
+        return tuple(name for name, word in self.results.items() if word == result)
+
+    @property
+    def visited(self) -> tuple[str, ...]:
+        return self.with_result("visited")
+
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        return self.with_result("unchanged")
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        return self.with_result("adopted")
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        return self.with_result("failed")
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        return self.with_result("blocked")
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        return self.with_result("skipped")
+
+    @property
+    def not_reached(self) -> tuple[str, ...]:
+        return self.with_result("not reached")
+
+    @cached_property
+    def tests(self) -> dict[str, str]:
+        """How each test that is no station ended, by name: passed, failed or skipped."""
+        ended: dict[str, str] = {}
+        for report in self.reports:
+            node_id, outcome = report["node_id"], report["outcome"]
+            if node_id in self.facts:
+                continue
+            name = node_id.rpartition("::")[2]
+            if report["when"] == "call" or outcome != "passed":
+                ended[name] = outcome
+        return ended
+
+    @cached_property
+    def errors(self) -> dict[str, str]:
+        """The long text of what failed or was skipped, by name."""
+        return {r["node_id"].rpartition("::")[2]: r["text"] for r in self.reports if r["text"]}
+
+    @cached_property
+    def properties(self) -> dict[str, dict[str, Any]]:
+        """The JUnit properties of each item by name."""
+        return {
+            r["node_id"].rpartition("::")[2]: dict(map(tuple, r["properties"]))
+            for r in self.reports
+        }
+
+    @cached_property
+    def closing(self) -> str:
+        """What the closing line counts: `2 visited, 1 failed`; empty where there is none."""
+        found = re.search(r"^choochoo: (.*) in [\d.]+ ", self.text, re.MULTILINE)
+        return found[1] if found else ""
+
+    @cached_property
+    def last_line(self) -> str:
+        """What pytest's own last line counts: `2 passed, 1 failed`."""
+        found = re.findall(r"^=* ?([^=\n]+?) in [\d.]+s", self.text, re.MULTILINE)
+        return found[-1] if found else ""
+
+
+class Project:
+    """A project in a directory of its own, and pytest commands in it.
+
+    With *workers* a run is a process of its own under xdist, else it takes
+    place in this process.
+    """
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = pytester.path
+        self.workers = 0
+        self._pytester = pytester
+        self._monkeypatch = monkeypatch
+        self._used: set[str] = set()
+        self._probe = pytester.path.parent / f"{pytester.path.name}-probe"
+        self._probe.mkdir()
+        self._log = self._probe / "log.txt"
+        monkeypatch.setenv("HARNESS_PROBE", str(self._probe))
+        monkeypatch.setenv("HARNESS_LOG", str(self._log))
+        monkeypatch.setenv("PYTHONPATH", str(HERE))
+        monkeypatch.delenv("CC_PROFILE", raising=False)
+        self.write("pytest.ini", "[pytest]\n")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write *text*, dedented, to the file *name* below the project."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _put(file, dedent(text).lstrip("\n"))
+        return file
+
+    def stations(self, text: str, name: str = "stations.py") -> Path:
+        """Write a station file: *text* below the imports that stations need."""
+        return self.write(name, HEADER + dedent(text).lstrip("\n"))
+
+    def ini(self, *lines: str) -> Path:
+        return self.write("pytest.ini", "\n".join(("[pytest]", *lines, "")))
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace *old* by *new*, everywhere in the file *name*."""
+        file = self.path / name
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {name}"
+        _put(file, text.replace(old, new))
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink()
+
+    def setenv(self, name: str, value: str) -> None:
+        """Set a variable of the environment, for the runs that follow."""
+        self._monkeypatch.setenv(name, value)
+
+    def use(self, *plugins: str) -> None:
+        """Have the runs that follow go with *plugins*, names in `OPTIONAL`."""
+        assert set(plugins) <= OPTIONAL.keys(), plugins
+        self._used.update(plugins)
+
+    def log(self) -> tuple[str, ...]:
+        """Return all lines that were logged so far, in all runs."""
+        return tuple(self._log.read_text().splitlines()) if self._log.exists() else ()
+
+    def run(self, *arguments: str, apart: bool = False, cwd: str = ".") -> Run:
+        """Run pytest with *arguments*; *apart*: in a process of its own; *cwd*: below the project."""
+        before = len(self.log())
+        for file in self._probe.glob("*.json"):
+            file.unlink()
+        without = [f"-pno:{OPTIONAL[name]}" for name in OPTIONAL.keys() - self._used]
+        command = ["-p", "probe", *sorted(without), *arguments]
+        if self.workers:
+            command += ["-n", str(self.workers)]
+        with self._monkeypatch.context() as context, warnings.catch_warnings():
+            warnings.resetwarnings()  # those of this process are not the run's
+            context.chdir(self.path / cwd)
+            if apart or self.workers:
+                done = self._pytester.run(sys.executable, "-m", "pytest", *command)
+            else:
+                done = self._pytester.runpytest_inprocess(*command)
+        facts = self._read("reports.json", {"reports": [], "collect_errors": []})
+        collected = self._read("collected.json", [])
+        return Run(
+            exit_code=int(done.ret),
+            text="\n".join((*done.outlines, *done.errlines)),
+            reports=tuple(facts["reports"]),
+            collect_errors=tuple(facts["collect_errors"]),
+            collected=tuple((node_id, is_station) for node_id, is_station in collected),
+            log=self.log()[before:],
+        )
+
+    def _read(self, name: str, otherwise: Any) -> Any:
+        file = self._probe / name
+        return json.loads(file.read_text()) if file.exists() else otherwise
+
+
+def _put(file: Path, text: str) -> None:
+    file.write_text(text)
+    # An edit that keeps size and second would be read from a stale .pyc.
+    shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
+
+
+MODES: dict[str, Callable[[Project], None]] = {
+    "serial": lambda project: None,
+    "parallel": lambda project: setattr(project, "workers", 2),
+}

@@ -1,1 +1,0 @@
-"""Each room of the railway by itself, without pytest."""

@@ -1,0 +1,142 @@
+"""A pytest plugin that notes what its process does to the ledger, and may kill it at a given moment.
+
+Loaded with `-p kill_plugin`. *KILLER_LOG* names the log; each line is on the disk when `note` returns.
+*KILLER_MOMENT* is a JSON list `[when, what, number, whom]`: "before" or "after" the call of the
+name *what*, its n-th in a process; *whom* is "self", "controller" or "all".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import open_ledger
+
+
+def note(what: str, key: str, token: str = "") -> None:
+    """Append a line to the log, for good."""
+    line = json.dumps({"what": what, "key": key, "token": token, "pid": os.getpid()})
+    log = os.open(os.environ["KILLER_LOG"], os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+    os.write(log, f"{line}\n".encode())
+    os.fsync(log)
+    os.close(log)
+
+
+def work(name: str, visit: Any) -> str:
+    """Do what a station of the harness does; return what no other visit returns."""
+    key, token = f"stations.py::{name}", f"{os.getpid()}-{time.time_ns()}"
+    note("visit", key, token)
+    visit.resources[token] = name
+    time.sleep(float(os.environ.get("KILLER_PAUSE", "0")))
+    visit.resources[token] = f"{name} is there"
+    note("end", key, token)
+    return token
+
+
+class Killer:
+    """Counts the calls of this process, and kills when the moment has come."""
+
+    def __init__(self, moment: list[Any]) -> None:
+        self._moment = moment
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def around(self, what: str, key: str, token: str = "") -> Iterator[None]:
+        self._pass("before", what, key)
+        yield
+        note(what, key, token)
+        self._pass("after", what, key)
+
+    def _pass(self, when: str, what: str, key: str) -> None:
+        self._counts[when, what] += 1
+        if self._moment[:3] != [when, what, self._counts[when, what]]:
+            return
+        try:  # one death a run: the worker that takes the place of a dead one lives
+            os.close(os.open(f"{os.environ['KILLER_LOG']}.killed", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        note("killed", key)
+        match self._moment[3]:
+            case "all":
+                os.killpg(0, signal.SIGKILL)
+            case "controller" if "PYTEST_XDIST_WORKER" in os.environ:
+                os.kill(os.getppid(), signal.SIGKILL)
+            case _:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class WatchedLock:
+    def __init__(self, lock: Any, key: str, killer: Killer) -> None:
+        self._lock, self._key, self._killer = lock, key, killer
+
+    def release(self) -> None:
+        with self._killer.around("release", self._key):
+            self._lock.release()
+
+
+class WatchedResources(MutableMapping[str, Any]):
+    def __init__(self, resources: MutableMapping[str, Any], key: str, killer: Killer) -> None:
+        self._resources, self._key, self._killer = resources, key, killer
+
+    def __getitem__(self, name: str) -> Any:
+        return self._resources[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        with self._killer.around("resource", self._key, f"{name} {value}"):
+            self._resources[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._resources[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._resources)
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+
+class WatchedLedger:
+    """A ledger each of whose writes is a moment to die at."""
+
+    def __init__(self, ledger: Any, killer: Killer) -> None:
+        self._ledger, self._killer = ledger, killer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def begin(self, key: str, record: Any, reasons: Any) -> None:
+        with self._killer.around("begin", key):
+            self._ledger.begin(key, record, reasons)
+
+    def finish(self, key: str, record: Any, told: Any = None) -> None:
+        status = record.status if record is not None else "nothing"
+        with self._killer.around("finish", key, status):
+            self._ledger.finish(key, record, told)
+
+    def resources(self, key: str) -> WatchedResources:
+        return WatchedResources(self._ledger.resources(key), key, self._killer)
+
+    def lock(self, key: str, timeout: float) -> WatchedLock:
+        with self._killer.around("lock", key):
+            lock = self._ledger.lock(key, timeout)
+        return WatchedLock(lock, key, self._killer)
+
+    def write_result(self, run: str, key: str, result: str) -> None:
+        with self._killer.around("result", key):
+            self._ledger.write_result(run, key, result)
+
+
+def pytest_choochoo_make_ledger(config: pytest.Config, folder: Path, profile: str) -> Any:
+    moment = json.loads(os.environ.get("KILLER_MOMENT", "[]"))
+    ledger = open_ledger(LedgerLocation(folder, profile), warn=lambda text: note("warned", text))
+    return WatchedLedger(ledger, Killer(moment))

@@ -1,0 +1,316 @@
+"""Runs on a ledger that is damaged, in the way, read-only, or on a full disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import Project
+
+LEDGER = ".pytest_cache/d/choochoo/default.sqlite"
+CHAIN = """
+    @station
+    def boil(visit):
+        log(f"boil {dict(visit.resources)}")
+        visit.resources["pot"] = 7
+        return 100
+
+    @station
+    def pour(boil):
+        log("pour")
+        return boil
+"""
+
+
+@pytest.fixture
+def done(project: Project) -> Project:
+    """Two stations that are complete."""
+    project.stations(CHAIN)
+    project.run("--cc-run")
+    return project
+
+
+def _truncate(file: Path) -> None:
+    raw = file.read_bytes()
+    file.write_bytes(raw[: len(raw) // 2 + 7])
+
+
+def _zero(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def _scramble(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[::-1])
+
+
+DAMAGE = pytest.mark.parametrize(
+    "damage", [_truncate, _zero, _scramble], ids=["truncated", "zeroed", "scrambled"]
+)
+
+
+@DAMAGE
+def test_damaged_ledger_is_set_aside_in_every_mode(
+    done: Project, mode: str, damage: Callable[[Path], None]
+) -> None:
+    """Damage is said once, where and what becomes of it; all is visited again, nothing is lost."""
+    ledger = done.path / LEDGER
+    damage(ledger)
+    damaged = ledger.read_bytes()
+
+    run, after = done.run("--cc-run"), done.run("--cc-run")
+
+    [aside] = ledger.parent.glob("*-set-aside-*")
+    assert (run.exit_code, run.closing, after.closing) == (0, "2 visited", "2 unchanged")
+    assert aside.read_bytes() == damaged
+    assert re.search(
+        rf"the ledger {ledger} could not be read: it is damaged \(.+\); it was set aside as "
+        rf"{aside.name}, and every station is judged anew",
+        run.text,
+    )
+    assert "Traceback" not in run.text and "set aside" not in after.text
+
+
+@DAMAGE
+def test_who_only_reads_is_told_of_damage(done: Project, damage: Callable[[Path], None]) -> None:
+    """Plain pytest and --cc-check say that the ledger cannot be read, and leave it as it is."""
+    ledger = done.path / LEDGER
+    done.write("test_tea.py", "def test_tea(pour): ...")
+    damage(ledger)
+    damaged = ledger.read_bytes()
+
+    runs = done.run(), done.run("--cc-check")
+
+    for run in runs:
+        assert run.exit_code == 1
+        assert f"PytestWarning: the ledger {ledger} could not be read: it is damaged" in run.text
+        assert (
+            "; it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
+            in run.text
+        )
+    assert ledger.read_bytes() == damaged
+
+
+def test_damage_is_a_usage_error_where_warnings_are_errors(done: Project, mode: str) -> None:
+    """With `-W error` the run ends with the sentence; the ledger is set aside all the same."""
+    ledger = done.path / LEDGER
+    ledger.write_bytes(b"not a ledger" * 1000)
+
+    run, after = done.run("--cc-run", "-W", "error"), done.run("--cc-run", "-W", "error")
+
+    assert run.exit_code != 0 and run.log == ()
+    assert f"ERROR: the ledger {ledger} could not be read: it is damaged" in run.text
+    assert "INTERNALERROR" not in run.text
+    assert (after.exit_code, after.closing) == (0, "2 visited")
+
+
+def test_ids_of_things_outlive_a_ledger_of_a_newer_version(done: Project) -> None:
+    """What a newer version wrote is set aside; what stations created is known to the next visit."""
+    ledger = done.path / LEDGER
+    raw = bytearray(ledger.read_bytes())
+    raw[60:64] = (99).to_bytes(4, "big")  # the format: SQLite's user_version
+    ledger.write_bytes(raw)
+
+    run = done.run("--cc-run")
+
+    assert run.log == ("boil {'pot': 7}", "pour")
+    assert "could not be read: it has format 99, and this version reads " in run.text
+    assert "and every station is judged anew; ids of resources that were saved from it: 1" in (
+        run.text
+    )
+
+
+@pytest.mark.parametrize("name", [LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"])
+def test_directory_in_the_way_is_set_aside(done: Project, name: str) -> None:
+    """A directory where the ledger's file should be is set aside, and a run goes on."""
+    path = done.path / name
+    path.unlink(missing_ok=True)
+    (path / "inside").mkdir(parents=True)
+
+    check, run = done.run("--cc-check"), done.run("--cc-run")
+
+    assert "Traceback" not in check.text + run.text and "INTERNALERROR" not in check.text
+    assert run.exit_code == 0
+    assert f"{path} is no file, as it should be; it was set aside as " in run.text
+
+
+def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
+    """What gets in the way during a run is named by the station that it stops."""
+    done.stations(
+        """
+        import shutil
+        from pathlib import Path
+
+        @station
+        def spill():
+            locks = Path(__file__).parent / ".pytest_cache/d/choochoo/default/locks"
+            shutil.rmtree(locks)
+            locks.write_text("tea")
+
+        @station
+        def wipe(spill): ...
+        """
+    )
+
+    run = done.run("--cc-run")
+
+    assert (run.visited, run.failed) == (("spill",), ("wipe",))
+    assert re.fullmatch(
+        rf"the ledger cannot be used any more, {done.path}/\.pytest_cache/d/choochoo/default/locks/"
+        r"\w+\.lock: file exists; mend that, and the next run resumes",
+        run.errors["wipe"],
+    )
+
+
+def test_damage_in_the_midst_of_a_run_stops_it(done: Project) -> None:
+    """When the ledger fails under a visit, the visit counts as failed and nothing else begins."""
+    done.stations(
+        """
+        from pathlib import Path
+
+        @station
+        def spill():
+            (Path(__file__).parent / ".pytest_cache/d/choochoo/default.sqlite").unlink()
+
+        @station
+        def wipe(): log("wipe")
+        """
+    )
+
+    run = done.run("--cc-run")
+
+    assert (run.exit_code, run.log, run.failed) == (1, (), ("spill",))
+    assert run.causes["spill"] == (
+        f"the ledger cannot be used any more, {done.path / LEDGER}: it was removed, or replaced; "
+        "mend that, and the next run resumes"
+    )
+    assert run.errors["spill"].startswith("spill is not recorded: the ledger cannot be used any")
+    assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
+
+
+def test_worker_that_dies_with_the_ledger_ends_the_run(project: Project) -> None:
+    """Where it cannot even be written that a worker died, the controller says so and stops."""
+    project.workers = 2
+    project.stations(
+        """
+        import os
+        from pathlib import Path
+
+        @station
+        def spill():
+            (Path(__file__).parent / ".pytest_cache/d/choochoo/default.sqlite").unlink()
+            os._exit(3)
+
+        @station
+        def wipe(spill): log("wipe")
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.exit_code, run.log) == (1, ())
+    assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
+    assert (
+        f"the ledger cannot be used any more, {project.path / LEDGER}: it was removed, or "
+        "replaced; mend that, and the next run resumes" in run.text
+    )
+
+
+# --- disks
+
+
+def _mount(folder: Path, *options: str) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no disk of its own can be mounted here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def disk(project: Project) -> Iterator[Path]:
+    """A small disk of its own, for the ledger; skipped where it cannot be mounted."""
+    folder = project.path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or shutil.which("mount") is None:
+        pytest.skip("a small disk can be mounted on Linux only")
+    _mount(folder, "size=512k")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+FILLING = """
+    from pathlib import Path
+
+    @station
+    def boil(): return 100
+
+    @station
+    def pour(boil):
+        log("pour")
+        if not (Path(__file__).parent / "enough").exists():
+            with open(Path(__file__).parent / "disk/filler", "wb", buffering=0) as file:
+                with pytest.raises(OSError):
+                    while True:
+                        file.write(bytes(512))
+        return "tea" * 20_000
+
+    @station
+    def sip(pour): log("sip")
+"""
+
+
+def test_full_disk_stops_the_run(project: Project, disk: Path, mode: str) -> None:
+    """What cannot be recorded counts as failed, and is visited again when there is room."""
+    project.stations(FILLING)
+
+    run = project.run("--cc-run", "--cc-state", "disk/state")
+    (disk / "filler").unlink()
+    project.write("enough", "")
+    after = project.run("--cc-run", "--cc-state", "disk/state")
+
+    assert (run.exit_code != 0, run.log, run.failed) == (True, ("pour",), ("pour",))
+    assert run.causes["pour"] == (
+        f"the ledger cannot be used any more, {disk}/state/default.sqlite: "
+        "database or disk is full; mend that, and the next run resumes"
+    )
+    assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
+    assert (after.unchanged, after.visited) == (("boil",), ("pour", "sip"))
+    assert after.reasons["pour"][0].startswith("last visit was interrupted, begun ")
+
+
+def test_read_only_disk_is_said_before_any_visit(project: Project, disk: Path) -> None:
+    """On a read-only disk nothing is visited; what is recorded there can be read."""
+    project.stations(CHAIN)
+    project.write("test_tea.py", "def test_tea(pour): assert pour == 100\n")
+    project.run("--cc-run", "--cc-state", "disk/state")
+    _mount(disk, "remount", "ro")
+
+    run = project.run("--cc-replay", "all", "--cc-state", "disk/state")
+    plain = project.run("--cc-state", "disk/state")
+
+    assert (run.exit_code, run.log) == (4, ())
+    assert (
+        f"ERROR: the ledger {disk}/state/default.sqlite cannot be written: read-only file system; "
+        "make the folder writable, or name another with --cc-state"
+    ) in run.outlines
+    assert (plain.exit_code, plain.tests) == (0, {"test_tea": "passed"})
+
+
+def test_file_that_may_not_be_read_is_named(done: Project) -> None:
+    """A ledger of somebody else's is no reason to begin another one."""
+    if os.geteuid() == 0:
+        pytest.skip("who is root may read everything")
+    ledger = done.path / LEDGER
+    ledger.chmod(0)
+
+    run, plain = done.run("--cc-run"), done.run("--cc-check")
+    ledger.chmod(0o600)
+
+    assert (run.exit_code, run.log) == (4, ())
+    assert f"ERROR: the ledger {ledger} cannot be written: permission denied; " in run.text
+    assert f"the ledger {ledger} could not be read: unable to open database file" in plain.text

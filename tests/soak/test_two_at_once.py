@@ -1,0 +1,359 @@
+"""Two runs at once on one ledger: no station is visited by both, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+from background import HELD, BackgroundRuns
+from harness import snapshot
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
+def test_two_runs_share_the_work(background: BackgroundRuns, workers: tuple[str, ...]) -> None:
+    """Two runs that begin together visit each station exactly once, and both end well."""
+    many = "".join(
+        f"\n@station\ndef s{n}({f's{n - 1}' if n % 4 else ''}):\n    log('s{n}')\n    return {n}\n"
+        for n in range(12)
+    )
+    background.project.stations(many)
+
+    texts = [
+        background.end(p)
+        for p in (background.start("--cc-run", *workers), background.start("--cc-run"))
+    ]
+
+    assert [p.returncode for p in background.running] == [0, 0], texts
+    assert sorted(background.project.log()) == sorted(f"s{n}" for n in range(12))
+    assert all(re.search(r"^choochoo: .*(visited|unchanged)", text, re.MULTILINE) for text in texts)
+
+
+def test_second_run_waits_and_finds_it_done(background: BackgroundRuns) -> None:
+    """Who comes second says for whom it waits and since when, and finds the station done."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+    second = background.start("--cc-run")
+    background.wait_for(lambda: "waits for" in background.text(second))
+
+    background.release()
+
+    ends = background.end(first), background.end(second)
+    assert re.search(
+        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which is visiting it$",
+        ends[1],
+        re.MULTILINE,
+    )
+    assert background.project.log() == ("boil begins", "boil ends", "pour")
+    assert "choochoo: 2 visited" in ends[0] or "choochoo: 1 visited, 1 unchanged" in ends[0]
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_worker_that_waits_says_so(background: BackgroundRuns) -> None:
+    """A worker has no terminal: its controller says for whom it waits."""
+    background.project.stations(HELD)
+    background.held("--cc-run")
+
+    run = background.project.run("--cc-run", "-n", "2", "--cc-lock-timeout", "0.1", apart=True)
+
+    assert "choochoo: boil waits for process " in run.text
+
+
+def test_replay_of_what_another_run_visits_meanwhile_is_done(
+    background: BackgroundRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit that another process began after this session counts for it, replayed or not."""
+    background.project.stations(HELD)
+    background.project.run("--cc-run")
+    (background.project.path / "begun").unlink()
+    # This session starts first, and comes to the station when the other one is at it.
+    background.project.write(
+        "conftest.py",
+        """
+        import os, time
+        from pathlib import Path
+
+        def pytest_collection_finish():
+            if "WAITS" in os.environ.get("PYTEST_ADDOPTS", ""):
+                Path("collected").touch()
+                while not Path("begun").exists():
+                    time.sleep(0.01)
+        """,
+    )
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-o junit_suite_name=WAITS")
+    first = background.start("--cc-replay", "boil")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    background.wait_for((background.project.path / "collected").exists)
+    second = background.held("--cc-replay", "boil")
+    background.release()
+
+    text = background.end(first)
+
+    assert (first.returncode, background.end(second) and second.returncode) == (0, 0), text
+    assert background.project.log().count("boil begins") == 2
+    assert "choochoo: 2 unchanged" in text
+
+
+def test_lock_timeout_fails_station_in_this_session_only(background: BackgroundRuns) -> None:
+    """Who does not want to wait fails with the holder's name, and leaves the record alone."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+
+    run = background.project.run("--cc-run", "--cc-lock-timeout", "0.1")
+    background.release()
+    background.end(first)
+    after = background.project.run("--cc-run")
+
+    assert (run.failed, run.blocked, run.exit_code) == (("boil",), ("pour",), 1)
+    assert re.fullmatch(
+        rf"station 'boil' is still being visited by process {first.pid} on \S+ "
+        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
+        run.errors["boil"],
+    )
+    assert first.returncode == 0
+    assert after.closing == "2 unchanged"
+
+
+def test_clean_waits_for_visit(background: BackgroundRuns) -> None:
+    """Nobody cleans what is being visited: the clean waits, or fails after its time-out."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run", "-k", "boil")
+
+    run = background.project.run("--cc-clean", "--cc-lock-timeout", "0.1")
+    background.release()
+    background.end(first)
+    after = background.project.run("--cc-clean")
+
+    assert (run.failed, run.log, run.exit_code) == (("boil",), (), 1)
+    assert (after.log, after.closing) == (("cool",), "1 cleaned")
+
+
+def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
+    """Nobody forgets what is being visited: who does says for whom it waits, and forgets it then."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run", "-k", "boil")
+    second = background.start("--cc-forget", "all")
+    background.wait_for(lambda: "waits for" in background.text(second))
+
+    background.release()
+
+    text = background.end(second)
+    assert re.search(
+        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which is visiting it\nchoochoo: forgot boil$",
+        text,
+        re.MULTILINE,
+    )
+    assert "choochoo: 1 visited" in background.end(first)
+    assert second.returncode == 0
+    assert background.project.run("--cc-run", "-k", "boil").reasons["boil"] == ("never visited",)
+
+
+def test_forget_gives_up_after_its_time_out(background: BackgroundRuns) -> None:
+    """Who does not want to wait forgets the others, says so, and fails; no lock is kept."""
+    background.project.stations(HELD + "\n    @station\n    def grind(): ...\n")
+    background.project.run("--cc-run", "-k", "grind")
+    first = background.held("--cc-run", "-k", "boil")
+
+    run = background.project.run("--cc-forget", "all", "--cc-lock-timeout", "0.1")
+    background.release()
+    background.end(first)
+
+    said = [line for line in run.outlines if line.startswith("choochoo: ")]
+    assert re.fullmatch(
+        rf"choochoo: station 'boil' is still being visited by process {first.pid} on \S+ "
+        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
+        said[1],
+    )
+    assert (said[2:], run.exit_code) == (["choochoo: forgot grind"], 1)
+    after = background.project.run("--cc-run", "--cc-lock-timeout", "0", "-m", "station")
+    assert (after.unchanged, after.visited) == (("boil",), ("pour", "grind"))
+
+
+def test_station_that_no_longer_exists_is_forgotten_under_its_lock(
+    background: BackgroundRuns,
+) -> None:
+    """The record of a station that is being visited elsewhere stays, known here or not."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run", "-k", "boil")
+    background.project.stations("@station\ndef grind(): ...\n")
+
+    run = background.project.run("--cc-forget", "all", "--cc-lock-timeout", "0")
+    background.release()
+
+    assert "choochoo: station 'stations.py::boil' is still being visited by " in run.text
+    assert (run.exit_code, "choochoo: forgot" in run.text) == (1, False)
+    assert background.end(first) and first.returncode == 0
+
+
+def test_fresh_station_waits_for_nobody(background: BackgroundRuns) -> None:
+    """An unchanged station takes no lock: another run may be at something else."""
+    background.project.stations(HELD)
+    background.project.stations("@station\ndef grind(): log('grind')\n", "other/stations.py")
+    background.project.run("--cc-run", "other")
+    first = background.held("--cc-run", "stations.py")
+
+    run = background.project.run("--cc-run", "other", "--cc-lock-timeout", "0")
+    background.release()
+
+    assert (run.closing, run.exit_code) == ("1 unchanged", 0)
+    assert background.end(first) and first.returncode == 0
+
+
+def test_plain_run_beside_a_visit_has_no_outcome(background: BackgroundRuns) -> None:
+    """While a station is being visited a test gets no outcome of it, and does not wait."""
+    background.project.stations(HELD)
+    background.project.write("test_tea.py", "def test_tea(boil): pass\n")
+    first = background.held("--cc-run", "stations.py")
+
+    run = background.project.run("test_tea.py")
+    background.release()
+
+    assert run.tests == {"test_tea": "failed"}
+    assert re.fullmatch(
+        rf"station 'boil' has no complete record: it is being visited right now by "
+        rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\); run 'pytest --cc-run' first",
+        run.errors["test_tea"],
+    )
+    assert background.end(first) and first.returncode == 0
+
+
+def test_check_beside_a_visit_says_who_is_at_it(background: BackgroundRuns, mode: str) -> None:
+    """`--cc-check` says by whom a station is being visited, waits for nobody and writes nothing."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+    ledger = background.project.path / ".pytest_cache/d/choochoo"
+    before = snapshot(ledger)
+
+    run = background.project.run("--cc-check")
+    after = snapshot(ledger)
+    background.release()
+
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert re.search(
+        rf"^station 'boil' is due: it is being visited right now by {visitor}$",
+        run.text,
+        re.MULTILINE,
+    )
+    # While somebody writes, SQLite's readers take part in its shared memory.
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= {"default.sqlite-shm"}
+    assert (sorted(run.failed), run.exit_code) == (["boil", "pour"], 1)
+    assert background.end(first) and first.returncode == 0
+    assert background.project.run("--cc-check").closing == "2 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("pass", ""),
+        ("assert 0", "E       check 'is_hot' of station 'boil' does not pass"),
+        ("return False", "check 'is_hot' of station 'boil' does not pass: it returned False"),
+    ],
+    ids=["passes", "raises", "returns-false"],
+)
+def test_check_is_asked_beside_a_visit(background: BackgroundRuns, check: str, said: str) -> None:
+    """What checks say counts during a visit too; one that does not pass is told with the visitor."""
+    background.project.stations(
+        HELD.replace("return 100", "") + f"\n    @boil.check\n    def is_hot():\n        {check}\n"
+    )
+    background.project.write("hold", "")
+    first = background.start("--cc-replay", "boil")
+    background.wait_for((background.project.path / "begun").exists)
+
+    run = background.project.run("--cc-check", "-k", "boil")
+    background.release()
+    background.end(first)
+
+    assert run.results == {"boil": "failed" if said else "unchanged"}
+    visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
+    assert not said or re.search(
+        rf"^{said}; it is being visited right now by {visitor}$",
+        run.errors["boil"],
+        re.MULTILINE,
+    )
+
+
+def test_check_after_a_killed_visit_says_so(background: BackgroundRuns) -> None:
+    """`--cc-check` calls a visit interrupted whose process is dead."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+    first.kill()
+    first.wait()
+
+    run = background.project.run("--cc-check", "-k", "boil")
+
+    assert re.fullmatch(
+        r"station 'boil' is due: last visit was interrupted, begun [\d.]+ s ago by "
+        rf"process {first.pid} on \S+",
+        run.errors["boil"],
+    )
+
+
+def test_killed_holder_lets_go(background: BackgroundRuns) -> None:
+    """A dead process holds no lock: who waited for it visits the station, and says why."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+    second = background.start("--cc-run", "-v")
+    background.wait_for(lambda: "waits for" in background.text(second))
+    first.kill()
+    first.wait()
+    background.release()
+
+    text = background.end(second)
+
+    assert second.returncode == 0, text
+    assert re.search(
+        rf"boil VISITED \(last visit was interrupted, begun [\d.]+ s ago by process {first.pid} ",
+        text,
+    )
+    assert background.project.log() == ("boil begins", "boil begins", "boil ends", "pour")
+
+
+def test_dead_worker_takes_no_visit_of_another_run_with_it(background: BackgroundRuns) -> None:
+    """A worker that dies while it waits leaves alone the record of the visit it waited for."""
+    background.project.write(
+        "conftest.py",
+        """
+        import os
+        from pathlib import Path
+
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            Path("worker").write_text(str(os.getpid()))
+        """,
+    )
+    background.project.stations(HELD)
+    first = background.held("--cc-run")
+    second = background.start("--cc-run", "-n", "1")
+    background.wait_for(lambda: "waits for" in background.text(second))
+    os.kill(int((background.project.path / "worker").read_text()), signal.SIGKILL)
+
+    text = background.end(second)
+    meanwhile = background.project.run("--cc-check")
+    background.release()
+    background.end(first)
+
+    assert "  failed   boil  the worker process died\n" in text
+    assert f"by process {first.pid} " in meanwhile.causes["boil"]
+    assert first.returncode == 0
+    assert background.project.run("--cc-run").closing == "2 unchanged"
+
+
+def test_cleared_cache_leaves_visit_under_way(background: BackgroundRuns) -> None:
+    """`--cache-clear` of another session forgets no visit under way and takes no lock away."""
+    background.project.stations(HELD)
+    first = background.held("--cc-run", "-k", "boil")
+
+    background.project.write("test_tea.py", "def test_tea(): pass\n")
+    background.project.run("--cache-clear", "test_tea.py")
+    run = background.project.run("--cc-run", "--cc-lock-timeout", "0", "-k", "boil")
+    background.release()
+    background.end(first)
+
+    assert run.failed == ("boil",)
+    assert (first.returncode, background.project.run("--cc-run", "-k", "boil").closing) == (
+        0,
+        "1 unchanged",
+    )

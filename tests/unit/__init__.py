@@ -1,0 +1,1 @@
+"""Each room by itself: without a pytest inside a pytest."""

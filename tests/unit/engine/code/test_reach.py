@@ -1,0 +1,811 @@
+"""What code a station consists of: all that it reaches by name, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from pytest_choochoo.engine.code.reach import CodeReader
+
+Read = Callable[..., dict[str, str]]
+
+
+def _function(file: Path, name: str = "boil", package: str = "") -> Callable[..., Any]:
+    """Return a function of that name as it would be imported from *file*, without importing it."""
+    names: dict[str, Any] = {"__package__": package}
+    exec(compile(f"def {name}(): ...", str(file), "exec"), names)
+    function: Callable[..., Any] = names[name]
+    return function
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Write the files given, and return what `boil` in `stations.py` reaches, read anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def read(
+        files: Mapping[str, str], file: str = "stations.py", package: str = ""
+    ) -> dict[str, str]:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text), encoding="utf-8")
+        return CodeReader(tmp_path, {}).reach([_function(tmp_path / file, package=package)])
+
+    return read
+
+
+# --- within one file
+
+PLAIN = """
+import pytest
+from pytest_choochoo import station
+
+@station
+def boil(water):
+    \"\"\"Boil the water.\"\"\"
+    return {"a": water, 'b': [1, 2]}
+
+def neighbour():
+    return 1
+"""
+# What is altered in the text above, and is no change.
+COSMETIC = {
+    "comment": ("    return", "    # at last\n    return"),
+    "docstring": ("Boil the water.", "Heat it."),
+    "no docstring": ('    """Boil the water."""\n', ""),
+    "text that does nothing": ("    return", '    "at last"\n    return'),
+    "pass": ("    return", "    pass\n    return"),
+    "quotes": ("'b'", '"b"'),
+    "trailing comma": ("[1, 2]", "[\n    1,\n    2,\n]"),
+    "brackets": ("{\"a\": water, 'b': [1, 2]}", '({"a": (water), "b": [0x1, 0b10]})'),
+    "neighbour": ("return 1", "return 2"),
+    "another neighbour": ("def neighbour", "def other(): ...\n\ndef neighbour"),
+    "import": ("import pytest\n", "import json\nimport pytest\n"),
+    "keyword of the station": ("@station\n", "@station(files=['x'], version='1')\n"),
+    "mark": ("@station\n", "@pytest.mark.slow\n@station\n@pytest.mark.skipif(bool('x'))\n"),
+    "check": ("def neighbour", "@boil.check(within=2)\ndef is_hot(): ...\n\ndef neighbour"),
+    "call of a neighbour": ("    return 1\n", "    return 1\n\nneighbour()\n"),
+    "use elsewhere": (
+        "    return 1\n",
+        "    return boil\n\nALL = [boil, neighbour]\nprint(boil)\n",
+    ),
+    "use as a script": ("    return 1\n", "    return 1\n\nif __name__ == 'x':\n    boil()\n"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), COSMETIC.values(), ids=list(COSMETIC))
+def test_cosmetics_are_no_change(read: Read, old: str, new: str) -> None:
+    """Comments, formatting, declarations and neighbours are not code of the station."""
+    before = read({"stations.py": PLAIN})
+
+    after = read({"stations.py": PLAIN.replace(old, new)})
+
+    assert list(before) == ["stations.py::boil"]
+    assert PLAIN.replace(old, new) != PLAIN
+    assert after == before
+
+
+# A file, and an alteration of it that `boil` would notice.
+CHANGES = {
+    "body": ("def boil(): return 1", "return 1", "return 2"),
+    "number's type": ("def boil(): return 1", "return 1", "return 1.0"),
+    "truth": ("def boil(): return 1", "return 1", "return True"),
+    "sign": ("def boil(): return 0.0", "0.0", "-0.0"),
+    "text's type": ("def boil(): return 'a'", "'a'", "b'a'"),
+    "text": ("def boil(): return 'a  b'", "a  b", "a b"),
+    "long number": (f"def boil(): return 0x{'f' * 5000}e", "fe", "ff"),
+    "argument": ("def boil(a): ...", "(a)", "(a, b)"),
+    "default": ("X = 1\nY = 2\ndef boil(a=X): ...", "a=X", "a=Y"),
+    "default's value": ("X = 1\ndef boil(a=X): ...", "X = 1", "X = 2"),
+    "annotation": ("def boil() -> int: ...", "int", "str"),
+    "announced class": (
+        "class Cup:\n    size: int\ndef boil() -> Cup: ...",
+        "size: int",
+        "size: str",
+    ),
+    "asynchronous": ("def boil(): return 1", "def", "async def"),
+    "order": ("def boil():\n    a()\n    b()", "a()\n    b()", "b()\n    a()"),
+    "indentation": ("def boil():\n    if a:\n        b()\n        c()", "        c()", "    c()"),
+    "decorator": (
+        "import functools\n@functools.cache\ndef boil(): ...",
+        "@functools.cache",
+        "@functools.lru_cache(3)",
+    ),
+    "helper": ("def boil(): help()\ndef help(): return 1", "return 1", "return 2"),
+    "helper's helper": (
+        "def boil(): one()\ndef one(): two()\ndef two(): return 1",
+        "return 1",
+        "return 2",
+    ),
+    "recursion": (
+        "def boil(): one()\ndef one(): two()\ndef two(): one(); return 1",
+        "return 1",
+        "return 2",
+    ),
+    "recursion on itself": ("def boil(): boil(); help()\ndef help(): return 1", "1", "2"),
+    "helper's decorator": (
+        "def loud(f): return 1\n@loud\ndef help(): ...\ndef boil(): help()",
+        "return 1",
+        "return 2",
+    ),
+    "helper's default": ("X = 1\ndef help(a=X): ...\ndef boil(): help()", "X = 1", "X = 2"),
+    "constant": ("X = 1\ndef boil(): return X", "X = 1", "X = 2"),
+    "annotated constant": ("X: int = 1\ndef boil(): return X", "= 1", "= 2"),
+    "unpacked constant": ("X, (Y, *Z) = 1, (2, 3)\ndef boil(): return Z", "3", "4"),
+    "walrus": ("print(X := 1)\ndef boil(): return X", ":= 1", ":= 2"),
+    "constant of a constant": ("X = 1\nY = [X]\ndef boil(): return Y", "X = 1", "X = 2"),
+    "lambda": ("f = lambda: 1\ndef boil(): return f()", "lambda: 1", "lambda: 2"),
+    "class": ("class A:\n    x = 1\ndef boil(): return A", "x = 1", "x = 2"),
+    "method": (
+        "class A:\n    def m(self): return 1\ndef boil(): return A().m()",
+        "return 1",
+        "return 2",
+    ),
+    "base class": ("class B: x = 1\nclass A(B): ...\ndef boil(): return A", "1", "2"),
+    "method's helper": (
+        "class A:\n    def m(self): return help()\ndef help(): return 1\ndef boil(): return A()",
+        "return 1",
+        "return 2",
+    ),
+    "instance": ("class A: x = 1\na = A()\ndef boil(): return a.x", "x = 1", "x = 2"),
+    "nested function": ("def boil():\n    def inner(): return X\n    inner()\nX = 1", "= 1", "= 2"),
+    "nested lambda": ("def boil(): return lambda: X\nX = 1", "= 1", "= 2"),
+    "comprehension": ("def boil(): return [X for a in b if Y]\nX = 1\nY = 2", "Y = 2", "Y = 3"),
+    "generator": ("def boil(): return (a for a in X)\nX = 1", "= 1", "= 2"),
+    "f-string": ("def boil(): return f'{a:{X}}'\nX = 1", "= 1", "= 2"),
+    "pattern": ("def boil():\n    match a:\n        case K.x: ...\nclass K: x = 1", "1", "2"),
+    "except": ("def boil():\n    try: a()\n    except E: ...\nclass E(OSError): x = 1", "1", "2"),
+    "global": ("X = 1\ndef boil():\n    global X\n    X += 1", "X = 1", "X = 2"),
+    "global set elsewhere": (
+        "X = 1\ndef warm():\n    global X\n    X = 2\nwarm()\ndef boil(): return X",
+        "X = 2",
+        "X = 3",
+    ),
+    "global set by a call": (
+        "X = 1\ndef warm(by):\n    global X\n    X = by\nwarm(2)\ndef boil(): return X",
+        "warm(2)",
+        "warm(3)",
+    ),
+    "item set": ("T = {}\nT['x'] = 1\ndef boil(): return T", "= 1", "= 2"),
+    "item deleted": ("T = {}\ndel T['x']\ndef boil(): return T", "'x'", "'y'"),
+    "item set deeper": ("T = {}\nT['x'].y['z'] = 1\ndef boil(): return T", "= 1", "= 2"),
+    "attribute set": ("def boil(): return f()\ndef f(): ...\nf.x = 1", "= 1", "= 2"),
+    "append": ("L = []\nL.append(1)\ndef boil(): return L", "append(1)", "append(2)"),
+    "chained call": ("L = {}\nL.get('x').add(1)\ndef boil(): return L", "add(1)", "add(2)"),
+    "append in a loop": (
+        "L = []\nfor i in range(3):\n    L.append(i)\ndef boil(): return L",
+        "range(3)",
+        "range(4)",
+    ),
+    "append in a condition": ("L = []\nif a:\n    L.append(1)\ndef boil(): return L", "(1)", "(2)"),
+    "handed over": ("L = []\nfill(L, 1)\ndef boil(): return L", "1)", "2)"),
+    "handed over by name": ("L = []\nfill(into=L, by=1)\ndef boil(): return L", "by=1", "by=2"),
+    "registered": (
+        "ALL = R()\n@ALL.register\ndef one(): return 1\ndef boil(): return ALL",
+        "return 1",
+        "return 2",
+    ),
+    "augmented": ("X = 1\nX += 1\ndef boil(): return X", "+= 1", "+= 2"),
+    "deleted": ("X = 1\ndel X\ndef boil(): return X", "del X", "pass"),
+    "bound again": ("X = 1\nX = 2\ndef boil(): return X", "X = 2", "X = 3"),
+    "defined again": ("def f(): return 1\nf = g(f)\ndef boil(): f()\ndef g(f): return 2", "2", "3"),
+    "if": ("if a:\n    def f(): return 1\nelse:\n    f = None\ndef boil(): f()", "None", "0"),
+    "condition": ("if a:\n    def f(): return 1\nelse:\n    f = None\ndef boil(): f()", "a:", "b:"),
+    "try": ("try:\n    X = 1\nexcept OSError:\n    X = 2\ndef boil(): return X", "2", "3"),
+    "with": ("with a as X: ...\ndef boil(): return X", "with a", "with b"),
+    "loop": ("for X in [1]: ...\ndef boil(): return X", "[1]", "[2]"),
+    "match": ("match 1:\n    case X: ...\ndef boil(): return X", "match 1", "match 2"),
+    "library": ("from json import loads as f\ndef boil(): f()", "json", "pickle"),
+    "library's function": ("from json import loads as f\ndef boil(): f()", "loads", "dumps"),
+    "library's alias": ("import json as j\ndef boil(): j.loads()", "json", "pickle"),
+    "library that may be missing": (
+        "try: import tomllib as t\nexcept ImportError: import tomli as t\ndef boil(): t.loads()",
+        "tomli as",
+        "toml as",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "old", "new"), CHANGES.values(), ids=list(CHANGES))
+def test_change_of_what_is_reached_is_noticed(read: Read, text: str, old: str, new: str) -> None:
+    """A change of anything that a station reaches by name is a change of its code."""
+    assert old in text
+    before = read({"stations.py": text})
+    head, _, tail = text.rpartition(old)
+
+    after = read({"stations.py": head + new + tail})
+
+    assert after != before
+
+
+# A file, and an alteration of it that `boil` has nothing to do with.
+NO_CHANGES = {
+    "attribute of the same name": ("def boil(a): return a.help\ndef help(): return 1", "1", "2"),
+    "keyword of the same name": ("def boil(a): a(help=2)\ndef help(): return 1", "1", "2"),
+    "argument of the same name": ("def boil(help): help()\ndef help(): return 1", "1", "2"),
+    "variable of the same name": ("def boil():\n    x = 0\n    x\ndef x(): return 1", "1", "2"),
+    "item of the same name": ("def boil(a): a['help']\ndef help(): return 1", "1", "2"),
+    "comprehension's variable": ("def boil(): [X for X in a]\nX = 1", "= 1", "= 2"),
+    "method of the same name": (
+        "class A:\n    def help(self): ...\ndef boil(): A()\ndef help(): return 1",
+        "return 1",
+        "return 2",
+    ),
+    "another comprehension": ("X = 1\nY = [X for X in a]\ndef boil(): X", "in a", "in b"),
+    "another constant": ("X = 1\nY = 2\ndef boil(): return X", "Y = 2", "Y = 3"),
+    "who uses it": ("def f(): ...\ndef g(): return f() or 1\ndef boil(): f()", "1", "2"),
+    "who prints it": ("def f(): ...\nprint(f, 1)\ndef boil(): f()", "1", "2"),
+    "who decorates with it": (
+        "from functools import cache\n@cache\ndef g(): return 1\n@cache\ndef boil(): ...",
+        "return 1",
+        "return 2",
+    ),
+    "kept mark": ("import pytest\nslow = pytest.mark.x(1)\n@slow\ndef boil(): ...", "(1)", "(2)"),
+    "kept mark put on": ("from pytest import mark\nx = mark.x\n@x\ndef boil(): ...", "@x\n", ""),
+    "helper's docstring": ("def boil(): f()\ndef f():\n    'doc'\n    return 1", "'doc'", "'d'"),
+    "class's docstring": ("def boil(): A()\nclass A:\n    'doc'\n    x = 1", "'doc'", "'d'"),
+    "attribute's docstring": ("def boil(): A()\nclass A:\n    x = 1\n    'doc'", "'doc'", "'d'"),
+    "order of definitions": (
+        "def f(): ...\nX = 1\ndef boil(): f()",
+        "def f(): ...\nX = 1",
+        "X = 1\ndef f(): ...",
+    ),
+    "imported twice": ("import json\ndef boil(): json", "import json", "import os, json"),
+}
+
+
+@pytest.mark.parametrize(("text", "old", "new"), NO_CHANGES.values(), ids=list(NO_CHANGES))
+def test_change_of_anything_else_is_not(read: Read, text: str, old: str, new: str) -> None:
+    """What merely shares a file or a name with a station is none of its code."""
+    assert old in text
+    before = read({"stations.py": text})
+    head, _, tail = text.rpartition(old)
+
+    after = read({"stations.py": head + new + tail})
+
+    assert after == before
+
+
+# --- in other files
+
+HELPERS = "def run(): return 1\ndef other(): return 2\nX = 3\n"
+ACROSS = {
+    "module": {"stations.py": "import helpers\ndef boil(): helpers.run()"},
+    "module by another name": {"stations.py": "import helpers as h\ndef boil(): h.run()"},
+    "name": {"stations.py": "from helpers import run\ndef boil(): run()"},
+    "name by another name": {"stations.py": "from helpers import run as r\ndef boil(): r()"},
+    "star": {"stations.py": "from helpers import *\ndef boil(): run()"},
+    "inside a function": {"stations.py": "def boil():\n    import helpers\n    helpers.run()"},
+    "name inside a function": {
+        "stations.py": "def boil():\n    from helpers import run as r\n    r()"
+    },
+    "module as a value": {"stations.py": "import helpers\ndef boil(): call(helpers, 'run')"},
+    "module under a variable": {
+        "stations.py": "import helpers\ndef boil():\n    h = helpers\n    h.run()"
+    },
+    "module that may be missing": {
+        "stations.py": "try:\n    import helpers\nexcept ImportError:\n    helpers = None\n"
+        "def boil(): helpers.run()"
+    },
+    "one of two modules": {
+        "stations.py": "try:\n    from helpers import run\nexcept ImportError:\n"
+        "    from nowhere import run\ndef boil(): run()"
+    },
+    "the other of two modules": {
+        "stations.py": "try:\n    from nowhere import run\nexcept ImportError:\n"
+        "    from helpers import run\ndef boil(): run()"
+    },
+    "table filled here": {
+        "stations.py": "from helpers import *\nX['a'] = run\ndef boil(): return X"
+    },
+    "helper that shadows an import": {
+        "stations.py": "import helpers\nclass A:\n    def a(self): import json as helpers\n"
+        "    def b(self): helpers.run()\ndef boil(): A()"
+    },
+    "passed on": {
+        "stations.py": "import middle\ndef boil(): middle.go()",
+        "middle.py": "from helpers import run as go",
+    },
+    "passed on by a star": {
+        "stations.py": "from middle import run\ndef boil(): run()",
+        "middle.py": "from helpers import *",
+    },
+    "passed on as a module": {
+        "stations.py": "import middle\ndef boil(): middle.helpers.run()",
+        "middle.py": "import helpers",
+    },
+    "imported in a circle": {
+        "stations.py": "import middle\ndef boil(): middle.go()",
+        "middle.py": "import stations, helpers\ndef go(): stations.boil(); helpers.run()",
+    },
+    "stars in a circle": {
+        "stations.py": "from a import *\ndef boil(): run()",
+        "a.py": "from b import *\nfrom c import *\n",
+        "b.py": "from a import *\nfrom c import *\n",
+        "c.py": "from b import *\nfrom a import *\nfrom helpers import *\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", ACROSS.values(), ids=list(ACROSS))
+def test_helper_in_another_file_is_reached(read: Read, files: dict[str, str]) -> None:
+    """A helper of the project counts, however it is imported."""
+    before = read({"helpers.py": HELPERS, **files})
+
+    after = read({"helpers.py": HELPERS.replace("return 1", "return 9"), **files})
+
+    assert after != before
+    assert after.keys() == before.keys()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [pytest.param(files, id=name) for name, files in ACROSS.items() if "module " not in name],
+)
+def test_neighbour_of_a_helper_is_not(read: Read, files: dict[str, str]) -> None:
+    """What else stands in a helper's file is none of the station's code."""
+    before = read({"helpers.py": HELPERS, **files})
+
+    after = read({"helpers.py": HELPERS.replace("return 2", "return 9"), **files})
+
+    assert after == before
+
+
+PACKAGES = {
+    "submodule": {"stations.py": "import pkg.sub.deep\ndef boil(): pkg.sub.deep.run()"},
+    "submodule by name": {"stations.py": "from pkg.sub import deep\ndef boil(): deep.run()"},
+    "submodule of a package": {"stations.py": "from pkg import sub\ndef boil(): sub.deep.run()"},
+    "function of a submodule": {"stations.py": "from pkg.sub.deep import run\ndef boil(): run()"},
+    "submodule by another name": {"stations.py": "import pkg.sub.deep as d\ndef boil(): d.run()"},
+    "submodule inside a function": {
+        "stations.py": "def boil():\n    import pkg.sub.deep\n    pkg.sub.deep.run()"
+    },
+    "package's own choice": {
+        "stations.py": "import pkg\ndef boil(): pkg.go()",
+        "pkg/__init__.py": "from .sub.deep import run as go",
+    },
+    "package's own choice of a module": {
+        "stations.py": "from pkg import d\ndef boil(): d.run()",
+        "pkg/__init__.py": "from .sub import deep as d",
+    },
+    "relative": {
+        "stations.py": "from pkg.near import go\ndef boil(): go()",
+        "pkg/near.py": "from .sub.deep import run\ndef go(): run()",
+    },
+    "relative module": {
+        "stations.py": "from pkg.near import go\ndef boil(): go()",
+        "pkg/near.py": "from . import sub\nfrom .sub import deep\ndef go(): sub.deep.run()",
+    },
+    "relative upwards": {
+        "stations.py": "from pkg.other.far import go\ndef boil(): go()",
+        "pkg/other/far.py": "from ..sub.deep import run\ndef go(): run()",
+        "pkg/other/__init__.py": "",
+    },
+    "relative star": {
+        "stations.py": "from pkg.near import run\ndef boil(): run()",
+        "pkg/near.py": "from .sub.deep import *",
+    },
+}
+
+
+@pytest.mark.parametrize("has_init", [True, False], ids=["with init", "without init"])
+@pytest.mark.parametrize("files", PACKAGES.values(), ids=list(PACKAGES))
+def test_helper_in_a_package_is_reached(read: Read, files: dict[str, str], has_init: bool) -> None:
+    """A helper in a package counts, whether or not its folders have an `__init__.py`."""
+    if has_init:
+        files = {"pkg/__init__.py": "", "pkg/sub/__init__.py": "", **files}
+    before = read({"pkg/sub/deep.py": HELPERS, **files})
+
+    after = read({"pkg/sub/deep.py": HELPERS.replace("return 1", "return 9"), **files})
+
+    assert after != before
+    assert "pkg/sub/deep.py::run" in after
+    assert "pkg/sub/deep.py::other" not in after
+
+
+def test_station_in_a_package_reaches_its_siblings(read: Read) -> None:
+    """A station file that is part of a package may import relatively."""
+    files = {
+        "pkg/__init__.py": "",
+        "pkg/stations.py": "from .sub import deep\ndef boil(): deep.run()",
+        "pkg/sub/deep.py": HELPERS,
+    }
+
+    found = read(files, file="pkg/stations.py", package="pkg")
+
+    assert list(found) == ["pkg/stations.py::boil", "pkg/sub/deep.py::run"]
+
+
+def test_nothing_is_imported_by_looking(read: Read) -> None:
+    """A module that a function imports when it runs is looked at, and never run."""
+    read(
+        {
+            "stations.py": "def boil():\n    from pkg.sub import deep\n    deep.run()",
+            "pkg/__init__.py": "raise SystemExit",
+            "pkg/sub/deep.py": HELPERS,
+        }
+    )
+
+    assert not {"pkg", "pkg.sub", "pkg.sub.deep"} & sys.modules.keys()
+
+
+def test_library_is_not_the_projects(read: Read) -> None:
+    """What is installed, below the project's folder or elsewhere, is not its code."""
+    files = {
+        "stations.py": "import json, lib\ndef boil(): json.loads(lib.run())",
+        "venv/lib/python3/site-packages/lib.py": HELPERS,
+    }
+
+    assert list(read(files)) == ["stations.py::boil"]
+
+
+def test_project_may_lie_below_the_interpreter(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A project in a folder of Python's own, as in containers, is a project all the same."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path.parent))
+
+    assert list(read({"stations.py": PLAIN})) == ["stations.py::boil"]
+
+
+def test_project_may_be_reached_by_a_link(tmp_path: Path) -> None:
+    """Files of the project are called alike, whichever way led to them."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "stations.py").write_text(PLAIN)
+    (tmp_path / "link").symlink_to("real")
+    folders = (tmp_path / "real", tmp_path / "link")
+
+    found = [
+        CodeReader(root, {}).reach([_function(folder / "stations.py")])
+        for root in folders
+        for folder in folders
+    ]
+
+    assert found == [found[0]] * 4
+    assert list(found[0]) == ["stations.py::boil"]
+
+
+def test_file_of_somebody_else_has_no_code(tmp_path: Path) -> None:
+    """A function from outside of the project, or without source, has no code of it."""
+    reader = CodeReader(tmp_path, {})
+
+    assert reader.reach([functools.wraps, len, functools.partial(len)]) == {}
+
+
+@pytest.mark.parametrize("text", ["def boil(:", "\0", None], ids=["syntax", "zero", "gone"])
+def test_file_that_cannot_be_read_has_no_code(read: Read, tmp_path: Path, text: str | None) -> None:
+    """A file that is broken or gone since it was imported is no error here."""
+    files = {} if text is None else {"stations.py": text}
+
+    assert read(files) == {}
+
+
+# --- functions in functions
+
+
+def _factory(tmp_path: Path) -> Callable[..., Any]:
+    path = tmp_path / "stations.py"
+    path.write_text(
+        dedent(
+            """
+            def help(): return 1
+            def make(f):
+                def inner(): return f()
+                return inner
+            def boil(): return help()
+            """
+        )
+    )
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    made: Callable[..., Any] = names["make"](names["boil"])
+    return made
+
+
+def test_wrapped_function_is_reached(tmp_path: Path) -> None:
+    """A function that another closes over counts, though no name leads to it."""
+    made = _factory(tmp_path)
+
+    found = CodeReader(tmp_path, {}).reach([made])
+
+    assert list(found) == ["stations.py::boil", "stations.py::help", "stations.py::make"]
+
+
+MAKER = """
+def make(degrees, lock):
+    def boil(times=degrees + 1):
+        return degrees, lock
+    return boil
+"""
+
+
+def _held(tmp_path: Path, *arguments: object) -> dict[str, str]:
+    path = tmp_path / "stations.py"
+    path.write_text(MAKER)
+    names: dict[str, Any] = {}
+    exec(compile(MAKER, str(path), "exec"), names)
+    return CodeReader(tmp_path, {}).reach([names["make"](*arguments)])
+
+
+def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> None:
+    """What a function was given by the one that made it counts, where it has a digest."""
+    first, same, other = (_held(tmp_path, degrees, object()) for degrees in (90, 90, 80))
+
+    assert list(first) == [
+        "degrees in stations.py::make.<locals>.boil",
+        "stations.py::make",
+        "times in stations.py::make.<locals>.boil",
+    ]
+    assert first == same
+    assert {name for name in first if first[name] != other[name]} == set(first) - {
+        "stations.py::make"
+    }
+
+
+def test_several_functions_made_in_one_place_are_told_apart(tmp_path: Path) -> None:
+    """Two functions of one maker count both, each with what it holds."""
+    path = tmp_path / "stations.py"
+    path.write_text(MAKER)
+    names: dict[str, Any] = {}
+    exec(compile(MAKER, str(path), "exec"), names)
+    a, b, c = (names["make"](degrees, None) for degrees in (1, 2, 3))
+
+    def found(*functions: Callable[..., Any]) -> dict[str, str]:
+        return CodeReader(tmp_path, {}).reach(functions)
+
+    assert found(a, b) == found(a, b)
+    assert len({str(found(*each)) for each in ((a, b), (a, c), (b, c), (a,), (b,))}) == 5
+
+
+def test_several_functions_are_reached_together(tmp_path: Path) -> None:
+    """What several functions reach is the code of all of them."""
+    (tmp_path / "stations.py").write_text("def a(): ...\ndef b(): ...\ndef c(): ...")
+    functions = [_function(tmp_path / "stations.py", name) for name in "ab"]
+
+    found = CodeReader(tmp_path, {}).reach(functions)
+
+    assert list(found) == ["stations.py::a", "stations.py::b"]
+
+
+# --- source_cache
+
+
+def test_kept_reading_equals_a_fresh_one(tmp_path: Path) -> None:
+    """What was read before, in this process or another, answers like a reading anew."""
+    (tmp_path / "stations.py").write_text(PLAIN + "\n".join(t for t, _, _ in CHANGES.values()))
+    function = _function(tmp_path / "stations.py")
+    source_cache: dict[str, str] = {}
+    fresh = CodeReader(tmp_path, source_cache).reach([function])
+    kept = dict(source_cache)
+
+    again = CodeReader(tmp_path, kept).reach([function])
+
+    assert again == fresh
+    assert kept == source_cache
+    assert len(source_cache) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"definitions":3}'])
+def test_damaged_reading_is_read_anew(tmp_path: Path, damage: str) -> None:
+    """A reading that is no reading is as good as none, and mended."""
+    (tmp_path / "stations.py").write_text(PLAIN)
+    function = _function(tmp_path / "stations.py")
+    source_cache: dict[str, str] = {}
+    fresh = CodeReader(tmp_path, source_cache).reach([function])
+    damaged = dict.fromkeys(source_cache, damage)
+
+    again = CodeReader(tmp_path, damaged).reach([function])
+
+    assert again == fresh
+    assert damaged == source_cache
+
+
+def test_reader_reads_a_file_once(tmp_path: Path) -> None:
+    """A file that is edited while a session runs is not what the session has imported."""
+    path = tmp_path / "stations.py"
+    path.write_text("def boil(): return 1")
+    reader = CodeReader(tmp_path, {})
+    before = reader.reach([_function(path)])
+    path.write_text("def boil(): return 2")
+
+    assert reader.reach([_function(path)]) == before
+
+
+# --- hard cases
+
+
+def test_warnings_of_the_parser_hide_nothing(read: Read) -> None:
+    """A file whose import warns is read, even where warnings are errors, and in silence."""
+    text = 'def boil(): return "\\d" is 1\n'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        found = read({"stations.py": text})
+
+    assert list(found) == ["stations.py::boil"]
+
+
+def test_long_expressions_are_no_trouble(read: Read) -> None:
+    """An expression of many terms, or a condition of many cases, is read like any other."""
+    terms = " + ".join(f"a{number}" for number in range(400))
+    cases = "".join(f"    elif x == {number}: y = {number}\n" for number in range(400))
+    text = f"def boil(x):\n    if x: {terms}\n{cases}    return help()\ndef help(): return 1\n"
+    before = read({"stations.py": text})
+
+    after = read({"stations.py": text.replace("== 399", "== -1")})
+
+    assert list(before) == ["stations.py::boil", "stations.py::help"]
+    assert after != before
+
+
+def test_long_chain_of_helpers_is_no_trouble(read: Read) -> None:
+    """Two thousand helpers, each calling the next, are all reached, and in good time."""
+    text = "def boil(): f0()\n" + "".join(f"def f{n}(): f{n + 1}()\n" for n in range(2000))
+    began = time.process_time()
+
+    found = read({"stations.py": text})
+
+    assert len(found) == 2001
+    assert time.process_time() - began < 3
+
+
+EVERYTHING = """
+from json import loads
+X = [1, 2.5, "a", b"b", None, ..., True, 3j, -0.0, "\\ud800"]
+
+@decorator(X, key=lambda a, /, b=1, *c, d, **e: a)
+async def boil(a: int = 1, *, b: "text" = None) -> dict[str, X]:
+    'Boil.'
+    async with a as (b, *c), d:
+        for i in range(3):
+            await f(f"{loads(a)!r:>{i}} {b=}" "{}" '')
+        else:
+            del b[1:2, ...]
+    try:
+        x = [y async for y in a if y if not y] or {**a, "k": {*b}}
+    except OSError as error:
+        raise error from None
+    finally:
+        return (z := a @ b) if a < b <= c else not -a
+    match a:
+        case {"a": [1, *_]} | A(b=None) as c if c:
+            global GLOBAL
+        case {**rest} | [*rest]:
+            assert a, "message"
+    class Inner(A, metaclass=B):
+        x: int = 1
+        y: str
+    while True:
+        pass
+"""
+
+
+def test_reading_is_the_same_for_every_python(read: Read) -> None:
+    """The digest depends on what is written, and not on the Python that reads it."""
+    assert read({"stations.py": EVERYTHING}) == {
+        "stations.py::X": "fd27de9eceb2bead",
+        "stations.py::boil": "99da74c16602d7bc",
+    }
+
+
+def test_one_reading_is_kept_of_each_file(tmp_path: Path) -> None:
+    """However often a file is edited, what is kept of it is the last reading."""
+    source_cache: dict[str, str] = {}
+    for number in range(3):
+        (tmp_path / "kettle.py").write_text(f"def boil(): return {number}\n")
+        reader = CodeReader(tmp_path, source_cache)
+        assert reader._source(tmp_path / "kettle.py").definitions.keys() == {"boil"}
+
+    assert len(source_cache) == 1
+
+
+def _made(tmp_path: Path, text: str, name: str = "boil") -> Any:
+    path = tmp_path / "stations.py"
+    path.write_text(dedent(text))
+    names: dict[str, Any] = {"__name__": "stations"}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names[name]
+
+
+def test_what_a_made_function_holds_counts_as_it_was_before_it_ran(tmp_path: Path) -> None:
+    """A function may keep what it likes in what it holds: that is no change of its code."""
+    boil = _made(
+        tmp_path,
+        """
+        def make():
+            cache = {}
+            def boil(): cache["kettle"] = 1
+            return boil
+        boil = make()
+        """,
+    )
+    reader = CodeReader(tmp_path, {})
+    reader.hold([boil])
+    boil()
+
+    assert reader.reach([boil]) == CodeReader(tmp_path, {}).reach([_again(tmp_path)])
+
+
+def _again(tmp_path: Path) -> Any:
+    return _made(tmp_path, (tmp_path / "stations.py").read_text())
+
+
+class Lazy:
+    """Like what is set up when it is used first, and not yet."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        raise RuntimeError("not set up")
+
+
+class Unread(list[int]):
+    """A list that cannot be read."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("not loaded")
+
+
+def _nested(depth: int) -> list[Any]:
+    part: list[Any] = []
+    for _ in range(depth):
+        part = [part, part]
+    return part
+
+
+ODD: dict[str, Callable[[], object]] = {
+    "a lazy object": Lazy,
+    "a list that cannot be read": lambda: Unread([1]),
+    "a mock that claims to be a path": lambda: MagicMock(spec=Path),
+    "a very long list": lambda: list(range(20_000)),
+    "a list that has a part very often": lambda: _nested(40),
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_what_cannot_be_looked_through_is_no_part_of_the_code(
+    tmp_path: Path, make: Callable[[], object]
+) -> None:
+    """Whatever a function holds, it has a digest that is the same again, in no time."""
+    assert list(_held(tmp_path, 90, make())) == [
+        "degrees in stations.py::make.<locals>.boil",
+        "stations.py::make",
+        "times in stations.py::make.<locals>.boil",
+    ]
+
+
+WRAPPING = """
+import functools
+
+def times(n):
+    def wrap(function):
+        @functools.wraps(function)
+        def inner(): return function() * n
+        return inner
+    return wrap
+
+def _boil(): return 1
+
+boil = times({n})(_boil)
+"""
+
+
+def test_what_a_wrapper_was_made_with_counts(tmp_path: Path) -> None:
+    """A decorator's arguments are code, also where it was called by hand."""
+    two, three = (
+        CodeReader(tmp_path, {}).reach([_made(tmp_path, WRAPPING.format(n=n))]) for n in (2, 3)
+    )
+
+    assert {name for name in two if two[name] != three[name]} == {
+        "n in stations.py::times.<locals>.wrap.<locals>.inner"
+    }
+    assert "stations.py::_boil" in two and "stations.py::times" in two

@@ -1,0 +1,367 @@
+"""The verdict on a station: a table, and the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import localtime, strftime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.judging.verdict import (
+    Due,
+    Facts,
+    Fresh,
+    Reason,
+    changes,
+    elapsed,
+    judge,
+)
+from pytest_choochoo.engine.ledger.record import Record
+
+NOW = 1_000_000.0
+BEFORE = Fingerprint(
+    upstream={"grind": "1"},
+    files={"water.txt": "1"},
+    env={"HEAT": "1"},
+    values={"kettle": "1"},
+    parameters={"degrees": "1"},
+    code={"stations.py::boil": "1"},
+    hints={"parameter degrees": "90", "value kettle": "'blue'"},
+)
+
+
+def _now(**changed: Mapping[str, str] | None) -> Fingerprint:
+    facts = {name: getattr(BEFORE, name) for name in Fingerprint.__struct_fields__}
+    return Fingerprint(**{**facts, **changed})
+
+
+def _complete(**facts: Any) -> Record:
+    complete = Record(
+        status="complete",
+        since=NOW - 60,
+        fingerprint=BEFORE,
+        outcome="null",
+        products={"steam": "1"},
+        visited=NOW - 60,
+    )
+    return complete.with_(**facts)
+
+
+def _facts(**facts: Any) -> Facts:
+    known = {
+        "record": _complete(),
+        "fingerprint": BEFORE,
+        "products": {"steam": "1"},
+        "max_age": None,
+        "has_check": False,
+        "returns_outcome": False,
+        "is_replayed": False,
+        "is_locked": False,
+        "now": NOW,
+    }
+    return Facts(**{**known, **facts})
+
+
+NEVER_RETURNED: dict[str, Any] = {
+    "fingerprint": None,
+    "outcome": None,
+    "products": {},
+    "visited": 0.0,
+}
+# The situation, and what becomes of it where there is a check: the second column of the
+# table in the design, in which "settles" stands for "check passes → not visited".
+TABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "selected by --cc-replay": ({"is_replayed": True}, "visit"),
+    "no record": ({"record": None}, "settles"),
+    "last visit failed": ({"record": _complete(status="failed", error="boom")}, "settles"),
+    "last visit failed, the first": (
+        {"record": _complete(status="failed", **NEVER_RETURNED)},
+        "settles",
+    ),
+    "last visit interrupted": ({"record": _complete(status="interrupted")}, "settles"),
+    "last visit killed": ({"record": _complete(status="visiting", pid=7)}, "settles"),
+    "record unreadable": (
+        {"record": Record(status="unreadable", since=0.0, error="x")},
+        "settles",
+    ),
+    "upstream outcome changed": ({"fingerprint": _now(upstream={"grind": "2"})}, "visit"),
+    "upstream added": ({"fingerprint": _now(upstream={"grind": "1", "fill": "1"})}, "visit"),
+    "upstream removed": ({"fingerprint": _now(upstream={})}, "visit"),
+    "file changed": ({"fingerprint": _now(files={"water.txt": "2"})}, "visit"),
+    "env changed": ({"fingerprint": _now(env={"HEAT": ""})}, "visit"),
+    "value changed": ({"fingerprint": _now(values={"kettle": "2"})}, "visit"),
+    "parameter changed": ({"fingerprint": _now(parameters={"degrees": "2"})}, "visit"),
+    "product missing": ({"products": {"steam": ""}}, "visit"),
+    "product changed": ({"products": {"steam": "2"}}, "visit"),
+    "max_age over": ({"max_age": 59.0}, "visit"),
+    "secret needed": ({"secret_for": ("pour",)}, "visit"),
+    "outcome does not fit": ({"decode_error": "Expected `int`"}, "visit"),
+    "secret needed after a failure": (
+        {"record": _complete(status="failed"), "secret_for": ("pour",)},
+        "visit",
+    ),
+    "only the code changed": ({"fingerprint": _now(code={})}, "settles"),
+    "code changed after a failure": (
+        {"record": _complete(status="failed"), "fingerprint": _now(code={})},
+        "settles",
+    ),
+    "file changed after a failure": (
+        {"record": _complete(status="failed"), "fingerprint": _now(files={})},
+        "visit",
+    ),
+    "nothing changed": ({}, "fresh"),
+    "max_age not over": ({"max_age": 60.0}, "fresh"),
+    "values not looked at": ({"fingerprint": _now(values=None)}, "fresh"),
+    "product no longer declared": ({"products": {}}, "fresh"),
+}
+every_situation = pytest.mark.parametrize(("facts", "answer"), TABLE.values(), ids=list(TABLE))
+
+
+@every_situation
+def test_check_may_settle(facts: dict[str, Any], answer: str) -> None:
+    """With a check, a station is visited for what the check cannot see, and else asked."""
+    verdict = judge(_facts(has_check=True, **facts))
+
+    assert (isinstance(verdict, Fresh), isinstance(verdict, Due) and verdict.check_settles) == (
+        answer == "fresh",
+        answer == "settles",
+    )
+
+
+@every_situation
+def test_without_check_whatever_changed_is_a_visit(facts: dict[str, Any], answer: str) -> None:
+    """Without a check, a station is visited unless nothing changed."""
+    verdict = judge(_facts(has_check=False, **facts))
+
+    assert (isinstance(verdict, Fresh), isinstance(verdict, Due) and verdict.check_settles) == (
+        answer == "fresh",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "settles"),
+    [
+        pytest.param(None, False, id="no record"),
+        pytest.param(Record(status="failed", since=0.0), False, id="never returned"),
+        pytest.param(Record(status="unreadable", since=0.0), False, id="unreadable"),
+        pytest.param(_complete(status="failed"), True, id="returned once"),
+    ],
+)
+def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) -> None:
+    """A station that returns something is adopted only where its outcome is known."""
+    verdict = judge(_facts(record=record, has_check=True, returns_outcome=True))
+
+    assert isinstance(verdict, Due)
+    assert verdict.check_settles is settles
+    unknown = "no check can tell its outcome"
+    assert (unknown in verdict.texts) is not settles
+
+
+def test_reasons_accumulate() -> None:
+    """Every reason is given, with old and new where they may be shown."""
+    verdict = judge(
+        _facts(
+            is_replayed=True,
+            record=_complete(status="failed", error="RuntimeError: boom", since=NOW - 180),
+            fingerprint=Fingerprint(
+                upstream={"grind": "2"},
+                files={"sugar.txt": "1"},
+                env={"HEAT": "2"},
+                values={"kettle": "2"},
+                parameters={"degrees": "2"},
+                code={"stations.py::boil": "2", "stations.py::help": "1"},
+                hints={"parameter degrees": "100", "value kettle": "'red'"},
+            ),
+            products={"steam": "2", "foam": "", "cup": "1"},
+            max_age=30.0,
+        )
+    )
+
+    assert isinstance(verdict, Due)
+    assert verdict.reasons == (
+        Reason("replay", "selected by --cc-replay"),
+        Reason("last visit", "last visit failed 3 min ago: RuntimeError: boom"),
+        Reason("input", "outcome of grind changed"),
+        Reason("input", "file sugar.txt added"),
+        Reason("input", "file water.txt removed"),
+        Reason("input", "env HEAT changed"),
+        Reason("input", "parameter degrees changed: 90 -> 100"),
+        Reason("input", "value kettle changed: 'blue' -> 'red'"),
+        Reason("code", "code of stations.py::boil changed"),
+        Reason("code", "code of stations.py::help added"),
+        Reason("product", "product steam changed"),
+        Reason("product", "product foam is missing"),
+        Reason("product", "product cup added"),
+        Reason("age", "visited 1 min ago, max_age is 30 s"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        pytest.param(None, "never visited", id="none"),
+        pytest.param(
+            Record(status="unreadable", since=0.0, error="JSON is malformed"),
+            "record unreadable: JSON is malformed",
+            id="unreadable",
+        ),
+        pytest.param(
+            Record(status="visiting", since=NOW - 12, pid=7, host="kitchen"),
+            "last visit was interrupted, begun 12 s ago by process 7 on kitchen",
+            id="killed",
+        ),
+        pytest.param(
+            Record(status="interrupted", since=NOW - 7200, pid=7, host="kitchen"),
+            "last visit was interrupted 2 h ago, in process 7 on kitchen",
+            id="interrupted",
+        ),
+    ],
+)
+def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
+    """What the record says of the last attempt is the reason, in words."""
+    verdict = judge(_facts(record=record))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == (text,)
+
+
+@pytest.mark.parametrize(
+    ("pid", "visitor"),
+    [
+        pytest.param(7, f"process 7 on kitchen (since {strftime('%H:%M:%S', localtime(NOW))})"),
+        pytest.param(0, "another process"),
+    ],
+    ids=["known", "unknown"],
+)
+def test_reason_speaks_of_who_is_visiting(pid: int, visitor: str) -> None:
+    """A visit whose process holds the lock is no interrupted one: it is under way."""
+    record = Record(status="visiting", since=NOW, pid=pid, host="kitchen")
+
+    verdict = judge(_facts(record=record, is_locked=True))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == (f"it is being visited right now by {visitor}",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "texts"),
+    [
+        pytest.param({"A": ""}, {"A": "1"}, ["env A added"], id="set"),
+        pytest.param({"A": "1"}, {"A": ""}, ["env A removed"], id="unset"),
+        pytest.param({}, {"A": ""}, ["env A added"], id="declared while not set"),
+        pytest.param({"A": ""}, {}, ["env A removed"], id="no longer declared"),
+        pytest.param({"A": "1"}, {"B": "1"}, ["env A removed", "env B added"], id="another"),
+        pytest.param({"A": "", "B": "1"}, {"B": "1", "A": ""}, [], id="another order"),
+    ],
+)
+def test_change_is_named(old: dict[str, str], new: dict[str, str], texts: list[str]) -> None:
+    """An input is added, changed or removed, and never shown."""
+    found = changes(Fingerprint(env=old), Fingerprint(env=new))
+
+    assert [reason.text for reason in found] == texts
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "texts"),
+    [
+        pytest.param({"version": "1"}, {"version": "2"}, ["version changed: 1 -> 2"], id="another"),
+        pytest.param({"x.py::a": "1"}, {"version": "1"}, ["version added"], id="instead of code"),
+        pytest.param({"version": "1"}, {"x.py::a": "1"}, ["version removed"], id="code again"),
+        pytest.param({"version": "1"}, {"version": "1"}, [], id="same"),
+    ],
+)
+def test_version_stands_for_code(
+    old: dict[str, str], new: dict[str, str], texts: list[str]
+) -> None:
+    """Where a version is given, it is named in place of the code."""
+    found = changes(Fingerprint(code=old), Fingerprint(code=new))
+
+    assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
+
+
+def test_equal_hints_are_not_shown() -> None:
+    """Where old and new look alike, nothing is shown."""
+    old = Fingerprint(parameters={"a": "1"}, hints={"parameter a": "long..."})
+    new = Fingerprint(parameters={"a": "2"}, hints={"parameter a": "long..."})
+
+    assert [reason.text for reason in changes(old, new)] == ["parameter a changed"]
+
+
+digests = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]))
+fingerprints = st.builds(
+    Fingerprint,
+    upstream=digests,
+    files=digests,
+    env=digests,
+    values=st.none() | digests,
+    parameters=digests,
+    code=digests,
+)
+
+
+@given(fingerprints, fingerprints)
+def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
+    """No reason is given where all inputs are the same, and some where one is not."""
+    found = list(changes(old, new))
+
+    looked_at = [name for name in Fingerprint.__struct_fields__ if name != "hints"]
+    if new.values is None:
+        looked_at.remove("values")
+    pairs = [(getattr(old, name) or {}, getattr(new, name) or {}) for name in looked_at]
+    assert bool(found) is any(was != is_now for was, is_now in pairs)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5.0, "0.0 s"),
+        (0.0, "0.0 s"),
+        (0.31, "0.3 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (180.0, "3 min"),
+        (3569.0, "59 min"),
+        (3571.0, "1 h"),
+        (6720.0, "1 h 52 min"),
+        (172_700.0, "47 h 58 min"),
+        (172_799.0, "2 d"),
+        (86_400.0 * 400, "400 d"),
+    ],
+)
+def test_time_is_said_as_a_person_does(seconds: float, words: str) -> None:
+    """A time has one or two units, and none of them runs over."""
+    assert elapsed(seconds) == words
+
+
+@given(st.floats(0, 1e9))
+def test_time_never_runs_over(seconds: float) -> None:
+    """Nobody reads `60 s`, `60 min` or `1 h 60 min`."""
+    words = elapsed(seconds).split()
+
+    said = dict(zip(words[1::2], map(float, words[::2])))
+    assert all(said.get(unit, 0) < 60 for unit in ("s", "min"))
+
+
+@pytest.mark.parametrize(
+    ("names", "subject"),
+    [
+        (("pour",), "pour needs"),
+        (("pour", "serve"), "pour and serve need"),
+        (("pour", "serve", "drink"), "pour, serve and drink need"),
+        (("pour", "serve", "drink", "test_tea"), "pour, serve and 2 others need"),
+    ],
+    ids=range(1, 5),
+)
+def test_secret_names_who_needs_it(names: tuple[str, ...], subject: str) -> None:
+    """A station that is visited for its secret says for whom, the first few by name."""
+    assert judge(_facts(has_check=True, secret_for=names)) == Due(
+        reasons=(Reason("secret", f"its outcome has a secret, which {subject}"),),
+        check_settles=False,
+    )

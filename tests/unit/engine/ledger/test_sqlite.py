@@ -1,0 +1,307 @@
+"""The ledger as such, against a model of it: whatever is done in whatever order."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
+from pytest_choochoo.engine.ledger.protocol import LockBusy
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
+
+# No surrogates: pytest's node ids are what it can write to a terminal.
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+KEYS = st.sampled_from(["stations.py::a", "stations.py::b[1]", "süd/stations.py::c['\x00']"])
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def _warn(text: str) -> None:
+    raise AssertionError(text)
+
+
+def _complete(outcome: str) -> Record:
+    return Record(
+        status="complete", since=1.0, fingerprint=Fingerprint(), outcome=outcome, visited=1.0
+    )
+
+
+class Ledgers(RuleBasedStateMachine):
+    """A ledger, and plain dicts that say what it ought to."""
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        self.location = LedgerLocation(Path(self.folder), "default")
+        self.ledger: SqliteLedger = open_ledger(self.location, warn=_warn)
+        self.records: dict[str, Record] = {}
+        self.attempts: dict[str, list[tuple[float, str, str, tuple[str, ...]]]] = {}
+        self.resources: dict[str, dict[str, Any]] = {}
+        self.results: dict[tuple[str, str], str] = {}
+        self.source_cache: dict[str, str] = {}
+        self.begun: set[str] = set()
+        self.before: dict[str, Record] = {}
+        self.clock = 0.0
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            shutil.rmtree(self.folder)
+
+    def _end(self, key: str, status: str, error: str) -> None:
+        self.attempts[key] = [
+            (began, status, error, reasons) if was == "visiting" else (began, was, old, reasons)
+            for began, was, old, reasons in self.attempts.get(key, [])
+        ]
+
+    @rule(key=KEYS, reasons=st.lists(TEXT, max_size=2).map(tuple))
+    def begin(self, key: str, reasons: tuple[str, ...]) -> None:
+        self.clock += 1.0
+        before = self.records.get(key) or Record(status="failed", since=0.0)
+        record = before.with_(status="visiting", since=self.clock, pid=7, host="kettle", error="")
+        self.before.pop(key, None)
+        if key in self.records:
+            self.before[key] = self.records[key]
+        self.ledger.begin(key, record, reasons)
+        self.records[key] = record
+        self._end(key, "interrupted", "")
+        self.attempts[key].append((self.clock, "visiting", "", reasons))
+        self.begun.add(key)
+
+    @rule(key=KEYS, outcome=PLAIN.map(repr))
+    def complete(self, key: str, outcome: str) -> None:
+        self.ledger.finish(key, _complete(outcome))
+        self.records[key] = _complete(outcome)
+        self._end(key, "complete" if key in self.begun else "interrupted", "")
+        self.begun.discard(key)
+
+    @rule(key=KEYS, error=TEXT, status=st.sampled_from(["failed", "interrupted"]))
+    def fail(self, key: str, error: str, status: Any) -> None:
+        record = Record(status=status, since=2.0, error=error)
+        self.ledger.finish(key, record)
+        self.records[key] = record
+        self._end(key, status, error)
+        self.begun.discard(key)
+
+    @rule(key=KEYS)
+    def cancel(self, key: str) -> None:
+        before = self.before.get(key)
+        self.ledger.cancel(key, before)
+        self.records.pop(key, None)
+        if before is not None:
+            self.records[key] = before
+        self.attempts[key] = [
+            attempt for attempt in self.attempts.get(key, []) if attempt[1] != "visiting"
+        ]
+        self.begun.discard(key)
+
+    @rule(key=KEYS, resources=st.booleans())
+    def forget(self, key: str, resources: bool) -> None:
+        own = self.ledger.directory(key) / "kept"
+        own.touch()
+        self.ledger.forget(key, resources=resources)
+        self.records.pop(key, None)
+        self.attempts.pop(key, None)
+        if resources:
+            self.resources.pop(key, None)
+        assert own.exists() is not resources
+
+    @rule(key=KEYS, name=TEXT, value=PLAIN)
+    def keep(self, key: str, name: str, value: Any) -> None:
+        self.ledger.resources(key)[name] = value
+        self.resources.setdefault(key, {})[name] = value
+
+    @rule(key=KEYS, name=TEXT)
+    def drop(self, key: str, name: str) -> None:
+        known = self.resources.get(key, {})
+        assert self.ledger.resources(key).pop(name, "none") == known.pop(name, "none")
+
+    @rule(run=st.sampled_from(["one", "two"]), key=KEYS, result=TEXT, is_agreed=st.booleans())
+    def tell(self, run: str, key: str, result: str, is_agreed: bool) -> None:
+        self.ledger.start_run(run)
+        if is_agreed:
+            first = self.results.setdefault((run, key), result)
+            assert self.ledger.put_if_absent(run, key, result) == first
+        else:
+            self.ledger.write_result(run, key, result)
+            self.results[run, key] = result
+
+    @rule(key=TEXT, reading=TEXT)
+    def read(self, key: str, reading: str) -> None:
+        self.ledger.source_cache()[key] = reading
+        self.source_cache[key] = reading
+
+    @rule()
+    def reopen(self) -> None:
+        self.ledger.close()
+        self.ledger = open_ledger(self.location, warn=_warn)
+        self.begun.clear()
+
+    @rule()
+    def open_a_copy_of_what_a_killed_process_leaves(self) -> None:
+        """Go on with the files as they are on the disk now."""
+        copy = tempfile.mkdtemp()
+        shutil.copytree(self.folder, copy, dirs_exist_ok=True)
+        self.teardown()
+        self.folder, self.location = copy, LedgerLocation(Path(copy), "default")
+        self.ledger = open_ledger(self.location, warn=_warn)
+        self.begun.clear()
+
+    @precondition(lambda self: not self.begun)
+    @rule()
+    def clear(self) -> None:
+        forget_complete(self.location, warn=_warn)
+        for key in [key for key, record in self.records.items() if record.status != "visiting"]:
+            del self.records[key]
+            self.attempts.pop(key, None)
+
+    def _says_what_it_ought_to(self, ledger: SqliteLedger) -> None:
+        assert ledger.records() == self.records
+        for key in ("stations.py::a", "stations.py::b[1]", "süd/stations.py::c['\x00']"):
+            assert ledger.record(key) == self.records.get(key)
+            assert dict(ledger.resources(key)) == self.resources.get(key, {})
+            assert [
+                (each.began, each.status, each.error, each.reasons) for each in ledger.attempts(key)
+            ] == self.attempts.get(key, [])
+            assert ledger.has_traces(key) == (
+                key in self.records
+                or bool(self.resources.get(key, {}))
+                or self.location.directory(key).exists()
+            )
+            for run in ("one", "two"):
+                assert ledger.result(run, key) == self.results.get((run, key))
+        assert dict(ledger.source_cache()) == self.source_cache
+
+    @invariant()
+    def holds(self) -> None:
+        if hasattr(self, "ledger"):
+            self._says_what_it_ought_to(self.ledger)
+
+    @rule()
+    def somebody_reads(self) -> None:
+        reading = read_ledger(self.location, warn=_warn)
+        try:
+            self._says_what_it_ought_to(reading)
+        finally:
+            reading.close()
+
+
+def test_ledger_says_what_was_written() -> None:
+    """In whatever order it is used, closed, killed and opened, it says what plain dicts say."""
+    run_state_machine_as_test(
+        Ledgers, settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
+    )
+
+
+def test_attempt_of_a_dead_process_stays_interrupted(tmp_path: Path) -> None:
+    """What a later visit, or a check, comes to is not said of a visit that never ended."""
+    place, visiting = LedgerLocation(tmp_path, "default"), Record(status="visiting", since=1.0)
+    dead = open_ledger(place, warn=_warn)
+    dead.begin("a", visiting, ())
+    dead.begin("b", visiting, ())
+    dead.close()
+
+    ledger = open_ledger(place, warn=_warn)
+    ledger.begin("a", visiting.with_(since=2.0), ())
+    ledger.finish("a", _complete("1"))
+    ledger.finish("b", _complete("1"))  # its checks pass
+    statuses = [[attempt.status for attempt in ledger.attempts(key)] for key in ("a", "b")]
+    ledger.close()
+
+    assert statuses == [["interrupted", "complete"], ["interrupted"]]
+
+
+def test_power_cut_takes_back_a_second_of_work_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record is synced when a second of work would be lost without it, and not more often."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
+    is_synced = []
+
+    for key, seconds in (("a", 0.4), ("b", 0.4), ("c", 0.4), ("d", 7200), ("e", 0.4)):
+        ledger.begin(key, Record(status="visiting", since=1.0), ())
+        now += seconds
+        if key == "d":
+            ledger.resources(key)["server"] = "i-4711"  # synced itself, the work before it is not
+        ledger.finish(key, _complete("1"))
+        # What SQLite does for the transaction that was the last: 2 is full, 1 is normal.
+        is_synced.append(ledger._rows("pragma synchronous")[0][0] == 2)
+
+    ledger.close()
+    assert is_synced == [False, False, True, True, False]
+
+
+def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
+    """What cannot be written is not written at all, and does not stand in the way of the next."""
+    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
+    resources = ledger.resources("a")
+
+    with pytest.raises(UnicodeEncodeError):
+        resources["lone \udcff"] = 1
+
+    def write_half() -> None:
+        with ledger._transaction() as connection:
+            connection.execute("insert into runs values ('one', 1.0)")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    resources["pot"] = 2
+    kept, runs = dict(resources), ledger._rows("select * from runs")
+    ledger.close()
+
+    assert (kept, runs) == ({"pot": 2}, [])
+
+
+def test_threads_of_a_visit_write_at_once(tmp_path: Path) -> None:
+    """A visit may write its resources from as many threads as it likes."""
+    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
+
+    def write(number: int) -> None:
+        for n in range(10):
+            ledger.resources("a")[f"{number}-{n}"] = n
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    written = dict(ledger.resources("a"))
+    ledger.close()
+
+    assert written == {f"{number}-{n}": n for number in range(5) for n in range(10)}
+
+
+def test_lock_is_held_by_one(tmp_path: Path) -> None:
+    """Who finds a lock held is told, also within one process."""
+    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
+    lock = ledger.lock("a", 0)
+
+    with pytest.raises(LockBusy):
+        ledger.lock("a", 0)
+    lock.release()
+    ledger.lock("a", 0).release()
+    ledger.close()

@@ -1,0 +1,561 @@
+"""What a visit returned: kept exactly, or refused."""
+
+# No future import here: annotations are taken as types, not as text.
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, Flag, IntEnum, StrEnum
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, Literal, NamedTuple, TypedDict
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+
+NO_CODEC = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+
+
+def _encoded(value: object, annotation: Any = Any, codec: Codec = NO_CODEC) -> Outcome:
+    return encode("boil", value, annotation, codec)
+
+
+def _received(value: object, annotation: Any = Any, codec: Codec = NO_CODEC) -> Any:
+    """Return what a downstream station receives of *value*."""
+    return decode("boil", _encoded(value, annotation, codec).text, annotation, codec)
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Tea(StrEnum):
+    GREEN = "green"
+
+
+class Taste(Flag):
+    SWEET = 1
+    SOUR = 2
+
+
+class Mixed(Enum):
+    ONE = 1
+    TWO = "two"
+
+
+class Twins(Enum):
+    LIST = [1]  # noqa: RUF012
+    TUPLE = (1,)
+    OBJECT = object()
+
+
+class Number(int):
+    pass
+
+
+class Cup(NamedTuple):
+    size: int
+    place: Path
+
+
+class Order(TypedDict, total=False):
+    cups: list[Cup]
+    at: datetime
+
+
+@dataclass
+class Kettle:
+    colour: Colour
+    place: Path | None = None
+    sizes: tuple[int, ...] = ()
+    lid: "Kettle | None" = None
+
+
+@dataclass
+class Blue(Kettle):
+    colour: Colour = Colour.BLUE
+
+
+@dataclass
+class Measured:
+    size: int
+    double: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.double = 2 * self.size
+
+
+@dataclass
+class Unset:
+    size: int = field(init=False, repr=False)
+
+
+@attrs.frozen
+class Pot:
+    litres: Decimal
+    kettle: Kettle | None = None
+
+
+class Spoon(msgspec.Struct):
+    size: int
+
+
+# --- kept exactly
+
+text = st.text(st.characters(codec="utf-8"), max_size=4)
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+paths = st.builds(Path, text.filter(lambda name: "\0" not in name))
+moments = st.datetimes(timezones=st.none() | st.just(UTC))
+kettles = st.builds(
+    Kettle,
+    colour=st.sampled_from(Colour),
+    place=st.none() | paths,
+    sizes=st.lists(st.integers()).map(tuple),
+    lid=st.none() | st.builds(Kettle, colour=st.just(Colour.RED)),
+)
+cups = st.builds(Cup, size=st.integers(), place=paths)
+typed: dict[Any, st.SearchStrategy[Any]] = {
+    int: st.integers(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    str: text,
+    bool: st.booleans(),
+    bytes: st.binary(),
+    bytearray: st.binary().map(bytearray),
+    None: st.none(),
+    Path: paths,
+    datetime: moments,
+    date: st.dates(),
+    time: st.times(),
+    timedelta: st.timedeltas(),
+    UUID: st.uuids(),
+    Decimal: st.decimals(allow_nan=False),
+    Colour: st.sampled_from(Colour),
+    Level: st.sampled_from(Level),
+    Tea: st.sampled_from(Tea),
+    Kettle: kettles,
+    Pot: st.builds(Pot, litres=st.decimals(allow_nan=False), kettle=st.none() | kettles),
+    Spoon: st.builds(Spoon, size=st.integers()),
+    Measured: st.builds(Measured, size=st.integers()),
+    Cup: cups,
+    Order: st.fixed_dictionaries({}, optional={"cups": st.lists(cups, max_size=2), "at": moments}),
+    list[Kettle]: st.lists(kettles, max_size=2),
+    set[int]: st.sets(st.integers()),
+    set[tuple[int, str]]: st.sets(st.tuples(st.integers(), text)),
+    frozenset[Path]: st.frozensets(paths),
+    set[int | str | None]: st.sets(st.none() | st.integers() | text, max_size=4),
+    tuple[int, str, Colour]: st.tuples(st.integers(), text, st.sampled_from(Colour)),
+    tuple[float, ...]: st.lists(st.floats(allow_nan=False, allow_infinity=False)).map(tuple),
+    dict[str, Kettle | None]: st.dictionaries(text, st.none() | kettles, max_size=2),
+    dict[int, list[Decimal]]: st.dictionaries(
+        st.integers(), st.lists(st.decimals(allow_nan=False), max_size=2), max_size=2
+    ),
+    dict[date, Path]: st.dictionaries(st.dates(), paths, max_size=2),
+    dict[Colour, set[UUID]]: st.dictionaries(
+        st.sampled_from(Colour), st.sets(st.uuids(), max_size=2)
+    ),
+    Path | None: st.none() | paths,
+    Kettle | None: st.none() | kettles,
+    int | str | None: st.none() | st.integers() | text,
+    dict[str, Any]: st.dictionaries(text, json_like, max_size=3),
+    list: st.lists(json_like, max_size=3),
+    Any: json_like,
+}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Say whether nothing tells *one* from *other*: no type, no sign, no order of a dict."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return _is_same([*one, *one.values()], [*other, *other.values()])
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, set | frozenset):
+        return bool(one == other)
+    return bool(one == other) and repr(one) == repr(other)
+
+
+@pytest.mark.parametrize("annotation", typed, ids=str)
+def test_outcome_is_received_as_returned(annotation: Any) -> None:
+    """Whatever a station may return, downstream receives the same: type, value and order."""
+    kind = type(None) if annotation is None else annotation
+
+    @given(typed[annotation])
+    def received_as_returned(value: Any) -> None:
+        try:
+            received = _received(value, kind)
+        except Unstorable:
+            # Only what JSON has no word for may be refused.
+            assert re.search("inf|fold=1", repr(value))
+        else:
+            assert _is_same(received, value)
+
+    received_as_returned()
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        pytest.param({"b": 1, "a": 2}, Any, id="order of a dict"),
+        pytest.param(2**70, Any, id="big integer"),
+        pytest.param(-(2**63) - 1, int, id="big negative integer"),
+        pytest.param(0.1 + 0.2, Any, id="float"),
+        pytest.param(-0.0, Any, id="minus zero"),
+        pytest.param(5e-324, Any, id="small float"),
+        pytest.param("☕\0\n\u2028", Any, id="text"),
+        pytest.param({"": {"a.b": []}}, Any, id="odd keys"),
+        pytest.param(Taste.SWEET | Taste.SOUR, Taste, id="flag"),
+        pytest.param({-1, -2}, set[int], id="set whose hashes collide"),
+        pytest.param({1, "a"}, set, id="set that cannot be sorted"),
+        pytest.param(Decimal("1.10"), Decimal, id="decimal with its zeros"),
+        pytest.param(Decimal("Infinity"), Decimal, id="infinite decimal"),
+        pytest.param(timedelta.max, timedelta, id="longest time"),
+        pytest.param(timedelta(microseconds=-1), timedelta, id="time backwards"),
+        pytest.param([1, 2], Sequence[int], id="list as a sequence"),
+        pytest.param({"a": 1}, Mapping[str, int], id="dict as a mapping"),
+        pytest.param(PurePosixPath("a"), PurePosixPath, id="pure path"),
+        pytest.param({Path("a"): 1}, dict[Path, int], id="paths as keys"),
+        pytest.param("a", Literal["a", "b"], id="literal"),
+    ],
+)
+def test_odd_outcome_is_kept(value: object, annotation: Any) -> None:
+    """What is kept at all is kept to the last digit."""
+    received = _received(value, annotation)
+
+    assert _is_same(received, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "received"),
+    [
+        pytest.param(1, float, 1.0, id="int for a float"),
+        pytest.param(Path("a"), PurePath, PurePosixPath("a"), id="path for a pure path"),
+    ],
+)
+def test_wider_annotation_is_what_is_received(
+    value: object, annotation: Any, received: object
+) -> None:
+    """Where the annotation is wider, downstream receives an equal value of the announced type."""
+    found = _received(value, annotation)
+
+    assert found == value == received
+    assert isinstance(found, annotation)
+
+
+def test_moment_in_a_zone_is_the_same_moment() -> None:
+    """A moment keeps its offset, though not the name of its zone."""
+    moment = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Paris"))
+
+    received = _received(moment, datetime)
+
+    assert received == moment
+    assert received.utcoffset() == timedelta(hours=2)
+
+
+def test_every_consumer_receives_its_own_copy() -> None:
+    """What one consumer alters, no other sees."""
+    kept = _encoded({"a": [1]})
+    one = decode("boil", kept.text, Any, NO_CODEC)
+    one["a"].append(2)
+
+    other = decode("boil", kept.text, Any, NO_CODEC)
+
+    assert other == {"a": [1]}
+
+
+# --- refused
+
+
+def _endless() -> list[Any]:
+    made: list[Any] = []
+    made.append(made)
+    return made
+
+
+def _nested() -> list[Any]:
+    made: list[Any] = []
+    for _ in range(5000):
+        made = [made]
+    return made
+
+
+OTHER = "it would be read back as something else"
+DEEP = "it contains itself, or is nested too deeply"
+
+
+def _alone(kind: str) -> str:
+    return f"{kind} without an annotation is not a type that can be kept"
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "kind", "cause"),
+    [
+        pytest.param((1, 2), Any, "tuple", _alone("tuple"), id="tuple"),
+        pytest.param([{"a": (1, 2)}], Any, "list", _alone("tuple"), id="tuple inside"),
+        pytest.param({1}, Any, "set", _alone("set"), id="set"),
+        pytest.param(b"a", Any, "bytes", _alone("bytes"), id="bytes"),
+        pytest.param(Path("a"), Any, "PosixPath", _alone("PosixPath"), id="path"),
+        pytest.param(Kettle(Colour.RED), Any, "Kettle", _alone("Kettle"), id="dataclass"),
+        pytest.param(Colour.RED, Any, "Colour", _alone("Colour"), id="enum"),
+        pytest.param(Level.LOW, Any, "Level", _alone("Level"), id="enum of numbers"),
+        pytest.param(OrderedDict(a=1), Any, "OrderedDict", _alone("OrderedDict"), id="subclass"),
+        pytest.param({1: "a"}, Any, "dict", "the key 1 of a dict is no text", id="key"),
+        pytest.param(
+            {True: "a"}, Any, "dict", "the key True of a dict is no text", id="boolean key"
+        ),
+        pytest.param(float("nan"), Any, "float", "nan is no number that JSON can keep", id="nan"),
+        pytest.param(
+            {"a": [float("inf")]}, Any, "dict", "inf is no number that JSON can keep", id="inf"
+        ),
+        pytest.param(
+            (float("-inf"),), tuple, "tuple", "-inf is no number that JSON can keep", id="-inf"
+        ),
+        pytest.param({float("nan"): 1}, dict[float, int], "dict", OTHER, id="nan as a key"),
+        pytest.param(Decimal("NaN"), Decimal, "Decimal", OTHER, id="decimal nan"),
+        pytest.param(
+            "\ud800",
+            Any,
+            "str",
+            r"'utf-8' codec can't encode character '\ud800' in position 0: surrogates not allowed",
+            id="half a character",
+        ),
+        pytest.param("12", int, "str", "Expected `int`, got `str`", id="text for a number"),
+        pytest.param(True, int, "bool", "Expected `int`, got `bool`", id="truth for a number"),
+        pytest.param(2**53 + 1, float, "int", OTHER, id="number too fine for a float"),
+        pytest.param(1, None, "int", "Expected `null`, got `int`", id="something for nothing"),
+        pytest.param(None, int, "NoneType", "Expected `int`, got `null`", id="nothing"),
+        pytest.param((1, 2), Sequence[int], "tuple", OTHER, id="tuple as a sequence"),
+        pytest.param([1, 2], tuple[int, int], "list", OTHER, id="list for a tuple"),
+        pytest.param({1}, frozenset[int], "set", OTHER, id="set for a frozen one"),
+        pytest.param([1, (2, 3)], list, "list", OTHER, id="tuple in any list"),
+        pytest.param({"a": Level.LOW}, dict[str, Any], "dict", OTHER, id="enum in any dict"),
+        pytest.param({"a": date(2026, 1, 2)}, dict, "dict", OTHER, id="date in any dict"),
+        pytest.param({Level.LOW}, set, "set", OTHER, id="enum in any set"),
+        pytest.param(Tea.GREEN, str, "Tea", OTHER, id="enum for text"),
+        pytest.param(bytearray(b"a"), bytes, "bytearray", OTHER, id="bytearray for bytes"),
+        pytest.param(OrderedDict(a=1), dict[str, int], "OrderedDict", OTHER, id="ordered dict"),
+        pytest.param(Blue(), Kettle, "Blue", OTHER, id="subclass of a dataclass"),
+        pytest.param(datetime(2026, 1, 1, fold=1), datetime, "datetime", OTHER, id="second hour"),  # noqa: DTZ001
+        pytest.param({"size": 1}, Order, "dict", OTHER, id="more than announced"),
+        pytest.param(
+            Unset(), Unset, "Unset", "Object missing required field `size`", id="unset field"
+        ),
+        pytest.param(Twins.TUPLE, Twins, "Twins", OTHER, id="enum of two that look alike"),
+        pytest.param(
+            Twins.OBJECT,
+            Twins,
+            "Twins",
+            "object is not a type that can be kept",
+            id="enum of an object",
+        ),
+        pytest.param(Number(1), int, "Number", "", id="own number"),
+        pytest.param(
+            1j, complex, "complex", "complex is not a type that can be kept", id="unknown"
+        ),
+        pytest.param(len, Any, "builtin_function_or_method", "", id="function"),
+        pytest.param(Kettle, Any, "type", "", id="class"),
+        pytest.param(_endless(), Any, "list", DEEP, id="contains itself"),
+        pytest.param(_nested(), Any, "list", DEEP, id="nested"),
+        pytest.param({"a": _endless()}, dict, "dict", DEEP, id="contains itself, announced"),
+    ],
+)
+def test_outcome_that_would_be_altered_is_refused(
+    value: object, annotation: Any, kind: str, cause: str
+) -> None:
+    """What would not be received as it was returned is refused, with type and cause."""
+    with pytest.raises(Unstorable) as caught:
+        _encoded(value, type(None) if annotation is None else annotation)
+
+    assert caught.value.args == (
+        "boil",
+        kind,
+        cause or f"{kind} is not a type that can be kept",
+    )
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from([1.0, float("nan"), "a", "\ud800", b"a", Path("a"), 1j])
+    | st.sampled_from([Level.LOW, Tea.GREEN, Colour.RED, Decimal(1), Number(1), date(2026, 1, 2)]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.tuples(inner, inner)
+        | st.builds(Cup, inner, inner)
+        | st.builds(Kettle, inner, inner, inner)
+        | st.dictionaries(st.sampled_from(["a", 1, Path("a"), Level.LOW, None]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(
+    anything,
+    st.sampled_from([Any, int, float, str, list, dict, tuple, set, Path, Cup, Kettle, Order]),
+)
+def test_nothing_is_altered_in_silence(value: object, annotation: Any) -> None:
+    """Whatever is returned under whatever annotation, it is received as it was or refused."""
+    try:
+        received = _received(value, annotation)
+    except Unstorable:
+        return
+
+    assert received == value
+    assert type(received) is type(value) or (annotation, type(value)) == (float, int)
+
+
+# --- read again
+
+
+@pytest.mark.parametrize(
+    ("kept", "annotation", "cause"),
+    [
+        pytest.param("1", str, "Expected `str`, got `int`", id="another annotation"),
+        pytest.param("{}", Cup, "Expected `array`, got `object`", id="another shape"),
+        pytest.param('"mauve"', Colour, "Invalid enum value 'mauve'", id="value gone"),
+        pytest.param("{", Any, "Input data was truncated", id="damaged"),
+        pytest.param("1", complex, "complex is not a type that can be kept", id="unknown type"),
+        pytest.param("[" * 5000 + "]" * 5000, Any, DEEP, id="nested"),
+    ],
+)
+def test_outcome_that_does_not_fit_is_named(kept: str, annotation: Any, cause: str) -> None:
+    """A recorded outcome that does not fit the annotation any more is a clear error."""
+    with pytest.raises(UnreadableOutcome) as caught:
+        decode("boil", kept, annotation, NO_CODEC)
+
+    assert caught.value.args == ("boil", cause)
+
+
+# --- digests
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "annotation"),
+    [
+        pytest.param({"a": 1, "b": 2}, {"b": 2, "a": 1}, Any, id="dict"),
+        pytest.param([{"a": {}, "b": 2}], [{"b": 2, "a": {}}], list, id="dict inside"),
+        pytest.param({8, 0, 16}, {16, 8, 0}, set[int], id="set"),
+        pytest.param({8, "a"}, {"a", 8}, set, id="mixed set"),
+        pytest.param({Path("b"), Path("a")}, {Path("a"), Path("b")}, set[Path], id="set of paths"),
+        pytest.param(1, 1.0, float, id="received alike"),
+        pytest.param(Kettle(Colour.RED), Kettle(Colour.RED, None), Kettle, id="default"),
+    ],
+)
+def test_equal_outcomes_share_a_digest(one: object, other: object, annotation: Any) -> None:
+    """What downstream could not tell apart has one digest; its order is kept all the same."""
+    assert _encoded(one, annotation).digest == _encoded(other, annotation).digest
+
+
+@given(json_like, json_like)
+def test_different_outcomes_have_different_digests(one: object, other: object) -> None:
+    """What downstream could tell apart, order aside, never shares a digest."""
+    try:
+        digests = [_encoded(value).digest for value in (one, other)]
+    except Unstorable:
+        return
+
+    # 1 and True are equal, and not the same; in text, they differ.
+    same = _without_order(one) == _without_order(other)
+    assert (digests[0] == digests[1]) is same
+
+
+def _without_order(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{sorted((key, _without_order(inner)) for key, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{[_without_order(inner) for inner in value]}]"
+    return repr(value)
+
+
+def test_digest_is_the_same_in_every_process() -> None:
+    """A digest depends on the outcome alone, whatever order a set has in this process."""
+    names = {Path(name) for name in "abcdefgh"}
+
+    assert _encoded(names, set[Path]).digest == "080fa287bd68e82f2f74f26e2eadee31"
+
+
+# --- types of the user's own
+
+
+class Money:
+    """A type that does not say what equals it."""
+
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+MONEY = Codec(
+    encode=lambda value: {"cents": value.cents} if isinstance(value, Money) else None,
+    decode=lambda kind, plain: Money(plain["cents"]) if kind is Money else None,  # type: ignore[index]
+)
+FORGETFUL = Codec(encode=MONEY.encode, decode=lambda kind, plain: Money(0))
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "cents"),
+    [
+        pytest.param(Money(5), Money, lambda received: received.cents, id="alone"),
+        pytest.param([Money(5)], list[Money], lambda received: received[0].cents, id="inside"),
+        pytest.param(Money(5), Money | None, lambda received: received.cents, id="optional"),
+    ],
+)
+def test_codec_keeps_types_of_the_users(value: object, annotation: Any, cents: Any) -> None:
+    """A type that a plugin can write and read is kept, though it does not know what equals it."""
+    assert cents(_received(value, annotation, MONEY)) == 5
+
+
+def test_codec_that_forgets_is_refused() -> None:
+    """A plugin that reads something else than it wrote is found out at the first visit."""
+    with pytest.raises(Unstorable) as caught:
+        _encoded(Money(5), Money, FORGETFUL)
+
+    assert caught.value.args == ("boil", "Money", OTHER)
+
+
+def test_codec_is_not_asked_without_an_annotation() -> None:
+    """A type of the user's is kept only where it is announced."""
+    with pytest.raises(Unstorable) as caught:
+        _encoded(Money(5), Any, MONEY)
+
+    assert caught.value.args == ("boil", "Money", _alone("Money"))
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "value"),
+    [
+        pytest.param('"two"', Mixed, Mixed.TWO, id="mixed"),
+        pytest.param("[1]", list[Mixed], [Mixed.ONE], id="nested"),
+        pytest.param('"green"', Tea, Tea.GREEN, id="of-one-kind"),
+    ],
+)
+def test_enum_is_kept_by_its_value(text: str, annotation: Any, value: object) -> None:
+    """An enum is kept by its value, so that its other members may change their kind."""
+    assert _encoded(value, annotation).text == text
+    assert decode("boil", text, annotation, NO_CODEC) == value
+
+
+def test_value_that_no_member_has_any_more_is_told() -> None:
+    """A recorded value that an enum of several kinds has lost does not fit any more."""
+    with pytest.raises(UnreadableOutcome) as caught:
+        decode("boil", "[3]", list[Mixed], NO_CODEC)
+
+    assert caught.value.args == ("boil", "Invalid enum value 3 - at `$[0]`")

@@ -1,0 +1,219 @@
+"""Every error: its sentence, its facts, and its way across processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from pytest_choochoo.engine import errors, faults
+from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.ledger.protocol import UnkeptResource
+from pytest_choochoo.engine.secrets import SecretNotKept
+
+SENTENCES: dict[ChoochooError, str] = {
+    faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
+        "stations wait for each other: boil (stations.py:3) -> pour (stations.py:7) -> boil; "
+        "take one of the parameters away, or what the two share into a station of its own"
+    ),
+    faults.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
+        "two stations are called 'boil': stations.py:3 and stations.py:9; rename one of them"
+    ),
+    faults.ReservedName("visit", "stations.py:3"): (
+        "stations.py:3: a station cannot be called 'visit', "
+        "the name of a fixture of pytest's or of this plugin; rename it"
+    ),
+    faults.YieldStation("boil", "stations.py:3"): (
+        "stations.py:3: station 'boil' uses yield; "
+        "return the outcome, and undo the work in @boil.clean"
+    ),
+    faults.StationInConftest("boil", "conftest.py:3"): (
+        "conftest.py:3: station 'boil' stands in a conftest.py; "
+        "move it to stations.py beside it, where it is visible to the same directories"
+    ),
+    faults.StationInClass("boil", "stations.py:3"): (
+        "stations.py:3: station 'boil' stands in a class; "
+        "move it out of the class, to the top level of its file"
+    ),
+    faults.StationOutside("boil", "../stations.py:3", "/tea"): (
+        "../stations.py:3: station 'boil' stands outside of rootdir /tea, where two stations may "
+        "have one node id; give another --rootdir, or import it from a file inside"
+    ),
+    faults.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
+        "stations.py:3: station 'boil' has two checks called 'is_hot'; rename one of them"
+    ),
+    faults.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
+        "stations.py:3: station 'boil' has a second clean, 'cool'; make it one function"
+    ),
+    faults.ParametrisedFixture("boil", "kettle", "stations.py:3"): (
+        "stations.py:3: what is attached to station 'boil' asks for the fixture 'kettle', which has "
+        "parameters; have the station itself ask for it, so that there is one station for each of them"
+    ),
+    faults.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
+        "stations.py::pour[tea] asks for 'boil' with kettle='blue', "
+        "and the station is not parametrised with that; give both the same values"
+    ),
+    errors.UnknownSelector("--cc-replay", ("brew",), ()): (
+        "--cc-replay: no station is called 'brew'; there are none here"
+    ),
+    errors.UnknownSelector("--cc-replay", ("biol",), ("boil", "pour")): (
+        "--cc-replay: no station is called 'biol'; did you mean 'boil'?"
+    ),
+    errors.UnknownSelector("--cc-replay", ("grind",), ("grind_1", "grind_2")): (
+        "--cc-replay: no station is called 'grind'; did you mean 'grind_2' or 'grind_1'?"
+    ),
+    errors.UnknownSelector("--cc-replay", ("zzz",), ("boil", "pour")): (
+        "--cc-replay: no station is called 'zzz'; there are boil, pour"
+    ),
+    errors.UnknownSelector("--cc-forget", ("zzz",), tuple("abcdefghijklm")): (
+        "--cc-forget: no station is called 'zzz'; there are a, b, c, d, e, f, g, h, i, j, k, l, …"
+    ),
+    errors.BadSetting("--cc-state", "x", "a folder"): "--cc-state is 'x'; it must be a folder",
+    errors.Conflict("--cc-run", "--cc-clean"): (
+        "--cc-run and --cc-clean cannot go together; choose one of them"
+    ),
+    errors.NoLedger(): (
+        "there is no place to remember stations: the cache provider is switched off; "
+        "leave out '-p no:cacheprovider', or name a folder with --cc-state"
+    ),
+    errors.UnusableLedger("/var/default.sqlite", "permission denied"): (
+        "the ledger /var/default.sqlite cannot be written: permission denied; "
+        "make the folder writable, or name another with --cc-state"
+    ),
+    errors.MissingFile("boil", "water.txt"): (
+        "station 'boil' declares the file water.txt, which does not exist; "
+        "create it, or correct files=[...]"
+    ),
+    errors.NotAFile("boil", "pots"): (
+        "station 'boil' declares pots in files, which is a directory; "
+        "name the files in it, for instance 'pots/**/*'"
+    ),
+    errors.MissingProduct("boil", "steam.txt"): (
+        "station 'boil' was visited and its product steam.txt is not there; "
+        "make it in the visit, or correct products=[...]"
+    ),
+    errors.Undigestable("boil", "parameter 'kettle'", "Kettle"): (
+        "station 'boil': parameter 'kettle' has no stable digest (Kettle); "
+        "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
+    ),
+    errors.Unstorable("boil", "Kettle", "Kettle is not a type that can be kept"): (
+        "the outcome of station 'boil' cannot be kept (Kettle): "
+        "Kettle is not a type that can be kept; "
+        "return plain data, or say in the return annotation what it is"
+    ),
+    errors.UnreadableOutcome("boil", "Expected `int`, got `str`"): (
+        "the recorded outcome of station 'boil' does not fit its annotation any more: "
+        "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
+    ),
+    UnkeptResource("stations.py::boil", "kettle", "Secret"): (
+        "resource 'kettle' of stations.py::boil cannot be kept (Secret): keep what identifies "
+        "the thing under a text, as a text, a number or a list or dict of such"
+    ),
+    SecretNotKept("boil"): (
+        "the secret in the outcome of station 'boil' is not known in this run: it is "
+        "never written down; 'pytest --cc-run' visits the station again for who needs it, "
+        "and what a clean needs is to be kept in visit.resources"
+    ),
+    errors.CheckFailed("boil", "is_hot", "it returned False"): (
+        "check 'is_hot' of station 'boil' does not pass: it returned False"
+    ),
+    errors.CheckAnswer("boil", "is_hot", "0"): (
+        "check 'is_hot' of station 'boil' returned 0; a check returns nothing, True or False"
+    ),
+    errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
+        "station 'boil' is due: never visited; selected by --cc-replay"
+    ),
+    errors.NotWaitedFor("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; "
+        "request it by a parameter, so that it is visited first"
+    ),
+    errors.NoRecord("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
+    ),
+    errors.LockTimeout("boil", 2.5, "process 7 on kitchen"): (
+        "station 'boil' is still being visited by process 7 on kitchen after 2.5 s; "
+        "wait for it, or raise --cc-lock-timeout"
+    ),
+    errors.StillThere("boil", "is_hot"): (
+        "station 'boil' was cleaned and its check 'is_hot' still passes; "
+        "either the clean or the check is wrong"
+    ),
+    errors.OnlyInStations("test_tea"): (
+        "test_tea asks for 'visit', which exists only in stations, checks and cleans; "
+        "ask for the station instead"
+    ),
+}
+every_error = pytest.mark.parametrize(
+    "error",
+    SENTENCES,
+    ids=[f"{type(error).__name__}-{number}" for number, error in enumerate(SENTENCES)],
+)
+
+
+@every_error
+def test_error_is_one_sentence(error: ChoochooError) -> None:
+    """An error says what is wrong, with the user's names, and what to do about it."""
+    assert str(error) == SENTENCES[error]
+
+
+@every_error
+@pytest.mark.parametrize(
+    "crossed",
+    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy],
+    ids=["pickle", "copy", "deep copy"],
+)
+def test_error_crosses_processes(error: ChoochooError, crossed: object) -> None:
+    """A pickled error comes back with its type, its facts, its sentence and its notes."""
+    error = type(error)(*error.args)
+    error.add_note("said by a worker")
+
+    again = crossed(error)  # type: ignore[operator]
+
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert again.args == error.args
+    assert str(again) == str(error)
+
+
+def test_table_has_every_error() -> None:
+    """No error class lacks its sentence in the table above."""
+    assert {type(error) for error in SENTENCES} == set(ChoochooError.__subclasses__())
+
+
+def test_facts_are_in_the_order_of_arguments() -> None:
+    """An error carries its facts as attributes."""
+    error = errors.LockTimeout("boil", 2.5, "process 7")
+
+    assert (error.name, error.seconds, error.holder) == error.args == ("boil", 2.5, "process 7")
+
+
+def test_error_without_its_facts_is_refused() -> None:
+    """An error cannot be made with a fact missing."""
+    with pytest.raises(ValueError, match="shorter"):
+        errors.MissingFile("boil")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "concerned"),
+    [
+        pytest.param(
+            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            "pour",
+            True,
+            id="in a cycle",
+        ),
+        pytest.param(
+            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            "grind",
+            False,
+            id="outside of a cycle",
+        ),
+        pytest.param(faults.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
+        pytest.param(faults.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
+        pytest.param(errors.NoLedger(), "boil", False, id="of no station"),
+    ],
+)
+def test_error_knows_whom_it_concerns(error: ChoochooError, name: str, concerned: bool) -> None:
+    """A fault concerns the stations that it names, and no others."""
+    assert error.concerns(name) is concerned

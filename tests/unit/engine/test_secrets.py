@@ -1,0 +1,414 @@
+"""Secrets: shown to nobody, equal by value, kept in memory only, from_token for the record."""
+
+# No future import here: annotations are taken as types, not as text.
+import copy
+import dataclasses
+import json
+import pickle
+import pprint
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypedDict
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_choochoo import Secret
+from pytest_choochoo.engine.errors import Unstorable
+from pytest_choochoo.engine.judging.fingerprint import digest_value
+from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+from pytest_choochoo.engine.secrets import TOKEN, SecretNotKept, SecretStore
+
+VALUE = "open sesame"
+KEY = b"k" * 32
+
+
+def _codec(key: bytes = KEY, safe: SecretStore | None = None) -> Codec:
+    return Codec(
+        encode=lambda value: None,
+        decode=lambda kind, plain: None,
+        safe=safe or SecretStore(lambda: key),
+    )
+
+
+def _encoded(value: object, annotation: Any = Any, codec: Codec | None = None) -> Outcome:
+    return encode("boil", value, annotation, codec or _codec())
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Kettle:
+    pass
+
+
+@dataclass(frozen=True)
+class Login:
+    user: str
+    token: Secret[str]
+    old: Secret[str] | None = None
+
+
+@attrs.frozen
+class Pot:
+    lid: Secret[bytes]
+
+
+class Spoon(NamedTuple):
+    size: Secret[int]
+
+
+class Order(TypedDict):
+    code: Secret[str]
+    more: dict[str, Any]
+
+
+class Cup(msgspec.Struct):
+    place: Secret[Path]
+
+
+# --- shown to nobody
+
+SHOWN: dict[str, Callable[[Any], str]] = {
+    "repr": repr,
+    "str": str,
+    "ascii": ascii,
+    "format": format,
+    "format-method": "{}".format,
+    "format-with-repr": "{!r}".format,
+    "percent": "%s".__mod__,
+    "f-string": lambda secret: f"{secret}",
+    "pprint": pprint.pformat,
+    "error": lambda secret: str(ValueError(secret)),
+}
+
+
+@pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
+def test_secret_shows_three_stars(show: Callable[[Any], str]) -> None:
+    """Whichever way a secret becomes text, the text is three stars."""
+    assert show(Secret(VALUE)) == "***"
+
+
+def test_secret_is_aligned_like_text() -> None:
+    """In a column a secret takes the place of its three stars."""
+    assert f"{Secret(VALUE):>5}" == "  ***"
+
+
+def test_secret_in_something_shows_three_stars() -> None:
+    """What holds a secret shows the rest of itself."""
+    assert repr(Login("ann", Secret(VALUE))) == "Login(user='ann', token=***, old=None)"
+    assert pprint.pformat({"a": [Secret(VALUE)]}) == "{'a': [***]}"
+
+
+def test_secret_has_no_attributes_to_list() -> None:
+    """No attribute of a secret holds its value, and there is no `__dict__`."""
+    secret = Secret(VALUE)
+
+    assert not hasattr(secret, "__dict__")
+    assert VALUE not in [getattr(secret, name, None) for name in dir(secret)]
+    with pytest.raises(TypeError):
+        vars(secret)
+
+
+def test_secret_is_revealed_on_request() -> None:
+    """`reveal()` returns the value."""
+    assert Secret(VALUE).reveal() == VALUE
+
+
+# --- equality, copies
+
+
+@pytest.mark.parametrize(
+    "value", ["a", "é", "\udce9", b"a", bytearray(b"a"), 1, None, ["a"]], ids=range(8)
+)
+def test_secrets_of_one_value_are_equal(value: object) -> None:
+    """Two secrets are equal when their values are, and then have one hash."""
+    one, other = Secret(value), Secret(copy.copy(value))
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Secret("another")
+
+
+@pytest.mark.parametrize("other", [Secret("b"), Secret(b"a"), Secret(1), "a", None], ids=range(5))
+def test_secrets_of_two_values_differ(other: object) -> None:
+    """A secret equals no other secret, and nothing that is none: nobody guesses it by comparing."""
+    assert Secret("a") != other
+
+
+def test_hash_says_nothing() -> None:
+    """All secrets have one hash, so that it says nothing about the value."""
+    assert hash(Secret(1)) == hash(Secret(["no hash"]))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_secret_is_not_pickled(protocol: int) -> None:
+    """A secret refuses to be pickled, in which it would be in clear."""
+    with pytest.raises(TypeError) as refused:
+        pickle.dumps([Secret(VALUE)], protocol)
+
+    assert str(refused.value) == (
+        "a Secret is not pickled, which would write it in clear; pass on reveal()"
+    )
+
+
+def test_secret_is_not_written_by_encoders() -> None:
+    """Encoders that do not know secrets refuse them."""
+    with pytest.raises(TypeError):
+        json.dumps(Secret(VALUE))
+    with pytest.raises(TypeError):
+        msgspec.json.encode(Secret(VALUE))
+    with pytest.raises(TypeError, match=r"^Secret$"):
+        digest_value(Secret(VALUE))
+
+
+def test_copy_of_a_secret_is_a_secret() -> None:
+    """Copies, those that dataclasses make included, keep a secret a secret."""
+    login = Login("ann", Secret(VALUE))
+
+    assert copy.deepcopy(login) == copy.copy(login) == login
+    assert repr(dataclasses.asdict(login)) == "{'user': 'ann', 'token': ***, 'old': None}"
+
+
+# --- in outcomes
+
+HOLDERS: list[tuple[object, Any]] = [
+    (Secret(VALUE), Any),
+    (Secret(VALUE), Secret[str]),
+    (Secret(VALUE), Secret),
+    (Secret(VALUE), Secret[str] | None),
+    ({"a": Secret(VALUE), "b": [1, Secret([2, {"c": None}])]}, Any),
+    ({"a": Secret(VALUE)}, dict),
+    ({"a": Secret(VALUE)}, dict[str, Any]),
+    ({"a": Secret(VALUE)}, dict[str, Secret[str]]),
+    ([Secret(VALUE)], list),
+    ([Secret(VALUE)], list[Secret[str]]),
+    ((Secret(VALUE), 1), tuple[Secret[str], int]),
+    ({Secret(VALUE), Secret("other")}, set[Secret[str]]),
+    (Login("ann", Secret(VALUE)), Login),
+    (Login("ann", Secret(VALUE), Secret("old")), Login),
+    ([Login("ann", Secret(VALUE))], list[Login]),
+    (Secret(Login("ann", Secret(VALUE))), Secret[Login]),
+    (Pot(Secret(VALUE.encode())), Pot),
+    (Spoon(Secret(12345678)), Spoon),
+    (Order(code=Secret(VALUE), more={"x": Secret(1)}), Order),
+    (Cup(Secret(Path(VALUE))), Cup),
+    (Secret({VALUE: {1, 2}}), Secret[dict[str, set[int]]]),
+    (Secret({1: VALUE}), Secret[dict[int, str]]),
+    (Secret(Colour.RED), Secret[Colour]),
+    (Secret(None), Any),
+]
+
+
+@pytest.mark.parametrize(("value", "annotation"), HOLDERS, ids=range(len(HOLDERS)))
+def test_secret_is_received_as_it_was_returned(value: object, annotation: Any) -> None:
+    """Wherever an outcome has a secret, downstream receives it, and the text does not have it."""
+    codec = _codec()
+
+    outcome = _encoded(value, annotation, codec)
+
+    received = decode("boil", outcome.text, annotation, codec)
+    assert received == value
+    assert type(received) is type(value)
+    assert TOKEN.search(outcome.text)
+    assert not any(clear in outcome.text for clear in (VALUE, "12345678"))
+
+
+secrets = st.builds(Secret, st.text(st.characters(codec="utf-8")) | st.integers() | st.none())
+json_like = st.recursive(
+    secrets | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def _revealed(value: Any) -> Any:
+    """Return *value* with secrets told apart from what they hold, and numbers by their type."""
+    match value:
+        case Secret():
+            return ("secret", repr(value.reveal()))
+        case dict():
+            return {key: _revealed(each) for key, each in value.items()}
+        case list():
+            return [_revealed(each) for each in value]
+    return repr(value)
+
+
+@given(json_like)
+def test_secrets_in_plain_data_are_received(value: object) -> None:
+    """Secrets in JSON-like data without annotation are received, at any depth."""
+    codec = _codec()
+
+    received = decode("boil", _encoded(value, Any, codec).text, Any, codec)
+
+    assert _revealed(received) == _revealed(value)
+
+
+def test_everybody_gets_a_copy_of_what_is_secret() -> None:
+    """Who alters what was revealed alters nothing for others."""
+    codec = _codec()
+    text = _encoded(Secret([1]), Any, codec).text
+    one, other = decode("boil", text, Any, codec), decode("boil", text, Any, codec)
+
+    one.reveal().append(2)
+
+    assert other.reveal() == [1]
+
+
+REFUSED = [
+    ("boiling", Secret[str], "str", "Expected `Secret`"),
+    (Login("ann", "boiling"), Login, "Login", "Expected `Secret` - at `$.token`"),  # type: ignore[arg-type]
+    (Secret("boiling"), str, "Secret", "Expected `str`, got `Secret`"),
+    (
+        {"a": Secret("boiling")},
+        dict[str, str],
+        "dict",
+        "Expected `str`, got `Secret` - at `$[...]`",
+    ),
+    (
+        Secret(object()),
+        Any,
+        "Secret",
+        "what its Secret holds is no type that can be kept: object",
+    ),
+    (
+        Secret({"boiling": float("nan")}),
+        Any,
+        "Secret",
+        "what its Secret holds is no type that can be kept: dict",
+    ),
+    (Secret(("boiling",)), Any, "Secret", "it would be read back as something else"),
+    (
+        Secret("boiling"),
+        Secret[Literal["cold"]],
+        "Secret",
+        "what its Secret holds would not be read back as Literal",
+    ),
+    (
+        Secret("boiling"),
+        Secret[Colour],
+        "Secret",
+        "what its Secret holds would not be read back as Colour",
+    ),
+    ({Secret("boiling"): 1}, Any, "dict", "the key *** of a dict is no text"),
+    (f"choochoo.secret:{'0' * 32}", Any, "str", "it would be read back as something else"),
+]
+
+
+@pytest.mark.parametrize(("value", "annotation", "kind", "cause"), REFUSED, ids=range(len(REFUSED)))
+def test_what_cannot_be_kept_is_refused_without_showing_it(
+    value: object, annotation: Any, kind: str, cause: str
+) -> None:
+    """A secret that would not be received as it was returned is refused, and not shown."""
+    with pytest.raises(Unstorable) as refused:
+        _encoded(value, annotation)
+
+    assert (refused.value.type, refused.value.cause) == (kind, cause)
+    told: BaseException | None = refused.value
+    while told is not None:
+        assert "boiling" not in str(told)
+        told = told.__cause__ or told.__context__
+
+
+def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
+    """Whatever a hook raises over what is in a secret, nobody is told."""
+
+    def fail(*given: object) -> object:
+        raise KeyError("boiling", given)
+
+    unwritten = Codec(encode=fail, decode=fail)
+    unread = Codec(encode=lambda value: "boiling", decode=fail)
+    refused = []
+    for codec in (unwritten, unread):
+        with pytest.raises(Unstorable) as caught:
+            _encoded(Secret(Kettle()), Secret[Kettle], codec)
+        refused.append(caught.value)
+
+    assert [error.cause for error in refused] == [
+        "what its Secret holds is no type that can be kept: Kettle",
+        "what its Secret holds would not be read back as Kettle",
+    ]
+    assert all(error.__cause__ is None and error.__suppress_context__ for error in refused)
+
+
+# --- digests
+
+
+def test_digest_needs_the_key() -> None:
+    """The digest of a secret is another under another key, so that nobody guesses short ones."""
+    one, other = _encoded(Secret("1234")), _encoded(Secret("1234"), Any, _codec(b"x" * 32))
+
+    assert one.text != other.text
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        (Secret("a"), Secret("a"), True),
+        (Secret("a"), Secret("b"), False),
+        (Secret("a"), "a", False),
+        (Secret(1), Secret(True), False),
+        (Secret({"a": 1, "b": 2}), Secret({"b": 2, "a": 1}), True),
+        ({"a": Secret("1")}, {"a": Secret("1")}, True),
+        ({"a": Secret("1")}, {"b": Secret("1")}, False),
+    ],
+    ids=range(7),
+)
+def test_digest_tells_secrets_apart(one: object, other: object, *, are_equal: bool) -> None:
+    """Under one key, one secret has one digest, and another has another."""
+    assert (_encoded(one).digest == _encoded(other).digest) is are_equal
+
+
+def test_key_is_asked_for_once_and_only_for_secrets() -> None:
+    """Where no outcome has a secret, no key is made."""
+    asked = []
+    safe = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
+
+    _encoded({"a": 1}, Any, _codec(safe=safe))
+    before = len(asked)
+    _encoded([Secret(1), Secret(2)], Any, _codec(safe=safe))
+
+    assert (before, len(asked)) == (0, 1)
+
+
+# --- in another run
+
+
+def test_rest_of_an_outcome_works_without_its_secret() -> None:
+    """In another run all of an outcome is there but the value of its secret."""
+    text = _encoded(Login("ann", Secret(VALUE)), Login).text
+
+    login = decode("boil", text, Login, _codec())
+
+    assert (login.user, repr(login.token), login.token == login.token) == ("ann", "***", True)
+    assert copy.deepcopy(login) == login
+    with pytest.raises(SecretNotKept) as unknown:
+        login.token.reveal()
+    assert unknown.value.name == "boil"
+
+
+def test_unknown_secrets_compare_by_their_seals() -> None:
+    """Two secrets of records are told apart without their values, in sets as well."""
+    text = _encoded({Secret("a"), Secret("b")}, set[Secret[str]]).text
+
+    received = decode("boil", text, set[Secret[str]], _codec())
+
+    assert len(received) == 2
+
+
+def test_unknown_secret_is_not_compared_with_a_value() -> None:
+    """Whether a secret that is not known equals another one is not guessed."""
+    unknown = decode("boil", _encoded(Secret(VALUE)).text, Any, _codec())
+
+    with pytest.raises(SecretNotKept):
+        assert unknown == Secret(VALUE)

@@ -1,0 +1,347 @@
+"""What a user says about a step, and what is refused on the spot."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_choochoo import Station, station
+from pytest_choochoo.engine.errors import BadSetting, ChoochooError
+from pytest_choochoo.engine.faults import AttachedTwice, YieldStation
+from pytest_choochoo.engine.station import Check, Declaration
+
+
+def boil(degrees: int = 100) -> int:
+    """Boil the water.
+
+    All of it.
+    """
+    return degrees
+
+
+def pour() -> None: ...
+
+
+def _declared_at(function: Callable[..., Any]) -> str:
+    return f"{os.path.relpath(__file__)}:{function.__code__.co_firstlineno}"
+
+
+def test_station_is_called_like_its_function() -> None:
+    """Calling a station calls the plain function."""
+    assert station(boil)(degrees=90) == 90
+
+
+def test_station_is_named_after_its_function() -> None:
+    """A station has the name, the file and the place of its function."""
+    made = station(boil)
+
+    assert (made.name, made.__name__, made.__wrapped__) == ("boil", "boil", boil)
+    assert (made.path, made.location) == (Path(__file__), _declared_at(boil))
+    assert repr(made) == "<station boil>"
+
+
+def test_decorated_function_keeps_its_place() -> None:
+    """A station is where its function stands, whatever it is wrapped in."""
+
+    @functools.wraps(boil)
+    def retried() -> int:
+        return boil()
+
+    made = station(retried)
+
+    assert (made.path, made.location) == (Path(__file__), _declared_at(boil))
+
+
+@pytest.mark.parametrize(
+    ("function", "title", "shown"),
+    [
+        pytest.param(boil, None, "Boil the water.", id="first line of the docstring"),
+        pytest.param(pour, None, "pour", id="name"),
+        pytest.param(boil, "☕", "☕", id="title given"),
+    ],
+)
+def test_station_has_a_title(
+    function: Callable[..., object], title: str | None, shown: str
+) -> None:
+    """A person reads the title given, else the docstring's first line, else the name."""
+    assert station(title=title)(function).title == shown
+
+
+def test_station_without_keywords_has_no_inputs() -> None:
+    """Used bare, a station declares nothing but its code."""
+    assert station(boil).declaration == Declaration(
+        title=None, files=(), env=(), values=(), products=(), max_age=None, version=None
+    )
+
+
+def test_station_keeps_its_keywords() -> None:
+    """Each keyword may be any iterable of texts or paths, and is kept as a tuple of texts."""
+    made = station(
+        title="Boil",
+        files=(path for path in (Path("water.txt"), "pots/*")),
+        env=["HEAT"],
+        values={"kettle"},
+        products=[Path("steam.txt")],
+        max_age=timedelta(minutes=2),
+        version="3",
+    )(boil)
+
+    assert made.declaration == Declaration(
+        title="Boil",
+        files=("water.txt", "pots/*"),
+        env=("HEAT",),
+        values=("kettle",),
+        products=("steam.txt",),
+        max_age=120.0,
+        version="3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keywords", "where", "value", "must"),
+    [
+        ({"files": "app.zip"}, "@station(files=...)", "app.zip", "a list of texts"),
+        ({"products": Path("app.zip")}, "@station(products=...)", "app.zip", "a list of texts"),
+        ({"env": 3}, "@station(env=...)", "3", "a list of texts"),
+        ({"values": [3]}, "@station(values=...)", "[3]", "a list of texts"),
+        ({"files": b"ab"}, "@station(files=...)", "b'ab'", "a list of texts"),
+        ({"title": 3}, "@station(title=...)", "3", "a text"),
+        ({"version": 3}, "@station(version=...)", "3", "a text"),
+        *(
+            (
+                {"max_age": max_age},
+                "@station(max_age=...)",
+                str(max_age),
+                "a timedelta, or seconds, zero or more",
+            )
+            for max_age in (-1, float("nan"), True, "1 d", timedelta(days=-1))
+        ),
+    ],
+    ids=str,
+)
+def test_keyword_of_the_wrong_kind_is_refused(
+    keywords: dict[str, Any], where: str, value: str, must: str
+) -> None:
+    """A keyword that is not of its kind is refused where it is written."""
+    with pytest.raises(BadSetting) as caught:
+        station(**keywords)
+
+    assert caught.value.args == (where, value, must)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("boil", id="text"),
+        pytest.param(SimpleNamespace, id="class"),
+        pytest.param(print, id="builtin"),
+        pytest.param(functools.partial(boil, 90), id="partial"),
+        pytest.param(station(boil), id="station"),
+    ],
+)
+def test_station_must_be_a_function(given: Any) -> None:
+    """What has no source of its own cannot be a station."""
+    with pytest.raises(BadSetting) as caught:
+        station(given)
+
+    assert caught.value.args == ("@station", str(given), "put on a function")
+
+
+def test_checks_are_kept_in_order() -> None:
+    """A station may have several checks, each with its own patience."""
+    made = station(boil)
+
+    @made.check
+    def is_hot() -> None: ...
+
+    @made.check(within=timedelta(seconds=3))
+    def is_steaming() -> None: ...
+
+    assert made.checks == (
+        Check(function=is_hot, name="is_hot", within=0.0),
+        Check(function=is_steaming, name="is_steaming", within=3.0),
+    )
+
+
+def test_attaching_gives_the_function_back() -> None:
+    """A check and a clean remain plain functions, to be called and tested as such."""
+    made = station(boil)
+
+    assert made.check(pour) is made.check(within=1)(pour) is made.clean(pour) is pour
+    assert made.clean_function is pour
+
+
+def test_station_has_no_clean_unasked() -> None:
+    """A station without a clean says so."""
+    assert station(boil).clean_function is None
+
+
+@pytest.mark.parametrize(
+    ("attach", "where", "value", "must"),
+    [
+        pytest.param(
+            lambda made: made.check(30), "@boil.check", "30", "put on a function", id="check"
+        ),
+        pytest.param(
+            lambda made: made.clean("x"), "@boil.clean", "x", "put on a function", id="clean"
+        ),
+        pytest.param(
+            lambda made: made.check(within=-1),
+            "@boil.check(within=...)",
+            "-1",
+            "a timedelta, or seconds, zero or more",
+            id="within",
+        ),
+    ],
+)
+def test_attaching_anything_else_is_refused(
+    attach: Callable[[Station[int]], object], where: str, value: str, must: str
+) -> None:
+    """Only functions can be checks and cleans, and only a time can be patience."""
+    with pytest.raises(BadSetting) as caught:
+        attach(station(boil))
+
+    assert caught.value.args == (where, value, must)
+
+
+def _yields() -> Iterator[int]:
+    yield 1
+
+
+async def _yields_later() -> Any:
+    yield 1
+
+
+@functools.wraps(_yields)
+def _wraps() -> None: ...
+
+
+@pytest.mark.parametrize(
+    "function", [_yields, _yields_later, _wraps], ids=["generator", "asynchronous", "wrapped"]
+)
+def test_station_that_yields_is_at_fault(function: Callable[..., object]) -> None:
+    """A generator is no station, asynchronous or wrapped."""
+    made = station(function)
+
+    assert _facts(made.faults()) == [(YieldStation, (made.name, made.location))]
+
+
+def test_everything_attached_twice_is_at_fault() -> None:
+    """All faults of a station are found at once, each of them once."""
+    made = station(boil)
+    for function in (pour, pour, pour):
+        made.check(function)
+        made.clean(function)
+
+    place = _declared_at(pour)
+    assert _facts(made.faults()) == [
+        (AttachedTwice, ("boil", "check", "pour", place)),
+        (AttachedTwice, ("boil", "clean", "pour", place)),
+        (AttachedTwice, ("boil", "clean", "pour", place)),
+    ]
+
+
+def _facts(faults: tuple[ChoochooError, ...]) -> list[tuple[type[ChoochooError], object]]:
+    return [(type(fault), fault.args) for fault in faults]
+
+
+def test_sound_station_has_no_faults() -> None:
+    """A station with a check and a clean of different names is sound."""
+    made = station(boil)
+    made.check(boil)
+    made.clean(pour)
+
+    assert made.faults() == ()
+
+
+def _module(source: str, file: str = "/kitchen/stations.py") -> dict[str, Any]:
+    names: dict[str, Any] = {"station": station}
+    exec(compile(source, file, "exec"), names)
+    return names
+
+
+TWICE = "@station\ndef boil(): ...\n\n@station\ndef boil(): ...\n"
+
+
+def test_second_station_of_a_name_knows_the_first() -> None:
+    """A station that takes the name of another in its file remembers it."""
+    second = _module(TWICE, os.path.abspath("kitchen/stations.py"))["boil"]
+
+    assert second.location == os.path.join("kitchen", "stations.py:4")
+    assert second.shadowed.location == os.path.join("kitchen", "stations.py:1")
+
+
+def test_station_loaded_again_shadows_nothing() -> None:
+    """A module that is executed again declares the same stations, not second ones."""
+    names = _module("@station\ndef boil(): ...\n")
+
+    exec(compile("@station\ndef boil(): ...\n", "/kitchen/stations.py", "exec"), names)
+
+    assert names["boil"].shadowed is None
+
+
+def test_imported_station_may_be_redefined() -> None:
+    """A station may take the name of one that was imported from another file."""
+    names = _module("@station\ndef boil(): ...\n", "/elsewhere/stations.py")
+
+    exec(compile("\n\n@station\ndef boil(): ...\n", "/kitchen/stations.py", "exec"), names)
+
+    assert names["boil"].shadowed is None
+
+
+def test_station_imported_under_two_names_is_one() -> None:
+    """The same file executed as two modules declares one station."""
+    source = "@station\ndef boil(): ...\n"
+
+    one, other = (_module(source)["boil"] for _ in range(2))
+
+    assert one is not other
+    assert one.identity == other.identity
+
+
+def test_stations_of_a_factory_are_several() -> None:
+    """Stations made by one function are each their own, though they share a line."""
+    source = "def make():\n    @station\n    def boil(): ...\n    return boil\n"
+    make = _module(source)["make"]
+
+    one, other = make(), make()
+
+    assert one.identity != other.identity
+    assert other.shadowed is None
+
+
+def test_marks_stand_on_either_side() -> None:
+    """Marks below the decorator arrive with the function, marks above it after."""
+
+    @pytest.mark.skipif(False, reason="")
+    @station
+    @pytest.mark.usefixtures("kettle")
+    def made() -> None: ...
+
+    assert [mark.name for mark in made.pytestmark] == ["usefixtures", "skipif"]
+    assert vars(made) == {}
+
+
+def test_declared_values_are_frozen() -> None:
+    """What was declared cannot be altered afterwards."""
+    made = station(boil)
+
+    with pytest.raises(AttributeError):
+        made.declaration.version = "2"  # type: ignore[misc]
+
+
+def test_declaration_is_a_plain_value() -> None:
+    """What was declared is equal wherever it is the same, and crosses processes."""
+    declaration = station(files=["a"], max_age=1)(boil).declaration
+
+    again = pickle.loads(pickle.dumps(declaration))
+
+    assert again == declaration

@@ -1,0 +1,138 @@
+"""Results put into words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_choochoo.engine import wording as report
+from pytest_choochoo.engine.ledger.record import Result, Word
+
+words = st.sampled_from(get_args(Word))
+
+
+def _result(word: Word, name: str = "boil", **facts: Any) -> Result:
+    return Result(key=f"stations.py::{name}", name=name, title=name, word=word, **facts)
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        pytest.param(
+            _result("visited", reasons=("never visited", "file a changed")),
+            "never visited; file a changed",
+            id="visited",
+        ),
+        pytest.param(_result("unchanged"), "", id="unchanged"),
+        pytest.param(_result("adopted", reasons=("never visited",)), "never visited", id="adopted"),
+        pytest.param(
+            _result("failed", reasons=("never visited",), cause="RuntimeError: boom"),
+            "RuntimeError: boom",
+            id="failed",
+        ),
+        pytest.param(_result("skipped", cause="no water"), "no water", id="skipped"),
+        pytest.param(
+            _result("blocked", by=("grind", "fill")), "blocked by grind, fill", id="blocked"
+        ),
+    ],
+)
+def test_reason_is_one_line(result: Result, why: str) -> None:
+    """A result says why: its reasons, its error, or who stands in its way."""
+    assert report.why(result) == why
+
+
+def test_closing_line_leaves_zeros_out() -> None:
+    """The closing line counts in one order, whatever the order of the results."""
+    results = [
+        _result("not reached"),
+        _result("unchanged", spared=6720.0),
+        _result("visited"),
+        _result("unchanged"),
+        _result("failed"),
+    ]
+
+    assert report.closing_line(results, 2.1) == (
+        "choochoo: 1 visited, 2 unchanged, 1 failed, 1 not reached in 2.1 s, 1 h 52 min spared"
+    )
+
+
+def test_closing_line_of_nothing() -> None:
+    """A run without a station says so."""
+    assert report.closing_line([], 0.0) == "choochoo: no station in 0.0 s"
+
+
+@given(st.lists(words))
+def test_closing_counts_add_up(chosen: list[Word]) -> None:
+    """No result is missing from the closing line, whatever words there are."""
+    line = report.closing_line([_result(word) for word in chosen], 1.0)
+
+    counts = [int(part) for part in line.replace(",", "").split() if part.isdecimal()]
+    assert sum(counts[:-1] if line.endswith("spared") else counts) == len(chosen)
+
+
+def test_trouble_names_the_cause() -> None:
+    """Each station that failed or was blocked has a line of its own, in columns."""
+    results = [
+        _result("failed", "boil", cause="RuntimeError: boom"),
+        _result("visited", "grind"),
+        _result("blocked", "pour_slowly", by=("boil",)),
+    ]
+
+    assert report.problem_lines(results) == [
+        "  failed   boil         RuntimeError: boom",
+        "  blocked  pour_slowly  by boil",
+    ]
+
+
+def test_left_in_place_is_listed() -> None:
+    """Stations that have no clean are named in one line."""
+    results = [_result("left in place"), _result("cleaned", "fill"), _result("left in place", "x")]
+
+    assert report.left_in_place(results) == ["  left in place, for want of a clean: boil, x"]
+
+
+@pytest.mark.parametrize(
+    ("results", "command"),
+    [
+        pytest.param([_result("visited")], None, id="all done"),
+        pytest.param([_result("visited"), _result("skipped")], None, id="skipped"),
+        pytest.param([_result("not reached")], "next: pytest --cc-run", id="stopped"),
+        pytest.param(
+            [_result("failed", "boil"), _result("blocked", "pour")],
+            "next: mend boil, then pytest --cc-run",
+            id="failed",
+        ),
+        pytest.param(
+            [_result("failed", name) for name in "abcd"],
+            "next: mend a, b, c, ..., then pytest --cc-run",
+            id="many failed",
+        ),
+    ],
+)
+def test_next_command_is_told(results: list[Result], command: str | None) -> None:
+    """The command to type next is told when something is left to do."""
+    assert report.next_command(results, "pytest --cc-run") == command
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        pytest.param(["unchanged", "skipped"], None, id="all done"),
+        pytest.param(["failed", "unchanged"], "next: pytest --cc-run", id="failed"),
+        pytest.param(["not reached"], "next: pytest --cc-run", id="stopped"),
+    ],
+)
+def test_next_command_may_mend(words: list[Word], command: str | None) -> None:
+    """A command that may mend by itself what failed is told alone."""
+    results = [_result(word) for word in words]
+
+    assert report.next_command(results, "pytest --cc-run", mends=True) == command
+
+
+@pytest.mark.parametrize("word", get_args(Word))
+def test_every_word_has_its_place(word: Word) -> None:
+    """No word of a result is without its place in the closing line."""
+    assert report.closing_line([_result(word)], 1.0) == f"choochoo: 1 {word} in 1.0 s"

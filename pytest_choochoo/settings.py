@@ -5,21 +5,46 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import time
+from collections.abc import Callable, MutableMapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 import pytest
 
 from pytest_choochoo.engine.errors import BadSetting, Conflict, NoLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.ledger.protocol import Ledger
+
 Mode = Literal["plain", "run", "check", "clean", "forget"]
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
 _IN_ONE_PROCESS = {"clean", "forget"}
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """How this process takes part in the run: alone, or as one of xdist's workers.
+
+    *is_worker*: another process has the terminal and decides what is run. *run*: the name
+    under which the workers of one run share results, None where nobody else takes part.
+    *began*: when the whole run began, in seconds since the epoch. *notify* shows a line to
+    the user, from whatever process. *ledger*: returns the controller's ledger where this
+    process does not see it on its own disk, else None. *secrets*: the texts of secrets by
+    token, shared by all processes of the run.
+    """
+
+    is_worker: bool = False
+    run: str | None = None
+    began: float = field(default_factory=time.time)
+    notify: Callable[[str], None] | None = None
+    ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
+    secrets: MutableMapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,115 +1,252 @@
-"""From what was collected to what is run: the route, the ledger, and the items in order."""
+"""The session of one process, made once and downhill when pytest has collected."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
+from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.registry import StationRegistry
+from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
-from pytest_choochoo.engine.errors import ChoochooError, LockTimeout
+from pytest_choochoo.engine.errors import ChoochooError
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.secrets import SecretStore
-from pytest_choochoo.parallel.messages import texts_of
+from pytest_choochoo.parallel.run_plan import StationInfo, station_infos
 from pytest_choochoo.reporting.notices import notify
+from pytest_choochoo.reporting.reports import MissingStationHint
+from pytest_choochoo.reporting.terminal import RUN_FACTS
 from pytest_choochoo.running.injection import Injection
-from pytest_choochoo.running.protocol import Runner
-from pytest_choochoo.selection import Selector
+from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
+from pytest_choochoo.running.stopping import (
+    Deadline,
+    StopAnswer,
+    StopHooks,
+    TimeoutHooks,
+    stopping_without_ledger,
+)
+from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Settings
-from pytest_choochoo.storage import ledger_of, run_of, source_cache_of
 
 
-def depart(
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """All that this process needs for the stations of one session."""
+
+    workflow: Workflow
+    command: Command
+    selection: Selection
+    judge: Judge
+    journey: Journey
+    runner: Runner
+    deadline: Deadline
+
+    # --- what the terminal asks of a run
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return self.selection.header
+
+    @property
+    def stations(self) -> list[StationInfo]:
+        return station_infos(self.workflow.route, self.selection.selected)
+
+    def unreported(self, station: StationInfo) -> Result | None:
+        return self.journey.results.get(station.key)
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def start(
     session: pytest.Session,
-    collected: StationRegistry,
+    registry: StationRegistry,
     settings: Settings,
     items: list[pytest.Item],
-) -> Runner | None:
-    """Put into *items* what is to be run, in order; return the line to run it on, if any.
+) -> Session | None:
+    """Make the session, if the collected *items* need one, and register its hooks.
+
+    Raises `ChoochooError` for a request that cannot be met.
+    """
+    config = session.config
+    if registry.broken or registry.faults:
+        config.pluginmanager.register(MissingStationHint(registry.broken, registry.faults))
+    made = build(session, registry, settings, items)
+    if made is not None:
+        config.stash[SESSION] = config.stash[RUN_FACTS] = made
+        config.pluginmanager.register(SessionHooks(made))
+        _register_hooks(config, made)
+    return made
+
+
+class SessionHooks:
+    """The hooks around the run of all items."""
+
+    def __init__(self, made: Session) -> None:
+        self._made = made
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if session.config.option.collectonly:
+            return None
+        made = self._made
+        return made.command.perform(session, made.journey, made.selection)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if session.shouldfail or session.shouldstop or exitstatus == pytest.ExitCode.INTERRUPTED:
+            with stopping_without_ledger(session):
+                self._made.journey.results.stop()
+        is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+        if is_empty and self._made.command.is_content:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def pytest_unconfigure(self) -> None:
+        self._made.journey.ledger.close()
+
+
+def _register_hooks(config: pytest.Config, made: Session) -> None:
+    """Register the hooks that run items."""
+    settings, runner, manager = made.workflow.settings, made.runner, config.pluginmanager
+    visits, is_worker = settings.mode.visits, settings.process.is_worker
+    # The controller reports what its workers find settled.
+    manager.register(SettleHooks(runner, settles_early=visits and not is_worker))
+    manager.register(ItemHooks(runner, settings.command("run")))
+    manager.register(TimeoutHooks(made.deadline, runner.note_failure))
+    if visits:
+        manager.register(StopHooks(partial(_finish_first, runner, is_worker=is_worker)))
+
+
+def _finish_first(runner: Runner, session: pytest.Session, *, is_worker: bool) -> StopAnswer:
+    """Stop *session* after the visit under way; return what is finished first."""
+    current = runner.current
+    if is_worker and current is None:
+        return StopAnswer(waits=True)  # its controller sends it home
+    if current is None or current.trip is None or not current.trip.is_visiting:
+        return StopAnswer(waits=False)
+    name = current.item.name
+    session.shouldstop = f"stopped after the visit of {name}"
+    # The controller speaks for its workers.
+    return StopAnswer(waits=True, names=() if is_worker else (name,))
+
+
+def build(
+    session: pytest.Session,
+    registry: StationRegistry,
+    settings: Settings,
+    items: list[pytest.Item],
+) -> Session | None:
+    """Put into *items* what is to be run, in order; return the session, if it needs one.
 
     Structural faults are reported as collection errors, all at once. Raises
-    `ChoochooError` for what was asked for and cannot be.
+    `ChoochooError` for a request that cannot be met.
     """
-    collected.gather(session)
-    needs = Dependencies(collected)
-    route = needs.route()
-    if settings.mode != "plain" and collected.faults:
-        _report(session, collected.faults)
+    registry.gather(session)
+    dependencies = Dependencies(registry)
+    route = dependencies.route()
+    if settings.mode.collects and registry.faults:
+        _report(session, registry.faults)
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.forget):
-        if settings.mode == "clean":
+        if settings.mode.is_serial:
             items.clear()
-        if not collected.has_stations:
+        if not registry.has_stations:
             return None
-    ledger = ledger_of(session.config, settings)
+    ledger = storage.ledger_of(session.config, settings)
     try:
-        return _line(session.config, ledger, collected, needs, settings, route, items)
+        return _build(session.config, settings, registry, dependencies, route, ledger, items)
     except BaseException:
-        ledger.close()  # what closes it otherwise is the line, at the end of the session
+        ledger.close()  # `close` does so at the end of the session, once there is one
         raise
 
 
-def _line(
+def _build(
     config: pytest.Config,
-    ledger: Ledger,
-    collected: StationRegistry,
-    needs: Dependencies,
     settings: Settings,
+    registry: StationRegistry,
+    dependencies: Dependencies,
     route: Route,
+    ledger: Ledger,
     items: list[pytest.Item],
-) -> Runner:
-    """Return the line to run *items* on, which are selected and put in order."""
-    run = run_of(config)
-    outcomes = Outcomes(route, ledger, _codec(config, ledger))
-    selecting = Selector(collected=collected, needs=needs, route=route, ledger=ledger, run=run)
-    judging = Judge(
+) -> Session:
+    process = settings.process
+    outcomes = Outcomes(route, ledger, _codec(config, ledger, settings))
+    workflow = Workflow(
+        settings=settings,
+        registry=registry,
+        dependencies=dependencies,
         route=route,
         ledger=ledger,
         outcomes=outcomes,
-        code=CodeReader(config.rootpath, source_cache_of(ledger, settings)),
-        ordinary=needs.ordinary_fixtures(),
-        replayed=frozenset(selecting.named("--cc-replay", settings.replay)),
-        # Workers begin later than the session does, and not all at once.
-        began=getattr(config, "workerinput", {}).get("choochoo_began", time.time()),
+        run=process.run,
     )
-    departure = selecting.departure(config, settings, judging, items)
+    judge = Judge(
+        route=route,
+        ledger=ledger,
+        outcomes=outcomes,
+        code=CodeReader(config.rootpath, storage.source_cache_of(ledger, settings)),
+        ordinary=dependencies.ordinary_fixtures(),
+        replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
+        began=process.began,
+    )
+    command = commands.find(settings.mode)(workflow, judge)
+    selection = command.select(config, items)
     journey = Journey(
         route=route,
-        orders=RunOptions(
+        options=RunOptions(
             profile=settings.profile,
-            selected=departure.selected,
-            run=run,
+            selected=selection.selected,
             lock_timeout=settings.lock_timeout,
         ),
         ledger=ledger,
         outcomes=outcomes,
-        judging=judging,
+        judge=judge,
+        results=Results(ledger, process.run),
         tell=lambda progressed: None,
         notify=lambda text: notify(config, text),
         judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
             config=config, node_id=key, verdict=verdict
         ),
     )
-    return Runner(
+    deadline = Deadline()
+    injection = Injection(
+        route=route,
+        outcomes=outcomes,
+        dependencies=dependencies,
+        providers=registry.providers,
+        rule=command,
+    )
+    runner = Runner(
+        command=command,
         journey=journey,
-        handing=Injection(journey=journey, collected=collected, needs=needs, mode=settings.mode),
-        needs=needs,
-        return_value=collected.return_value,
-        mode=settings.mode,
-        departure=departure,
+        injection=injection,
+        dependencies=dependencies,
+        deadline=deadline,
+    )
+    registry.fixture_value = runner.fixture_value
+    return Session(
+        workflow=workflow,
+        command=command,
+        selection=selection,
+        judge=judge,
+        journey=journey,
+        runner=runner,
+        deadline=deadline,
     )
 
 
-def _report(session: pytest.Session, faults: Iterable[ChoochooError]) -> None:
+def _report(session: pytest.Session, faults: Sequence[ChoochooError]) -> None:
     for fault in faults:
         report = pytest.CollectReport(
             nodeid="stations", outcome="failed", longrepr=str(fault), result=[]
@@ -117,37 +254,12 @@ def _report(session: pytest.Session, faults: Iterable[ChoochooError]) -> None:
         session.config.hook.pytest_collectreport(report=report)
 
 
-def _codec(config: pytest.Config, ledger: Ledger) -> Codec:
+def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:
     hook = config.hook
     return Codec(
         encode=lambda value: hook.pytest_choochoo_encode(config=config, value=value),
         decode=lambda kind, plain: hook.pytest_choochoo_decode(
             config=config, type=kind, plain=plain
         ),
-        safe=SecretStore(ledger.secret_key, texts_of(config)),
+        safe=SecretStore(ledger.secret_key, settings.process.secrets),
     )
-
-
-def forget(session: pytest.Session, line: Runner) -> None:
-    """Forget the records that --cc-forget selects, and say so; fail where one stays locked."""
-    journey, forgotten, is_refused = line.journey, [], False
-    for key in line.departure.forgotten:
-        if journey.ledger.record(key) is None:
-            continue
-        try:
-            lock = journey.lock(key)  # nobody forgets what is being visited
-        except LockTimeout as error:
-            notify(session.config, str(error))
-            is_refused = True
-            continue
-        try:
-            journey.ledger.forget(key, resources=False)
-        finally:
-            lock.release()
-        forgotten.append(key)
-    if forgotten:
-        notify(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
-    elif not is_refused:
-        notify(session.config, "there was nothing to forget")
-    if is_refused:
-        raise session.Failed

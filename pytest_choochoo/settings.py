@@ -6,12 +6,12 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import pytest
 
@@ -21,10 +21,35 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.protocol import Ledger
 
-Mode = Literal["plain", "run", "check", "clean", "forget"]
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
-_IN_ONE_PROCESS = {"clean", "forget"}
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """What is done with the stations of a session; its command is the file *name* in `commands`.
+
+    *collects*: stations join the collection. *visits*: stations that are due are visited.
+    *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
+    the mode that may fix what went wrong in this one, if it is not the same one again.
+    """
+
+    name: str = ""
+    collects: bool = True
+    visits: bool = False
+    writes: bool = False
+    is_serial: bool = False
+    fixed_by: str = ""
+
+
+PLAIN = Mode(collects=False)
+MODES = {
+    "--cc-run": Mode(name="run", visits=True, writes=True),
+    "--cc-replay": Mode(name="run", visits=True, writes=True),
+    "--cc-check": Mode(name="check", fixed_by="run"),
+    "--cc-clean": Mode(name="clean", writes=True, is_serial=True),
+    "--cc-forget": Mode(name="forget", writes=True, is_serial=True),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +69,7 @@ class Process:
     began: float = field(default_factory=time.time)
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
-    secrets: MutableMapping[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +89,13 @@ class Settings:
     is_in_cache: bool
     lock_timeout: float
     files: tuple[str, ...]
-    is_worker: bool
+    process: Process
     verbosity: int
     options: str
     writes: bool
 
     def command(self, mode: str) -> str:
-        """Return what to type for the same records in *mode*."""
+        """Return the command line that leads to the same records in *mode*."""
         return f"pytest --cc-{mode}{self.options}"
 
     def is_station_file(self, path: Path) -> bool:
@@ -145,6 +170,10 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     )
 
 
+PROCESS = pytest.StashKey[Process]()
+SETTINGS = pytest.StashKey[Settings]()
+
+
 def read(config: pytest.Config) -> Settings:
     """Return what the user asked for. Raises `ChoochooError` for what cannot be."""
     mode = _mode(config)
@@ -153,7 +182,7 @@ def read(config: pytest.Config) -> Settings:
     is_in_cache = folder is None and has_cache
     if is_in_cache:
         folder = cache_folder(config) / "d" / "choochoo"
-    elif folder is None and mode not in {"plain", "check"}:
+    elif folder is None and mode.writes:
         raise NoLedger
     return Settings(
         mode=mode,
@@ -164,31 +193,28 @@ def read(config: pytest.Config) -> Settings:
         is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
         files=tuple(config.getini("cc_files")),
-        is_worker=hasattr(config, "workerinput"),
+        process=config.stash[PROCESS],
         verbosity=config.get_verbosity(),
         options="".join(
             f" {option}={shlex.quote(given)}"
             for option, name in (("--cc-profile", "cc_profile"), ("--cc-state", "cc_state"))
             if (given := config.getoption(name))
         ),
-        writes=mode in {"run", "clean", "forget"} and not config.option.collectonly,
+        writes=mode.writes and not config.option.collectonly,
     )
 
 
 def _mode(config: pytest.Config) -> Mode:
-    asked: dict[str, Mode] = {}
-    if config.getoption("cc_replay"):
-        asked["--cc-replay"] = "run"
-    elif config.getoption("cc_run"):
-        asked["--cc-run"] = "run"
-    modes: tuple[Mode, ...] = ("check", "clean", "forget")
-    for mode in modes:
-        if config.getoption(f"cc_{mode}"):
-            asked[f"--cc-{mode}"] = mode
-    options = list(asked)
-    if len(options) > 1:
-        raise Conflict(options[0], options[1])
-    return asked[options[0]] if options else "plain"
+    given = [option for option in MODES if config.getoption(option)]
+    modes = list(dict.fromkeys(MODES[option] for option in given))
+    if len(modes) > 1:
+        raise Conflict(*(_last_option(given, mode) for mode in modes[:2]))
+    return modes[0] if modes else PLAIN
+
+
+def _last_option(given: list[str], mode: Mode) -> str:
+    """Return the option that the user knows *mode* by: `--cc-replay` implies `--cc-run`."""
+    return [option for option in given if MODES[option] == mode][-1]
 
 
 def _selectors(config: pytest.Config, name: str) -> str:
@@ -281,7 +307,7 @@ def distributes(config: pytest.Config) -> bool:
     """Say whether this process is xdist's controller, which has its workers run the items."""
     option = config.option
     is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
-    return is_distributing and not option.collectonly and not hasattr(config, "workerinput")
+    return is_distributing and not option.collectonly and not config.stash[PROCESS].is_worker
 
 
 def is_python(node: object) -> TypeGuard[pytest.Module]:
@@ -294,10 +320,10 @@ def is_python(node: object) -> TypeGuard[pytest.Module]:
 def suit_xdist(config: pytest.Config, settings: Settings) -> None:
     """Take xdist's options as they suit *settings*. Raises `Conflict`."""
     option = config.option
-    if settings.mode == "run" and getattr(option, "dist", "no") == "each":
+    if settings.mode.visits and getattr(option, "dist", "no") == "each":
         raise Conflict("--cc-run", "--dist each")
-    if settings.mode != "plain" and settings.is_worker:
+    if settings.mode.collects and settings.process.is_worker:
         option.loadgroup = False  # it would make other node ids
-    if settings.mode in _IN_ONE_PROCESS and getattr(option, "tx", None):
+    if settings.mode.is_serial and getattr(option, "tx", None):
         # Downstream first: one after the other is what is asked for.
         option.dist, option.tx, option.numprocesses = "no", [], None

@@ -1,8 +1,9 @@
-"""The ledger that a process keeps records in, and the run that it takes part in."""
+"""Which ledger a process uses, and what --cache-clear does to it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, MutableMapping
 from queue import SimpleQueue
@@ -10,9 +11,10 @@ from queue import SimpleQueue
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
-from pytest_choochoo.engine.ledger.opening import open_ledger, read_ledger
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.engine.ledger.protocol import Ledger
-from pytest_choochoo.settings import Settings
+from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
 #: What xdist's controller writes into its ledger, and whoever sees the same ledger reads.
 BEGUN = "begun"
@@ -29,9 +31,9 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         )
         if made is not None:
             return made
-    elsewhere = _elsewhere(config, settings)
-    if elsewhere is not None:
-        return elsewhere
+    remote = settings.process.ledger(settings.location()) if settings.process.is_worker else None
+    if remote is not None:
+        return remote
     if not settings.writes:
         location = settings.location() if settings.folder else None
         return _warned(lambda warn: read_ledger(location, warn=warn))
@@ -61,12 +63,12 @@ def _warned(opened: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
     return ledger
 
 
-def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
+def elsewhere(config: pytest.Config, location: LedgerLocation) -> Ledger | None:
     """Return the ledger of xdist's controller where this worker does not see it, else None."""
     run = run_of(config)
     if run is None:
         return None
-    here = read_ledger(settings.location())
+    here = read_ledger(location)
     sees_it = here.result(run, BEGUN) is not None
     here.close()
     if sees_it:
@@ -80,7 +82,7 @@ def _elsewhere(config: pytest.Config, settings: Settings) -> Ledger | None:
         channel.send(("ask", question))
         return answers.get()
 
-    ledger = RemoteLedger(ask, settings.location())
+    ledger = RemoteLedger(ask, location)
 
     def hear(answer: str | None) -> None:
         if answer is not None:
@@ -103,3 +105,26 @@ def run_of(config: pytest.Config) -> str | None:
     """Return the name under which xdist's workers share results, None for one process."""
     run: str | None = getattr(config, "workerinput", {}).get("choochoo_run")
     return run
+
+
+def clear_cache(config: pytest.Config) -> None:
+    """Do what --cache-clear asks for, once, and without what must outlive it.
+
+    Pytest empties its directory in every process, replaced workers included,
+    with the locks that other sessions hold and the ids of things that exist.
+    """
+    config.option.cacheclear = False
+    if config.stash[PROCESS].is_worker:
+        return
+    folder = cache_folder(config)
+    shutil.rmtree(folder / "v", ignore_errors=True)
+    for inside in (folder / "d").glob("*"):
+        if inside.name != "choochoo":
+            shutil.rmtree(inside, ignore_errors=True)
+    for file in (folder / "d" / "choochoo").glob("*.sqlite"):
+        forget_complete(
+            LedgerLocation(file.parent, file.stem),
+            warn=lambda text: config.issue_config_time_warning(
+                pytest.PytestWarning(text), stacklevel=2
+            ),
+        )

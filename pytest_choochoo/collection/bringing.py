@@ -15,7 +15,7 @@ from pytest_choochoo.engine.station import Station
 from pytest_choochoo.settings import Settings
 
 
-def bring(
+def add_imported_stations(
     session: pytest.Session, collected: StationRegistry, read: Settings, items: list[pytest.Item]
 ) -> None:
     """Add to *items* the stations that are imported from elsewhere, and what they need there.

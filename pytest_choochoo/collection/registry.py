@@ -49,6 +49,7 @@ class StationRegistry:
         self._config = config
         self._settings = settings
         self._mark = pytest.mark.station.mark
+        self.fixture_value: Callable[[Station[Any]], Any] = _too_early
         self.faults: list[ChoochooError] = []
         #: What station files raised when they were imported.
         self.broken: dict[pytest.Module, BaseException] = {}
@@ -116,7 +117,7 @@ class StationRegistry:
         error = self.broken.get(node) if isinstance(node, pytest.Module) else None
         if error is None or isinstance(error, pytest.skip.Exception):
             return False
-        if self._settings.mode != "plain" or self.is_named(node.path):
+        if self._settings.mode.collects or self.is_named(node.path):
             return False
         text = f"{node.path.name} could not be imported, and stations of it are not known: "
         try:
@@ -139,7 +140,7 @@ class StationRegistry:
             if item.nodeid in self.stops and isinstance(item, pytest.Function):
                 if self.items.setdefault(item.nodeid, item) is item:
                     call_as_it_is(item, self.stops[item.nodeid].station, self.return_value)
-        if self._settings.mode == "plain":
+        if not self._settings.mode.collects:
             report.result = [node for node in report.result if node.nodeid not in self.stops]
 
     def make_items(
@@ -235,7 +236,7 @@ class StationRegistry:
             self.fault(ReservedName(name, station.location))
             return
         registered.append((node, station))
-        provider = _provider(self._config, station)
+        provider = _provider(self, station)
         self.providers[provider] = station
         pytest.register_fixture(name=name, func=provider, node=node, scope="session")
 
@@ -269,7 +270,7 @@ class StationRegistry:
 
     def collect_file(self, session: pytest.Session, path: Path) -> None:
         module = self._modules.get(path) or self._module_at(session, path)
-        if module is None or (module in self.broken and self._settings.mode == "plain"):
+        if module is None or (module in self.broken and not self._settings.mode.collects):
             return  # plain pytest is not stopped by a station file that it was not asked for
         # --lf leaves out files without failures; stations that are needed may stand there.
         skipper = self._config.pluginmanager.get_plugin("lfplugin-collskip")
@@ -278,7 +279,7 @@ class StationRegistry:
         )
         adopt(module, self._stations.values())
         report = make_report(collector=module)
-        if report.failed and self._settings.mode != "plain":
+        if report.failed and self._settings.mode.collects:
             self._config.hook.pytest_collectreport(report=report)
 
     def _module_at(self, session: pytest.Session, path: Path) -> pytest.Module | None:
@@ -307,17 +308,20 @@ class StationRegistry:
         return self._modules[path]
 
 
+def _too_early(station: Station[Any]) -> Any:
+    raise AssertionError(f"{station} is requested before the session is built")
+
+
 # Requesting nothing of what the station requests, which is what --fixtures shows of it.
 _ASKS_NOTHING = inspect.Signature()
 
 
-def _provider(config: pytest.Config, station: Station[Any]) -> Callable[..., Any]:
+def _provider(registry: StationRegistry, station: Station[Any]) -> Callable[..., Any]:
     """Return the fixture function that hands out the outcome of *station*."""
 
     def provider() -> Any:
         __tracebackhide__ = True
-        line: Any = config.pluginmanager.get_plugin("choochoo-line")
-        return line.handing.provide(station, line.item)
+        return registry.fixture_value(station)
 
     provider.__doc__ = station.declaration.title or station.function.__doc__
     provider.__name__ = station.name

@@ -1,1 +1,96 @@
-"""What each option does with the stations of a session."""
+"""What each option does with the stations of a session: a file a command, this one for none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import cast
+
+import pytest
+
+from pytest_choochoo.collection.dependencies import Dependency
+from pytest_choochoo.engine.errors import NoRecord
+from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.reporting.reports import StationDueWarning
+from pytest_choochoo.running.protocol import Trip
+from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.selection import Selection, Workflow
+from pytest_choochoo.settings import Mode
+
+
+class Command:
+    """What one option does with the stations of a session.
+
+    As it stands it is plain `pytest`, which runs no station: tests receive the recorded
+    outcomes. The file of each option derives its own, called `Command` as well.
+    """
+
+    #: Whether a session that ran nothing has done what was asked for.
+    is_content = False
+
+    def __init__(self, workflow: Workflow, judge: Judge) -> None:
+        self.workflow = workflow
+        self.judge = judge
+        self.mode = workflow.settings.mode
+
+    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
+        """Put into *items* what is run, in order, and return what that is."""
+        return Selection(selected=self.workflow.among(items))
+
+    def perform(
+        self, session: pytest.Session, journey: Journey, selection: Selection
+    ) -> bool | None:
+        """Do the work instead of running items, and return True; None: items are run."""
+        return None
+
+    # --- one item
+
+    def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
+        """Return the result of an item that need not be run, None for one that must."""
+        return None
+
+    def trip(self, item: StationItem, journey: Journey) -> Trip:
+        """Return the trip of a station that is run."""
+        raise NotImplementedError(f"plain pytest runs no station: {item.key}")
+
+    # --- which outcomes may be handed out
+
+    def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
+        """Warn where the outcomes of *dependency* are due; raise where there are none."""
+        __tracebackhide__ = True
+        for fault in self.workflow.registry.faults:
+            if fault.concerns(dependency.name):
+                raise fault
+        for key in dependency.keys:
+            reasons = self.judge.why_stale(key)
+            if reasons:
+                name = self.workflow.route[key].name
+                text = (
+                    f"station {name!r} is due: {'; '.join(reasons)}; its recorded outcome is used"
+                )
+                item.warn(StationDueWarning(text))
+
+    def why_unknown(self, key: str) -> Exception | None:
+        """Return the error to raise as no outcome of *key* is known; None: hand out None."""
+        return NoRecord(self.workflow.route[key].name, self.judge.why_incomplete(key))
+
+    # --- at the end
+
+    @staticmethod
+    def summary(results: Sequence[Result]) -> Iterable[str]:
+        """Return the lines below the closing line, but for failures."""
+        return ()
+
+    @staticmethod
+    def nothing_done() -> str | None:
+        """Return the line to show where no station was selected."""
+        return None
+
+
+def find(mode: Mode) -> type[Command]:
+    """Return the command of *mode*; its file is imported only now."""
+    if not mode.name:
+        return Command
+    return cast(type[Command], import_module(f"{__name__}.{mode.name}").Command)

@@ -1,4 +1,4 @@
-"""One station's way through a session, and the records that are made of it."""
+"""What happens to one station in one session: how far it has come, and the records made of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.errors import CheckFailed
 from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.ledger.record import Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -21,7 +20,7 @@ Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What pytest says of a station when all is over: nothing is a pass for good.
+    """What pytest says of a station once its protocol is over; the empty one is a pass.
 
     *error* together with *skipped* is a failure that was expected; *and_more*:
     something else failed as well.
@@ -33,111 +32,184 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     is_interrupted: bool = False
 
 
-class Attempt(msgspec.Struct, kw_only=True):
-    """A station that is under way: what was known of it *before*, and what came of it."""
+# --- how far a station has come: each stage holds what is known by then
 
-    key: str
-    lock: Any = None
-    fingerprint: Fingerprint | None = None
-    reasons: tuple[str, ...] = ()
-    before: Record | None = None
-    result: Result | None = None
-    is_visiting: bool = False
-    began: float = 0.0
-    #: When the visit returned and its checks passed; 0 as long as it has not.
-    ended: float = 0.0
-    outcome: Outcome | None = None
-    #: The record of its start, where a failure was noted that need not be the last word.
-    noted: Record | None = None
-    #: Whether the checks were asked after the visit, and the one that did not pass.
-    is_asked_again: bool = False
-    failed_check: str = ""
-    products: dict[str, str] = {}
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is known of the station yet."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the station is visited."""
+        return ()
 
     @property
     def seconds(self) -> float:
         """How long the visit took, its checks included, or has taken so far."""
-        return (self.ended or time.time()) - self.began if self.is_visiting else 0.0
+        return 0.0
 
     def cause(self, ending: Ending) -> str:
         """Return why the station failed, in one line; empty where it did not."""
-        if self.failed_check and ending.error:
-            return f"check {self.failed_check} does not pass: {ending.error}"
         return ending.error
 
-    def recheck(self, name: str, checks: Sequence[Check], ask: Ask) -> None:
-        """Ask the *checks* of the station *name* after its visit, again as `within` allows.
 
-        Raises the error of the first that does not pass, or `CheckFailed`.
-        """
-        self.is_asked_again = True
-        began, wait = time.monotonic(), 0.05
-        while checks:
-            failures = ask(checks)
-            checks = tuple(check for check in checks if check.name in failures)
-            waited = time.monotonic() - began
-            left = {check.within - waited: check.name for check in reversed(checks)}
-            if left and min(left) <= 0:
-                self.failed_check = left[min(left)]
-                error = failures[self.failed_check]
-                told = f"check {self.failed_check!r} of station {name!r} does not pass after the visit: "
-                says_so = isinstance(error, CheckFailed)
-                error.add_note(f"{'' if says_so else told}either the visit or the check is wrong")
-                raise error
-            if left:
-                time.sleep(min(wait, *left))
-                wait = min(wait * 1.5, 2)
-        self.ended = time.time()
+class NotReached(Stage, frozen=True, kw_only=True):
+    """The run stopped before the station's visit could begin."""
 
-    def record_of_start(self) -> Record:
-        """Return the record that says `visiting`; from now on the station is visited."""
-        self.is_visiting, self.began = True, time.time()
-        return self._record("visiting", self.began, pid=os.getpid(), host=socket.gethostname())
 
-    def record_of_visit(self, ending: Ending) -> Record:
-        """Return the record of a visit that is over."""
-        now, error, interrupted = time.time(), self.cause(ending), ending.is_interrupted
-        status: Status = "interrupted" if interrupted else "failed" if error else "complete"
-        where = {"pid": os.getpid(), "host": socket.gethostname()} if interrupted else {}
-        record = self._record(status, now, error=error, **where)
-        if self.outcome is None:
-            return record
-        return record.with_(
-            fingerprint=self.fingerprint,
-            outcome=self.outcome.text,
-            outcome_digest=self.outcome.digest,
-            is_sound=not error or (self._is_unsure(ending) and not ending.and_more),
-            products=self.products,
-            visited=now,
-            began=self.began,
-            seconds=self.seconds,
-        )
+class Settled(Stage, frozen=True, kw_only=True):
+    """The station needs no visit.
 
-    def _is_unsure(self, ending: Ending) -> bool:
-        """Whether the visit returned, and a check of it said no, or would not say."""
-        return bool(self.failed_check) or (
-            bool(ending.skipped) and self.is_asked_again and not self.ended
-        )
+    *is_news*: the ledger does not know yet, as a check has confirmed the station.
+    """
 
-    def record_of_check(self, products: dict[str, str], known: Outcome) -> Record:
-        """Return the record of a station whose checks say that it is as it should be.
+    before: Record | None
+    fingerprint: Fingerprint
+    result: Result
+    is_news: bool = False
 
-        *known*: the outcome of its last visit, or of one that returns nothing.
-        """
-        now = time.time()
-        return self._record(
-            "complete",
-            now,
-            fingerprint=self.fingerprint,
-            outcome=known.text,
-            outcome_digest=known.digest,
-            is_sound=True,
-            products=products,
-            visited=(self.before.visited if self.before else 0.0) or now,
-        )
 
-    def _record(self, status: Status, since: float, **facts: Any) -> Record:
-        """Return the record that says how this attempt stands, and the rest as it was *before*."""
-        before = self.before or Record(status=status, since=since)
-        attempt = {"error": "", "pid": 0, "host": ""}
-        return before.with_(status=status, since=since, **attempt | facts)
+class Due(Stage, frozen=True, kw_only=True):
+    """The station must be visited: its record *before*, its inputs as they are now, and why."""
+
+    before: Record | None
+    fingerprint: Fingerprint
+    why: tuple[str, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return self.why
+
+
+class Visiting(Due, frozen=True, kw_only=True):
+    """The visit has begun; *began* is in seconds since the epoch."""
+
+    began: float
+
+    @property
+    def seconds(self) -> float:
+        return time.time() - self.began
+
+
+class Returned(Visiting, frozen=True, kw_only=True):
+    """The visit has returned *outcome*."""
+
+    outcome: Outcome
+    products: dict[str, str]
+
+
+class Asked(Returned, frozen=True, kw_only=True):
+    """The checks are being asked again, after the visit."""
+
+
+class Refused(Asked, frozen=True, kw_only=True):
+    """A *check* did not pass after the visit."""
+
+    check: str
+
+    def cause(self, ending: Ending) -> str:
+        return ending.error and f"check {self.check} does not pass: {ending.error}"
+
+
+class Passed(Asked, frozen=True, kw_only=True):
+    """The visit and all checks after it have passed; *ended* is in seconds since the epoch."""
+
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+def advance(kind: type[Any], stage: Stage, **facts: object) -> Any:
+    """Return the stage *kind*, which knows what *stage* knew, and *facts*."""
+    known = {name: getattr(stage, name) for name in stage.__struct_fields__}
+    wanted = {name: known[name] for name in kind.__struct_fields__ if name in known}
+    return kind(**wanted | facts)
+
+
+class Attempt:
+    """One station's way through a session: made when its item starts, gone when it is recorded.
+
+    *stage*: how far it has come. *lock*: held from before its visit begins. *start*: the
+    record of its start, where a failure was noted that need not be the last word.
+    """
+
+    __slots__ = ("key", "lock", "stage", "start")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.stage = Stage()
+        self.lock: Any = None
+        self.start: Record | None = None
+
+    @property
+    def is_visiting(self) -> bool:
+        return isinstance(self.stage, Visiting)
+
+
+# --- the records that are made of it
+
+
+def record_of_start(stage: Visiting) -> Record:
+    """Return the record that says `visiting`."""
+    return _record(stage.before, "visiting", stage.began, **_this_process())
+
+
+def record_of_visit(stage: Visiting, ending: Ending) -> Record:
+    """Return the record of a visit that is over."""
+    now, error = time.time(), stage.cause(ending)
+    status: Status = "failed" if error else "complete"
+    if ending.is_interrupted:
+        record = _record(stage.before, "interrupted", now, error=error, **_this_process())
+    else:
+        record = _record(stage.before, status, now, error=error)
+    if not isinstance(stage, Returned):
+        return record
+    return record.with_(
+        fingerprint=stage.fingerprint,
+        outcome=stage.outcome.text,
+        outcome_digest=stage.outcome.digest,
+        is_sound=not error or (_only_a_check_failed(stage, ending) and not ending.and_more),
+        products=stage.products,
+        visited=now,
+        began=stage.began,
+        seconds=stage.seconds,
+    )
+
+
+def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:
+    """Return whether the visit returned, and one of its checks failed or was skipped."""
+    if isinstance(stage, Refused):
+        return True
+    return bool(ending.skipped) and isinstance(stage, Asked) and not isinstance(stage, Passed)
+
+
+def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) -> Record:
+    """Return the record of a station whose checks say that it is as it should be.
+
+    *known*: the outcome of its last visit, or of a visit that returns nothing.
+    """
+    now, before = time.time(), stage.before
+    return _record(
+        before,
+        "complete",
+        now,
+        fingerprint=stage.fingerprint,
+        outcome=known.text,
+        outcome_digest=known.digest,
+        is_sound=True,
+        products=products,
+        visited=(before.visited if before is not None else 0.0) or now,
+    )
+
+
+def _record(before: Record | None, status: Status, since: float, **facts: Any) -> Record:
+    """Return the record of the attempt under way; all else is as it was *before*."""
+    known = before or Record(status=status, since=since)
+    attempt = {"error": "", "pid": 0, "host": ""}
+    return known.with_(status=status, since=since, **attempt | facts)
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname()}

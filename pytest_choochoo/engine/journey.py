@@ -1,25 +1,41 @@
-"""Takes one station through: judge, check, visit, check, record."""
+"""Takes one station through a session: judge, ask its checks, lock, visit, check, record."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.attempt import Ask, Attempt, Ending
+from pytest_choochoo.engine.attempt import (
+    Ask,
+    Asked,
+    Attempt,
+    Due,
+    Ending,
+    NotReached,
+    Passed,
+    Refused,
+    Returned,
+    Settled,
+    Visiting,
+    advance,
+    record_of_check,
+    record_of_start,
+    record_of_visit,
+)
 from pytest_choochoo.engine.errors import (
+    CheckFailed,
     ChoochooError,
     LockTimeout,
     MissingProduct,
     UnusableLedger,
 )
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.judging.verdict import Blocked, Due, Fresh, Verdict
+from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict
 from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -28,30 +44,27 @@ from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.visit import Progressed, Visit
 from pytest_choochoo.engine.wording import failed_check
 
-# For how long somebody may hold a lock who only looks whether it is held, in seconds.
-_MOMENT = 0.1
-# How long a lock is waited for before it is looked whether the run still goes on, in seconds.
+# How long a mere probe (`is_locked`) may hold a lock, in seconds.
+_PROBE = 0.1
+# Seconds between two looks whether the run still goes on, while a lock is waited for.
 _LOOK = 0.5
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the user wants of this session.
 
-    *selected*: the stations that will be run. *run*: the name under which
-    several processes share results, or None. *lock_timeout*: seconds, -1
-    without end.
+    *selected*: the stations that will be run. *lock_timeout*: seconds, -1 without end.
     """
 
     profile: str
     selected: frozenset[str] = frozenset()
-    run: str | None = None
     lock_timeout: float = -1
 
 
 class Journey:
-    """All that changes while a session runs; one in each process.
+    """Takes the stations of one session through it, one at a time; one in each process.
 
-    *tell* is called with how far a visit has come, *notify* with a line for the user,
+    *tell* is called with the progress of a visit, *notify* with a line for the user,
     *judged* with the verdict on a station by its record.
     """
 
@@ -59,33 +72,31 @@ class Journey:
         self,
         *,
         route: Route,
-        orders: RunOptions,
+        options: RunOptions,
         ledger: Ledger,
         outcomes: Outcomes,
-        judging: Judge,
+        judge: Judge,
+        results: Results,
         tell: Callable[[Progressed], None],
         notify: Callable[[str], None],
         judged: Callable[[str, Verdict], object],
     ) -> None:
         self.route = route
-        self.orders = orders
+        self.options = options
         self.ledger = ledger
         self.outcomes = outcomes
-        self.judging = judging
-        self.results = Results(ledger, orders.run)
-        self.passage: Attempt | None = None
-        #: When whoever watches the clock stops the station under way, as `time.monotonic` has it.
-        self.deadline = math.inf
-        #: What was judged already, and is judged once more when its turn to be visited comes.
-        self._found_due: set[str] = set()
+        self.judge = judge
+        self.results = results
         self._tell = tell
         self._notify = notify
         self._judged = judged
+        #: Stations that `settle` found due, which are judged once more under their lock.
+        self._found_due: set[str] = set()
 
-    # --- judge
+    # --- without an attempt: what the record alone can settle
 
-    def settled(self, key: str) -> Result | None:
-        """Return the result of a station that nobody needs to be asked about, else None."""
+    def settle(self, key: str) -> Result | None:
+        """Return the result of a station that needs neither a check nor a visit, else None."""
         blocked = self.blocked(self.route.upstream[key])
         if blocked is not None and not blocked.by:
             return self.result(key, "not reached")
@@ -93,146 +104,214 @@ class Journey:
             self._judged(key, blocked)
             return self.result(key, "blocked", by=blocked.by)
         station = self.route[key].station
-        is_asked = bool(station.checks or station.declaration.values)
-        if is_asked or self.judging.is_replayed(key) or key in self._found_due:
+        needs_fixtures = bool(station.checks or station.declaration.values)
+        if needs_fixtures or self.judge.is_replayed(key) or key in self._found_due:
             return None
         record = self.ledger.record(key)
         if record is not None and record.is_complete:
             try:
-                verdict = self._verdict(key, record, self.judging.fingerprint(key, values={}))
+                verdict = self.judge.verdict(key, record, self.judge.fingerprint(key, values={}))
             except (ChoochooError, OSError):
-                return None  # what cannot be judged fails where errors are told: in its set-up
+                return None  # its set-up raises this again, where errors are reported
+            self._judged(key, verdict)
             if isinstance(verdict, Fresh):
                 return self.result(key, "unchanged", spared=record.seconds)
         self._found_due.add(key)
         return None
 
     def blocked(self, upstream: Sequence[str]) -> Blocked | None:
-        """Return by what a consumer of the stations *upstream* is blocked, or None.
+        """Return what blocks a consumer of the stations *upstream*, or None.
 
-        Waits for those that another process of this run has not finished yet;
-        by nobody means that the run stops, and what is waited for will not be done.
+        Waits for those that another process of this run has not finished yet. Blocked
+        by nothing means that the run stops, and the consumer is not reached.
         """
         by: dict[str, None] = {}
         for key in upstream:
-            result = self.results.awaited(key) if key in self.orders.selected else None
+            result = self.results.awaited(key) if key in self.options.selected else None
             if self.results.is_stopped:
                 return Blocked(by=())
             if result is not None:
                 if not result.is_complete:
                     by |= dict.fromkeys(result.by or (result.name,))
-            elif key in self.orders.selected or not self.judging.is_complete(key):
-                # Selected and not run yet: the order was changed behind our back.
+            elif key in self.options.selected or not self.judge.is_complete(key):
+                # Selected and not run yet: another plugin changed the order.
                 by[self.route[key].name] = None
         return Blocked(by=tuple(by)) if by else None
 
-    def _verdict(self, key: str, record: Record | None, taken: Fingerprint) -> Fresh | Due:
-        verdict = self.judging.verdict(key, record, taken)
-        self._judged(key, verdict)
-        return verdict
+    # --- an attempt, step by step
 
-    # --- check and visit
+    def begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
+        """Judge the station; where it is due, lock it, judge it again, and begin its visit.
 
-    @property
-    def has_result(self) -> bool:
-        """Whether the station under way needs no visit."""
-        return self.passage is not None and self.passage.result is not None
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why the station under way is visited."""
-        return self.passage.reasons if self.passage is not None else ()
-
-    def arrive(self, key: str, values: Mapping[str, object], ask: Ask) -> Result | None:
-        """Return what becomes of *key*, or None for a visit, which has now begun.
-
-        It waits for whoever is visiting the station, judges again, and holds
-        the lock until `leave`. Raises `LockTimeout`, and what makes judging
-        impossible.
+        Afterwards the stage is `Settled`, `NotReached` or `Visiting`. Raises `LockTimeout`,
+        and whatever makes judging impossible.
         """
-        passage = self.passage
-        if passage is None or passage.key != key:
-            passage = self.passage = Attempt(key=key)
-        if passage.is_visiting:  # tried again, by a plugin that reruns what failed
-            passage.outcome, passage.failed_check, passage.ended = None, "", 0.0
-            return None
+        if isinstance(attempt.stage, Visiting):  # another plugin reruns a visit that failed
+            attempt.stage = advance(Visiting, attempt.stage)
+            return
         try:
-            self._settle_or_begin(passage, values, ask)
+            self._begin(attempt, values, ask)
         except RunStopped:
-            passage.result = self.result(key, "not reached")
-        return passage.result
+            attempt.stage = NotReached()
 
-    def _settle_or_begin(self, passage: Attempt, values: Mapping[str, object], ask: Ask) -> None:
-        key = passage.key
-        # What was found due just now is judged under the lock, once more.
-        was_found_due = key in self._found_due
-        if not was_found_due and self._stands(passage, values, ask, self.ledger.record(key)):
-            return
-        passage.lock = passage.lock or self.lock(key)
+    def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
+        key = attempt.key
         record = self.ledger.record(key)
-        is_another = record != passage.before or not passage.reasons
-        if is_another and self._stands(passage, values, ask, record):
-            return
-        if not was_found_due:  # its checks may have taken their time
-            self.results.require_on_going_on()
-        self.ledger.begin(key, passage.record_of_start(), passage.reasons)
+        # Only the lock tells whether a visit is still under way; and what `settle` found
+        # due needs no second judgement before the one under the lock.
+        is_first_look = not (key in self._found_due or (record and record.is_visiting))
+        if is_first_look:
+            attempt.stage = self._judge(key, values, ask, record)
+            if isinstance(attempt.stage, Settled) and not attempt.stage.is_news:
+                return
+        attempt.lock = attempt.lock or self.lock(key)
+        now = self.ledger.record(key)
+        if not is_first_look or now != record:  # another process may have visited it
+            attempt.stage = self._judge(key, values, ask, now)
+        if isinstance(attempt.stage, Due):
+            if key not in self._found_due:  # its checks may have taken their time
+                self.results.require_going_on()
+            visiting: Visiting = advance(Visiting, attempt.stage, began=time.time())
+            attempt.stage = visiting
+            self.ledger.begin(key, record_of_start(visiting), visiting.reasons)
 
-    def _stands(
-        self, passage: Attempt, values: Mapping[str, object], ask: Ask, record: Record | None
-    ) -> bool:
-        """Say whether the station needs no visit; the passage then has its result."""
-        key, stop = passage.key, self.route[passage.key]
-        passage.before, passage.result = record, None
+    def _judge(
+        self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None
+    ) -> Settled | Due:
+        """Return whether the station must be visited, by its record and by its checks."""
+        station, name = self.route[key].station, self.route[key].name
         self.outcomes.look_again()
-        passage.fingerprint = self.judging.fingerprint(key, values)
-        verdict = self._verdict(key, record, passage.fingerprint)
-        if isinstance(verdict, Due) and record is not None and record.is_visiting:
-            if passage.lock is None:  # perhaps it is under way; the lock will tell
-                return False
-        if isinstance(verdict, Due):
-            texts, may_stand, drift = verdict.texts, verdict.check_settles, ""
+        taken = self.judge.fingerprint(key, values)
+        verdict = self.judge.verdict(key, record, taken)
+        self._judged(key, verdict)
+        is_fresh = isinstance(verdict, Fresh)
+        reasons = () if isinstance(verdict, Fresh) else verdict.texts
+        may_stand = isinstance(verdict, Fresh) or verdict.check_settles
+        failures = ask(station.checks) if station.checks and may_stand else {}
+        if failures or not may_stand:
+            prefix = "drift: " if is_fresh else ""
+            drift = (failed_check(name, *each, prefix).text for each in failures.items())
+            return Due(before=record, fingerprint=taken, why=(*reasons, *drift))
+        spared = record.seconds if record is not None else 0.0
+        if isinstance(verdict, Fresh):
+            result = self.result(key, "unchanged", spared=spared)
+        elif all(reason.kind == "code" for reason in verdict.reasons):
+            result = self.result(key, "unchanged", spared=spared, reasons=reasons)
         else:
-            texts, may_stand, drift = (), True, "drift: "
-        checks = stop.station.checks
-        failures = ask(checks) if checks and may_stand else {}
-        if may_stand and not failures:
-            return self._confirmed(passage, verdict)
-        found = (failed_check(stop.name, *each, drift).text for each in failures.items())
-        passage.reasons = (*texts, *found)
-        return False
+            result = self.result(key, "adopted", reasons=reasons)
+        return Settled(before=record, fingerprint=taken, result=result, is_news=not is_fresh)
 
-    def _confirmed(self, passage: Attempt, verdict: Fresh | Due) -> bool:
-        """Give the passage the result of a station that is as it should be; True for a result."""
-        record, key = passage.before, passage.key
-        if isinstance(verdict, Fresh) and record is not None:
-            passage.result = self.result(key, "unchanged", spared=record.seconds)
-            return True
-        assert isinstance(verdict, Due)
-        if passage.lock is None:  # who writes, holds the lock
-            passage.lock = self.lock(key)
-            if self.ledger.record(key) != record:
-                return False
-        texts = verdict.texts
-        if all(reason.kind == "code" for reason in verdict.reasons) and record is not None:
-            spared = record.seconds
-            passage.result = self.result(key, "unchanged", spared=spared, reasons=texts)
-        else:
-            passage.result = self.result(key, "adopted", reasons=texts)
-        return True
+    def complete(self, attempt: Attempt, value: object, ask: Ask) -> None:
+        """Keep what the visit returned, and ask all checks again.
+
+        Raises `Unstorable`, `MissingProduct`, or the error of a check that does not pass.
+        """
+        station = self.route[attempt.key].station
+        outcome = self.outcomes.encoded(attempt.key, value)
+        self.outcomes.keep(attempt.key, outcome)
+        attempt.stage = advance(Returned, attempt.stage, outcome=outcome, products={})
+        products = fingerprints.products(station)
+        attempt.stage = advance(Returned, attempt.stage, products=products)
+        for product, digest in products.items():
+            if not digest:
+                raise MissingProduct(station.name, product)
+        attempt.stage = advance(Asked, attempt.stage)
+        self._ask_again(attempt, ask)
+        attempt.stage = advance(Passed, attempt.stage, ended=time.time())
+
+    def _ask_again(self, attempt: Attempt, ask: Ask) -> None:
+        """Ask the checks after the visit, again and again as long as `within` allows."""
+        checks, name = self.route[attempt.key].station.checks, self.route[attempt.key].name
+        began, pause = time.monotonic(), 0.05
+        while checks:
+            failures = ask(checks)
+            checks = tuple(check for check in checks if check.name in failures)
+            waited = time.monotonic() - began
+            left = {check.within - waited: check.name for check in reversed(checks)}
+            if left and min(left) <= 0:
+                refused = left[min(left)]
+                attempt.stage = advance(Refused, attempt.stage, check=refused)
+                raise _after_the_visit(name, refused, failures[refused])
+            if left:
+                time.sleep(min(pause, *left))
+                pause = min(pause * 1.5, 2)
+
+    def so_far(self, attempt: Attempt, ending: Ending) -> Result:
+        """Return the result that `finish` would record now."""
+        key, stage = attempt.key, attempt.stage
+        has_begun = isinstance(stage, Visiting | Settled)
+        if isinstance(stage, NotReached) or (ending.is_interrupted and not has_begun):
+            return self.result(key, "not reached")
+        facts = {"reasons": stage.reasons, "seconds": stage.seconds}
+        if ending.skipped:
+            return self.result(key, "skipped", cause=ending.skipped, **facts)
+        if ending.error:
+            return self.result(key, "failed", cause=stage.cause(ending), **facts)
+        return stage.result if isinstance(stage, Settled) else self.result(key, "visited", **facts)
+
+    def finish(self, attempt: Attempt, ending: Ending) -> Result:
+        """Record how the station ended, release its lock, and return its result.
+
+        Raises `UnusableLedger`; the station then counts as failed, as it is not recorded.
+        """
+        key, result = attempt.key, self.so_far(attempt, ending)
+        try:
+            record = self._record(attempt, ending, result)
+            if record is not None:
+                self.results.record(result, record)
+        except UnusableLedger as error:
+            self.results[key] = self.result(key, "failed", cause=str(error))
+            raise
+        finally:
+            if attempt.lock is not None:
+                attempt.lock.release()
+        self.outcomes.keep(key, None)  # from now on the ledger knows
+        if result.word == "not reached":
+            return self.results.setdefault(key, result)
+        return result if record is not None else self.results.share(result)
+
+    def _record(self, attempt: Attempt, ending: Ending, result: Result) -> Record | None:
+        """Return the record to write now that the station has ended; None where there is none."""
+        key, stage = attempt.key, attempt.stage
+        if attempt.start is not None:  # `note_failure` was too early
+            self.ledger.begin(key, attempt.start, stage.reasons)
+        match stage:
+            case Visiting() if ending.skipped and not ending.error:
+                if isinstance(stage, Returned):
+                    skipped = f"skipped after the visit: {ending.skipped}"
+                    return record_of_visit(stage, Ending(error=skipped, skipped=skipped))
+                self.ledger.cancel(key, stage.before)  # nothing was done
+                return None
+            case Visiting():
+                return record_of_visit(stage, ending)
+            case Settled(is_news=True) if result is stage.result:
+                products = fingerprints.products(self.route[key].station)
+                known = self.outcomes.find(key) or self.outcomes.encoded(key, None)
+                return record_of_check(stage, products, known)
+        return None
+
+    def note_failure(self, attempt: Attempt, error: str) -> None:
+        """Record that the visit under way failed, should this process not live to do so."""
+        stage = attempt.stage
+        if isinstance(stage, Visiting):
+            attempt.start = self.ledger.record(attempt.key)
+            self.ledger.finish(attempt.key, record_of_visit(stage, Ending(error=error)))
+
+    # --- what several commands need
 
     def lock(self, key: str) -> Any:
-        """Return the lock of *key*, held: whoever is visiting it is waited for.
+        """Return the lock of *key*, held, waiting for whichever process is visiting it.
 
         Raises `LockTimeout`, and `RunStopped`.
         """
         try:
-            return self.ledger.lock(key, _MOMENT)
+            return self.ledger.lock(key, _PROBE)
         except LockBusy:
             pass
         record, name = self.ledger.record(key), self.route.name(key)
         visitor = "another process" if record is None else record.visitor
-        self._notify(f"{name} waits for {visitor}, which is visiting it")
-        timeout = self.orders.lock_timeout
+        self._notify(f"{name}: waiting for {visitor}, which is visiting it")
+        timeout = self.options.lock_timeout
         end = math.inf if timeout < 0 else time.monotonic() + timeout
         while True:
             left = end - time.monotonic()
@@ -241,107 +320,37 @@ class Journey:
             except LockBusy:
                 if left <= _LOOK:
                     raise LockTimeout(name, timeout, visitor) from None
-            self.results.require_on_going_on()
-
-    def returned(self, value: object) -> None:
-        """Keep what the visit returned. Raises `Unstorable` or `MissingProduct`."""
-        passage = self._under_way()
-        station = self.route[passage.key].station
-        passage.outcome = self.outcomes.encoded(passage.key, value)
-        self.outcomes.keep(passage.key, passage.outcome)
-        passage.products = fingerprints.products(station)
-        for product, digest in passage.products.items():
-            if not digest:
-                raise MissingProduct(station.name, product)
-
-    def recheck(self, ask: Ask) -> None:
-        """Ask all checks after the visit. Raises the error of one that does not pass."""
-        stop = self.route[self._under_way().key]
-        self._under_way().recheck(stop.name, stop.station.checks, ask)
-
-    def _under_way(self) -> Attempt:
-        assert self.passage is not None, "no station is under way"
-        return self.passage
-
-    # --- record
-
-    def preview(self, ending: Ending) -> Result:
-        """Return the result that `leave` would give the station under way now."""
-        passage = self._under_way()
-        key, facts = passage.key, {"reasons": passage.reasons, "seconds": passage.seconds}
-        if passage.result is None and ending.is_interrupted and not passage.is_visiting:
-            return self.result(key, "not reached")
-        if passage.result is not None and passage.result.word == "not reached":
-            return passage.result
-        if ending.skipped:
-            return self.result(key, "skipped", cause=ending.skipped, **facts)
-        if ending.error:
-            return self.result(key, "failed", cause=passage.cause(ending), **facts)
-        return passage.result or self.result(key, "visited", **facts)
-
-    def leave(self, ending: Ending) -> Result:
-        """Write down how the station under way ended, give its lock back, return its result.
-
-        Raises `UnusableLedger`; the station then counts as failed, as it was not recorded.
-        """
-        passage, result, record = self._under_way(), self.preview(ending), None
-        self.passage = None
-        try:
-            if passage.noted is not None:  # too early: the process lives
-                self.ledger.begin(passage.key, passage.noted, passage.reasons)
-            if passage.is_visiting and ending.skipped and not ending.error:
-                if passage.outcome is None:
-                    self.ledger.cancel(passage.key, passage.before)  # nothing was done
-                else:
-                    skipped = f"skipped after the visit: {ending.skipped}"
-                    record = passage.record_of_visit(Ending(error=skipped, skipped=skipped))
-            elif passage.is_visiting:
-                record = passage.record_of_visit(ending)
-            elif result.word == "adopted" or (result.word == "unchanged" and result.reasons):
-                products = fingerprints.products(self.route[passage.key].station)
-                known = self.outcomes.find(passage.key) or self.outcomes.encoded(passage.key, None)
-                record = passage.record_of_check(products, known)
-            if record is not None:
-                self.results.record(result, record)
-        except UnusableLedger as error:
-            self.results[passage.key] = self.result(passage.key, "failed", cause=str(error))
-            raise
-        finally:
-            if passage.lock is not None:
-                passage.lock.release()
-        self.outcomes.keep(passage.key, None)  # from now on the ledger knows
-        if result.word == "not reached":
-            return self.results.setdefault(passage.key, result)
-        return result if record is not None else self.results.share(result)
-
-    def note_failure(self, key: str, error: str) -> None:
-        """Write down that the visit of *key* failed, should this process not live to record it."""
-        passage = self.passage
-        if passage is not None and passage.key == key and passage.is_visiting:
-            passage.noted = self.ledger.record(key)
-            self.ledger.finish(key, passage.record_of_visit(Ending(error=error)))
+            self.results.require_going_on()
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""
-        stop = self.route[key]
+        instance = self.route[key]
         return Result(
             key=key,
-            name=stop.name,
-            title=stop.station.title,
+            name=instance.name,
+            title=instance.station.title,
             word=word,
             upstream=self.route.names(self.route.upstream[key]),
             **facts,
         )
 
-    def visit(self, key: str) -> Visit:
-        """Return what the station *key* may know of its visit."""
+    def visit(self, key: str, reasons: Iterable[str] = ()) -> Visit:
+        """Return what the station *key* may know of its visit, which is made for *reasons*."""
         return Visit(
             station=self.route[key].name,
-            profile=self.orders.profile,
-            reasons=self.reasons,
+            profile=self.options.profile,
+            reasons=tuple(reasons),
             previous=self.outcomes.previous(key),
             resources=self.ledger.resources(key),
             _directory=lambda: self.ledger.directory(key),
             _tell=self._tell,
             _key=key,
         )
+
+
+def _after_the_visit(name: str, check: str, error: BaseException) -> BaseException:
+    """Return *error*, of a *check* that did not pass after the visit, with what that means."""
+    subject = f"check {check!r} of station {name!r} does not pass after the visit: "
+    says_so = isinstance(error, CheckFailed)
+    error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")
+    return error

@@ -58,7 +58,7 @@ class Results(dict[str, Result]):
             self.is_stopped = True
         return self.is_stopped
 
-    def require_on_going_on(self) -> None:
+    def require_going_on(self) -> None:
         """Raise `RunStopped` where a process of the run has stopped it by now."""
         if self.have_stopped():
             raise RunStopped

@@ -22,11 +22,14 @@ from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import INTERRUPTED
+from pytest_choochoo.parallel.messages import SecretChannel
 from pytest_choochoo.parallel.run_plan import RunPlan, StationInfo
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer, drain
 from pytest_choochoo.parallel.worker import MANIFEST, SIGNAL
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import facts, properties, settled_reports
+from pytest_choochoo.reporting.terminal import RUN_FACTS
+from pytest_choochoo.running.stopping import StopAnswer, StopHooks
 from pytest_choochoo.settings import Settings
 from pytest_choochoo.storage import BEGUN, ledger_of
 
@@ -42,6 +45,17 @@ _ENDINGS = {
 }
 # A crash that xdist reports is in none of them.
 _PHASES = {"setup", "call", "teardown"}
+
+
+def register(config: pytest.Config, settings: Settings) -> None:
+    """Register the controller's hooks."""
+    controller = Controller(config, settings)
+    config.stash[RUN_FACTS] = controller
+    config.pluginmanager.register(controller)
+    if settings.mode.visits:
+        config.pluginmanager.register(SecretChannel())
+        hooks = StopHooks(controller.finish_first, controller.interrupt_workers)
+        config.pluginmanager.register(hooks)
 
 
 class Controller:
@@ -72,14 +86,14 @@ class Controller:
 
     def pytest_report_header(self) -> str | None:
         dist = self._config.option.dist
-        if self._settings.mode != "run" or dist == "load":
+        if not self._settings.mode.visits or dist == "load":
             return None
         return f"choochoo: --dist {dist} is overruled, stations go in the order of their route"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["choochoo_began"] = self._began
-        if self._settings.mode != "run":
+        if not self._settings.mode.visits:
             return
         if not self._run:
             # The uid alone would not do: who sets it by hand may use it for several runs.
@@ -97,7 +111,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        if self._settings.mode != "run":
+        if not self._settings.mode.visits:
             return None
         from pytest_choochoo.parallel.scheduler import RouteScheduling
 
@@ -197,7 +211,16 @@ class Controller:
         if "choochoo_stations" in output:
             self.stations = msgspec.convert(output["choochoo_stations"], list[StationInfo])
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        return ()  # printed when the workers have agreed on it
+
     # --- the user stops it
+
+    def finish_first(self, session: pytest.Session) -> StopAnswer:
+        """Let no other visit begin; return what workers finish first."""
+        names = self.stop()
+        return StopAnswer(waits=bool(names), names=names)
 
     def stop(self) -> list[str]:
         """Have no other visit begin; return the names of the stations that are being visited."""
@@ -247,7 +270,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Write that the station which a dead worker was busy with failed."""
-        if self._settings.mode != "run":
+        if not self._settings.mode.visits:
             self._died_of.add(crashitem)
             return
         is_at_work = self._scheduler.died_at_work
@@ -328,7 +351,7 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         notify(self._config, f"{left} items were not run: there was no worker left to run them")
 
-    def result(self, station: StationInfo) -> Result | None:
+    def unreported(self, station: StationInfo) -> Result | None:
         """Return how *station* ended whose report came too late, None: it was not reached."""
         if station.key in self._died_of:
             return station.result("failed", cause=_DIED)

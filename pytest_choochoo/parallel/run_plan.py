@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -11,8 +11,11 @@ import pytest
 from pytest_choochoo.collection.dependencies import definitions_of
 from pytest_choochoo.collection.functions import asks_for_fixtures
 from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.timetable import Batch, Job, batches
-from pytest_choochoo.running.protocol import Runner
+
+if TYPE_CHECKING:
+    from pytest_choochoo.session import Session
 
 
 class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +50,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     batches: list[Batch]
 
 
-def listed(line: Runner) -> list[StationInfo]:
+def station_infos(route: Route, selected: Collection[str]) -> list[StationInfo]:
     """Return the stations that are to be run, in running order."""
-    route, selected = line.journey.route, line.departure.selected
     return [
         StationInfo(
             key=key,
@@ -64,19 +66,23 @@ def listed(line: Runner) -> list[StationInfo]:
     ]
 
 
-def manifest_of(line: Runner, items: Sequence[pytest.Item], workers: int) -> RunPlan:
+def manifest_of(line: Session, items: Sequence[pytest.Item], workers: int) -> RunPlan:
     """Settle the stations that are fresh, and return who is left to be run by *workers*."""
-    line.journey.judging.read_ahead()
-    settled = {item.nodeid: result for item, result in line.settle_early(items)}
+    line.judge.read_ahead()
+    settled = {item.nodeid: result for item, result in line.runner.settle_early(items)}
     records = line.journey.ledger.records()
     jobs = {}
     for number, item in enumerate(items):
         key = item.nodeid
         if key in settled:
             continue
-        is_station = line.is_station(item)
+        is_station = line.runner.is_station(item)
         record = records.get(key)
-        waits = line.journey.route.upstream[key] if is_station else line.needs.keys_of(item)
+        waits = (
+            line.journey.route.upstream[key]
+            if is_station
+            else line.workflow.dependencies.keys_of(item)
+        )
         jobs[number] = Job(
             key=key,
             waits=waits,
@@ -86,8 +92,8 @@ def manifest_of(line: Runner, items: Sequence[pytest.Item], workers: int) -> Run
             shares=not is_station and shares(item),
         )
     return RunPlan(
-        stations=listed(line),
-        header=line.departure.header,
+        stations=line.stations,
+        header=line.header,
         settled=list(settled.values()),
         batches=batches(jobs, workers),
     )

@@ -11,19 +11,14 @@ import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import to_text
-from pytest_choochoo.parallel.run_plan import RunPlan, listed, manifest_of, shares
+from pytest_choochoo.parallel import refuse
+from pytest_choochoo.parallel.run_plan import RunPlan, manifest_of, shares
 from pytest_choochoo.reporting.reports import tear_down_what_stays_behind
-from pytest_choochoo.running.protocol import Runner
+from pytest_choochoo.session import Session
 from pytest_choochoo.settings import Settings
 
 SIGNAL = "::choochoo::signal"
 MANIFEST = "manifest"
-
-
-def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
-    """Leave *items* alone in this worker, and have its controller say what is wrong."""
-    items.clear()
-    config.workeroutput["choochoo_error"] = str(error)  # type: ignore[attr-defined]
 
 
 class Signal(pytest.Function):
@@ -40,7 +35,7 @@ class Signal(pytest.Function):
 class WorkerHooks:
     """The hooks in xdist's workers; *line*: None where there are no stations."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, line: Runner | None) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, line: Session | None) -> None:
         self._config = config
         self._mode = settings.mode
         self._line = line
@@ -48,7 +43,7 @@ class WorkerHooks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take for granted what one worker finds settled, and wait for a signal at the end."""
-        if self._mode != "run":
+        if not self._mode.visits:
             return
         channel = self._config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
         channel.send(("process", str(os.getpid())))
@@ -66,10 +61,10 @@ class WorkerHooks:
         signal = Signal.from_parent(session, name=SIGNAL[2:], callobj=_nothing)
         session.items.append(signal)
 
-    def _manifest(self, session: pytest.Session, line: Runner) -> RunPlan:
+    def _manifest(self, session: pytest.Session, line: Session) -> RunPlan:
         """Return what the workers agree on, made by the first of them."""
         journey = line.journey
-        run, ledger = journey.orders.run, journey.ledger
+        run, ledger = line.workflow.run, journey.ledger
         assert run is not None
         lock = ledger.lock(MANIFEST, -1)
         try:
@@ -83,14 +78,14 @@ class WorkerHooks:
         return msgspec.json.decode(known, type=RunPlan)
 
     def pytest_sessionfinish(self) -> None:
-        if self._line is not None and self._mode == "check":
-            stations = msgspec.to_builtins(listed(self._line))
+        if self._line is not None and not self._mode.writes and self._mode.collects:
+            stations = msgspec.to_builtins(self._line.stations)
             self._config.workeroutput["choochoo_stations"] = stations  # type: ignore[attr-defined]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, Any]:
         data = yield
-        if data is not None and "choochoo" in data and self._mode != "plain":
+        if data is not None and "choochoo" in data and self._mode.collects:
             # As one text it takes a fraction of what it takes execnet as a dict.
             data["choochoo"] = to_text(data["choochoo"])
         return data

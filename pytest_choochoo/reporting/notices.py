@@ -6,12 +6,14 @@ from contextlib import nullcontext
 
 import pytest
 
+from pytest_choochoo.settings import PROCESS
+
 
 def notify(config: pytest.Config, text: str) -> None:
     """Show *text* to the user at once, in the process that has the terminal."""
-    channel = getattr(config, "workerinput", {}).get("choochoo_channel")
-    if channel is not None:
-        channel.send(("say", text))
+    tell = config.stash[PROCESS].notify
+    if tell is not None:
+        tell(text)
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or config.get_verbosity() < -1:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.engine.errors import ChoochooError
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.engine.wording import error_line, not_found, why
-from pytest_choochoo.running.protocol import Runner
+from pytest_choochoo.engine.wording import not_found, why
+
+
+class StationDueWarning(pytest.PytestWarning):
+    """A test uses the recorded outcome of a station that is due."""
 
 
 def facts(result: Result) -> dict[str, Any]:
@@ -108,88 +110,7 @@ def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:
     report.duration += error.duration
 
 
-class ReportObserver:
-    """Watches the reports of the station under way, and says how it has ended so far."""
-
-    def __init__(self, line: Runner) -> None:
-        self._line = line
-        self._errors: dict[str, str] = {}
-        #: What was put on the last report: thousands of reports are kept to the end.
-        self._last: tuple[Result | None, dict[str, Any]] = (None, {})
-
-    def note(self, call: pytest.CallInfo[Any]) -> None:
-        """Keep the error of a phase: a report has it only as long text."""
-        self._errors.pop(call.when, None)
-        if call.excinfo is not None:
-            error = call.excinfo.value
-            self._errors[call.when] = error_line(error)
-            if isinstance(error, pytest.skip.Exception):
-                # Where it is reported as failed, an assertion of a plugin's failed before it.
-                self._errors[call.when] = f"a part of it failed before it was skipped: {error}"
-            elif isinstance(error, pytest.FixtureLookupError) and not error.msg:
-                self._errors[call.when] = f"fixture {error.argname!r} not found"
-
-    def see(self, report: pytest.TestReport) -> None:
-        """Take what *report* says into account, and put our facts on it."""
-        line = self._line
-        if isinstance(report, pytest.SubtestReport):
-            if report.failed:
-                self._note(Ending(error=self._error(report, "a sub-test failed")))
-            return
-        # What is tried again has failed until then.
-        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap]
-        if report.failed or is_rerun:
-            self._note(Ending(error=self._error(report, "failed")))
-        elif report.skipped:
-            self._note(self._skipped(report))
-        result = line.result()
-        if result != self._last[0]:
-            self._last = result, facts(result)
-        report.choochoo = self._last[1]  # type: ignore[attr-defined]
-        if report.when == "teardown":
-            report.user_properties = [*report.user_properties, *properties(result)]
-
-    def _note(self, ending: Ending) -> None:
-        """Have the item end so, unless it has failed: what came before or after excuses nothing."""
-        known = self._line.ending
-        if known.error and not known.skipped:
-            has_failed = bool(ending.error) and not ending.skipped
-            ending = msgspec.structs.replace(known, and_more=known.and_more or has_failed)
-        self._line.ending = ending
-
-    @contextmanager
-    def telling(self, item: pytest.Item) -> Iterator[None]:
-        """Report *item* as failed, after all, where it could not be recorded how it ended."""
-        try:
-            yield
-        except UnusableLedger as error:
-            result = self._line.journey.results[item.nodeid]
-            if result.cause == str(error):
-                report = pytest.TestReport(
-                    nodeid=item.nodeid,
-                    location=item.location,
-                    keywords={},
-                    outcome="failed",
-                    longrepr=f"{item.name} is not recorded: {error}",
-                    when="teardown",
-                )
-                report.choochoo = facts(result)  # type: ignore[attr-defined]
-                item.ihook.pytest_runtest_logreport(report=report)
-            raise
-
-    def _error(self, report: pytest.TestReport, otherwise: str) -> str:
-        lines = report.longreprtext.strip().splitlines()
-        return self._errors.get(report.when or "") or (lines[-1] if lines else otherwise)
-
-    def _skipped(self, report: pytest.TestReport) -> Ending:
-        if hasattr(report, "wasxfail"):
-            reason = f"xfail: {report.wasxfail}" if report.wasxfail else "xfail"
-            return Ending(error=self._error(report, "failed as expected"), skipped=reason)
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return Ending(skipped=reason.removeprefix("Skipped: "))
-
-
-class Missing:
+class MissingStationHint:
     """The hook that tells who misses a station why: its file is *broken*, or it has a fault."""
 
     def __init__(

@@ -1,17 +1,17 @@
-"""What a person sees: words and letters, reasons, the closing lines."""
+"""What a person sees in the terminal: words and letters, reasons, the closing lines."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import pytest
 
-from pytest_choochoo.engine import wording as words
+from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.parallel.run_plan import StationInfo, listed
+from pytest_choochoo.parallel.run_plan import StationInfo
 from pytest_choochoo.settings import Settings
 
 # The letter of each result that pytest has none for, and its colour.
@@ -23,16 +23,46 @@ _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
     "cleaned": ("c", {"green": True}),
     "left in place": ("l", {"yellow": True}),
 }
-# What mends what went wrong in a mode, if it is not the mode itself.
-_NEXT = {"check": "run"}
+
+
+class RunFacts(Protocol):
+    """What the terminal asks of a run, in whatever process it takes place."""
+
+    @property
+    def header(self) -> Sequence[str]:
+        """The lines that say what the selection came to."""
+
+    @property
+    def stations(self) -> Sequence[StationInfo]:
+        """The stations that are to be run, in running order."""
+
+    def unreported(self, station: StationInfo) -> Result | None:
+        """Return how *station* ended, of which no report came; None: it was not reached."""
+
+
+#: Set when there is a run: by its session, or by xdist's controller.
+RUN_FACTS = pytest.StashKey[RunFacts]()
 
 
 class Terminal:
-    """The hooks that speak to the user, in the process that has the terminal."""
+    """The hooks that speak to the user, in the process that has the terminal.
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    *summary* returns the command's own lines for its results; *nothing_done* is the line to
+    show where no station was selected.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        *,
+        summary: Callable[[Sequence[Result]], Iterable[str]],
+        nothing_done: str | None,
+    ) -> None:
         self._config = config
         self._settings = settings
+        self._summary = summary
+        self._nothing_done = nothing_done
         self._began = time.monotonic()
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
@@ -40,10 +70,9 @@ class Terminal:
         self._is_over = False
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        line = self._config.pluginmanager.get_plugin("choochoo-line")
-        if line is None or self._settings.verbosity < -1:
-            return []
-        return list(line.departure.header)
+        run = self._config.stash.get(RUN_FACTS, None)
+        is_shown = run is not None and self._settings.verbosity >= -1
+        return list(run.header) if run is not None and is_shown else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
@@ -56,24 +85,30 @@ class Terminal:
         facts = getattr(report, "choochoo", None)
         if facts is None or (report.passed and report.when != "call"):
             return None
-        name, is_verbose = facts["result"], config.get_verbosity() > 0 and not self._is_over
-        if report.failed:  # its error is told below; here, why it was visited
-            if not is_verbose or not facts["reasons"] or self._settings.mode != "run":
-                return None
-            is_error = report.when in {"setup", "teardown"}
-            category, letter = ("error", "E") if is_error else ("failed", "F")
-            word = f"{category.upper()} ({'; '.join(facts['reasons'])})"
-            return category, letter, (word, {"red": True})
-        # What skipped items are called in the summary, the first of them says for all.
+        is_verbose = config.get_verbosity() > 0 and not self._is_over
+        if report.failed:
+            return self._status_of_failure(report, facts["reasons"] if is_verbose else ())
+        name = facts["result"]
+        # The summary groups skipped items under the word of the first of them.
         is_skip = report.skipped and self._is_over
         if name not in _SHOWN or hasattr(report, "wasxfail") or is_skip:
             return None
-        # Beside what is skipped pytest itself puts the reason, where it runs the items.
+        # Pytest itself puts the reason beside an item that it runs and skips.
         is_told = report.skipped and not hasattr(report, "node")
-        reason = words.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
+        reason = wording.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
         word = name.upper() + (f" ({reason})" if reason else "")
         letter, markup = _SHOWN[name]
         return report.outcome, letter, (word, markup)
+
+    def _status_of_failure(
+        self, report: pytest.TestReport, reasons: Sequence[str]
+    ) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | None:
+        """Put beside a failure why the station was visited; its error is shown below."""
+        if not reasons or not self._settings.mode.visits:
+            return None
+        is_error = report.when in {"setup", "teardown"}
+        category, letter = ("error", "E") if is_error else ("failed", "F")
+        return category, letter, (f"{category.upper()} ({'; '.join(reasons)})", {"red": True})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)
@@ -81,7 +116,7 @@ class Terminal:
         if facts is None or is_early:  # the visit has yet to begin
             return
         known = self._facts.get(report.nodeid)
-        # With --keep-duplicates a station comes twice, and the second time it is there already.
+        # With --keep-duplicates a station comes twice, and the second time nothing is left to do.
         if known is None or (known["result"], facts["result"]) != ("visited", "unchanged"):
             self._facts[report.nodeid] = facts
 
@@ -92,77 +127,52 @@ class Terminal:
         self._remember_blocked()
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._settings.mode == "forget" or self._settings.verbosity < -1:
-            return
-        if not self._has_run:
+        if self._settings.verbosity < -1 or not self._has_run:
             return
         results = self._results
         write = terminalreporter.write_line
         if not results:
             is_good = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-            if self._settings.mode == "clean" and is_good:
-                write("choochoo: there was nothing to clean")
+            if self._nothing_done and is_good:
+                write(self._nothing_done)
             return
-        write(words.closing_line(results, time.monotonic() - self._began))
-        for line in (*words.problem_lines(results), *words.left_in_place(results)):
+        write(wording.closing_line(results, time.monotonic() - self._began))
+        for line in (*wording.problem_lines(results), *self._summary(results)):
             write(line)
-        # What is not as it should be when it is verified, a run brings about.
         mode = self._settings.mode
-        next_one = self._settings.command(_NEXT.get(mode, mode))
-        command = words.next_command(results, next_one, mends=mode in _NEXT)
-        if command is not None:
-            write(command)
+        command = self._settings.command(mode.fixed_by or mode.name)
+        what_next = wording.next_command(results, command, mends=bool(mode.fixed_by))
+        if what_next is not None:
+            write(what_next)
 
     def _all_results(self) -> tuple[Result, ...]:
-        """Return the result of every selected station; what has none was not reached."""
+        """Return the result of every selected station; one without any was not reached."""
         seen = {
             key: msgspec.convert(facts, Result)
             for key, facts in self._facts.items()
             if facts["is_station"]
         }
-        for station in self._stations():
-            key = station.key
-            if key not in seen:
-                seen[key] = self._unreported(station) or self._unreached(station, seen)
-        if self._settings.mode == "clean":
-            return tuple(seen.values())
-        # Of workers, reports come in the order in which they are done.
-        order = dict.fromkeys(station.key for station in self._stations())
+        run = self._config.stash.get(RUN_FACTS, None)
+        stations = () if run is None else run.stations
+        for station in stations:
+            if run is not None and station.key not in seen:
+                seen[station.key] = run.unreported(station) or self._unreached(station, seen)
+        order = dict.fromkeys(station.key for station in stations)
         return tuple(seen[key] for key in order | seen)
 
     def _unreached(self, station: StationInfo, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]
-        # When it is verified, nothing blocks.
-        is_run = self._settings.mode != "check"
-        by = dict.fromkeys(name for result in above for name in _blocking(result) if is_run)
+        # Nothing blocks a check: it asks each station for itself.
+        blocks = self._settings.mode.writes
+        by = dict.fromkeys(name for result in above for name in _blocking(result) if blocks)
         return station.result("blocked" if by else "not reached", by=tuple(by))
 
-    def _unreported(self, station: StationInfo) -> Result | None:
-        """Return the result of a station that was interrupted, or whose worker stopped."""
-        line, controller = self._line_and_controller()
-        found: Result | None = None
-        if line is not None:
-            found = line.journey.results.get(station.key)
-        elif controller is not None:
-            found = controller.result(station)
-        return found
-
-    def _stations(self) -> list[StationInfo]:
-        line, controller = self._line_and_controller()
-        if line is not None:
-            return listed(line)
-        return controller.stations if controller is not None else []
-
-    def _line_and_controller(self) -> tuple[Any, Any]:
-        manager = self._config.pluginmanager
-        return manager.get_plugin("choochoo-line"), manager.get_plugin("choochoo-controller")
-
     def _remember_blocked(self) -> None:
-        """Have --lf take what was blocked: pytest forgets what is reported as skipped."""
+        """Let --lf select what was blocked: pytest forgets items that are reported as skipped."""
         cache = getattr(self._config, "cache", None)
         blocked = {key for key, facts in self._facts.items() if facts["result"] == "blocked"}
         blocked |= {r.key for r in self._results if r.word == "blocked"}
-        if cache is None or not blocked or self._settings.mode != "run" or not self._has_run:
+        if cache is None or not blocked or not self._settings.mode.visits or not self._has_run:
             return
         failed = cache.get("cache/lastfailed", {})
         cache.set("cache/lastfailed", failed | dict.fromkeys(sorted(blocked), True))

@@ -1,29 +1,36 @@
-"""Outcomes handed out to tests, stations, checks and fixtures: a copy to each of them."""
+"""Outcomes as fixtures: tests, stations, checks and fixtures each receive a copy."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Collection
+from typing import Any, Protocol, Self
 
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies, Dependency
 from pytest_choochoo.collection.functions import arguments_of, parameters_of
-from pytest_choochoo.collection.registry import StationRegistry
-from pytest_choochoo.engine.errors import NoRecord, NotWaitedFor
-from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.engine.errors import NoRecord
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.settings import Mode
 
 
-class StationDueWarning(pytest.PytestWarning):
-    """A test uses the recorded outcome of a station that is due."""
+class OutcomeRule(Protocol):
+    """Which outcomes may be handed out: each command has its own rule."""
+
+    def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
+        """Warn, or raise, where *item* must not silently use the outcomes of *dependency*."""
+
+    def why_unknown(self, key: str) -> Exception | None:
+        """Return the error to raise as no outcome of *key* is known; None: hand out None."""
 
 
 class _Copies(tuple[Any, ...]):
-    """What pytest keeps of a fixture, value first: every look at the value makes a copy.
+    """What pytest keeps of a fixture, value first: each access to the value makes a copy.
 
-    What one consumer alters must not reach the next. The fixture of a station is
-    cached for the session, and there is no public way to have it hand out a second copy.
+    A consumer that alters what it received must not affect the next one. The fixture of a
+    station is cached for the session, and there is no public way to make it return a second
+    copy.
     """
 
     def __new__(cls, definition: Any) -> Self:
@@ -39,118 +46,106 @@ class _Copies(tuple[Any, ...]):
 
 
 class Injection:
-    """Hands out outcomes, and keeps track of the fixtures through which they go."""
+    """Hands out outcomes, and tracks the fixtures that are set up for one item.
+
+    *providers*: the fixture functions of stations.
+    """
 
     def __init__(
-        self, *, journey: Journey, collected: StationRegistry, needs: Dependencies, mode: Mode
+        self,
+        *,
+        route: Route,
+        outcomes: Outcomes,
+        dependencies: Dependencies,
+        providers: Collection[Any],
+        rule: OutcomeRule,
     ) -> None:
-        self._journey = journey
-        self._collected = collected
-        self._needs = needs
-        self._mode = mode
+        self._route = route
+        self._outcomes = outcomes
+        self._dependencies = dependencies
+        self._providers = providers
+        self._rule = rule
+        #: The scope of each fixture that is being set up, the outermost first.
         self._scopes: list[str] = []
+        #: The fixtures to tear down before the next check, each with its request.
         self._set_up: list[tuple[Any, Any]] = []
-        #: The station that is being run, if it is one.
+        #: The item of the station under way, None while a test is run.
         self.station: pytest.Function | None = None
 
-    def give(self, item: pytest.Function) -> None:
-        """Put into a test what it asks for by name."""
+    def inject(self, item: pytest.Function) -> None:
+        """Put into a test the outcomes that its parameters name."""
         __tracebackhide__ = True
         function = getattr(item, "function", None)
         direct = arguments_of(function) if function is not None else ()
-        for need in self._needs.among(item, item.fixturenames):
-            if need.is_direct and need.name in direct:
-                item.funcargs[need.name] = self.value(need, item)
+        for dependency in self._dependencies.among(item, item.fixturenames):
+            if dependency.is_direct and dependency.name in direct:
+                item.funcargs[dependency.name] = self.value(dependency, item)
 
-    def value(self, need: Dependency, item: pytest.Item) -> Any:
-        """Return a new copy of what *item* receives for *need*."""
+    def value(self, dependency: Dependency, item: pytest.Item) -> Any:
+        """Return a new copy of what *item* receives for *dependency*."""
         __tracebackhide__ = True
-        is_check = self._mode == "check" and item.nodeid in self._journey.route
-        # A check is asked upstream failing or not; a test wants to know of it.
-        if self._mode in {"plain", "check"} and not is_check:
-            self._require_on_complete(need, item)
-        if need.fault is not None:
-            raise need.fault
-        if not need.keys:
-            raise NoRecord(need.name, "its file could not be collected")
-        if need.is_fan_in:
-            route = self._journey.route
-            return {route[key].parameter_id: self._outcome(key) for key in need.keys}
-        return self._outcome(need.keys[0])
+        self._rule.before_use(dependency, item)
+        if dependency.fault is not None:
+            raise dependency.fault
+        if not dependency.keys:
+            raise NoRecord(dependency.name, "its file could not be collected")
+        if dependency.is_fan_in:
+            return {self._route[key].parameter_id: self._outcome(key) for key in dependency.keys}
+        return self._outcome(dependency.keys[0])
 
     def _outcome(self, key: str) -> Any:
-        journey = self._journey
-        if journey.outcomes.find(key) is None:
-            station = journey.route[key].station
-            # What returns nothing is known though nobody has seen it return.
-            is_known = self._mode == "check" and not journey.outcomes.is_expected(station)
-            # A clean may follow a visit that never came to its end.
-            if not is_known and self._mode != "clean":
-                # A run visits what is requested by parameters before whoever requests it.
-                kind = NotWaitedFor if self._mode == "run" else NoRecord
-                raise kind(journey.route[key].name, journey.judging.why_incomplete(key))
-        return journey.outcomes.copy(key)
-
-    def _require_on_complete(self, need: Dependency, item: pytest.Item) -> None:
-        __tracebackhide__ = True
-        for fault in self._collected.faults:
-            if fault.concerns(need.name):
-                raise fault
-        for key in need.keys:
-            reasons = self._journey.judging.why_stale(key)
-            if reasons:
-                name = self._journey.route[key].name
-                text = (
-                    f"station {name!r} is due: {'; '.join(reasons)}; its recorded outcome is used"
-                )
-                item.warn(StationDueWarning(text))
+        if self._outcomes.find(key) is None:
+            error = self._rule.why_unknown(key)
+            if error is not None:
+                raise error
+        return self._outcomes.copy(key)
 
     # --- through fixtures
 
-    def provide(self, station: Station[Any], item: pytest.Function) -> Any:
-        """Return what the fixture of *station* hands out while *item* is run."""
+    def fixture_value(self, station: Station[Any], item: pytest.Function) -> Any:
+        """Return what the fixture of *station* returns while *item* is run."""
         __tracebackhide__ = True
-        route = self._journey.route
-        if item.nodeid in route and route[item.nodeid].station is station:
+        if item.nodeid in self._route and self._route[item.nodeid].station is station:
             return self._outcome(item.nodeid)
-        # Fixtures that outlive the item cannot follow its parameters: they get all.
+        # Fixtures that outlive the item cannot follow its parameters: they receive all.
         follows = not self._scopes or self._scopes[-1] == "function"
         parameters = parameters_of(item) if follows else {}
-        need = self._needs.need(station.name, station, parameters, item.nodeid)
-        return self.value(need, item)
+        dependency = self._dependencies.need(station.name, station, parameters, item.nodeid)
+        return self.value(dependency, item)
 
     def fixture_begins(self, definition: Any, request: Any) -> None:
-        """Take note of a fixture that is set up: who outlives the item, and who does not."""
-        is_station = definition.func in self._collected.providers
-        # The fixture of a station is cached for the session; who asks for it decides what it gives.
-        asker = self._scopes[-1] if self._scopes else "function"
-        self._scopes.append(asker if is_station else definition.scope)
-        # What asks for the station itself must not outlive its visit, which makes another outcome.
-        if definition.scope == "function" or self._asks_for_the_station(definition):
+        """Note that a fixture is being set up."""
+        is_station = definition.func in self._providers
+        # A station's fixture is cached for the session; its consumer decides what it returns.
+        consumer = self._scopes[-1] if self._scopes else "function"
+        self._scopes.append(consumer if is_station else definition.scope)
+        # A fixture that uses the station must not outlive its visit, which makes a new outcome.
+        if definition.scope == "function" or self._uses_the_station(definition):
             self._set_up.append((definition, request))
 
-    def _asks_for_the_station(self, definition: Any) -> bool:
-        if self.station is None or definition.func in self._collected.providers:
+    def _uses_the_station(self, definition: Any) -> bool:
+        if self.station is None or definition.func in self._providers:
             return False
         key = self.station.nodeid
-        return key in self._needs.keys_through(self.station, definition.argname)
+        return key in self._dependencies.keys_through(self.station, definition.argname)
 
-    def fixture_ends(self, definition: Any, request: Any, *, is_retried: bool) -> None:
-        """Take note of a fixture's end; *is_retried*: it failed, and may be asked for again."""
+    def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
+        """Note that a fixture is set up, or that this *failed*."""
         self._scopes.pop()
-        if definition.func in self._collected.providers and definition.cached_result is not None:
+        if definition.func in self._providers and definition.cached_result is not None:
             definition.cached_result = _Copies(definition)
-        if is_retried and definition.scope != "function":
+        # One that failed for a check is set up again: the visit may bring what it misses.
+        if failed and self.station is not None and definition.scope != "function":
             self._set_up.append((definition, request))
 
     def tear_down(self) -> None:
-        """Tear down what was set up for the item so far, so that it is set up anew.
+        """Tear down the fixtures set up for the item so far, so that they are set up again.
 
-        Raises what the first of the fixtures raises that cannot be torn down.
+        Raises the first error of the fixtures that cannot be torn down.
         """
         errors = []
         if any(definition.argname == "tmp_path" for definition, _ in self._set_up):
-            self._say_how_it_goes()
+            self._report_to_tmp_path()
         while self._set_up:
             definition, request = self._set_up.pop()
             try:
@@ -160,10 +155,11 @@ class Injection:
         if errors:
             raise errors[0]
 
-    def _say_how_it_goes(self) -> None:
-        """Tell the fixture `tmp_path`, which requires on it, that nothing has failed so far.
+    def _report_to_tmp_path(self) -> None:
+        """Report to the fixture `tmp_path`, which insists on it, that nothing has failed so far.
 
-        Pytest does so when a phase has ended. Nobody else is told: it is in the midst of one.
+        Pytest does so at the end of a phase; here the phase is still going on, so that no
+        other plugin may hear of it.
         """
         assert self.station is not None
         manager = self.station.config.pluginmanager
@@ -177,7 +173,7 @@ class Injection:
         make_report(item=self.station, call=call)
 
     def forget(self) -> None:
-        """Forget the item; what it set up is pytest's to tear down."""
+        """Forget the item; pytest tears down what was set up for it."""
         self.station = None
         self._set_up.clear()
         self._scopes.clear()

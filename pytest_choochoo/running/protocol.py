@@ -1,102 +1,128 @@
-"""A station as pytest sees it: judged in set-up, visited when run, recorded after its protocol."""
+"""Runs items under pytest's protocol: the hooks, and what each phase does to a station."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies
-from pytest_choochoo.collection.functions import ReturnValue, is_coroutine, traceback_from
+from pytest_choochoo.collection.functions import asks_for_fixtures
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import CheckFailed, OnlyInStations, StationDue, StillThere
+from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.engine.journey import Journey
-from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.engine.wording import INTERRUPTED, error_line, failed_check
+from pytest_choochoo.engine.visit import Visit
+from pytest_choochoo.engine.wording import INTERRUPTED, error_line, full_message
+from pytest_choochoo.reporting.reports import StationDueWarning, report_settled
 from pytest_choochoo.running.injection import Injection
+from pytest_choochoo.running.observer import ReportObserver, failing_if_unrecorded
 from pytest_choochoo.running.station_item import StationItem
-from pytest_choochoo.selection import Selection
+from pytest_choochoo.running.stopping import (
+    Deadline,
+    failing_without_ledger,
+    stopping_without_ledger,
+)
 from pytest_choochoo.settings import Mode
 
-_CHANGE_THE_COURSE = frozenset({"skip", "skipif", "xfail"})
+
+class Trip(Protocol):
+    """What a command does with one station, phase by phase; made when its item starts."""
+
+    def set_up(self) -> None:
+        """Decide what is called; pytest has set up the item, without any fixture."""
+
+    def after_call(self) -> None:
+        """Look at what the call came to."""
+
+    def result(self, ending: Ending) -> Result:
+        """Return the result of the station, were this its *ending*."""
+
+    def finish(self, ending: Ending) -> Result:
+        """Record how the station ended, and return its result."""
+
+    def note_failure(self, error: str) -> None:
+        """Record that the station failed, as the process may be about to end."""
+
+    @property
+    def is_visiting(self) -> bool:
+        """Whether a visit has begun."""
+
+
+class TripMaker(Protocol):
+    """The part of a command that a runner needs."""
+
+    mode: Mode
+
+    def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
+        """Return the result of an item that need not be run, None for one that must."""
+
+    def trip(self, item: StationItem, journey: Journey) -> Trip:
+        """Return the trip of a station that is run."""
+
+
+class ItemRun:
+    """One item that is being run: a station on its *trip*, or a test."""
+
+    def __init__(self, item: pytest.Function, station: StationItem | None, trip: Trip | None):
+        self.item = item
+        self.station = station
+        self.trip = trip
+        self.observer = ReportObserver(trip.result) if trip is not None else None
 
 
 class Runner:
-    """What this process does with the items of one session, one at a time."""
+    """Runs the items of one session in this process, one at a time."""
 
     def __init__(
         self,
         *,
+        command: TripMaker,
         journey: Journey,
-        handing: Injection,
-        needs: Dependencies,
-        return_value: ReturnValue,
-        mode: Mode,
-        departure: Selection,
+        injection: Injection,
+        dependencies: Dependencies,
+        deadline: Deadline,
     ) -> None:
         self.journey = journey
-        self.mode = mode
-        self.departure = departure
-        #: The item that is being run, and how it has ended so far.
-        self.item: pytest.Function | None = None
-        self.ending = Ending()
-        #: Why the station is not as it should be, when it is only verified.
-        self._why: tuple[str, ...] = ()
-        #: The station that is being run, empty where it is none.
-        self.key = ""
-        self.handing = handing
-        self.needs = needs
-        self._return_value = return_value
-        self._passes: StationItem | None = None
+        self.injection = injection
+        #: The item that is being run, None between two items.
+        self.current: ItemRun | None = None
+        self._command = command
+        self._dependencies = dependencies
+        self._deadline = deadline
         #: The results of stations that were settled before the first item was run.
-        self._settled_early: dict[str, Result] = {}
-        #: The stations that must stay when cleaning, and because of which others.
-        self._kept_back: dict[str, dict[str, None]] = {}
-        self._lock: Any = None
+        self._settled: dict[str, Result] = {}
 
     def is_station(self, item: pytest.Item) -> bool:
         return item.nodeid in self.journey.route
 
-    # --- what need not be run
+    def is_running(self, item: pytest.Item) -> bool:
+        return self.current is not None and self.current.item is item
 
-    def settle(self, item: pytest.Function) -> Result | None:
+    # --- items that need not be run
+
+    def settle(self, item: pytest.Item) -> Result | None:
         """Return the result of an item that need not be run, None for one that must."""
-        if item.nodeid in self._settled_early:  # reported when its turn comes
-            return self._settled_early.pop(item.nodeid)
-        if self.mode == "run" and self.journey.results.have_stopped():
-            return self._result_of(item, "not reached")
-        result = self._settled(item)
-        if result is not None and self.mode == "run" and result.is_station:
-            if result.word != "not reached":
-                self.journey.results.share(result)
-        return result
-
-    def _settled(self, item: pytest.Function) -> Result | None:
-        key = item.nodeid
-        if self.mode == "clean":
-            return self._kept(key)
-        if self.mode != "run":
-            return None
-        if not self.is_station(item):
-            return self._blocked_test(item)
-        result = self.journey.settled(key)
-        if result is not None and result.is_complete:
-            # What such a mark says is told before anything else.
-            if any(mark.name in _CHANGE_THE_COURSE for mark in item.iter_markers()):
-                return None
+        if item.nodeid in self._settled:  # reported when its turn comes
+            return self._settled.pop(item.nodeid)
+        results, visits = self.journey.results, self._command.mode.visits
+        if visits and results.have_stopped():
+            return result_of_item(self.journey, item, "not reached")
+        result = self._command.settle(item, self.journey)
+        if result is not None and visits and result.is_station and result.word != "not reached":
+            results.share(result)
         return result
 
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
-        """Yield which of *items* are fresh stations, with all upstream of them, and the results.
+        """Yield those of *items* that are fresh stations, as are all upstream, and the results.
 
-        One by one they would each have every plugin prepare for an item that is run.
+        One by one, every plugin would prepare each of them as an item that is run.
         """
         results = self.journey.results
-        upstream, selected = self.journey.route.upstream, self.departure.selected
+        upstream, selected = self.journey.route.upstream, self.journey.options.selected
         with self.journey.ledger.snapshot():
             for item in items:
                 key = item.nodeid
@@ -104,245 +130,219 @@ class Runner:
                     continue
                 if any(each in selected and each not in results for each in upstream[key]):
                     continue
-                result = self._settled(item)  # type: ignore[arg-type]
+                result = self._command.settle(item, self.journey)
                 if result is not None:
                     results[key] = result
                     yield item, result
 
     def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
         """Settle what can be settled early; yield what comes first, taken out of *session*."""
-        option = session.config.option
-        # For xdist's workers, their controller reports it; a session that is not run has none.
-        is_run = not (session.testsfailed or option.collectonly or option.setuponly)
-        if self.mode != "run" or not is_run or hasattr(session.config, "workerinput"):
-            return
-        early = self._settled_early = {
-            item.nodeid: result for item, result in self.settle_early(session.items)
-        }
-        first = [*takewhile(lambda item: item.nodeid in early, session.items)]
+        self._settled = {item.nodeid: result for item, result in self.settle_early(session.items)}
+        first = [*takewhile(lambda item: item.nodeid in self._settled, session.items)]
         for item in first:
-            yield item, early.pop(item.nodeid)
+            yield item, self._settled.pop(item.nodeid)
         del session.items[: len(first)]
 
-    def _blocked_test(self, item: pytest.Function) -> Result | None:
-        keys = self.needs.keys_of(item)
-        blocked = self.journey.blocked(keys) if keys else None
-        if blocked is None:
-            return None
-        return self._result_of(item, "blocked" if blocked.by else "not reached", by=blocked.by)
+    # --- an item that is run, phase by phase
 
-    def _result_of(self, item: pytest.Item, word: Word, **facts: Any) -> Result:
-        if self.is_station(item):
-            return self.journey.result(item.nodeid, word, **facts)
-        name = item.name
-        return Result(key=item.nodeid, name=name, title=name, word=word, is_station=False, **facts)
-
-    def _kept(self, key: str) -> Result | None:
-        """Return the result of a station that must stay, because something downstream does."""
-        by = self._kept_back.get(key)
-        return self.journey.result(key, "blocked", by=tuple(by)) if by else None
-
-    # --- what is run
-
-    def enter(self, item: pytest.Function) -> None:
-        """Begin with *item*; nothing has been set up yet."""
-        self.item = item
-        self.ending = Ending()
+    def start(self, item: pytest.Function) -> None:
+        """Start with *item*; nothing has been set up yet."""
         self.journey.outcomes.look_again()
-        if self.is_station(item):
-            self.key, self.handing.station = item.nodeid, item
-            self._passes = StationItem(item, self.journey, self.handing, self.needs)
-            if self.mode == "clean":
-                self._passes.ignore_xfail()
-
-    def arrive(self) -> None:
-        """Make ready for set-up: a test has its outcomes, a station no fixture unasked."""
-        self.ending, self._why = Ending(), ()
-        if self._passes is not None:
-            self._passes.begin()
-        elif self.item is not None:
-            self.handing.give(self.item)
-
-    def set_up(self) -> None:
-        """Judge the station, its checks included; set up its fixtures if it must be visited."""
-        passes = self._passes
-        if passes is None:
+        if not self.is_station(item):
+            self.current = ItemRun(item, None, None)
             return
-        match self.mode:
-            case "check":
-                self._set_up_to_verify(passes)
-            case "clean":
-                self._set_up_to_clean(passes)
-            case _:
-                self._set_up_to_visit(passes)
-
-    def _set_up_to_visit(self, passes: StationItem) -> None:
-        item, names = passes.item, passes.station.declaration.values
-        if names:
-            passes.set_up(names)
-        values = {name: item.funcargs[name] for name in names}
-        result = self.journey.arrive(item.nodeid, values, passes.ask)
-        if result is not None and result.word == "not reached":
-            pytest.skip("the run was stopped before it was reached")
-        if result is not None:
-            passes.ignore_xfail()
-            passes.call(_nothing)
-            return
-        item.ihook.pytest_choochoo_visit_started(
-            config=item.config, node_id=item.nodeid, reasons=self.journey.reasons
+        self.injection.station = item
+        station = StationItem(
+            item,
+            self.journey.route[item.nodeid].station,
+            injection=self.injection,
+            dependencies=self._dependencies,
+            outcomes=self.journey.outcomes,
+            make_visit=self.journey.visit,
+            deadline=self._deadline,
         )
-        passes.set_up(passes.names)
-        item.obj = passes.function
+        self.current = ItemRun(item, station, self._command.trip(station, self.journey))
 
-    def _set_up_to_verify(self, passes: StationItem) -> None:
-        """Ask the checks; what --cc-check calls then tells what they said, and the verdict."""
-        failures = passes.ask(passes.station.checks)
-        passes.begin()  # whatever a check could not get, what is called now asks for nothing
-        key, name = passes.item.nodeid, passes.item.name
-        judging = self.journey.judging
-        meanwhile = judging.under_way(key)
+    def before_setup(self, current: ItemRun) -> None:
+        """Prepare set-up: give a test its outcomes; set up none of a station's fixtures yet."""
+        __tracebackhide__ = True
+        if current.observer is not None:
+            current.observer.start_again()
+        if current.station is not None:
+            current.station.strip()
+        else:
+            self.injection.inject(current.item)
 
-        self._why = tuple(failed_check(name, *each, "").text for each in failures.items())
+    def after_setup(self, current: ItemRun) -> None:
+        """Let the command decide what becomes of the station, and what is called."""
+        if current.trip is not None:
+            current.trip.set_up()
 
-        async def verify() -> None:
-            __tracebackhide__ = True
-            for check in passes.station.checks:
-                if check.name in failures:
-                    error = failures[check.name]
-                    subject = f"check {check.name!r} of station {name!r} does not pass"
-                    said = "" if isinstance(error, CheckFailed) else subject
-                    if said or meanwhile:
-                        error.add_note("; ".join(filter(None, (said, meanwhile))))
-                    raise error.with_traceback(traceback_from(check.function, error))
+    def after_call(self, current: ItemRun) -> None:
+        """Let the command look at what the call came to."""
+        if current.trip is not None and current.station is not None:
             try:
-                judging.require(key)
-            except StationDue as due:
-                self._why = due.reasons
-                raise
-            # A visit that is expected to fail is no reason why this should not be there.
-            passes.ignore_xfail()
-
-        passes.call(verify)
-
-    def _set_up_to_clean(self, passes: StationItem) -> None:
-        key, function = passes.item.nodeid, passes.station.clean_function
-        if self._lock is None:  # else it is tried again, by a plugin that reruns what failed
-            self._lock = self.journey.lock(key)  # nobody cleans what is being visited
-        if function is None or not self.journey.ledger.has_traces(key):
-            passes.call(_nothing)
-            return
-        passes.set_up_for(function)
-        arguments = passes.arguments(function)
-
-        async def clean() -> None:
-            __tracebackhide__ = True
-            answer = function(**arguments)
-            if inspect.isawaitable(answer):
-                await answer
-
-        passes.call(clean, awaits=is_coroutine(function))
-
-    def call_ended(self) -> None:
-        """Look at what the visit returned, and ask the checks again."""
-        passes = self._passes
-        if passes is None:
-            return
-        try:
-            if self.mode == "clean":
-                self._require_on_clean(passes)
-            elif self.mode == "run" and not self.journey.has_result:
-                self.journey.returned(self._return_value.pop())
-                self.journey.recheck(passes.ask)
-        finally:
-            passes.item.obj = passes.function
-
-    def _require_on_clean(self, passes: StationItem) -> None:
-        """Ask the checks of a cleaned station, none of which may pass any more."""
-        if passes.station.clean_function is None:
-            return
-        failures = passes.ask(passes.station.checks)
-        for check in passes.station.checks:
-            if check.name not in failures or check.name in passes.passed_and_broke:
-                raise StillThere(passes.item.name, check.name)
-
-    def result(self) -> Result:
-        """Return the result of the station under way as things stand."""
-        assert self.item is not None
-        if self.mode == "run" and self.journey.passage is not None:
-            return self.journey.preview(self.ending)
-        word = self._word(self.journey.route[self.key].station)
-        cause = self.ending.skipped or self.ending.error
-        return self.journey.result(self.key, word, cause=cause, reasons=self._why)
-
-    def _word(self, station: Station[Any]) -> Word:
-        if self.ending.skipped:
-            return "skipped"
-        if self.mode == "check" and self.ending.is_interrupted:
-            return "not reached"
-        if self.ending.error:
-            return "failed"
-        if self.mode != "clean":
-            return "unchanged"
-        return "cleaned" if station.clean_function else "left in place"
+                current.trip.after_call()
+            finally:
+                current.item.obj = current.station.function
 
     def interrupted(self, error: BaseException) -> None:
-        """Take note that the run ends in the middle of the item."""
-        is_asked_for = isinstance(error, KeyboardInterrupt)
-        cause = INTERRUPTED if is_asked_for else error_line(error)
-        self.ending = Ending(error=cause, is_interrupted=True)
+        """Note that the run ends in the middle of the item."""
+        if self.current is not None and self.current.observer is not None:
+            by_user = isinstance(error, KeyboardInterrupt)
+            self.current.observer.note_interrupt(INTERRUPTED if by_user else error_line(error))
 
-    def leave(self) -> None:
-        """Record how a station ended, once pytest has said its last word; forget the item."""
-        item, passes = self.item, self._passes
-        if item is None:  # it was settled without being run
+    def finish(self) -> None:
+        """Record how a station ended, now that pytest has nothing to add; forget the item."""
+        current, self.current = self.current, None
+        if current is None:  # it was settled without being run
             return
-        is_recorded = self.mode == "run" and self.journey.passage is not None
-        result = self.result() if passes is not None and not is_recorded else None
-        self.item, self._passes, self.key = None, None, ""
-        self.handing.forget()
-        if passes is None:
-            return
-        passes.end()
-        if result is None:
-            self._record(item)
-            return
-        self.journey.results.share(result)
-        try:
-            if self.mode == "clean":
-                self._forget(item.nodeid, result)
-        finally:
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+        self.injection.forget()
+        if current.trip is not None and current.station and current.observer:
+            current.station.restore()
+            current.trip.finish(current.observer.ending)
 
-    def _record(self, item: pytest.Function) -> None:
-        was_visited = not self.journey.has_result
-        result = self.journey.leave(self.ending)
-        if was_visited:
-            item.ihook.pytest_choochoo_visit_finished(
-                config=item.config, node_id=item.nodeid, result=result
-            )
+    def note_failure(self, key: str, error: str) -> None:
+        """Record that the station *key* failed, as the process may be about to end."""
+        current = self.current
+        if current is not None and current.trip is not None and current.item.nodeid == key:
+            current.trip.note_failure(error)
 
-    def _forget(self, key: str, result: Result) -> None:
-        if result.word in {"cleaned", "left in place"}:
-            self.journey.ledger.forget(key, resources=result.word == "cleaned")
-        else:
-            upstream = self.journey.route.upstream
-            for kept in self.journey.route.closure(upstream[key], upstream):
-                self._kept_back.setdefault(kept, {})[result.name] = None
+    def fixture_value(self, station: Station[Any]) -> Any:
+        """Return what the fixture of *station* returns to the item that is being run."""
+        __tracebackhide__ = True
+        assert self.current is not None, "no item is being run"
+        return self.injection.fixture_value(station, self.current.item)
 
-    # --- fixtures
-
-    def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
-        # One that failed for a check: the visit may bring what it misses.
-        is_retried = failed and self._passes is not None
-        self.handing.fixture_ends(definition, request, is_retried=is_retried)
-
-    def visit(self, consumer: str) -> Any:
-        """Return the visit of the station under way, for the fixture `visit`."""
-        if self._passes is None:
+    def visit(self, consumer: str) -> Visit:
+        """Return the visit of the station under way. Raises `OnlyInStations`."""
+        if self.current is None or self.current.station is None:
             raise OnlyInStations(consumer)
-        return self.journey.visit(self._passes.item.nodeid)
+        return self.current.station.visit
 
 
-async def _nothing() -> None: ...
+def result_of_item(journey: Journey, item: pytest.Item, word: Any, **facts: Any) -> Result:
+    """Return the result *word* of *item*, a station or a test."""
+    if item.nodeid in journey.route:
+        return journey.result(item.nodeid, word, **facts)
+    name = item.name
+    return Result(key=item.nodeid, name=name, title=name, word=word, is_station=False, **facts)
+
+
+class SettleHooks:
+    """The hooks that settle items which need not be run, and start those that must.
+
+    *settles_early*: stations that are fresh are settled before the first item is run.
+    """
+
+    def __init__(self, runner: Runner, *, settles_early: bool) -> None:
+        self._runner = runner
+        self._settles_early = settles_early
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        option = session.config.option
+        is_run = not (session.testsfailed or option.collectonly or option.setuponly)
+        with failing_without_ledger(session):
+            if self._settles_early and is_run:
+                for item, result in self._runner.settle_at_once(session):
+                    report_settled(item, result, nextitem=item)  # nothing is set up yet
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        if not asks_for_fixtures(item):
+            return None
+        option = item.config.option
+        if option.setupplan:
+            return None  # it only shows
+        if option.setuponly and self._runner.is_station(item):
+            return True  # it would be set up and never called, and count as visited
+        result = None if option.setuponly else self._runner.settle(item)
+        if result is None:
+            self._runner.start(item)
+            return None
+        report_settled(item, result, nextitem)
+        return True
+
+
+class ItemHooks:
+    """The hooks while an item is run, a station or a test.
+
+    *command* is the command line that brings stations about, for errors that name it.
+    """
+
+    def __init__(self, runner: Runner, command: str) -> None:
+        self._runner = runner
+        self._command = command
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        results = self._runner.journey.results
+        try:
+            return (yield)
+        except BaseException as error:
+            self._runner.interrupted(error)
+            raise
+        finally:
+            with stopping_without_ledger(item.session), failing_if_unrecorded(item, results):
+                self._runner.finish()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that prepare for teardown
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
+        self._for(item, self._runner.before_setup)
+        yield
+        self._for(item, self._runner.after_setup)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that capture output
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
+        yield
+        self._for(item, self._runner.after_call)
+
+    def _for(self, item: pytest.Item, step: Callable[[ItemRun], None]) -> None:
+        __tracebackhide__ = True
+        current = self._runner.current
+        if current is not None and current.item is item:
+            step(current)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Any, request: Any
+    ) -> Generator[None, object, object]:
+        if self._runner.current is None:
+            return (yield)
+        injection = self._runner.injection
+        injection.fixture_begins(fixturedef, request)
+        failed = True
+        try:
+            value = yield
+            failed = False
+        finally:
+            injection.fixture_ends(fixturedef, request, failed=failed)
+        return value
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        current = self._runner.current
+        if current is not None and current.item is item and current.observer is not None:
+            current.observer.note_call(call)
+        report = yield
+        error = None if call.excinfo is None else call.excinfo.value
+        if isinstance(error, ChoochooError | StationDueWarning):
+            # Its sentence says it all; where in this plugin it was raised helps nobody.
+            report.longrepr = full_message(error).replace("pytest --cc-run", self._command)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        current = self._runner.current
+        if current is None or current.observer is None:
+            return
+        if report.nodeid == current.item.nodeid:
+            current.observer.observe(report)

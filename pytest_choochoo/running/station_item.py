@@ -1,9 +1,8 @@
-"""Several passes over one item: its checks before the visit, the visit, its checks again."""
+"""The item of one station, set up again for each of its checks and for its visit."""
 
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,82 +17,110 @@ from pytest_choochoo.collection.functions import (
     run_in_loop,
 )
 from pytest_choochoo.engine.errors import CheckAnswer, CheckFailed
-from pytest_choochoo.engine.journey import Journey
-from pytest_choochoo.engine.station import Check
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.station import Check, Station
+from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.running.injection import Injection
+from pytest_choochoo.running.stopping import Deadline
 
-# What ends the run or skips a station is never taken for a check's answer.
+# These end the run or skip a station: they are never a check's answer.
 _NO_ANSWER = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception, pytest.skip.Exception)
 
 
 class StationItem:
-    """The item of one station: what it is set up for and what it calls is changed pass by pass."""
+    """The item of one station while pytest runs it: what it sets up and calls changes.
+
+    *make_visit* returns the `Visit` of the station for the reasons that it is given;
+    *reasons*: why the station is visited.
+    """
 
     def __init__(
-        self, item: pytest.Function, journey: Journey, handing: Injection, needs: Dependencies
+        self,
+        item: pytest.Function,
+        station: Station[Any],
+        *,
+        injection: Injection,
+        dependencies: Dependencies,
+        outcomes: Outcomes,
+        make_visit: Callable[[str, tuple[str, ...]], Visit],
+        deadline: Deadline,
     ) -> None:
         self.item = item
-        self.station = journey.route[item.nodeid].station
-        self.names = list(item.fixturenames)
+        self.key = item.nodeid
+        self.station = station
         self.function = item.obj
-        #: The checks that passed, and whose fixtures could not be torn down after it.
-        self.passed_and_broke: set[str] = set()
-        self._is_awaited = is_awaited_by_plugin(item, self.station)
+        self.names = list(item.fixturenames)
+        self.reasons: tuple[str, ...] = ()
+        #: Checks that passed, but whose fixtures could not be torn down.
+        self.broken_teardowns: set[str] = set()
+        self._is_awaited = is_awaited_by_plugin(item, station)
         self._runs_xfail = item.config.getoption("runxfail", False)
-        self._journey = journey
-        self._handing = handing
-        self._needs = needs
+        self._injection = injection
+        self._dependencies = dependencies
+        self._outcomes = outcomes
+        self._make_visit = make_visit
+        self._deadline = deadline
 
-    def begin(self) -> None:
-        """Have pytest set up nothing by itself: a fresh station must not pay for its fixtures."""
+    @property
+    def visit(self) -> Visit:
+        return self._make_visit(self.key, self.reasons)
+
+    def strip(self) -> None:
+        """Let pytest set up nothing by itself: a fresh station must not pay for its fixtures."""
         self.item.fixturenames = []
         self.item.funcargs = dict.fromkeys(self.names)
 
     def ignore_xfail(self) -> None:
-        """Have pytest take what passes or fails for just that: xfail marks are about the visit."""
+        """Let a pass or a failure be just that: xfail marks are about the visit."""
         self.item.config.option.runxfail = True
 
-    def end(self) -> None:
-        """Leave the item, and what it was run under, as it was found."""
+    def restore(self) -> None:
+        """Leave the item, and the options it ran under, as they were before."""
         self.item.obj, self.item.fixturenames = self.function, self.names
         self.item.config.option.runxfail = self._runs_xfail
 
     def set_up(self, names: Sequence[str]) -> None:
         """Set up the fixtures *names* and no others.
 
-        Those of function scope that an earlier pass set up are torn down
-        first, so that a check sees what is there now.
+        Function fixtures that were set up before are torn down first, so that a check
+        sees the world as it is now.
         """
         item = self.item
-        self._handing.tear_down()
-        # There is no public way to ask an item for its fixtures a second time.
-        item._initrequest()
+        self._injection.tear_down()
+        init_request(item)
         item.funcargs = dict.fromkeys(name for name in self.names if name not in names)
-        for need in self._needs.among(item, names):
-            if need.is_direct:
-                item.funcargs[need.name] = self._handing.value(need, item)
+        for dependency in self._dependencies.among(item, names):
+            if dependency.is_direct:
+                item.funcargs[dependency.name] = self._injection.value(dependency, item)
         if "visit" in names:
-            item.funcargs["visit"] = self._journey.visit(item.nodeid)
+            item.funcargs["visit"] = self.visit
         item.fixturenames = list(names)
         item.setup()
 
     def set_up_for(self, function: Callable[..., Any]) -> None:
-        """Set up what *function*, a check or a clean, asks for."""
+        """Set up the fixtures that *function*, a check or a clean, requests."""
         # Without its backend, anyio would not await it.
         backend = [name for name in self.names if name == "anyio_backend"]
         wanted = [name for name in arguments_of(function) if name != self.station.name]
         self.set_up([*backend, *wanted])
 
+    def set_up_values(self) -> dict[str, Any]:
+        """Set up the fixtures whose values are inputs of the station, and return the values."""
+        names = self.station.declaration.values
+        if names:
+            self.set_up(names)
+        return {name: self.item.funcargs[name] for name in names}
+
     def arguments(self, function: Callable[..., Any]) -> dict[str, Any]:
-        """Return what *function* is called with, its own station's outcome included."""
+        """Return the arguments to call *function* with, its own station's outcome included."""
         names, own = arguments_of(function), self.station.name
         arguments = {name: self.item.funcargs[name] for name in names if name != own}
         if own in names:
-            arguments[own] = self._journey.outcomes.copy(self.item.nodeid)
+            arguments[own] = self._outcomes.copy(self.key)
         return arguments
 
     def call(self, work: Callable[[], Any], *, awaits: bool = False) -> None:
-        """Have the item call the async function *work*: in a loop if it *awaits* something."""
+        """Let pytest call the async function *work*: in a loop if it *awaits* something."""
 
         async def awaited(**_: Any) -> None:
             __tracebackhide__ = True
@@ -101,17 +128,21 @@ class StationItem:
 
         def called(**_: Any) -> None:
             __tracebackhide__ = True
-            run_in_loop(work()) if awaits else _driven(work())
+            run_in_loop(work()) if awaits else _run_without_loop(work())
 
         if not awaits:
             self.item.obj = at_once(self.item, called, is_awaited=self._is_awaited)
         else:
             self.item.obj = awaited if self._is_awaited else called
 
+    def call_nothing(self) -> None:
+        """Let pytest call a function that does nothing."""
+        self.call(_nothing)
+
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
-        """Ask *checks* once, each with fixtures set up anew; return the errors by name."""
+        """Ask each of *checks* once, with fixtures of its own; return the errors by name."""
         failures: dict[str, BaseException] = {}
-        self._handing.tear_down()  # what the visit's fixtures raise now is no answer of a check
+        self._injection.tear_down()  # what the visit's fixtures raise is no answer of a check
         for check in checks:
             for part in (self._ask_one, self._tear_down_after):
                 try:
@@ -119,13 +150,13 @@ class StationItem:
                 except (*_NO_ANSWER, CheckAnswer):
                     raise
                 except BaseException as error:  # whatever a check raises: it does not pass
-                    if time.monotonic() >= self._journey.deadline:
+                    if self._deadline.is_over:
                         raise  # it did not answer, it was stopped
                     if check.name not in failures and part == self._tear_down_after:
-                        self.passed_and_broke.add(check.name)
+                        self.broken_teardowns.add(check.name)
                     failures.setdefault(check.name, error)
         if self._is_awaited:
-            self.set_up(())  # without a loop of its own it could not be called any more
+            self.set_up(())  # without a loop of its own the item could not be called any more
         return failures
 
     def _ask_one(self, check: Check) -> None:
@@ -134,15 +165,14 @@ class StationItem:
         self.item.runtest()
 
     def _tear_down_after(self, check: Check) -> None:
-        self._handing.tear_down()
+        self._injection.tear_down()
 
     def _asking(self, check: Check) -> Callable[[], Any]:
-        key = self.item.nodeid
-        name = self._journey.route[key].name
+        name = self.item.name
 
         async def ask() -> None:
             arguments = self.arguments(check.function)
-            if self.station.name in arguments and self._journey.outcomes.find(key) is None:
+            if self.station.name in arguments and self._outcomes.find(self.key) is None:
                 raise CheckFailed(name, check.name, "there is no outcome recorded yet")
             answer = check.function(**arguments)
             if inspect.isawaitable(answer):
@@ -155,11 +185,19 @@ class StationItem:
         return ask
 
 
-def _driven(work: Any) -> None:
+def _run_without_loop(work: Any) -> None:
     """Run the coroutine *work*, which awaits nothing, without the cost of a loop."""
     __tracebackhide__ = True
     try:
         work.send(None)
     except StopIteration:
         return
-    raise AssertionError("work that awaits something needs a loop")
+    raise AssertionError("a coroutine that awaits something needs a loop")
+
+
+async def _nothing() -> None: ...
+
+
+def init_request(item: pytest.Function) -> None:
+    # There is no public way to ask an item for its fixtures a second time.
+    item._initrequest()

@@ -1,25 +1,77 @@
-"""What stops a run: Ctrl-C or SIGTERM, after the visits under way or now, and a lost ledger."""
+"""What stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.running.protocol import Runner
 
-if TYPE_CHECKING:
-    from pytest_choochoo.parallel.controller import Controller
-
-# In which a worker that was interrupted has left its visit, in seconds.
+# Seconds an interrupted worker gets to leave its visit.
 _MOMENT = 1.0
+# Seconds by which the record of a time-out precedes the end of the process; at most a tenth.
+_AHEAD = 0.2
+
+
+# --- Ctrl-C and SIGTERM
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAnswer:
+    """Whether the run *waits* before it stops, and the *names* of the visits to tell of."""
+
+    waits: bool
+    names: Sequence[str] = ()
+
+
+class StopHooks:
+    """The hooks around all items; *stop* is called on the first interrupt.
+
+    On the second one, *interrupt_workers* ends the visits that are under way elsewhere.
+    """
+
+    def __init__(
+        self,
+        stop: Callable[[pytest.Session], StopAnswer],
+        interrupt_workers: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._stop = stop
+        self._interrupt_workers = interrupt_workers
+        self._watch = ExitStack()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin before a worker says that it is ready: others may be visiting by then."""
+        answer = partial(self._answer, session)
+        self._watch.enter_context(_first_interrupt(answer, self._interrupt_workers))
+
+    def _answer(self, session: pytest.Session) -> bool:
+        answer = self._stop(session)
+        if answer.names:
+            names = answer.names
+            them = "it" if len(names) == 1 else "them"
+            text = (
+                f"waiting for {', '.join(names)} to finish; press Ctrl-C again to stop {them} now"
+            )
+            notify(session.config, text)
+        return answer.waits
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if not session.items:  # a controller collects nothing
+            self.pytest_collection_finish(session)
+        with self._watch, failing_without_ledger(session):
+            return (yield)
 
 
 @contextmanager
@@ -28,8 +80,9 @@ def _first_interrupt(
 ) -> Iterator[None]:
     """Call *answer* on the first Ctrl-C or SIGTERM, and interrupt unless it returns True.
 
-    The second interrupts, and *interrupt_workers* is called: for workers that have not got it, as only this
-    process did. Who has a handler of his own, or is in a thread, keeps what he has.
+    The second one interrupts, and *interrupt_workers* is called, as the signal may have
+    reached this process only. Handlers that others have installed stay; so do all handlers
+    where this is not the main thread.
     """
     usual: dict[int, Any] = {
         signal.SIGINT: signal.default_int_handler,
@@ -45,7 +98,7 @@ def _first_interrupt(
             raise KeyboardInterrupt
 
     def interrupt_now(number: int, frame: object) -> None:
-        # Perhaps the workers are told as well: they are looked at when they have had their time.
+        # The workers may have received the signal as well: give them time to leave.
         later = threading.Timer(_MOMENT, interrupt_workers)
         later.daemon = True
         later.start()
@@ -60,9 +113,12 @@ def _first_interrupt(
             signal.signal(number, usual[number])
 
 
+# --- a ledger that is lost
+
+
 @contextmanager
 def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Have *session* stop, and say why, where the ledger cannot be used any more."""
+    """Stop *session*, and say why, where the ledger cannot be used any more."""
     try:
         yield
     except UnusableLedger as error:
@@ -71,7 +127,7 @@ def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 @contextmanager
 def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Have *session* fail where no item is at fault that the ledger cannot be used any more."""
+    """Fail *session* where the ledger cannot be used any more, and no item is to blame."""
     try:
         yield
     except UnusableLedger as error:
@@ -79,60 +135,56 @@ def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
         raise session.Failed(session.shouldfail) from None
 
 
-class Stopping:
-    """The hook around all items; *stop* is called on the first interrupt.
+# --- time-outs
 
-    It says whether there is something to be finished first; *interrupt_workers* has that end, too.
+
+class Deadline:
+    """When pytest-timeout stops the item under way; never, unless it does."""
+
+    def __init__(self) -> None:
+        #: As `time.monotonic` counts.
+        self.at = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.at
+
+
+class TimeoutHooks:
+    """The hooks around the timers of pytest-timeout.
+
+    *note_failure* records the failure of a visit, by the key of its station and in words,
+    should pytest-timeout end the process before anything else can record it.
     """
 
-    def __init__(
-        self,
-        stop: Callable[[pytest.Session], bool],
-        interrupt_workers: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._stop = stop
-        self._interrupt_workers = interrupt_workers
-        self._watch = ExitStack()
+    def __init__(self, deadline: Deadline, note_failure: Callable[[str, str], object]) -> None:
+        self._deadline = deadline
+        self._note_failure = note_failure
+        self._timer: threading.Timer | None = None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Begin before a worker says that it is ready: others may be visiting by then."""
-        self._watch.enter_context(
-            _first_interrupt(partial(self._stop, session), self._interrupt_workers)
-        )
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_timeout_set_timer(
+        self, item: pytest.Item, settings: Any
+    ) -> Generator[None, object, object]:
+        started = yield
+        self._deadline.at = time.monotonic() + settings.timeout
+        is_main = threading.current_thread() is threading.main_thread()
+        if settings.method == "thread" or not is_main:  # it ends the process without a word
+            cause = f"Timeout (>{settings.timeout}s) from pytest-timeout, which ended the process"
+            ahead = min(_AHEAD, settings.timeout / 10)
+            # A visit that ends in time after all overwrites this with its own record.
+            facts = (item.nodeid, cause)
+            self._timer = threading.Timer(settings.timeout - ahead, self._note_failure, facts)
+            self._timer.daemon = True
+            self._timer.start()
+        return started
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.items:  # a controller collects nothing
-            self.pytest_collection_finish(session)
-        with self._watch, failing_without_ledger(session):
-            return (yield)
-
-
-def after_the_visit(line: Runner, session: pytest.Session) -> bool:
-    """StationInstance after the visit under way, if there is one."""
-    is_worker = hasattr(session.config, "workerinput")
-    if is_worker and line.item is None:
-        return True  # its controller will send it home
-    passage, route = line.journey.passage, line.journey.route
-    if passage is None or not passage.is_visiting:
-        return False
-    name = route[passage.key].name
-    session.shouldstop = f"stopped after the visit of {name}"
-    if not is_worker:
-        _say_what_is_finished(session, [name])
-    return True
-
-
-def after_the_visits(controller: Controller, session: pytest.Session) -> bool:
-    """StationInstance after the visits that workers are busy with, if there are any."""
-    names = controller.stop()
-    if names:
-        _say_what_is_finished(session, names)
-    return bool(names)
-
-
-def _say_what_is_finished(session: pytest.Session, names: list[str]) -> None:
-    verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
-    text = f"{', '.join(names)} {verb} finished first; Ctrl-C again stops {them} now"
-    notify(session.config, text)
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_timeout_cancel_timer(self) -> Generator[None, object, object]:
+        cancelled = yield
+        self._deadline.at = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._timer = None
+        return cancelled

@@ -175,7 +175,7 @@ class Judge:
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
-    def require(self, key: str) -> None:
+    def require_fresh(self, key: str) -> None:
         """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, and upstream need not have one either.

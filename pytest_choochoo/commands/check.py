@@ -1,0 +1,98 @@
+"""`--cc-check`: the checks of all stations run as assertions; nothing is visited or written."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_choochoo import commands, selection
+from pytest_choochoo.collection.dependencies import Dependency
+from pytest_choochoo.collection.functions import traceback_from
+from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.errors import CheckFailed, StationDue
+from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.wording import failed_check
+from pytest_choochoo.running.protocol import Trip
+from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.selection import Selection
+
+
+class Command(commands.Command):
+    """Verifies every selected station, whether its upstream passes or not."""
+
+    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
+        selection.arrange(self.workflow, items)
+        return Selection(selected=self.workflow.among(items))
+
+    def trip(self, item: StationItem, journey: Journey) -> Trip:
+        return CheckTrip(item, journey, self.judge)
+
+    def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
+        # A check runs even if upstream is stale; a test must fail or warn.
+        if item.nodeid not in self.workflow.route:
+            super().before_use(dependency, item)
+
+    def why_unknown(self, key: str) -> Exception | None:
+        # The outcome of a station that returns nothing is known without a record.
+        if not self.workflow.outcomes.is_expected(self.workflow.route[key].station):
+            return None
+        return super().why_unknown(key)
+
+
+class CheckTrip:
+    """A station whose checks are asked in set-up; the call raises what they raised."""
+
+    is_visiting = False
+
+    def __init__(self, item: StationItem, journey: Journey, judge: Judge) -> None:
+        self._item = item
+        self._journey = journey
+        self._judge = judge
+        self._reasons: tuple[str, ...] = ()
+
+    def set_up(self) -> None:
+        """Ask the checks; the call then raises the first error of theirs, or judges the record."""
+        item, name = self._item, self._item.item.name
+        failures = item.ask(item.station.checks)
+        item.strip()  # whatever fixture a check could not get, the call requests none
+        visited_now = self._judge.under_way(item.key)
+        self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
+
+        async def verify() -> None:
+            __tracebackhide__ = True
+            for check in item.station.checks:
+                if check.name in failures:
+                    error = failures[check.name]
+                    subject = f"check {check.name!r} of station {name!r} does not pass"
+                    notes = ["" if isinstance(error, CheckFailed) else subject, visited_now]
+                    if any(notes):
+                        error.add_note("; ".join(filter(None, notes)))
+                    raise error.with_traceback(traceback_from(check.function, error))
+            try:
+                self._judge.require_fresh(item.key)
+            except StationDue as due:
+                self._reasons = due.reasons
+                raise
+            # Although the visit is expected to fail, the station may well be there.
+            item.ignore_xfail()
+
+        item.call(verify)
+
+    def after_call(self) -> None: ...
+
+    def result(self, ending: Ending) -> Result:
+        key = self._item.key
+        if ending.skipped:
+            return self._journey.result(key, "skipped", cause=ending.skipped)
+        if ending.is_interrupted:
+            return self._journey.result(key, "not reached", cause=ending.error)
+        if ending.error:
+            return self._journey.result(key, "failed", cause=ending.error, reasons=self._reasons)
+        return self._journey.result(key, "unchanged")
+
+    def finish(self, ending: Ending) -> Result:
+        return self._journey.results.share(self.result(ending))
+
+    def note_failure(self, error: str) -> None:
+        """Do nothing: a check writes no records."""

@@ -1,0 +1,50 @@
+"""`--cc-forget`: forget the records of the selected stations, and touch nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_choochoo import commands
+from pytest_choochoo.engine.errors import LockTimeout
+from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.reporting.notices import notify
+from pytest_choochoo.selection import Selection
+
+
+class Command(commands.Command):
+    """Forgets records instead of running items."""
+
+    is_content = True
+
+    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
+        chosen = self.workflow.named("--cc-forget", self.workflow.settings.forget)
+        known = self.workflow.registry.items
+        items[:] = [known[key] for key in chosen if key in known]
+        return Selection(forgotten=chosen)
+
+    def perform(
+        self, session: pytest.Session, journey: Journey, selection: Selection
+    ) -> bool | None:
+        """Forget what is selected, and say so; fail *session* where one stays locked."""
+        forgotten, is_refused = [], False
+        for key in selection.forgotten:
+            if journey.ledger.record(key) is None:
+                continue
+            try:
+                lock = journey.lock(key)  # a station being visited is not forgotten
+            except LockTimeout as error:
+                notify(session.config, str(error))
+                is_refused = True
+                continue
+            try:
+                journey.ledger.forget(key, resources=False)
+            finally:
+                lock.release()
+            forgotten.append(key)
+        if forgotten:
+            notify(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
+        elif not is_refused:
+            notify(session.config, "there was nothing to forget")
+        if is_refused:
+            raise session.Failed
+        return True

@@ -1,0 +1,102 @@
+"""`--cc-run` and `--cc-replay`: visit the stations that are due, then run the tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_choochoo import commands, selection
+from pytest_choochoo.collection.dependencies import Dependency
+from pytest_choochoo.collection.functions import ReturnValue
+from pytest_choochoo.engine.attempt import Attempt, Ending, NotReached, Settled
+from pytest_choochoo.engine.errors import NotWaitedFor
+from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.running.protocol import Trip, result_of_item
+from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.selection import Selection
+
+# Pytest evaluates these marks before anything else, so an item that has one is always run.
+_MARKS_OF_PYTEST = frozenset({"skip", "skipif", "xfail"})
+
+
+class Command(commands.Command):
+    """Visits every selected station that is due, and runs the tests after them."""
+
+    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
+        return selection.select_to_run(self.workflow, self.judge, items)
+
+    def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
+        if item.nodeid not in journey.route:
+            keys = self.workflow.dependencies.keys_of(item)
+            blocked = journey.blocked(keys) if keys else None
+            if blocked is None:
+                return None
+            word = "blocked" if blocked.by else "not reached"
+            return result_of_item(journey, item, word, by=blocked.by)
+        result = journey.settle(item.nodeid)
+        if result is not None and result.is_complete:
+            if any(mark.name in _MARKS_OF_PYTEST for mark in item.iter_markers()):
+                return None
+        return result
+
+    def trip(self, item: StationItem, journey: Journey) -> Trip:
+        return VisitTrip(item, journey, self.workflow.registry.return_value)
+
+    def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
+        """Do nothing: stations that are requested by parameters were visited before."""
+
+    def why_unknown(self, key: str) -> Exception | None:
+        return NotWaitedFor(self.workflow.route[key].name, self.judge.why_incomplete(key))
+
+
+class VisitTrip:
+    """A station that is judged in set-up, visited when called, and recorded after its protocol."""
+
+    def __init__(self, item: StationItem, journey: Journey, return_value: ReturnValue) -> None:
+        self._item = item
+        self._journey = journey
+        self._return_value = return_value
+        self._attempt = Attempt(item.key)
+
+    @property
+    def is_visiting(self) -> bool:
+        return self._attempt.is_visiting
+
+    def set_up(self) -> None:
+        """Judge the station, its checks included; set up its fixtures if it must be visited."""
+        item, attempt = self._item, self._attempt
+        self._journey.begin(attempt, item.set_up_values(), item.ask)
+        if isinstance(attempt.stage, NotReached):
+            pytest.skip("the run was stopped before it was reached")
+        if isinstance(attempt.stage, Settled):
+            item.ignore_xfail()
+            item.call_nothing()
+            return
+        item.reasons = attempt.stage.reasons
+        config = item.item.config
+        config.hook.pytest_choochoo_visit_started(
+            config=config, node_id=item.key, reasons=item.reasons
+        )
+        item.set_up(item.names)
+        item.item.obj = item.function
+
+    def after_call(self) -> None:
+        """Keep what the visit returned, and ask the checks again."""
+        if self._attempt.is_visiting:
+            self._journey.complete(self._attempt, self._return_value.pop(), self._item.ask)
+
+    def result(self, ending: Ending) -> Result:
+        return self._journey.so_far(self._attempt, ending)
+
+    def finish(self, ending: Ending) -> Result:
+        was_visited = not isinstance(self._attempt.stage, Settled | NotReached)
+        result = self._journey.finish(self._attempt, ending)
+        if was_visited:
+            config = self._item.item.config
+            config.hook.pytest_choochoo_visit_finished(
+                config=config, node_id=self._item.key, result=result
+            )
+        return result
+
+    def note_failure(self, error: str) -> None:
+        self._journey.note_failure(self._attempt, error)

@@ -1,0 +1,113 @@
+"""Observes the reports of the station under way: how it has ended so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.results import Results
+from pytest_choochoo.engine.wording import error_line
+from pytest_choochoo.reporting.reports import facts, properties
+
+
+class ReportObserver:
+    """Observes the reports of one item, and puts the facts of its station on them.
+
+    *result* is called with how the item has ended so far, and returns the station's result.
+    """
+
+    def __init__(self, result: Callable[[Ending], Result]) -> None:
+        self.ending = Ending()
+        self._result = result
+        self._errors: dict[str, str] = {}
+        #: The facts of the last report, shared: thousands of reports are kept to the end.
+        self._last: tuple[Result | None, dict[str, Any]] = (None, {})
+
+    def start_again(self) -> None:
+        """Forget how the item has ended: its set-up begins, perhaps once more."""
+        self.ending = Ending()
+
+    def note_interrupt(self, error: str) -> None:
+        """Note that the run ends in the middle of the item."""
+        self.ending = Ending(error=error, is_interrupted=True)
+
+    def note_call(self, call: pytest.CallInfo[Any]) -> None:
+        """Keep the error of a phase: a report has it only as long text."""
+        self._errors.pop(call.when, None)
+        if call.excinfo is not None:
+            self._errors[call.when] = _error_of(call.excinfo.value)
+
+    def observe(self, report: pytest.TestReport) -> None:
+        """Take *report* into account, and put the facts of the station on it."""
+        if isinstance(report, pytest.SubtestReport):
+            if report.failed:
+                self._note(Ending(error=self._error(report, "a sub-test failed")))
+            return
+        # An item that is tried again has failed until then.
+        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap] # not pytest's own
+        if report.failed or is_rerun:
+            self._note(Ending(error=self._error(report, "failed")))
+        elif report.skipped:
+            self._note(self._skipped(report))
+        result = self._result(self.ending)
+        if result != self._last[0]:
+            self._last = result, facts(result)
+        report.choochoo = self._last[1]  # type: ignore[attr-defined] # every report carries facts
+        if report.when == "teardown":
+            report.user_properties = [*report.user_properties, *properties(result)]
+
+    def _note(self, ending: Ending) -> None:
+        """Let the item end so, unless it has failed: that is excused by nothing else."""
+        known = self.ending
+        if known.error and not known.skipped:
+            has_failed = bool(ending.error) and not ending.skipped
+            ending = msgspec.structs.replace(known, and_more=known.and_more or has_failed)
+        self.ending = ending
+
+    def _error(self, report: pytest.TestReport, otherwise: str) -> str:
+        lines = report.longreprtext.strip().splitlines()
+        return self._errors.get(report.when or "") or (lines[-1] if lines else otherwise)
+
+    def _skipped(self, report: pytest.TestReport) -> Ending:
+        if hasattr(report, "wasxfail"):
+            reason = f"xfail: {report.wasxfail}" if report.wasxfail else "xfail"
+            return Ending(error=self._error(report, "failed as expected"), skipped=reason)
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return Ending(skipped=reason.removeprefix("Skipped: "))
+
+
+def _error_of(error: BaseException) -> str:
+    if isinstance(error, pytest.skip.Exception):
+        # Where it is reported as failed, an assertion of a plugin's failed before it.
+        return f"a part of it failed before it was skipped: {error}"
+    if isinstance(error, pytest.FixtureLookupError) and not error.msg:
+        return f"fixture {error.argname!r} not found"
+    return error_line(error)
+
+
+@contextmanager
+def failing_if_unrecorded(item: pytest.Item, results: Results) -> Iterator[None]:
+    """Report *item* as failed, after all, where it could not be recorded how it ended."""
+    try:
+        yield
+    except UnusableLedger as error:
+        result = results[item.nodeid]
+        if result.cause == str(error):
+            report = pytest.TestReport(
+                nodeid=item.nodeid,
+                location=item.location,
+                keywords={},
+                outcome="failed",
+                longrepr=f"{item.name} is not recorded: {error}",
+                when="teardown",
+            )
+            report.choochoo = facts(result)  # type: ignore[attr-defined] # as above
+            item.ihook.pytest_runtest_logreport(report=report)
+        raise

@@ -141,7 +141,7 @@ def _required_by_tests(
 def _names_of_users(
     workflow: Workflow, items: Iterable[pytest.Item]
 ) -> Mapping[str, Sequence[str]]:
-    """Return for each station the names of the tests and checks that use its outcome in any case."""
+    """Return for each station the tests and checks that use its outcome in any case, by name."""
     users: dict[str, list[str]] = {}
     for item in items:
         station = workflow.registry.items.get(item.nodeid)

@@ -21,11 +21,11 @@ from pytest_choochoo.engine.route import Route
 
 
 class Judge:
-    """Judges stations by their records, for runs and for whoever only looks.
+    """Judges stations by their records, for runs and for sessions that only read.
 
     *ordinary*: the functions of the ordinary fixtures that each station
-    requests. *replayed*: what is visited although fresh. *began*: when the
-    session did, in seconds since the epoch.
+    requests. *replayed*: the stations to visit although they are fresh. *began*: when
+    the session began, in seconds since the epoch.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Judge:
         return key in self._replayed
 
     def read_ahead(self) -> None:
-        """Read the source of all stations, so that other processes need not do so as well."""
+        """Read the source of all stations now, so that other processes find it in the cache."""
         self._code.read_ahead({stop.station.path for stop in self._route.stops.values()})
 
     def is_complete(self, key: str) -> bool:
@@ -65,13 +65,13 @@ class Judge:
         return record is not None and record.is_complete
 
     def visit_for_secrets(self, needed: Mapping[str, tuple[str, ...]]) -> None:
-        """Have the stations *needed* be due until their secrets are known: key, and for whom."""
+        """Mark stations due until their secrets are known; *needed* maps each to its consumers."""
         self._secret_for = needed
 
     def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
-        """Return what the work of *key* depends on, as things are now; *values* None: not known.
+        """Return what the work of *key* depends on, as things are now; *values* None: unknown.
 
-        Raises `NoRecord` for an upstream without an outcome, and what taking a
+        Raises `NoRecord` for an upstream without an outcome, and whatever taking a
         fingerprint raises.
         """
         stop = self._route[key]
@@ -102,7 +102,10 @@ class Judge:
     def verdict(
         self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False
     ) -> Fresh | Due:
-        """Return the verdict on *key*, whose upstream is complete; *is_locked*: by others."""
+        """Return the verdict on *key*, whose upstream is complete.
+
+        *is_locked*: another process is visiting it right now.
+        """
         station = self._route[key].station
         has_check = bool(station.checks)
         return judge(
@@ -116,21 +119,21 @@ class Judge:
                 is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
                 is_locked=is_locked,
                 now=time.time(),
-                secret_for=self._who_needs_its_secret(key),
+                secret_for=self._consumers_of_its_secret(key),
                 decode_error=self._outcomes.decode_error(key, record),
             )
         )
 
-    def _who_needs_its_secret(self, key: str) -> tuple[str, ...]:
+    def _consumers_of_its_secret(self, key: str) -> tuple[str, ...]:
         needed = self._secret_for.get(key, ())
         return needed if needed and self._outcomes.has_lost_secret(key) else ()
 
     def _was_visited_meanwhile(self, record: Record | None) -> bool:
-        # A visit that somebody else began after this session did counts for it.
+        # A visit that another process began after this session did counts for it.
         return record is not None and record.is_complete and record.began >= self._began
 
     def why_due(self, key: str) -> tuple[str, ...]:
-        """Return why the recorded outcome of *key* is due, nothing when it is not.
+        """Return why the recorded outcome of *key* is due; nothing when it is not.
 
         Raises `NoRecord` when there is no complete record of it.
         """
@@ -146,8 +149,7 @@ class Judge:
     def why_stale(self, key: str) -> tuple[str, ...]:
         """Return why *key*, or anything upstream of it, is due; nothing when all is fresh.
 
-        For sessions that visit nothing: what was found once is not looked at
-        again. Raises `NoRecord` when there is no complete record of *key*.
+        For sessions that visit nothing: each station is judged once. Raises `NoRecord` when there is no complete record of *key*.
         """
         reasons = self._why_due_once(key)
         for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):
@@ -164,30 +166,30 @@ class Judge:
         record = self._ledger.record(key)
         is_locked = self._is_locked(key, record)
         reason = why_incomplete(record, is_locked=is_locked, now=time.time())
-        return "its visit has ended this moment" if reason is None else reason.text
+        return "its visit just finished" if reason is None else reason.text
 
     def _is_locked(self, key: str, record: Record | None) -> bool:
-        """Say whether somebody is visiting *key* right now: not who died while he did."""
+        """Return whether a live process is visiting *key* right now."""
         return record is not None and record.is_visiting and self._ledger.is_locked(key)
 
     def under_way(self, key: str) -> str:
-        """Say in words that somebody is visiting *key* right now; empty where nobody is."""
+        """Return in words that a process is visiting *key* right now; empty where none is."""
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
     def require_fresh(self, key: str) -> None:
         """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
         record = self._ledger.record(key)
-        # Without a record nothing is compared, and upstream need not have one either.
+        # Without a record nothing is compared, so upstream needs no record either.
         taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)
 
     def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
-        """Return what has to be run beside *selected*, so that *wanted* consumes nothing stale.
+        """Return the stations to run beside *selected*, so that *wanted* consumes nothing stale.
 
-        That is what is due by its record, and what is fresh but depends on it.
+        They are due by their records, or fresh and downstream of such a station.
         """
         above = self._route.closure(wanted, self._route.upstream)
         if selected.issuperset(above):
@@ -201,7 +203,7 @@ class Judge:
         return tuple(key for key in self._route.order if key in moving and key not in selected)
 
     def _may_move(self, key: str, is_selected: bool) -> bool:
-        """Say whether the outcome of *key* may be another after this run, upstream as it is."""
+        """Return whether the outcome of *key* may change in this run, upstream as it is."""
         station = self._route[key].station
         if station.declaration.values or (is_selected and station.checks):
             return True
@@ -216,10 +218,10 @@ class Judge:
     def revisits(
         self, wanted: Iterable[str], asking: Callable[[], Mapping[str, Sequence[str]]]
     ) -> dict[str, tuple[str, ...]]:
-        """Return the stations whose lost secrets a run of *wanted* needs, and by name for whom.
+        """Return the stations whose lost secrets a run of *wanted* needs, with their consumers.
 
-        Needed they are by stations that are due, or that a change may reach, and
-        by whoever asks for them whatever is due, of whom *asking* returns the names.
+        The consumers are stations that are due, or that a change may reach; and tests and
+        checks that use an outcome in any case: *asking* returns their names by station.
         """
         route = self._route
         above = route.closure(wanted, route.upstream)
@@ -229,10 +231,10 @@ class Judge:
         asks, below = asking(), route.downstream()
         due = {key for key in above if self._is_due(key)}
         needed: dict[str, tuple[str, ...]] = {}
-        while True:  # a visit for its secret may make others due, who need those of others
+        while True:  # a visit for a secret may make others due, and they need more secrets
             found = {}
             for key in lost:
-                # What only a change of *key* itself would reach, is reached by its visit.
+                # Stations that only a change of *key* would reach: its visit reaches them.
                 moving = route.closure(due.union(needed) - {key}, {**below, key: ()})
                 names = (
                     route.name(each) for each in below[key] if each in moving and each in above

@@ -1,0 +1,219 @@
+"""The facts of stations as they are now, and the verdicts on them, over a ledger in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.memory_ledger import MemoryLedger
+
+from pytest_choochoo import Secret, Station, station
+from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.judging.verdict import Due, Fresh
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route, StationInstance
+
+#: Who needs whom: a chain, and one that stands apart.
+UPSTREAM = {"grind": (), "boil": (), "pour": ("boil",), "serve": ("pour",)}
+
+
+def made(name: str, *, env: str = "", checks: int = 0, returns: Any = int) -> Station[Any]:
+    def work() -> Any: ...
+
+    work.__name__ = work.__qualname__ = name
+    work.__annotations__["return"] = returns
+    result: Station[Any] = station(version="1", env=[env] if env else [])(work)
+    for _ in range(checks):
+        result.check(lambda: None)
+    return result
+
+
+class Tea:
+    """A route of four stations over a ledger in memory, and a judge."""
+
+    def __init__(self, folder: Path, **changed: Station[Any]) -> None:
+        stations = {name: changed.get(name) or made(name) for name in UPSTREAM}
+        self.route = Route(
+            {
+                name: StationInstance(key=name, name=name, station=each)
+                for name, each in stations.items()
+            },
+            UPSTREAM,
+        )
+        self.ledger = MemoryLedger()
+        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+        self.outcomes = Outcomes(self.route, self.ledger, codec)
+        self.code = CodeReader(folder, {})
+
+    def judge(self, *replayed: str, began: float = 0.0) -> Judge:
+        self.outcomes.look_again()
+        return Judge(
+            route=self.route,
+            ledger=self.ledger,
+            outcomes=self.outcomes,
+            code=self.code,
+            ordinary={},
+            replayed=frozenset(replayed),
+            began=began,
+        )
+
+    def complete(self, *names: str, value: object = 100, began: float = 0.0) -> None:
+        """Record visits of *names* as complete, which returned *value*."""
+        for name in names:
+            self.outcomes.look_again()
+            outcome = self.outcomes.encoded(name, value)
+            record = Record(
+                status="complete",
+                since=time.time(),
+                fingerprint=self.judge().fingerprint(name, values={}),
+                outcome=outcome.text,
+                outcome_digest=outcome.digest,
+                visited=time.time(),
+                began=began,
+                seconds=1.0,
+            )
+            self.ledger.finish(name, record)
+
+
+@pytest.fixture
+def tea(tmp_path: Path) -> Tea:
+    tea = Tea(tmp_path)
+    tea.complete("grind", "boil", "pour", "serve")
+    return tea
+
+
+def test_station_as_it_was_is_fresh(tea: Tea) -> None:
+    """A complete station whose inputs are as recorded is fresh."""
+    judge = tea.judge()
+    record = tea.ledger.record("pour")
+
+    verdict = judge.verdict("pour", record, judge.fingerprint("pour", values={}))
+
+    assert isinstance(verdict, Fresh)
+    assert judge.why_due("pour") == ()
+
+
+def test_changed_outcome_upstream_makes_due(tea: Tea) -> None:
+    """A station is due when an upstream outcome differs from the one it consumed."""
+    tea.complete("boil", value=90)
+
+    assert tea.judge().why_due("pour") == ("outcome of boil changed",)
+
+
+def test_due_upstream_is_told_with_its_name(tea: Tea) -> None:
+    """A consumer is stale when anything upstream is due, and the reason says which station."""
+    tea.complete("boil", value=90)
+    judge = tea.judge()
+
+    assert judge.why_due("serve") == ()
+    assert judge.why_stale("serve") == ("upstream pour: outcome of boil changed",)
+
+
+def test_station_that_was_never_visited_has_no_record(tmp_path: Path) -> None:
+    """Without a complete record there is no outcome, and the error says why."""
+    with pytest.raises(NoRecord, match="station 'boil' has no complete record: never visited"):
+        Tea(tmp_path).judge().why_due("boil")
+
+
+def test_replayed_station_is_due_until_it_was_visited_meanwhile(tea: Tea) -> None:
+    """A replay is done once another process began the visit after this session began."""
+    judge = tea.judge("boil", began=50.0)
+    assert judge.why_due("boil") == ("selected by --cc-replay",)
+
+    tea.complete("boil", began=60.0)
+
+    assert tea.judge("boil", began=50.0).why_due("boil") == ()
+
+
+def test_verification_passes_where_a_check_would_settle_it(tmp_path: Path) -> None:
+    """Under --cc-check, a station with a check is judged by it where the record knows nothing."""
+    tea = Tea(tmp_path, boil=made("boil", checks=1, returns=None))
+
+    tea.judge().require_fresh("boil")
+
+    with pytest.raises(StationDue, match="station 'grind' is due: never visited"):
+        tea.judge().require_fresh("grind")
+
+
+def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
+    """A record that says `visiting` counts as under way only while its lock is held."""
+    record = Record(status="visiting", since=time.time(), pid=7, host="kettle")
+    tea.ledger.begin("boil", record, ())
+    assert tea.judge().under_way("boil") == ""
+
+    with tea.ledger.lock("boil", 0):
+        words = tea.judge().under_way("boil")
+
+    assert words.startswith("it is being visited right now by process 7 on kettle")
+
+
+# --- what a selection needs
+
+
+def test_nothing_is_needed_beside_a_whole_selection(tea: Tea) -> None:
+    """Where all upstream is selected, nothing is added."""
+    assert tea.judge().needed(["serve"], frozenset(UPSTREAM)) == ()
+
+
+def test_due_upstream_is_needed_with_what_lies_between(tea: Tea) -> None:
+    """A due station far upstream brings along what depends on it, up to the selection."""
+    judge = tea.judge("boil")
+
+    assert judge.needed(["serve"], frozenset({"serve"})) == ("boil", "pour")
+
+
+def test_fresh_upstream_is_not_needed(tea: Tea) -> None:
+    """What is fresh is used as it is recorded, silently."""
+    assert tea.judge().needed(["serve"], frozenset({"serve"})) == ()
+    assert tea.judge("grind").needed(["serve"], frozenset({"serve"})) == ()
+
+
+def test_selected_station_with_a_check_may_move_what_depends_on_it(tmp_path: Path) -> None:
+    """A check may disagree, so a fresh station between two selected ones is added."""
+    tea = Tea(tmp_path, boil=made("boil", checks=1))
+    tea.complete("boil", "pour", "serve")
+
+    assert tea.judge().needed(["boil", "serve"], frozenset({"boil", "serve"})) == ("pour",)
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize(
+    ("asking", "again"),
+    [
+        pytest.param(lambda: {"boil": ["test_hot"]}, {"boil": ("test_hot",)}, id="a-test-asks"),
+        pytest.param(dict, {}, id="nobody-asks"),
+    ],
+)
+def test_lost_secret_is_made_again_for_its_consumers(
+    tmp_path: Path,
+    asking: Callable[[], dict[str, list[str]]],
+    again: dict[str, tuple[str, ...]],
+) -> None:
+    """A secret of an earlier run is known no more: its station is visited if it is needed."""
+    tea = Tea(tmp_path, boil=made("boil", returns=Secret[str]))
+    tea.complete("boil", value=Secret("hot"))
+    tea.complete("pour", "serve")
+    # A later process: it has the records, and not the secrets.
+    tea.outcomes = Outcomes(
+        tea.route,
+        tea.ledger,
+        Codec(encode=lambda value: None, decode=lambda kind, plain: None),
+    )
+    judge = tea.judge()
+
+    needed = judge.revisits(["serve"], asking)
+    judge.visit_for_secrets(needed)
+
+    assert needed == again
+    record = tea.ledger.record("boil")
+    verdict = judge.verdict("boil", record, judge.fingerprint("boil", values={}))
+    assert isinstance(verdict, Due) == bool(again)

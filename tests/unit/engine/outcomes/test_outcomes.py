@@ -1,0 +1,147 @@
+"""The outcomes of all stations: kept as text, handed out as copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from unit.memory_ledger import MemoryLedger
+
+from pytest_choochoo import Station, station
+from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.outcomes.codec import Codec, Outcome
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route, StationInstance
+
+KEY = "stations.py::boil"
+
+
+@dataclass
+class Kettle:
+    size: int
+
+
+class Kitchen:
+    """One station over a ledger in memory, which was visited and returned *text*."""
+
+    def __init__(self, function: Callable[..., Any], text: str | None = None) -> None:
+        self.station: Station[Any] = station(function)
+        self.ledger = MemoryLedger()
+        if text is not None:
+            self.record(text)
+        route = Route({KEY: StationInstance(key=KEY, name="boil", station=self.station)}, {KEY: ()})
+        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+        self.outcomes = Outcomes(route, self.ledger, codec)
+
+    def record(self, text: str) -> Record:
+        record = Record(status="complete", since=1.0, outcome=text, outcome_digest=f"of {text}")
+        self.ledger.finish(KEY, record)
+        return record
+
+
+def returning(annotation: Any) -> Callable[..., Any]:
+    def boil() -> Any: ...
+
+    boil.__annotations__["return"] = annotation
+    return boil
+
+
+def test_outcome_comes_from_the_ledger() -> None:
+    """The outcome of an earlier run is the recorded one, decoded by the annotation."""
+    kitchen = Kitchen(returning(Kettle), '{"size":3}')
+
+    assert kitchen.outcomes.copy(KEY) == Kettle(3)
+    assert kitchen.outcomes.find(KEY) == Outcome(text='{"size":3}', digest='of {"size":3}')
+
+
+def test_every_consumer_gets_its_own_copy() -> None:
+    """A consumer that alters what it received alters nothing for others."""
+    kitchen = Kitchen(returning(Any), "[1]")
+
+    kitchen.outcomes.copy(KEY).append(2)
+
+    assert kitchen.outcomes.copy(KEY) == [1]
+
+
+def test_ledger_is_asked_once_until_looked_again() -> None:
+    """In between, all consumers receive what the fingerprint was taken of."""
+    kitchen = Kitchen(returning(Any), "1")
+    assert kitchen.outcomes.copy(KEY) == 1
+    kitchen.record("2")
+    assert kitchen.outcomes.copy(KEY) == 1
+
+    kitchen.outcomes.look_again()
+
+    assert kitchen.outcomes.copy(KEY) == 2
+
+
+def test_outcome_of_the_visit_under_way_comes_first() -> None:
+    """What a visit has just returned is used, whatever the ledger says, until it is recorded."""
+    kitchen = Kitchen(returning(Any), "1")
+
+    kitchen.outcomes.keep(KEY, kitchen.outcomes.encoded(KEY, 5))
+    assert (kitchen.outcomes.copy(KEY), kitchen.outcomes.previous(KEY)) == (5, 1)
+    kitchen.outcomes.keep(KEY, None)
+
+    assert kitchen.outcomes.copy(KEY) == 1
+
+
+def test_station_that_was_never_visited_has_no_outcome() -> None:
+    """Where nothing is recorded, nothing is found."""
+    kitchen = Kitchen(returning(Any))
+
+    assert (kitchen.outcomes.find(KEY), kitchen.outcomes.copy(KEY)) == (None, None)
+    assert kitchen.outcomes.previous(KEY) is None
+
+
+def test_value_that_cannot_be_kept_names_station_and_type() -> None:
+    """An outcome that JSON cannot hold is an error before anything is recorded."""
+    kitchen = Kitchen(returning(Any))
+
+    with pytest.raises(Unstorable, match="outcome of station 'boil' cannot be kept"):
+        kitchen.outcomes.encoded(KEY, object())
+
+
+def test_outcome_that_does_not_fit_any_more_is_explained() -> None:
+    """A recorded outcome that the annotation refuses is not handed out, and the reason is known."""
+    kitchen = Kitchen(returning(Kettle))
+    record = kitchen.record('{"size":"large"}')
+
+    error = kitchen.outcomes.decode_error(KEY, record)
+
+    assert error == "Expected `int`, got `str` - at `$.size`"
+    assert kitchen.outcomes.previous(KEY) is None
+    with pytest.raises(UnreadableOutcome, match="does not fit its annotation any more"):
+        kitchen.outcomes.copy(KEY)
+
+
+def nothing() -> None: ...
+
+
+def no_annotation_no_return():  # type: ignore[no-untyped-def] # it is about the missing annotation
+    pass
+
+
+def no_annotation():  # type: ignore[no-untyped-def] # as above
+    return 100
+
+
+@pytest.mark.parametrize(
+    ("function", "is_expected"),
+    [
+        pytest.param(nothing, False, id="annotated-none"),
+        pytest.param(no_annotation_no_return, False, id="no-return"),
+        pytest.param(no_annotation, True, id="return-with-a-value"),
+        pytest.param(returning(int), True, id="annotated"),
+    ],
+)
+def test_outcome_is_expected_of_what_returns_something(
+    function: Callable[..., Any], is_expected: bool
+) -> None:
+    """A station returns something unless it is annotated `None`, or has no `return` with a value."""
+    kitchen = Kitchen(function)
+
+    assert kitchen.outcomes.is_expected(kitchen.station) is is_expected

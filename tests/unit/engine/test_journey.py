@@ -1,0 +1,473 @@
+"""One station through a session, without pytest: judged, asked, locked, visited, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.memory_ledger import MemoryLedger
+
+from pytest_choochoo import station
+from pytest_choochoo.engine.attempt import (
+    Attempt,
+    Ending,
+    NotReached,
+    Passed,
+    Refused,
+    Settled,
+    Visiting,
+)
+from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.errors import LockTimeout, MissingProduct, UnusableLedger
+from pytest_choochoo.engine.journey import Journey, RunOptions
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.ledger.record import Record, Result
+from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.results import Results
+from pytest_choochoo.engine.route import Route, StationInstance
+from pytest_choochoo.engine.station import Check, Station
+
+BOIL, POUR = "stations.py::boil", "stations.py::pour"
+
+
+def boiled() -> Station[int]:
+    @station(version="1")
+    def boil() -> int:
+        return 100
+
+    return boil
+
+
+def poured(**declared: Any) -> Station[None]:
+    @station(version="1", **declared)
+    def pour(boil: int) -> None: ...
+
+    return pour
+
+
+class Line:
+    """A route of two stations, `boil` and `pour`, and all that a journey needs."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        boil: Station[Any] | None = None,
+        pour: Station[Any] | None = None,
+        ledger: MemoryLedger | None = None,
+        run: str | None = None,
+        lock_timeout: float = -1,
+        replayed: frozenset[str] = frozenset(),
+    ) -> None:
+        boil, pour = boil or boiled(), pour or poured()
+        stops = {
+            BOIL: StationInstance(key=BOIL, name="boil", station=boil),
+            POUR: StationInstance(key=POUR, name="pour", station=pour),
+        }
+        route = Route(stops, {BOIL: (), POUR: (BOIL,)})
+        self.ledger = ledger or MemoryLedger()
+        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+        outcomes = Outcomes(route, self.ledger, codec)
+        self.notices: list[str] = []
+        self.verdicts: list[str] = []
+        self.asked: list[str] = []
+        self.failing: set[str] = set()
+        self.journey = Journey(
+            route=route,
+            options=RunOptions(
+                profile="default", selected=frozenset(stops), lock_timeout=lock_timeout
+            ),
+            ledger=self.ledger,
+            outcomes=outcomes,
+            judge=Judge(
+                route=route,
+                ledger=self.ledger,
+                outcomes=outcomes,
+                code=CodeReader(folder, {}),
+                ordinary={},
+                replayed=replayed,
+                began=0.0,
+            ),
+            results=Results(self.ledger, run),
+            tell=lambda progressed: None,
+            notify=self.notices.append,
+            judged=lambda key, verdict: self.verdicts.append(type(verdict).__name__),
+        )
+
+    def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
+        """Ask *checks*; those whose name is in `failing` do not pass."""
+        self.asked += [check.name for check in checks]
+        failing = (check.name for check in checks if check.name in self.failing)
+        return {name: AssertionError(f"{name} is not so") for name in failing}
+
+    def begin(self, key: str) -> Attempt:
+        attempt = Attempt(key)
+        self.journey.begin(attempt, {}, self.ask)
+        return attempt
+
+    def visit(self, key: str, value: object = None, ending: Ending | None = None) -> Result:
+        """Take *key* through, whose visit returns *value*."""
+        attempt = self.begin(key)
+        if attempt.is_visiting:
+            self.journey.complete(attempt, value, self.ask)
+        return self.journey.finish(attempt, ending or Ending())
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    return Line(tmp_path)
+
+
+def checked(*names: str, within: float = 0, **declared: Any) -> Station[None]:
+    """Return the station `pour`, with checks called *names*."""
+    pour = poured(**declared)
+    for name in names:
+
+        def check() -> None: ...
+
+        check.__name__ = name
+        pour.check(within=within)(check)
+    return pour
+
+
+# --- settled by the record alone
+
+
+def test_station_that_is_fresh_needs_nobody(line: Line) -> None:
+    """A station without a check whose inputs are as recorded is unchanged, without an attempt."""
+    line.visit(BOIL, 100)
+
+    result = line.journey.settle(BOIL)
+
+    assert result is not None
+    assert (result.word, result.name, result.title) == ("unchanged", "boil", "boil")
+
+
+def test_station_without_a_record_is_not_settled(line: Line) -> None:
+    """A station that was never visited needs an attempt."""
+    assert line.journey.settle(BOIL) is None
+
+
+def test_station_with_a_check_is_not_settled_by_its_record(tmp_path: Path) -> None:
+    """The record alone does not settle a station that has a check."""
+    line = Line(tmp_path, pour=checked("hot"))
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+
+    assert line.journey.settle(POUR) is None
+
+
+def test_failure_upstream_blocks(line: Line) -> None:
+    """A station whose upstream failed is blocked, and the failure is named."""
+    line.visit(BOIL, 100, Ending(error="cold"))
+
+    result = line.journey.settle(POUR)
+
+    assert result is not None
+    assert (result.word, result.by) == ("blocked", ("boil",))
+
+
+def test_stopped_run_reaches_nothing_more(tmp_path: Path) -> None:
+    """What waits for a station that another process left undone is not reached."""
+    line = Line(tmp_path, run="run")
+    line.journey.results.stop()
+
+    result = line.journey.settle(POUR)
+
+    assert result is not None
+    assert result.word == "not reached"
+
+
+# --- begin
+
+
+def test_visit_begins_under_its_lock(line: Line) -> None:
+    """A station that is due is locked, and its record says `visiting`, before it is visited."""
+    attempt = line.begin(BOIL)
+
+    record = line.ledger.record(BOIL)
+    assert record is not None
+    assert (record.status, attempt.stage.reasons) == ("visiting", ("never visited",))
+    assert line.ledger.is_locked(BOIL)
+    assert [each.status for each in line.ledger.attempts(BOIL)] == ["visiting"]
+
+
+def test_fresh_station_takes_no_lock(tmp_path: Path) -> None:
+    """A station whose record is fresh and whose checks pass is settled without a lock."""
+    line = Line(tmp_path, pour=checked("hot"))
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+
+    attempt = line.begin(POUR)
+
+    assert isinstance(attempt.stage, Settled)
+    assert (attempt.stage.result.word, attempt.lock) == ("unchanged", None)
+
+
+def test_drift_is_a_reason(tmp_path: Path) -> None:
+    """A fresh station whose check does not pass is visited, and the reason is drift."""
+    line = Line(tmp_path, pour=checked("hot", "full"))
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    line.failing = {"full"}
+
+    attempt = line.begin(POUR)
+
+    [reason] = attempt.stage.reasons
+    assert reason == "drift: check full does not pass: AssertionError: full is not so"
+
+
+def test_check_adopts_a_station_without_a_record(tmp_path: Path) -> None:
+    """A station that returns nothing, and whose check passes, is adopted and recorded."""
+    line = Line(tmp_path, pour=checked("hot"))
+    line.visit(BOIL, 100)
+
+    result = line.visit(POUR)
+
+    record = line.ledger.record(POUR)
+    assert record is not None
+    assert (result.word, record.status, record.outcome) == ("adopted", "complete", "null")
+    assert not line.ledger.is_locked(POUR)
+
+
+def test_changed_input_is_not_left_to_the_check(tmp_path: Path) -> None:
+    """Where an input changed, the station is visited, and its check is asked afterwards only."""
+    line = Line(tmp_path, pour=checked("hot"))
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    line.ledger.forget(BOIL, resources=False)
+    line.visit(BOIL, 90)
+    line.asked.clear()
+
+    attempt = line.begin(POUR)
+
+    assert (attempt.stage.reasons, line.asked) == (("outcome of boil changed",), [])
+
+
+def test_visit_of_another_process_is_not_repeated(tmp_path: Path) -> None:
+    """Whoever waited for the lock judges again, and finds the work done."""
+    other = Line(tmp_path)
+
+    class Slow(MemoryLedger):
+        """While its lock is taken, another process visits the station."""
+
+        def lock(self, key: str, timeout: float) -> Any:
+            held = super().lock(key, timeout)
+            if other.ledger.record(key) is None:
+                other.visit(key, 100)
+                record = other.ledger.record(key)
+                assert record is not None
+                self.finish(key, record)
+            return held
+
+    line = Line(tmp_path, ledger=Slow())
+
+    attempt = line.begin(BOIL)
+
+    assert isinstance(attempt.stage, Settled)
+    assert attempt.stage.result.word == "unchanged"
+
+
+def test_time_out_of_a_lock_names_its_holder(tmp_path: Path) -> None:
+    """A lock that stays held ends in an error that says which process visits the station."""
+    line = Line(tmp_path, lock_timeout=0)
+    Line(tmp_path, ledger=line.ledger).begin(BOIL)
+    record = line.ledger.record(BOIL)
+    assert record is not None
+
+    with pytest.raises(LockTimeout, match="station 'boil' is still being visited by process"):
+        line.begin(BOIL)
+
+    assert line.notices == [f"boil: waiting for {record.visitor}, which is visiting it"]
+
+
+def test_lock_is_not_awaited_in_a_run_that_stops(tmp_path: Path) -> None:
+    """A station whose lock another run holds is not reached once this run stops."""
+    line = Line(tmp_path, run="run")
+    Line(tmp_path, ledger=line.ledger).begin(BOIL)
+    line.journey.results.stop()
+
+    attempt = line.begin(BOIL)
+
+    assert isinstance(attempt.stage, NotReached)
+    assert line.journey.finish(attempt, Ending()).word == "not reached"
+
+
+def test_rerun_keeps_its_lock_and_begins_again(line: Line) -> None:
+    """A visit that a plugin reruns stays the same attempt, without what the first returned."""
+    attempt = line.begin(BOIL)
+    lock = attempt.lock
+    line.journey.complete(attempt, 100, line.ask)
+
+    line.journey.begin(attempt, {}, line.ask)
+
+    assert (type(attempt.stage), attempt.lock is lock) == (Visiting, True)
+    assert len(line.ledger.attempts(BOIL)) == 1
+
+
+# --- complete
+
+
+def test_checks_are_asked_after_the_visit(tmp_path: Path) -> None:
+    """After a visit all checks are asked; they pass, and the station is complete."""
+    line = Line(tmp_path, pour=checked("hot", "full"), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+
+    line.journey.complete(attempt, None, line.ask)
+
+    assert (line.asked, type(attempt.stage)) == (["hot", "full"], Passed)
+
+
+def test_check_that_refuses_the_visit_says_what_that_means(tmp_path: Path) -> None:
+    """A check that does not pass after the visit raises, with a note on what must be wrong."""
+    line = Line(tmp_path, pour=checked("hot"), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+    line.failing = {"hot"}
+
+    with pytest.raises(AssertionError) as raised:
+        line.journey.complete(attempt, None, line.ask)
+
+    assert isinstance(attempt.stage, Refused)
+    assert raised.value.__notes__ == [
+        "check 'hot' of station 'pour' does not pass after the visit: "
+        "either the visit or the check is wrong"
+    ]
+
+
+def test_check_is_asked_again_within_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `within`, a check that does not pass yet is asked again, and only that one."""
+    line = Line(tmp_path, pour=checked("hot", "full", within=9), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+    line.failing = {"hot"}
+    monkeypatch.setattr("time.sleep", lambda seconds: line.failing.clear())
+
+    line.journey.complete(attempt, None, line.ask)
+
+    assert line.asked == ["hot", "full", "hot"]
+
+
+def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> None:
+    """A product that is not there after the visit is an error; what was returned is kept."""
+    line = Line(tmp_path, pour=poured(products=["no-such-tea"]))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+
+    with pytest.raises(MissingProduct, match="its product no-such-tea"):
+        line.journey.complete(attempt, None, line.ask)
+    line.journey.finish(attempt, Ending(error="MissingProduct"))
+
+    record = line.ledger.record(POUR)
+    assert record is not None
+    assert (record.status, record.outcome) == ("failed", "null")
+
+
+# --- finish
+
+
+@pytest.mark.parametrize(
+    ("ending", "word", "status"),
+    [
+        pytest.param(Ending(), "visited", "complete", id="passed"),
+        pytest.param(Ending(error="cold"), "failed", "failed", id="failed"),
+        pytest.param(
+            Ending(error="interrupted", is_interrupted=True), "failed", "interrupted", id="stopped"
+        ),
+        pytest.param(Ending(skipped="no tea"), "skipped", "failed", id="skipped-after-the-visit"),
+    ],
+)
+def test_ending_of_a_visit_is_recorded(
+    line: Line, ending: Ending, word: str, status: str
+) -> None:
+    """What pytest says in the end is what is recorded, and the lock is free again."""
+    result = line.visit(BOIL, 100, ending)
+
+    record = line.ledger.record(BOIL)
+    assert record is not None
+    assert (result.word, record.status) == (word, status)
+    assert not line.ledger.is_locked(BOIL)
+
+
+def test_visit_that_skips_itself_was_never_begun(line: Line) -> None:
+    """A visit that skips leaves neither a record nor an attempt."""
+    attempt = line.begin(BOIL)
+
+    result = line.journey.finish(attempt, Ending(skipped="no water"))
+
+    assert (result.word, result.cause) == ("skipped", "no water")
+    assert (line.ledger.record(BOIL), line.ledger.attempts(BOIL)) == (None, ())
+
+
+def test_interrupt_before_the_visit_reaches_nothing(line: Line) -> None:
+    """A station that is interrupted while it is judged was not reached."""
+    attempt = Attempt(BOIL)
+
+    result = line.journey.finish(attempt, Ending(error="interrupted", is_interrupted=True))
+
+    assert (result.word, line.ledger.record(BOIL)) == ("not reached", None)
+
+
+def test_failure_that_was_noted_is_not_the_last_word(line: Line) -> None:
+    """A time-out that is recorded ahead gives way to a visit that makes it after all."""
+    attempt = line.begin(BOIL)
+    line.journey.note_failure(attempt, "Timeout")
+    noted = line.ledger.record(BOIL)
+    line.journey.complete(attempt, 100, line.ask)
+
+    result = line.journey.finish(attempt, Ending())
+
+    record = line.ledger.record(BOIL)
+    assert noted is not None
+    assert record is not None
+    assert (noted.status, noted.error) == ("failed", "Timeout")
+    assert (result.word, record.status) == ("visited", "complete")
+
+
+def test_lost_ledger_fails_the_station(tmp_path: Path) -> None:
+    """A station that cannot be recorded has failed, and its lock is released."""
+
+    class Lost(MemoryLedger):
+        def finish(self, key: str, record: Record, shared: Any = None) -> None:
+            raise UnusableLedger("ledger", "the disk is full")
+
+    line = Line(tmp_path, ledger=Lost())
+    attempt = line.begin(BOIL)
+    line.journey.complete(attempt, 100, line.ask)
+
+    with pytest.raises(UnusableLedger, match="the disk is full"):
+        line.journey.finish(attempt, Ending())
+
+    assert line.journey.results[BOIL].word == "failed"
+    assert not line.ledger.is_locked(BOIL)
+
+
+def test_consumer_receives_what_was_recorded(line: Line) -> None:
+    """After its visit, a station's outcome is the one in the ledger."""
+    line.visit(BOIL, 100)
+
+    visit = line.journey.visit(BOIL, ("because",))
+
+    assert (visit.station, visit.previous, visit.reasons) == ("boil", 100, ("because",))
+
+
+def test_result_of_every_ending_is_one_of_the_words(line: Line) -> None:
+    """`so_far` and `finish` agree: reports say before the end what is recorded in the end."""
+    endings: dict[str, Callable[[], Ending]] = {
+        "visited": Ending,
+        "failed": lambda: Ending(error="cold"),
+        "skipped": lambda: Ending(skipped="no tea"),
+    }
+    for word, ending in endings.items():
+        attempt = line.begin(BOIL)
+        line.journey.complete(attempt, 100, line.ask)
+        expected = line.journey.so_far(attempt, ending())
+
+        assert (expected.word, line.journey.finish(attempt, ending())) == (word, expected)
+        line.ledger.forget(BOIL, resources=True)

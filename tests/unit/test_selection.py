@@ -1,0 +1,253 @@
+"""Which items run, in which order, and why: on a route, a ledger in memory, and real items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from unit.memory_ledger import MemoryLedger
+
+from pytest_choochoo import Station, station
+from pytest_choochoo.collection.dependencies import Dependencies
+from pytest_choochoo.collection.registry import StationRegistry
+from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.errors import UnknownSelector
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route, StationInstance
+from pytest_choochoo.selection import Workflow, arrange, select_to_clean, select_to_run
+from pytest_choochoo.settings import Settings
+
+#: Stations in definition order, and what each needs; `serve` stands above what it needs.
+UPSTREAM = {"serve": ("pour",), "boil": (), "pour": ("boil",), "sing": ()}
+TESTS = {"test_hot": ("boil",), "test_song": ("sing",), "test_else": ()}
+
+
+class Requests(Dependencies):
+    """What tests request, as a table."""
+
+    def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
+        self._table = keys
+
+    def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
+        return self._table[item.name]
+
+    def keys_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
+        return ()
+
+
+class Registered(StationRegistry):
+    """The items of stations, as a table."""
+
+    def __init__(self, items: Mapping[str, pytest.Function]) -> None:
+        self._table = items
+
+    @property
+    def items(self) -> Mapping[str, pytest.Function]:  # type: ignore[override] # read only
+        return self._table
+
+
+class Project:
+    """Real items of stations and tests, and the workflow that they make."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        names = [*UPSTREAM, *TESTS]
+        source = "\n".join(f"def test_{name.removeprefix('test_')}(): ..." for name in names)
+        items = pytester.getitems(source)
+        self.config = items[0].config
+        for item, name in zip(items, names, strict=True):
+            item.name, item._nodeid = name, name
+        self.items = {item.name: cast(pytest.Function, item) for item in items}
+        self.stations = {name: _station(name) for name in UPSTREAM}
+        stops = {
+            name: StationInstance(key=name, name=name, station=each)
+            for name, each in self.stations.items()
+        }
+        self.route = Route(stops, UPSTREAM)
+        self.ledger = MemoryLedger()
+        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+        self.outcomes = Outcomes(self.route, self.ledger, codec)
+        self.workflow = Workflow(
+            settings=cast(Settings, None),
+            registry=Registered({name: self.items[name] for name in UPSTREAM}),
+            dependencies=Requests(TESTS),
+            route=self.route,
+            ledger=self.ledger,
+            outcomes=self.outcomes,
+            run=None,
+        )
+
+    def judge(self, *replayed: str) -> Judge:
+        return Judge(
+            route=self.route,
+            ledger=self.ledger,
+            outcomes=self.outcomes,
+            code=CodeReader(Path("/nowhere"), {}),
+            ordinary={},
+            replayed=frozenset(replayed),
+            began=0.0,
+        )
+
+    def complete(self, *names: str) -> None:
+        for name in names:
+            outcome = self.outcomes.encoded(name, None)
+            record = Record(
+                status="complete",
+                since=1.0,
+                fingerprint=self.judge().fingerprint(name, values={}),
+                outcome=outcome.text,
+                outcome_digest=outcome.digest,
+            )
+            self.ledger.finish(name, record)
+            self.outcomes.look_again()
+
+    def chosen(self, *names: str) -> list[pytest.Item]:
+        return [self.items[name] for name in names]
+
+
+def _station(name: str) -> Station[None]:
+    def work() -> None: ...
+
+    work.__name__ = name
+    return station(version="1")(work)
+
+
+def names(items: Iterable[pytest.Item]) -> tuple[str, ...]:
+    return tuple(item.name for item in items)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    return Project(pytester)
+
+
+# --- order
+
+
+def test_upstream_comes_first_and_tests_after_their_stations(project: Project) -> None:
+    """Items are arranged by the route, whatever order they come in."""
+    items = project.chosen("test_hot", "serve", "boil", "pour", "test_else")
+
+    arrange(project.workflow, items)
+
+    assert names(items) == ("boil", "test_hot", "pour", "serve", "test_else")
+
+
+def test_shuffled_stations_keep_their_definition_order(project: Project) -> None:
+    """Stations that stand apart run as they were defined, though a plugin shuffled them."""
+    items = project.chosen("sing", "boil")
+
+    arrange(project.workflow, items)
+
+    assert names(items) == ("boil", "sing")
+
+
+def test_duplicates_are_left_in_the_order_of_the_user(project: Project) -> None:
+    """With --keep-duplicates an item stands there twice, and nothing is moved."""
+    items = project.chosen("serve", "boil", "serve")
+
+    arrange(project.workflow, items)
+
+    assert names(items) == ("serve", "boil", "serve")
+
+
+# --- run
+
+
+def test_due_upstream_is_added_and_said(project: Project) -> None:
+    """Stations that a selection needs and that are due are added, and the header names them."""
+    items = project.chosen("serve")
+
+    selection = select_to_run(project.workflow, project.judge(), items)
+
+    assert names(items) == ("boil", "pour", "serve")
+    assert selection.selected == {"boil", "pour", "serve"}
+    assert selection.header == ("choochoo: 2 needed stations added: boil, pour",)
+
+
+def test_fresh_upstream_is_not_added(project: Project) -> None:
+    """Stations that are fresh stay out of a selection that only needs their outcomes."""
+    project.complete("boil", "pour")
+    items = project.chosen("serve")
+
+    selection = select_to_run(project.workflow, project.judge(), items)
+
+    assert (names(items), selection.header) == (("serve",), ())
+
+
+def test_tests_pull_in_what_they_request(project: Project) -> None:
+    """A selected test brings along the stations that it requests and that are due."""
+    items = project.chosen("test_hot", "test_else")
+
+    select_to_run(project.workflow, project.judge(), items)
+
+    assert names(items) == ("boil", "test_hot", "test_else")
+
+
+def test_replayed_station_that_is_not_selected_is_said(project: Project) -> None:
+    """A station that --cc-replay names and -k leaves out is named in the header."""
+    project.complete("boil", "pour", "serve", "sing")
+
+    selection = select_to_run(project.workflow, project.judge("sing"), project.chosen("boil"))
+
+    assert selection.header == (
+        "choochoo: 1 station selected by --cc-replay and then deselected: sing",
+    )
+
+
+# --- clean
+
+
+def test_clean_takes_downstream_along_and_goes_backwards(project: Project) -> None:
+    """What is selected is cleaned after everything downstream of it that left traces."""
+    project.complete("boil", "pour", "serve", "sing")
+    items = project.chosen("boil", "test_hot")
+
+    select_to_clean(project.workflow, project.config, items)
+
+    assert names(items) == ("serve", "pour", "boil")
+
+
+def test_clean_leaves_out_what_was_never_visited(project: Project) -> None:
+    """A station without any trace has nothing to clean."""
+    project.complete("boil")
+    items = project.chosen("boil")
+
+    select_to_clean(project.workflow, project.config, items)
+
+    assert names(items) == ("boil",)
+
+
+# --- selectors
+
+
+def test_failed_means_what_did_not_complete(project: Project) -> None:
+    """`failed` selects stations whose last visit failed or was interrupted."""
+    project.complete("boil")
+    project.ledger.finish("pour", Record(status="failed", since=1.0, error="cold"))
+
+    assert project.workflow.named("--cc-replay", "failed") == ("pour",)
+
+
+def test_stations_that_are_gone_can_be_forgotten_only(project: Project) -> None:
+    """A record whose station no longer exists has a name for --cc-forget, and for nothing else."""
+    project.ledger.finish("stations.py::gone", Record(status="failed", since=1.0, error="cold"))
+
+    assert project.workflow.named("--cc-forget", "gone") == ("stations.py::gone",)
+    with pytest.raises(UnknownSelector, match="no station is called 'gone'"):
+        project.workflow.named("--cc-replay", "gone")
+
+
+def test_worker_that_joins_late_takes_what_was_agreed(project: Project) -> None:
+    """Workers of one run select alike, though the records change while they join."""
+    first = replace(project.workflow, run="run")
+    assert first.agree_on("added", ("boil",), tuple[str, ...]) == ("boil",)
+
+    late: Any = replace(project.workflow, run="run")
+
+    assert late.agree_on("added", ("pour",), tuple[str, ...]) == ("boil",)

@@ -1,0 +1,241 @@
+"""Outcomes as fixtures: who receives what, and which fixtures are set up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from unit.memory_ledger import MemoryLedger
+
+from pytest_choochoo import Station, station
+from pytest_choochoo.collection.dependencies import Dependencies, Dependency
+from pytest_choochoo.engine.errors import ChoochooError, NoRecord, NoSuchInstance
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.route import Route, StationInstance
+from pytest_choochoo.running.injection import Injection
+
+
+@station
+def boil() -> list[int]:
+    return []
+
+
+class Requests(Dependencies):
+    """What items request, as a table."""
+
+    def __init__(self, table: Mapping[str, Dependency]) -> None:
+        self._table = table
+
+    def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Dependency, ...]:
+        return tuple(self._table[name] for name in names if name in self._table)
+
+    def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
+        return ("boil",) if fixture == "kettle" else ()
+
+
+@dataclass
+class Rule:
+    """A rule that remembers what it was asked."""
+
+    asked: list[str] = field(default_factory=list)
+    error: ChoochooError | None = None
+
+    def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
+        self.asked.append(dependency.name)
+
+    def why_unknown(self, key: str) -> Exception | None:
+        return self.error
+
+
+class Kitchen:
+    """An injection over stations that were visited, and a rule."""
+
+    def __init__(self, *dependencies: Dependency) -> None:
+        stops = {
+            key: StationInstance(key=key, name=key, station=boil, parameter_id=key[5:-1])
+            for key in ("boil", "boil[green]", "boil[black]")
+        }
+        self.ledger = MemoryLedger()
+        for number, key in enumerate(stops):
+            record = Record(status="complete", since=1.0, outcome=f"[{number}]")
+            self.ledger.finish(key, record)
+        route = Route(stops, dict.fromkeys(stops, ()))
+        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+        self.outcomes = Outcomes(route, self.ledger, codec)
+        self.rule = Rule()
+        self.injection = Injection(
+            route=route,
+            outcomes=self.outcomes,
+            dependencies=Requests({each.name: each for each in dependencies}),
+            providers=(provider,),
+            rule=self.rule,
+        )
+
+
+def provider() -> None: ...
+
+
+def test_pour(boil: object, cup: object) -> None: ...
+
+
+def item_of(function: Any, *names: str) -> Any:
+    """Return what an injection looks at of an item."""
+    return SimpleNamespace(
+        function=function, fixturenames=list(names), funcargs={}, nodeid="test_pour", name="pour"
+    )
+
+
+def one(name: str = "boil", **facts: Any) -> Dependency:
+    given = {"keys": ("boil",), "is_fan_in": False} | facts
+    return Dependency(name=name, station=cast(Station[Any], boil), **given)
+
+
+def test_test_receives_the_outcomes_that_its_parameters_name() -> None:
+    """A test gets an outcome by name, and nothing for what it does not name itself."""
+    kitchen = Kitchen(one(), one("kettle"))
+    item = item_of(test_pour, "boil", "kettle", "cup")
+
+    kitchen.injection.inject(item)
+
+    assert item.funcargs == {"boil": [0]}
+    assert kitchen.rule.asked == ["boil"]
+
+
+def test_fan_in_is_a_dict_by_parameter_id() -> None:
+    """A consumer without the parameter receives all outcomes, by parameter id."""
+    kitchen = Kitchen()
+    all_of = one(keys=("boil[green]", "boil[black]"), is_fan_in=True)
+
+    value = kitchen.injection.value(all_of, item_of(test_pour))
+
+    assert value == {"green": [1], "black": [2]}
+
+
+def test_each_value_is_a_copy() -> None:
+    """A consumer that alters its outcome alters nobody else's."""
+    kitchen = Kitchen()
+    item = item_of(test_pour)
+
+    kitchen.injection.value(one(), item).append("milk")
+
+    assert kitchen.injection.value(one(), item) == [0]
+
+
+def test_unknown_outcome_is_left_to_the_rule() -> None:
+    """Where no outcome is known, the command decides: an error, or None."""
+    kitchen = Kitchen()
+    kitchen.ledger.forget("boil", resources=True)
+    item = item_of(test_pour)
+    assert kitchen.injection.value(one(), item) is None
+
+    kitchen.rule.error = NoRecord("boil", "never visited")
+
+    with pytest.raises(NoRecord, match="station 'boil' has no complete record"):
+        kitchen.injection.value(one(), item)
+
+
+@pytest.mark.parametrize(
+    ("dependency", "message"),
+    [
+        pytest.param(
+            one(fault=NoSuchInstance("boil", "test_pour", "kind='red'")),
+            "test_pour .*kind='red'",
+            id="no-such-instance",
+        ),
+        pytest.param(
+            one(keys=()), "no complete record: its file could not be collected", id="no-file"
+        ),
+    ],
+)
+def test_dependency_without_an_instance_raises(dependency: Dependency, message: str) -> None:
+    """A consumer that can receive nothing is told why."""
+    with pytest.raises(ChoochooError, match=message):
+        Kitchen().injection.value(dependency, item_of(test_pour))
+
+
+# --- the fixtures of one item
+
+
+class Definition(SimpleNamespace):
+    """A fixture, as pytest describes it, that remembers that it was torn down."""
+
+    def __init__(self, name: str, scope: str, error: Exception | None = None) -> None:
+        super().__init__(argname=name, scope=scope, func=object(), cached_result=None)
+        self.finished: list[object] = []
+        self.error = error
+
+    def finish(self, request: object) -> None:
+        self.finished.append(request)
+        if self.error is not None:
+            raise self.error
+
+
+def set_up(injection: Injection, definition: Definition, *, failed: bool = False) -> None:
+    injection.fixture_begins(definition, "request")
+    injection.fixture_ends(definition, "request", failed=failed)
+
+
+def test_function_fixtures_are_torn_down_for_the_next_check() -> None:
+    """A check sees the world as it is now: what an earlier one set up for itself is gone."""
+    kitchen = Kitchen()
+    own, shared = Definition("cup", "function"), Definition("shelf", "session")
+    set_up(kitchen.injection, own)
+    set_up(kitchen.injection, shared)
+
+    kitchen.injection.tear_down()
+
+    assert (own.finished, shared.finished) == (["request"], [])
+
+
+def test_fixture_built_on_the_station_does_not_outlive_its_visit() -> None:
+    """A session fixture that uses the station under way is set up again after the visit."""
+    kitchen = Kitchen()
+    kitchen.injection.station = item_of(test_pour)
+    kettle = Definition("kettle", "session")
+    set_up(kitchen.injection, kettle)
+
+    kitchen.injection.tear_down()
+
+    assert kettle.finished == ["request"]
+
+
+def test_fixture_that_failed_for_a_check_is_tried_again() -> None:
+    """A fixture may fail before the visit, as what it needs is not there yet."""
+    kitchen = Kitchen()
+    kitchen.injection.station = item_of(test_pour)
+    shelf = Definition("shelf", "session")
+    set_up(kitchen.injection, shelf, failed=True)
+
+    kitchen.injection.tear_down()
+
+    assert shelf.finished == ["request"]
+
+
+def test_all_fixtures_are_torn_down_though_one_fails() -> None:
+    """The first error is raised when everything has been torn down, the latest fixture first."""
+    kitchen = Kitchen()
+    first, last = Definition("cup", "function", ValueError("broken")), Definition("lid", "function")
+    set_up(kitchen.injection, first)
+    set_up(kitchen.injection, last)
+
+    with pytest.raises(ValueError, match="broken"):
+        kitchen.injection.tear_down()
+
+    assert (first.finished, last.finished) == (["request"], ["request"])
+
+
+def test_forgotten_fixtures_are_left_to_pytest() -> None:
+    """When the item ends, pytest tears down what it set up."""
+    kitchen = Kitchen()
+    cup = Definition("cup", "function")
+    set_up(kitchen.injection, cup)
+
+    kitchen.injection.forget()
+    kitchen.injection.tear_down()
+
+    assert cup.finished == []

@@ -117,8 +117,8 @@ class RemoteLedger(SnapshotMixin):
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         self.ask("begin", key, record, reasons)
 
-    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
-        self.ask("finish", key, record, told)
+    def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
+        self.ask("finish", key, record, shared)
 
     def cancel(self, key: str, before: Record | None) -> None:
         self.ask("cancel", key, before)

@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -501,6 +503,23 @@ def test_complete_records_of_a_damaged_ledger_cannot_be_forgotten(tmp_path: Path
     forget_complete(location, warn=_raise)
 
     assert location.file.read_bytes() == b"not a ledger" * 1000
+
+
+def test_process_that_only_reads_imports_no_locks(closed: Path) -> None:
+    """Filelock is imported by a process that takes a lock, and by no other."""
+    code = f"""
+import sys
+from pathlib import Path
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import read_ledger
+
+ledger = read_ledger(LedgerLocation(Path({str(closed)!r}), "default"))
+print(len(ledger.records()), "filelock" in sys.modules, "asyncio" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stderr, done.stdout) == ("", f"{len(KEYS)} False False\n")
 
 
 def test_closed_ledger_raises_an_error_of_ours(closed: Path) -> None:

@@ -170,7 +170,7 @@ class Journey:
             attempt.stage = self._judge(key, values, ask, now)
         if isinstance(attempt.stage, Due):
             if key not in self._found_due:  # its checks may have taken their time
-                self.results.require_going_on()
+                self.results.raise_if_stopped()
             visiting: Visiting = advance(Visiting, attempt.stage, began=time.time())
             attempt.stage = visiting
             self.ledger.begin(key, record_of_start(visiting), visiting.reasons)
@@ -320,7 +320,7 @@ class Journey:
             except LockBusy:
                 if left <= _LOOK:
                     raise LockTimeout(name, timeout, visitor) from None
-            self.results.require_going_on()
+            self.results.raise_if_stopped()
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""

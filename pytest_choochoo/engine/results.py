@@ -62,7 +62,7 @@ class Results(dict[str, Result]):
             self.is_stopped = True
         return self.is_stopped
 
-    def require_going_on(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise `RunStopped` where a process of the run has stopped it by now."""
         if self.have_stopped():
             raise RunStopped

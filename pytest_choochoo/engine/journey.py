@@ -36,7 +36,7 @@ from pytest_choochoo.engine.errors import (
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict
-from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
@@ -299,7 +299,7 @@ class Journey:
 
     # --- what several commands need
 
-    def lock(self, key: str) -> Any:
+    def lock(self, key: str) -> HeldLock:
         """Return the lock of *key*, held, waiting for whichever process is visiting it.
 
         Raises `LockTimeout`, and `RunStopped`.

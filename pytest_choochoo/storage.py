@@ -13,7 +13,7 @@ import pytest
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
-from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.protocol import Ledger, SourceCache
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
 #: What xdist's controller writes into its ledger, and whoever sees the same ledger reads.
@@ -94,7 +94,7 @@ def elsewhere(config: pytest.Config, location: LedgerLocation) -> Ledger | None:
     return ledger
 
 
-def source_cache_of(ledger: Ledger, settings: Settings) -> MutableMapping[str, str]:
+def source_cache_of(ledger: SourceCache, settings: Settings) -> MutableMapping[str, str]:
     """Return what was read of source files before, and where to put what is read now."""
     if settings.writes:
         return ledger.source_cache()

@@ -16,6 +16,7 @@ from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import StillThere
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
@@ -73,7 +74,7 @@ class CleanTrip:
         self._item = item
         self._journey = journey
         self._keep_upstream = keep_upstream
-        self._lock: Any = None
+        self._lock: HeldLock | None = None
         item.ignore_xfail()
 
     def set_up(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
 from pytest_choochoo.engine.station import Check
@@ -140,7 +141,7 @@ class Attempt:
     def __init__(self, key: str) -> None:
         self.key = key
         self.stage = Stage()
-        self.lock: Any = None
+        self.lock: HeldLock | None = None
         self.start: Record | None = None
 
     @property

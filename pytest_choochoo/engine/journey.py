@@ -36,7 +36,7 @@ from pytest_choochoo.engine.errors import (
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict
-from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
@@ -170,7 +170,7 @@ class Journey:
             attempt.stage = self._judge(key, values, ask, now)
         if isinstance(attempt.stage, Due):
             if key not in self._found_due:  # its checks may have taken their time
-                self.results.require_going_on()
+                self.results.raise_if_stopped()
             visiting: Visiting = advance(Visiting, attempt.stage, began=time.time())
             attempt.stage = visiting
             self.ledger.begin(key, record_of_start(visiting), visiting.reasons)
@@ -299,7 +299,7 @@ class Journey:
 
     # --- what several commands need
 
-    def lock(self, key: str) -> Any:
+    def lock(self, key: str) -> HeldLock:
         """Return the lock of *key*, held, waiting for whichever process is visiting it.
 
         Raises `LockTimeout`, and `RunStopped`.
@@ -320,7 +320,7 @@ class Journey:
             except LockBusy:
                 if left <= _LOOK:
                     raise LockTimeout(name, timeout, visitor) from None
-            self.results.require_going_on()
+            self.results.raise_if_stopped()
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""

@@ -1,91 +1,94 @@
-"""How stations ended in this run, shared with the other processes that take part in it."""
+"""The results of a run, which its processes share."""
 
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 import msgspec
 
-from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.protocol import Records, RunBoard
 from pytest_choochoo.engine.ledger.record import Record, Result, to_text
 
-#: What stands for the run itself among the results of its stations: no other visit shall begin.
+# Names on the run board. A node id, which has a '::' in it, equals none of them.
 _STOPPED = ""
-
-# How long is waited before it is looked whether the ledger still takes what is told, in seconds.
-_PATIENCE = 5.0
 _WAITING = "waiting"
+
+# Seconds between two tries of whether the ledger can still be written.
+_PATIENCE = 5.0
 
 
 class RunStopped(Exception):
-    """The run stops: what has not begun does not begin."""
+    """The run stops: no other visit begins."""
+
+
+class _RecordsAndBoard(Records, RunBoard, Protocol): ...
 
 
 class Results(dict[str, Result]):
-    """The results by key that this process knows of; *run* is the name of all that share them.
+    """The results that this process knows, by key; *run* names the run that it takes part in.
 
-    Without a *run* nobody else takes part.
+    Without a *run* there is no other process.
     """
 
-    def __init__(self, ledger: Ledger, run: str | None) -> None:
+    def __init__(self, ledger: _RecordsAndBoard, run: str | None) -> None:
         super().__init__()
         self._ledger = ledger
         self._run = run
-        #: Whether a process stopped and left undone what others wait for.
+        #: Whether a process stopped before it did what others wait for.
         self.is_stopped = False
 
     def share(self, result: Result) -> Result:
-        """Take *result* for granted, in the other processes as well; return it."""
+        """Add *result*, in all processes of the run; return it."""
         self[result.key] = result
         if self._run is not None:
             self._ledger.write_result(self._run, result.key, to_text(result))
         return result
 
     def record(self, result: Result, record: Record) -> None:
-        """Write down *record*, and share *result* at the same moment."""
-        told = () if self._run is None else ((self._run, to_text(result)),)
-        self._ledger.finish(result.key, record, *told)
+        """Write *record* and share *result*, both in one transaction."""
+        shared = None if self._run is None else (self._run, to_text(result))
+        self._ledger.finish(result.key, record, shared)
         self[result.key] = result
 
     def stop(self) -> None:
-        """Tell the other processes that what this one had to do is left undone."""
+        """Stop the run in all its processes: this one will not do what they wait for."""
         if self._run is not None:
             self._ledger.write_result(self._run, _STOPPED, "")
 
     def have_stopped(self) -> bool:
-        """Say whether a process of the run has stopped it by now."""
+        """Return whether a process of the run has stopped it by now."""
         if self._run is not None and self._ledger.result(self._run, _STOPPED) is not None:
             self.is_stopped = True
         return self.is_stopped
 
-    def require_going_on(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise `RunStopped` where a process of the run has stopped it by now."""
         if self.have_stopped():
             raise RunStopped
 
-    def told(self, key: str) -> Result | None:
-        """Return how *key* ended as far as the processes of the run were told."""
+    def shared(self, key: str) -> Result | None:
+        """Return the result of *key* that a process of the run has shared, or None."""
         text = None if self._run is None else self._ledger.result(self._run, key)
         return None if text is None else msgspec.json.decode(text, type=Result)
 
     def awaited(self, key: str) -> Result | None:
-        """Return how *key* ended; another process may still be at it.
+        """Return the result of *key*; wait for the process that is to share it.
 
-        None where nobody else takes part, or the run `is_stopped`. Raises `UnusableLedger`
-        where nobody could tell any more.
+        Return None where there is no other process, and when the run `is_stopped`. Raises
+        `UnusableLedger` when no process can share a result any more.
         """
-        pause, looked = 0.005, time.monotonic()
+        pause, tried = 0.005, time.monotonic()
         while key not in self and self._run is not None:
-            told = self.told(key)
-            if told is not None:
-                self[key] = told
+            result = self.shared(key)
+            if result is not None:
+                self[key] = result
                 break
             if self.have_stopped():
                 return None
-            if time.monotonic() - looked > _PATIENCE:
-                # No node id looks like this name: it would have a '::' in it.
+            if time.monotonic() - tried > _PATIENCE:
                 self._ledger.write_result(self._run, _WAITING, "")
-                looked = time.monotonic()
+                tried = time.monotonic()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return self.get(key)

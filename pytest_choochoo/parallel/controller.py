@@ -282,7 +282,7 @@ class Controller:
             result = self._died(station)
             if not is_rerun:
                 # What the workers were told before it died, it is.
-                result = self._results.told(crashitem) or self._results.share(result)
+                result = self._results.shared(crashitem) or self._results.share(result)
             if result.is_complete and is_at_work:
                 report.longrepr = f"{_DIED} when {station.name} was recorded already"
             report.choochoo = facts(result)  # type: ignore[attr-defined]
@@ -357,7 +357,7 @@ class Controller:
             return station.result("failed", cause=_DIED)
         if not self._run:
             return None
-        told = self._results.told(station.key)
+        told = self._results.shared(station.key)
         if told is None and self._is_visited_now(station.key):  # its worker could not even say so
             return station.result("failed", cause=INTERRUPTED)
         return told

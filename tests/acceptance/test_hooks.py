@@ -189,7 +189,7 @@ def test_make_ledger_replaces_the_ledger(project: Project) -> None:
 
 
 def test_front_door_opens_ledgers(tmp_path: Path) -> None:
-    """Who makes a ledger opens one by a public name; one that is damaged is set aside, and warned of."""
+    """Who makes a ledger opens one by a public name; one that is damaged is moved aside, with a warning."""
     place = LedgerLocation(tmp_path, "staging")
     place.file.write_bytes(b"no ledger, " * 99)
 

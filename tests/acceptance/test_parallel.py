@@ -612,7 +612,7 @@ def test_ledger_that_fails_while_workers_agree_is_named(project: Project) -> Non
     assert run.exit_code == 4
     assert (
         "ERROR: the ledger cannot be used any more, default.sqlite: database or disk is full; "
-        "mend that, and the next run resumes"
+        "fix this and run again to resume"
     ) in run.text
     assert "INTERNALERROR" not in run.text
 

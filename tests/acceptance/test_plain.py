@@ -77,7 +77,7 @@ def test_after_failed_visit_the_test_errors(tea: Project) -> None:
         ),
         pytest.param(
             Record(status="complete", since=1.0),
-            "record unreadable: a part of it is missing",
+            "record unreadable: its fingerprint or outcome is missing",
             id="unreadable",
         ),
     ],

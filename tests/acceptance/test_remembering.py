@@ -201,7 +201,7 @@ def test_dead_worker_fails_its_station(chain: Project) -> None:
 
 
 def test_damaged_ledger_is_set_aside(chain: Project) -> None:
-    """A ledger that cannot be read is set aside with a warning, and all is judged anew."""
+    """A ledger that cannot be read is moved aside with a warning, and all is judged again."""
     chain.run("--cc-run")
     ledger = chain.path / ".pytest_cache/d/choochoo/default.sqlite"
     ledger.write_bytes(b"not a ledger" * 1000)
@@ -211,8 +211,8 @@ def test_damaged_ledger_is_set_aside(chain: Project) -> None:
     aside = next(ledger.parent.glob("default-set-aside-*.sqlite"))
     assert (run.closing, run.exit_code) == ("4 visited", 0)
     assert re.search(
-        rf"the ledger {ledger} could not be read: .+; it was set aside as {aside.name}, "
-        "and every station is judged anew",
+        rf"the ledger {ledger} could not be read: .+; moved it to {aside.name}; "
+        "every station will be judged again",
         run.text,
     )
     assert aside.read_bytes() == b"not a ledger" * 1000

@@ -529,6 +529,6 @@ def test_secret_is_no_resource(project: Project) -> None:
     run = project.run("--cc-run")
 
     assert run.errors["log_in"] == (
-        "resource 'token' of stations.py::log_in cannot be kept (Secret): keep what identifies "
-        "the thing under a text, as a text, a number or a list or dict of such"
+        "resource 'token' of stations.py::log_in cannot be kept (Secret): "
+        "use a string id and a JSON value"
     )

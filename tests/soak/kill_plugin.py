@@ -21,6 +21,7 @@ import pytest
 
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
+from pytest_choochoo.engine.ledger.protocol import HeldLock
 
 
 def note(what: str, key: str, token: str = "") -> None:
@@ -75,7 +76,7 @@ class Killer:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class WatchedLock:
+class WatchedLock(HeldLock):
     def __init__(self, lock: Any, key: str, killer: Killer) -> None:
         self._lock, self._key, self._killer = lock, key, killer
 
@@ -118,10 +119,10 @@ class WatchedLedger:
         with self._killer.around("begin", key):
             self._ledger.begin(key, record, reasons)
 
-    def finish(self, key: str, record: Any, told: Any = None) -> None:
+    def finish(self, key: str, record: Any, shared: Any = None) -> None:
         status = record.status if record is not None else "nothing"
         with self._killer.around("finish", key, status):
-            self._ledger.finish(key, record, told)
+            self._ledger.finish(key, record, shared)
 
     def resources(self, key: str) -> WatchedResources:
         return WatchedResources(self._ledger.resources(key), key, self._killer)

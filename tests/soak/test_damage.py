@@ -69,11 +69,11 @@ def test_damaged_ledger_is_set_aside_in_every_mode(
     assert (run.exit_code, run.closing, after.closing) == (0, "2 visited", "2 unchanged")
     assert aside.read_bytes() == damaged
     assert re.search(
-        rf"the ledger {ledger} could not be read: it is damaged \(.+\); it was set aside as "
-        rf"{aside.name}, and every station is judged anew",
+        rf"the ledger {ledger} could not be read: it is damaged \(.+\); moved it to "
+        rf"{aside.name}; every station will be judged again",
         run.text,
     )
-    assert "Traceback" not in run.text and "set aside" not in after.text
+    assert "Traceback" not in run.text and "moved it" not in after.text
 
 
 @DAMAGE
@@ -89,10 +89,7 @@ def test_who_only_reads_is_told_of_damage(done: Project, damage: Callable[[Path]
     for run in runs:
         assert run.exit_code == 1
         assert f"PytestWarning: the ledger {ledger} could not be read: it is damaged" in run.text
-        assert (
-            "; it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
-            in run.text
-        )
+        assert "; treating it as empty; 'pytest --cc-run' will deal with it" in run.text
     assert ledger.read_bytes() == damaged
 
 
@@ -119,10 +116,8 @@ def test_ids_of_things_outlive_a_ledger_of_a_newer_version(done: Project) -> Non
     run = done.run("--cc-run")
 
     assert run.log == ("boil {'pot': 7}", "pour")
-    assert "could not be read: it has format 99, and this version reads " in run.text
-    assert "and every station is judged anew; ids of resources that were saved from it: 1" in (
-        run.text
-    )
+    assert "could not be read: it has format 99, but this version reads format " in run.text
+    assert "every station will be judged again; resource ids saved from it: 1" in run.text
 
 
 @pytest.mark.parametrize("name", [LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"])
@@ -136,7 +131,7 @@ def test_directory_in_the_way_is_set_aside(done: Project, name: str) -> None:
 
     assert "Traceback" not in check.text + run.text and "INTERNALERROR" not in check.text
     assert run.exit_code == 0
-    assert f"{path} is no file, as it should be; it was set aside as " in run.text
+    assert f"{path} should be a file; moved it to " in run.text
 
 
 def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
@@ -162,7 +157,7 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
     assert (run.visited, run.failed) == (("spill",), ("wipe",))
     assert re.fullmatch(
         rf"the ledger cannot be used any more, {done.path}/\.pytest_cache/d/choochoo/default/locks/"
-        r"\w+\.lock: file exists; mend that, and the next run resumes",
+        r"\w+\.lock: file exists; fix this and run again to resume",
         run.errors["wipe"],
     )
 
@@ -187,7 +182,7 @@ def test_damage_in_the_midst_of_a_run_stops_it(done: Project) -> None:
     assert (run.exit_code, run.log, run.failed) == (1, (), ("spill",))
     assert run.causes["spill"] == (
         f"the ledger cannot be used any more, {done.path / LEDGER}: it was removed, or replaced; "
-        "mend that, and the next run resumes"
+        "fix this and run again to resume"
     )
     assert run.errors["spill"].startswith("spill is not recorded: the ledger cannot be used any")
     assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
@@ -217,7 +212,7 @@ def test_worker_that_dies_with_the_ledger_ends_the_run(project: Project) -> None
     assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
     assert (
         f"the ledger cannot be used any more, {project.path / LEDGER}: it was removed, or "
-        "replaced; mend that, and the next run resumes" in run.text
+        "replaced; fix this and run again to resume" in run.text
     )
 
 
@@ -276,7 +271,7 @@ def test_full_disk_stops_the_run(project: Project, disk: Path, mode: str) -> Non
     assert (run.exit_code != 0, run.log, run.failed) == (True, ("pour",), ("pour",))
     assert run.causes["pour"] == (
         f"the ledger cannot be used any more, {disk}/state/default.sqlite: "
-        "database or disk is full; mend that, and the next run resumes"
+        "database or disk is full; fix this and run again to resume"
     )
     assert "INTERNALERROR" not in run.text and "Traceback" not in run.text
     assert (after.unchanged, after.visited) == (("boil",), ("pour", "sip"))

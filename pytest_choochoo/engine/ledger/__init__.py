@@ -1,1 +1,1 @@
-"""What is remembered between runs, and the locks that go with it."""
+"""The ledger: what is remembered between runs, and the locks that go with it."""

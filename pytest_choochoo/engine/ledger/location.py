@@ -1,4 +1,4 @@
-"""Where the ledger of one profile lies."""
+"""The paths of one profile's ledger: its file, its locks, the directories of its stations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from hashlib import blake2b
 from pathlib import Path
 
-# What lies data_dir every ledger, and hardly data_dir anything else.
+# Every ledger has this lock beside it, and hardly anything else has.
 _OF_A_LEDGER = Path("locks", "ledger.lock")
 
 
@@ -24,21 +24,21 @@ class LedgerLocation:
         self.data_dir = folder / profile
 
     def make_directory(self, key: str) -> Path:
-        """Return the directory of the station *key*, which nobody else may look into."""
+        """Return the directory of the station *key*, created for this user only."""
         path = self.directory(key)
-        for folder in (path.parent, path):  # the mode is that of the last only
+        for folder in (path.parent, path):  # `parents=True` ignores the mode for all but the last
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
     def directory(self, key: str) -> Path:
-        """Where the station *key* may keep files."""
-        # What users call things never becomes a path: a readable rest, and a digest.
+        """Return the path where the station *key* may keep files."""
+        # Names that users chose never become a path as they are: a readable part, and a digest.
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
         return self.data_dir / "stations" / f"{readable}-{short(key)}"
 
 
 def is_of_ledger(path: Path) -> bool:
-    """Say whether *path* is the file of a ledger, or the folder data_dir it."""
+    """Return whether *path* is the file of a ledger, or the folder beside one."""
     name, ending, rest = path.name.partition(".sqlite")
     if ending and rest in {"", "-wal", "-shm", "-journal"}:
         return (path.with_name(name) / _OF_A_LEDGER).is_file()
@@ -47,4 +47,5 @@ def is_of_ledger(path: Path) -> bool:
 
 def short(key: str) -> str:
     """Return a name for files of the station *key*."""
+    # Not the engine's digest: files of earlier runs have names that were made like this.
     return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()

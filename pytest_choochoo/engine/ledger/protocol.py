@@ -1,11 +1,11 @@
-"""What is remembered between runs, and how it is asked for; the locks that go with it."""
+"""The `Ledger` protocol in its parts, and what its implementations share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -14,7 +14,7 @@ from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
 
 
 class LockBusy(Exception):
-    """Somebody else holds the lock."""
+    """The lock is held already, by another process or by this one."""
 
 
 class LostLedger(UnusableLedger):
@@ -26,12 +26,12 @@ class LostLedger(UnusableLedger):
     def __str__(self) -> str:
         return (
             f"the ledger cannot be used any more, {self.path}: {self.cause}; "
-            "mend that, and the next run resumes"
+            "fix this and run again to resume"
         )
 
 
 class UnkeptResource(ChoochooError):
-    """A resource is no plain data, or its id no text."""
+    """A resource is not a JSON value, or its id is not a string."""
 
     key: str
     id: str
@@ -39,88 +39,120 @@ class UnkeptResource(ChoochooError):
 
     def __str__(self) -> str:
         return (
-            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): keep what "
-            "identifies the thing under a text, as a text, a number or a list or dict of such"
+            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): "
+            "use a string id and a JSON value"
         )
 
 
-class Ledger(Protocol):
-    """What is remembered between runs: one transaction a change, durable when a method returns."""
+class HeldLock(Protocol):
+    """A lock that this process holds; the end of a `with` block releases it."""
+
+    def release(self) -> None:
+        """Release the lock; call it once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+class Records(Protocol):
+    """What is remembered of each station: one transaction a change, durable on return."""
 
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""
 
     def records(self, having: str = "") -> dict[str, Record]:
-        """Return all records by key, or those only that have the plain text *having* in them."""
+        """Return all records by key, or only those whose JSON text contains *having*."""
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Return a context in which `record` answers with what was there when it was entered.
+        """Return a context in which `record` answers with the records present on entry.
 
-        For who judges many stations at once and writes nothing meanwhile.
+        For judging many stations at once, while this process writes nothing.
         """
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
-        """Write *record*, which says `visiting`, and a new attempt made for *reasons*."""
+        """Write *record*, whose status is `visiting`, and a new attempt made for *reasons*."""
 
-    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
+    def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
         """Write *record*, and how the attempt under way ended.
 
-        *told*: a run, and how *key* ended in it, which the other processes are told at once.
+        *shared*: a run and the result of *key* in it, written in the same transaction.
         """
 
     def cancel(self, key: str, before: Record | None) -> None:
-        """Undo `begin`: the record is the one *before*, and there was no attempt."""
+        """Undo `begin`: restore the record *before* and remove the attempt."""
 
     def forget(self, key: str, *, resources: bool) -> None:
-        """Forget the record and the attempts of *key*, its *resources* and directory as well."""
+        """Forget the record and the attempts of *key*; its *resources* and directory too."""
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         """Return the visits that were begun, oldest first."""
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
-        """Return the ids of things that *key* created; each write to it is durable at once."""
+        """Return the resources of *key* by id; each write to the mapping is durable at once.
+
+        A write raises `UnkeptResource` where the value would not survive a JSON round trip.
+        """
 
     def has_traces(self, key: str) -> bool:
-        """Say whether there is anything to clean: a record, resources or a directory."""
+        """Return whether there is anything to clean: a record, resources or a directory."""
 
     def directory(self, key: str) -> Path:
-        """Return the directory of the station *key*, made if it is not there and may be."""
+        """Return the directory of the station *key*, created unless the ledger is read-only."""
+
+
+class Locks(Protocol):
+    """One lock a station: its holder may visit it, and write its record."""
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
-        """Make ready for visits to *keys*: what is slow to make one by one is made at once."""
+        """Prepare the locks of *keys* at once, where each on its own would be slow."""
 
-    def lock(self, key: str, timeout: float) -> Any:
-        """Return a held lock on *key*, to be given back with `release()`.
+    def lock(self, key: str, timeout: float) -> HeldLock:
+        """Return the lock on *key*, held.
 
         *timeout*: seconds to wait, -1 without end. Raises `LockBusy` after it.
         """
 
     def is_locked(self, key: str) -> bool:
-        """Say whether somebody holds the lock on *key* right now; nothing is written."""
+        """Return whether any process holds the lock on *key* right now; write nothing."""
+
+
+class RunBoard(Protocol):
+    """What the processes of one run share: results and agreements, each a string by name."""
 
     def start_run(self, run: str) -> None:
-        """Make room for the results of *run*, in which several processes take part."""
+        """Make room for the results of *run*."""
 
     def write_result(self, run: str, key: str, result: str) -> None:
-        """Tell the other processes of *run* how *key* ended in it."""
+        """Write the *result* of *key* in *run*, for its other processes to read."""
 
     def result(self, run: str, key: str) -> str | None:
-        """Return how *key* ended in *run*, or None when it has not."""
+        """Return the result of *key* in *run*, or None when there is none yet."""
 
     def put_if_absent(self, run: str, name: str, value: str) -> str:
-        """Return what the processes of *run* hold for *name*: the *value* of the first to ask."""
+        """Return what the processes of *run* agree on for *name*: the first *value* given."""
 
-    def secret_key(self) -> bytes:
-        """Return the random key that digests of secrets are made with, made when there is none.
 
-        It lies beside the records, not among them.
-        """
+class SourceCache(Protocol):
+    """What was read of source files, so that no run parses an unchanged file twice."""
 
     def source_cache(self) -> MutableMapping[str, str]:
-        """Return what was read of source files before."""
+        """Return what was read of source files, by a key made of their content."""
+
+
+class Ledger(Records, Locks, RunBoard, SourceCache, Protocol):
+    """Everything that outlives a process."""
+
+    def secret_key(self) -> bytes:
+        """Return the random key for digests of secrets, always the same 32 bytes.
+
+        It is kept apart from the records, and made by the first call.
+        """
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files; nothing else may be called afterwards."""
 
 
 def as_text(key: str, name: str, value: object) -> str:
@@ -135,7 +167,7 @@ def as_text(key: str, name: str, value: object) -> str:
 
 
 class DurableMapping(MutableMapping[str, Any]):
-    """A mapping that is kept elsewhere: each write is durable when it returns."""
+    """A mapping stored elsewhere: each write is durable when it returns."""
 
     def _all(self) -> Mapping[str, Any]:
         raise NotImplementedError
@@ -154,12 +186,18 @@ class DurableMapping(MutableMapping[str, Any]):
 
 
 class SnapshotMixin:
-    """What a ledger needs for `snapshot`: the records that were there when it was entered."""
+    """`record` and `snapshot`, for a ledger that has `records` and `_read_record`."""
 
     _seen: Mapping[str, Record] | None = None
 
     def records(self, having: str = "") -> dict[str, Record]:
         raise NotImplementedError
+
+    def _read_record(self, key: str) -> Record | None:
+        raise NotImplementedError
+
+    def record(self, key: str) -> Record | None:
+        return self._read_record(key) if self._seen is None else self._seen.get(key)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What is remembered of a station, and its form as plain data."""
+"""Records, attempts and results, and their form as JSON text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One station's memory: how its last attempt ended, and what its last visit left.
+    """What is remembered of a station: how its last attempt ended, what its last visit left.
 
     Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
-    *host* speak of the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
-    *products*, *began*, *visited* (when it ended) and *seconds* of the last visit
+    *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
+    *products*, *began*, *visited* (when it ended) and *seconds* the last visit
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
-    its checks was wrong with that visit.
+    the checks failed in that visit.
     """
 
     status: Status
@@ -46,19 +46,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def visitor(self) -> str:
-        """Who is visiting the station, in words, where somebody is."""
+        """The process that is visiting the station, in words."""
         if not self.pid:
             return "another process"
         since = time.strftime("%H:%M:%S", time.localtime(self.since))
         return f"process {self.pid} on {self.host} (since {since})"
 
     def with_(self, **changes: Any) -> Record:
-        """Return a copy in which *changes* hold."""
+        """Return a copy with *changes*."""
         return msgspec.structs.replace(self, **changes)
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One visit that was begun: when, how it ended, and why it was made."""
+    """One visit that was begun: when, why, and how it ended."""
 
     began: float
     ended: float | None
@@ -81,13 +81,14 @@ Word = Literal[
 ]
 
 
-# One a station is kept to the end: nothing that the garbage collector need look at.
+# No cycle can contain one, so the garbage collector need not track the thousands of a long run.
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word": "result"}):
     """How a station ended in one run.
 
-    *cause*: the error of what failed, the reason of what was skipped. *by*: the
-    names of what failed, where it is blocked. *seconds*: how long its visit
-    took; *spared*: how long the visit took that was not made again. *is_station*: False for a test.
+    *cause*: the error where it failed, the reason where it was skipped. *by*: the
+    names of the stations that block it. *seconds*: how long its visit took;
+    *spared*: how long the last visit took, which was not repeated. *is_station*:
+    False for a test.
     """
 
     key: str
@@ -120,7 +121,7 @@ def to_text(plain: object) -> str:
 
 
 def spelt_out(plain: Any) -> Any:
-    """Return *plain* data with its escape in place of what is no text, as in a file's name."""
+    """Return *plain* data with escapes for lone surrogates, which file names may contain."""
     match plain:
         case str():
             return plain.encode(errors="backslashreplace").decode()
@@ -133,15 +134,15 @@ def spelt_out(plain: Any) -> Any:
 
 
 def from_text(text: str | bytes) -> Record:
-    """Return the record in *text*; whatever it is, the answer is a record.
+    """Return the record in *text*, one with the status `unreadable` where it cannot be decoded.
 
-    Unknown keys are ignored, so that an older reader survives a newer writer;
-    what cannot be read is a record with the status `unreadable`.
+    Unknown keys are ignored, so that an older reader survives a newer writer.
     """
     try:
         record = _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError) as error:
         return Record(status="unreadable", since=0.0, error=str(error))
     if record.is_complete and (record.fingerprint is None or record.outcome is None):
-        return Record(status="unreadable", since=record.since, error="a part of it is missing")
+        missing = "its fingerprint or outcome is missing"
+        return Record(status="unreadable", since=record.since, error=missing)
     return record

@@ -1,28 +1,40 @@
-"""A ledger that another process holds: asked by messages, and answered in its location."""
+"""A ledger that another process holds: `RemoteLedger` asks, `LedgerServer` answers."""
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable, MutableMapping
+from functools import wraps
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
 from pytest_choochoo.engine.errors import UnusableLedger
-from pytest_choochoo.engine.ledger import protocol as ledger_module
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
     DurableMapping,
+    HeldLock,
     Ledger,
     LockBusy,
     SnapshotMixin,
     as_text,
 )
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, to_text
+from pytest_choochoo.engine.ledger.record import Record, to_text
 
 _POLL = 0.05  # seconds between two questions for a lock
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Question(msgspec.Struct, array_like=True):
+    """What another process wants of the ledger: one of `LedgerServer`'s names, and arguments."""
+
+    name: str
+    arguments: list[Any]
 
 
 class Answer(msgspec.Struct, array_like=True):
@@ -37,104 +49,136 @@ class LedgerServer:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._locks: dict[str, Any] = {}
+        self._locks: dict[str, HeldLock] = {}
+        #: All that the other process may ask for: the types of the arguments, and the function.
+        self._answers: dict[str, tuple[Any, Callable[..., object]]] = {
+            "record": (tuple[str], ledger.record),
+            "records": (tuple[str], ledger.records),
+            "begin": (tuple[str, Record, tuple[str, ...]], ledger.begin),
+            "finish": (tuple[str, Record, tuple[str, str] | None], ledger.finish),
+            "cancel": (tuple[str, Record | None], ledger.cancel),
+            "forget": (tuple[str, bool], self._forget),
+            "attempts": (tuple[str], ledger.attempts),
+            "resources": (tuple[str], self._resources),
+            "set_resource": (tuple[str, str, Any], self._set_resource),
+            "delete_resource": (tuple[str, str], self._delete_resource),
+            "has_traces": (tuple[str], ledger.has_traces),
+            "prepare_locks": (tuple[list[str]], ledger.prepare_locks),
+            "lock": (tuple[str], self._lock),
+            "release": (tuple[str], self._release),
+            "is_locked": (tuple[str], ledger.is_locked),
+            "start_run": (tuple[str], ledger.start_run),
+            "write_result": (tuple[str, str, str], ledger.write_result),
+            "result": (tuple[str, str], ledger.result),
+            "put_if_absent": (tuple[str, str, str], ledger.put_if_absent),
+            "secret_key": (tuple[()], ledger.secret_key),
+        }
 
     def answer(self, question: str) -> str:
-        """Return the answer to *question*, both as text. It never waits, for locks neither."""
-        method, *arguments = msgspec.json.decode(question)
+        """Return the answer to *question*, both as text. It never waits, not even for a lock."""
         try:
-            answer = Answer(value=self._done(method, arguments))
+            answer = Answer(value=self._value(question))
         except UnusableLedger as error:
             answer = Answer(error=error.cause)
-        except Exception as error:  # noqa: BLE001 - whoever asks is told
+        except Exception as error:  # noqa: BLE001 - it is raised in the process that asked
             answer = Answer(error=f"{type(error).__name__}: {error}")
         return to_text(answer)
 
     def close(self) -> None:
-        """Let go of the locks: the other process is gone."""
+        """Release the locks of the other process, which is gone."""
         while self._locks:
             self._locks.popitem()[1].release()
 
-    def _done(self, method: str, arguments: list[Any]) -> Any:
-        match method, arguments:
-            case "lock", [key]:
-                try:
-                    self._locks[key] = self._ledger.lock(key, 0)
-                except LockBusy:
-                    return False
-                return True
-            case "release", [key]:
-                self._locks.pop(key).release()
-            case "resources", [key]:
-                return dict(self._ledger.resources(key))
-            case "keep", [key, name, value]:
-                self._ledger.resources(key)[name] = value
-            case "drop", [key, name]:
-                del self._ledger.resources(key)[name]
-            case "forget", [key, resources]:
-                self._ledger.forget(key, resources=resources)
-            case _:
-                promised = getattr(Ledger, method)
-                kinds = get_type_hints(promised, vars(ledger_module)).values()
-                given = (msgspec.convert(each, kind) for each, kind in zip(arguments, kinds))
-                return getattr(self._ledger, method)(*given)
-        return None
+    def _value(self, question: str) -> object:
+        asked = msgspec.json.decode(question, type=Question)
+        if asked.name not in self._answers:
+            raise LookupError(f"unknown question {asked.name!r}")
+        types, answer = self._answers[asked.name]
+        return answer(*msgspec.convert(asked.arguments, types))
+
+    def _forget(self, key: str, resources: bool) -> None:
+        self._ledger.forget(key, resources=resources)
+
+    def _resources(self, key: str) -> dict[str, Any]:
+        return dict(self._ledger.resources(key))
+
+    def _set_resource(self, key: str, name: str, value: object) -> None:
+        self._ledger.resources(key)[name] = value
+
+    def _delete_resource(self, key: str, name: str) -> None:
+        del self._ledger.resources(key)[name]
+
+    def _lock(self, key: str) -> bool:
+        try:
+            self._locks[key] = self._ledger.lock(key, 0)
+        except LockBusy:
+            return False
+        return True
+
+    def _release(self, key: str) -> None:
+        if key not in self._locks:
+            raise LookupError(f"no lock on {key!r} is held")
+        self._locks.pop(key).release()
+
+
+def _asked(
+    method: Callable[Concatenate[Ledger, _P], _R],
+) -> Callable[Concatenate[RemoteLedger, _P], _R]:
+    """Return *method* of the protocol as one of `RemoteLedger`, which asks the server for it."""
+    signature, kind = inspect.signature(method), get_type_hints(method)["return"]
+
+    @wraps(method)
+    def ask(ledger: RemoteLedger, /, *arguments: _P.args, **keywords: _P.kwargs) -> _R:
+        given = signature.bind(ledger, *arguments, **keywords)
+        given.apply_defaults()
+        _, *values = given.arguments.values()
+        value: _R = ledger.ask(method.__name__, *values, kind=kind)
+        return value
+
+    return ask
 
 
 class RemoteLedger(SnapshotMixin):
-    """A `Ledger` whose `LedgerServer` is elsewhere; *ask* takes a question there and returns the answer.
+    """A `Ledger` that asks the `LedgerServer` of another process.
 
-    Directories of stations are *location*'s: they are of use only where the visit is.
+    *ask* takes a question there and returns the answer. Station directories are
+    those of *location* in this process: they are of use only where the visit is.
     """
 
     def __init__(self, ask: Callable[[str], str], location: LedgerLocation) -> None:
-        self._to = ask
+        self._ask = ask
         self._location = location
         self._mutex = threading.Lock()
         self._source_cache: dict[str, str] = {}
         #: How many locks the other process holds for this one.
         self.held = 0
 
-    def ask(self, method: str, *arguments: object, kind: Any = Any) -> Any:
-        """Return what *method* of the other ledger does, as a *kind*. Raises `UnusableLedger`."""
-        question = to_text((method, *arguments))
+    def ask(self, name: str, *arguments: object, kind: Any = Any) -> Any:
+        """Return the answer to the question *name*, as a *kind*. Raises `UnusableLedger`."""
+        question = to_text(Question(name, list(arguments)))
         with self._mutex:
-            answer = msgspec.json.decode(self._to(question), type=Answer)
+            answer = msgspec.json.decode(self._ask(question), type=Answer)
         if answer.error:
             raise UnusableLedger("of the controller", answer.error)
         return msgspec.convert(answer.value, kind)
 
-    def record(self, key: str) -> Record | None:
-        if self._seen is not None:
-            return self._seen.get(key)
-        found: Record | None = self.ask("record", key, kind=Record | None)
-        return found
-
-    def records(self, having: str = "") -> dict[str, Record]:
-        found: dict[str, Record] = self.ask("records", having, kind=dict[str, Record])
-        return found
-
-    def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
-        self.ask("begin", key, record, reasons)
-
-    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
-        self.ask("finish", key, record, told)
-
-    def cancel(self, key: str, before: Record | None) -> None:
-        self.ask("cancel", key, before)
-
-    def forget(self, key: str, *, resources: bool) -> None:
-        self.ask("forget", key, resources)
-
-    def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
-        found: tuple[AttemptRecord, ...] = self.ask("attempts", key, kind=tuple[AttemptRecord, ...])
-        return found
+    _read_record = _asked(Ledger.record)
+    records = _asked(Ledger.records)
+    begin = _asked(Ledger.begin)
+    finish = _asked(Ledger.finish)
+    cancel = _asked(Ledger.cancel)
+    forget = _asked(Ledger.forget)
+    attempts = _asked(Ledger.attempts)
+    has_traces = _asked(Ledger.has_traces)
+    is_locked = _asked(Ledger.is_locked)
+    start_run = _asked(Ledger.start_run)
+    write_result = _asked(Ledger.write_result)
+    result = _asked(Ledger.result)
+    put_if_absent = _asked(Ledger.put_if_absent)
+    secret_key = _asked(Ledger.secret_key)
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
         return _Resources(self, key)
-
-    def has_traces(self, key: str) -> bool:
-        return bool(self.ask("has_traces", key))
 
     def directory(self, key: str) -> Path:
         return self._location.make_directory(key)
@@ -142,7 +186,7 @@ class RemoteLedger(SnapshotMixin):
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))
 
-    def lock(self, key: str, timeout: float) -> Any:
+    def lock(self, key: str, timeout: float) -> HeldLock:
         end = time.monotonic() + timeout
         while not self.ask("lock", key):
             if timeout >= 0 and time.monotonic() >= end:
@@ -151,33 +195,13 @@ class RemoteLedger(SnapshotMixin):
         self.held += 1
         return _Lock(self, key)
 
-    def is_locked(self, key: str) -> bool:
-        return bool(self.ask("is_locked", key))
-
-    def start_run(self, run: str) -> None:
-        self.ask("start_run", run)
-
-    def write_result(self, run: str, key: str, result: str) -> None:
-        self.ask("write_result", run, key, result)
-
-    def result(self, run: str, key: str) -> str | None:
-        found: str | None = self.ask("result", run, key)
-        return found
-
-    def put_if_absent(self, run: str, name: str, value: str) -> str:
-        return str(self.ask("put_if_absent", run, name, value))
-
-    def secret_key(self) -> bytes:
-        found: bytes = self.ask("secret_key", kind=bytes)
-        return found
-
     def source_cache(self) -> MutableMapping[str, str]:
-        return self._source_cache  # what spares time is not worth the way
+        return self._source_cache  # reading a file again costs less than asking for it
 
     def close(self) -> None: ...
 
 
-class _Lock:
+class _Lock(HeldLock):
     """A lock that the other process holds for this one."""
 
     def __init__(self, ledger: RemoteLedger, key: str) -> None:
@@ -190,7 +214,7 @@ class _Lock:
 
 
 class _Resources(DurableMapping):
-    """The ids of things that one station created."""
+    """The resources of one station, in the ledger of the other process."""
 
     def __init__(self, ledger: RemoteLedger, key: str) -> None:
         self._ledger = ledger
@@ -202,9 +226,9 @@ class _Resources(DurableMapping):
 
     def __setitem__(self, name: str, value: Any) -> None:
         as_text(self._key, name, value)
-        self._ledger.ask("keep", self._key, name, value)
+        self._ledger.ask("set_resource", self._key, name, value)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
             raise KeyError(name)
-        self._ledger.ask("drop", self._key, name)
+        self._ledger.ask("delete_resource", self._key, name)

@@ -1,12 +1,12 @@
-"""The ledger's tables, and how those of earlier formats become them."""
+"""The tables of a SQLite ledger, and the migrations from earlier formats to them."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-# A format is never altered, only followed by another; a change of tables is one.
+# A released format never changes: every change of the tables is a new format with its migration.
 _FIRST = """
 create table records (key text primary key, record text not null) without rowid;
 create table attempts (
@@ -26,8 +26,19 @@ create table readings (key text primary key, reading text not null) without rowi
 
 
 def checksum(*texts: object) -> str:
-    """Return the digest that is kept beside *texts*, and tells when one of them was altered."""
+    """Return the digest stored beside *texts*, which reveals a change to any of them."""
+    # Not the engine's digest: every stored row has one that was made like this.
     return blake2b(repr(texts).encode(), digest_size=8).hexdigest()
+
+
+def with_checksum(*values: str) -> tuple[str, ...]:
+    """Return a row of a table with checksums: *values*, and their checksum."""
+    return *values, checksum(*values)
+
+
+def is_intact(row: Sequence[object]) -> bool:
+    """Return whether the checksum at the end of *row* matches the values before it."""
+    return checksum(*row[:-1]) == row[-1]
 
 
 def make_first(connection: sqlite3.Connection) -> None:
@@ -37,18 +48,20 @@ def make_first(connection: sqlite3.Connection) -> None:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Give a seal to what must not be believed when a byte of it has changed."""
+    """Add a checksum to the rows that must not be believed once a byte has changed."""
     for table in ("records", "resources"):
         connection.execute(f"alter table {table} add column seal text not null default ''")
     for key, record in connection.execute("select key, record from records").fetchall():
-        values = (checksum(key, record), key)
-        connection.execute("update records set seal = ? where key = ?", values)
+        seal = checksum(key, record)
+        connection.execute("update records set seal = ? where key = ?", (seal, key))
     for key, name, value in connection.execute("select key, id, value from resources").fetchall():
-        from_token = (checksum(key, name, value), key, name)
-        connection.execute("update resources set seal = ? where key = ? and id = ?", from_token)
+        seal = checksum(key, name, value)
+        connection.execute(
+            "update resources set seal = ? where key = ? and id = ?", (seal, key, name)
+        )
 
 
-#: What makes each format of the one before; the first of them makes 1 of nothing.
+#: Each turns one format into the next; the first makes format 1 in an empty file.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (make_first, _add_checksums)
 FORMAT = len(MIGRATIONS)
 
@@ -58,13 +71,13 @@ def is_up_to_date(connection: sqlite3.Connection) -> bool:
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Make *connection*'s tables those of `FORMAT`, all or nothing."""
+    """Migrate *connection*'s tables to `FORMAT`, all or nothing."""
     if is_up_to_date(connection):
         return
     connection.execute("begin immediate")
     try:
-        for step in MIGRATIONS[_format_of(connection) :]:
-            step(connection)
+        for migrate in MIGRATIONS[_format_of(connection) :]:
+            migrate(connection)
         connection.execute(f"pragma user_version = {FORMAT}")
         connection.execute("commit")
     finally:
@@ -73,19 +86,19 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def problem_with(connection: sqlite3.Connection) -> str | None:
-    """Return why *connection* leads to no ledger that can be brought up to date, or None."""
+    """Return why *connection* cannot be brought up to date, or None where it can."""
     try:
         found = _format_of(connection)
         if found > FORMAT:
-            return f"it has format {found}, and this version reads {FORMAT}"
+            return f"it has format {found}, but this version reads format {FORMAT}"
         if connection.execute("pragma quick_check(1)").fetchone()[0] != "ok":
             return "it is damaged"
-        # One without tables was just being made when its process died.
+        # A file without tables is left by a process that died while it made the ledger.
         if found < 0 or _tables(connection) != _tables_of(found):
-            return f"it is damaged (it has not the tables of format {found})"
+            return f"it is damaged (its tables do not match format {found})"
     except sqlite3.OperationalError as error:
         if "malformed" not in str(error):
-            raise  # it cannot be opened: that is not its own fault
+            raise  # the file cannot be opened, which says nothing about its content
         return f"it is damaged ({error})"
     except sqlite3.DatabaseError as error:
         return f"it is damaged ({error})"
@@ -105,10 +118,10 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
 
 
 def _tables_of(number: int) -> list[tuple[object, ...]]:
-    pattern = sqlite3.connect(":memory:")
+    model = sqlite3.connect(":memory:")
     try:
-        for step in MIGRATIONS[:number]:
-            step(pattern)
-        return _tables(pattern)
+        for migrate in MIGRATIONS[:number]:
+            migrate(model)
+        return _tables(model)
     finally:
-        pattern.close()
+        model.close()

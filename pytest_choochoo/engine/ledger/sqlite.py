@@ -1,4 +1,4 @@
-"""The ledger in one SQLite file, with a folder of locks and directories data_dir it."""
+"""The ledger in one SQLite file, with a folder of locks and station directories beside it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from secrets import token_bytes
 from typing import Any
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.protocol import (
     DurableMapping,
+    HeldLock,
     LockBusy,
     LostLedger,
     SnapshotMixin,
@@ -31,16 +31,17 @@ from pytest_choochoo.engine.ledger.record import (
     spelt_out,
     to_text,
 )
-from pytest_choochoo.engine.ledger.schema import checksum
+from pytest_choochoo.engine.ledger.schema import is_intact, with_checksum
 
-_KEEP_RESULTS = 14 * 86400  # seconds
-# How much completed work, in seconds, a power cut may take back.
+# Seconds that the results of a run are kept.
+_KEEP_RESULTS = 14 * 86400
+# Seconds of completed work that a power cut may take back.
 _AT_STAKE = 1.0
 _INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
 
 
 class SqliteLedger(SnapshotMixin):
-    """A `Ledger` in one SQLite file, with a folder of locks and directories data_dir it."""
+    """A `Ledger` in the SQLite file at *location*, which *connection* has open."""
 
     def __init__(
         self,
@@ -57,75 +58,64 @@ class SqliteLedger(SnapshotMixin):
         self._synced = time.monotonic()
         self._path = str(location.file)
         self._file = None if is_read_only else _file_at(self._path)
-        #: The stations whose visit was begun here, and has not been finished: since when.
+        #: When this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
-
-    @contextmanager
-    def _told(self, path: object) -> Iterator[None]:
-        """Have *path* named by the error, where the disk or the ledger does not do its part."""
-        try:
-            yield
-        except (OSError, NotImplementedError, sqlite3.Error) as error:
-            raise LostLedger(str(path), in_words(error)) from None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._mutex:
             try:
                 return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise LostLedger(self._path, in_words(error)) from None
+                raise LostLedger(self._path, cause_of(error)) from None
 
     @contextmanager
     def _transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:
         """Commit what is executed, all or nothing; a killed process never undoes it.
 
-        To outlive a power cut as well costs most of what a transaction costs; so
-        does all that was committed before. Raises `LostLedger`.
+        With *outlives_power_cut*, this transaction and all earlier ones are synced to the
+        disk, which is most of the cost of a transaction. Raises `LostLedger`.
         """
-        with self._mutex, self._told(self._path):
+        with self._mutex, _naming(self._path):
             if outlives_power_cut is not self._outlives_power_cut:
                 level = "full" if outlives_power_cut else "normal"
                 self._connection.execute(f"pragma synchronous = {level}")
                 self._outlives_power_cut = outlives_power_cut
             try:
                 self._connection.execute("begin immediate")
-                if _file_at(self._path) != self._file:  # what is written would be nowhere
+                if _file_at(self._path) != self._file:  # a write would be lost with the old file
                     raise LostLedger(self._path, "it was removed, or replaced")
                 yield self._connection
                 self._connection.execute("commit")
                 if outlives_power_cut:
                     self._synced = time.monotonic()
             finally:
-                # Not where SQLite has done so, nor where it has not even begun.
+                # SQLite may have rolled back by itself, or not even begun.
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")
 
-    def _write_through(self) -> None:
-        """Have the ledger itself say what so far only its journal says.
+    def _checkpoint(self) -> None:
+        """Checkpoint the write-ahead log into the database file.
 
-        A journal that is lost takes the ledger back in time: never to a moment
-        at which something was complete that is so no more.
+        A log that is lost takes the ledger back in time, but never to a moment at
+        which a station was complete that no longer is.
         """
-        with self._mutex, self._told(self._path):
+        with self._mutex, _naming(self._path):
             self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
-    def record(self, key: str) -> Record | None:
-        if self._seen is not None:
-            return self._seen.get(key)
+    def _read_record(self, key: str) -> Record | None:
         rows = self._rows("select key, record, seal from records where key = ?", key)
-        return _verified(*rows[0]) if rows else None
+        return _verified(rows[0]) if rows else None
 
     def records(self, having: str = "") -> dict[str, Record]:
         query = "select key, record, seal from records where instr(record, ?)"
-        rows = self._rows(query, having)
-        return {row[0]: _verified(*row) for row in rows}
+        return {row[0]: _verified(row) for row in self._rows(query, having)}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
-        # Where nothing was complete before, losing this loses nothing: it is due either way.
+        # Where nothing was complete before, this may be lost: the station is due either way.
         was_complete = record.outcome is not None
         with self._transaction(outlives_power_cut=was_complete) as connection:
-            connection.execute("replace into records values (?, ?, ?)", _with_checksum(key, record))
-            # Who is about to visit holds the lock: an attempt that has not ended never will.
+            _put_record(connection, key, record)
+            # This process holds the lock, so an attempt that has not ended never will.
             connection.execute(_INTERRUPT, (key,))
             connection.execute(
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
@@ -133,13 +123,13 @@ class SqliteLedger(SnapshotMixin):
             )
         self._begun[key] = time.monotonic()
         if was_complete:
-            self._write_through()
+            self._checkpoint()
 
-    def finish(self, key: str, record: Record, told: tuple[str, str] | None = None) -> None:
+    def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
         now = time.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
-            connection.execute("replace into records values (?, ?, ?)", _with_checksum(key, record))
+            _put_record(connection, key, record)
             if record.is_complete and key not in self._begun:  # by its checks, not by a visit
                 connection.execute(_INTERRUPT, (key,))
             connection.execute(
@@ -147,18 +137,17 @@ class SqliteLedger(SnapshotMixin):
                 " where key = ? and status = 'visiting'",
                 (time.time(), record.status, spelt_out(record.error), key),
             )
-            if told is not None:
-                row = told[0], key, told[1]
-                connection.execute("replace into results values (?, ?, ?)", row)
+            if shared is not None:
+                run, result = shared
+                _put_result(connection, run, key, result)
         self._begun.pop(key, None)
 
     def cancel(self, key: str, before: Record | None) -> None:
         with self._transaction() as connection:
-            connection.execute("delete from records where key = ?", (key,))
-            if before is not None:
-                connection.execute(
-                    "insert into records values (?, ?, ?)", _with_checksum(key, before)
-                )
+            if before is None:
+                connection.execute("delete from records where key = ?", (key,))
+            else:
+                _put_record(connection, key, before)
             connection.execute("delete from attempts where key = ? and status = 'visiting'", (key,))
         self._begun.pop(key, None)
 
@@ -168,7 +157,7 @@ class SqliteLedger(SnapshotMixin):
             connection.execute("delete from attempts where key = ?", (key,))
             if resources:
                 connection.execute("delete from resources where key = ?", (key,))
-        self._write_through()
+        self._checkpoint()
         if resources:
             shutil.rmtree(self._location.directory(key), ignore_errors=True)
 
@@ -181,7 +170,7 @@ class SqliteLedger(SnapshotMixin):
         return tuple(_attempt(*row) for row in rows)
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
-        return Resources(self, key)
+        return _Resources(self, key)
 
     def has_traces(self, key: str) -> bool:
         query = (
@@ -192,14 +181,14 @@ class SqliteLedger(SnapshotMixin):
     def directory(self, key: str) -> Path:
         if self._is_read_only:
             return self._location.directory(key)
-        with self._told(self._location.directory(key)):
+        with _naming(self._location.directory(key)):
             return self._location.make_directory(key)
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
             return
         locks = self._location.data_dir / "locks"
-        with self._told(locks):
+        with _naming(locks):
             present = set(os.listdir(locks))
             for path in map(self._lock_file, keys):
                 if os.path.basename(path) not in present:
@@ -208,29 +197,24 @@ class SqliteLedger(SnapshotMixin):
     def _lock_file(self, key: str) -> str:
         return f"{self._location.data_dir}/locks/{short(key)}.lock"
 
-    def lock(self, key: str, timeout: float) -> Any:
+    def lock(self, key: str, timeout: float) -> HeldLock:
         path = self._lock_file(key)
-        lock = FileLock(path, mode=0o600, thread_local=False)
-        with self._told(path):
-            try:
-                lock.acquire(timeout=timeout, poll_interval=0.05)
-            except Timeout as error:
-                raise LockBusy from error
-        return lock
+        with _naming(path):
+            return LockFile(path, timeout)
 
     def is_locked(self, key: str) -> bool:
-        if not os.path.exists(self._lock_file(key)):  # to take the lock would make the file
+        if not os.path.exists(self._lock_file(key)):  # taking the lock would make the file
             return False
         try:
             self.lock(key, 0).release()
         except LockBusy:
             return True
-        except LostLedger:  # a file that may not be opened: nobody here can tell
+        except LostLedger:  # this process may not open the file, and so cannot know
             return False
         return False
 
     def start_run(self, run: str) -> None:
-        # No run outlives a power cut, and its results are read only while it is under way.
+        # No run outlives a power cut, and its results are read only while it goes on.
         with self._transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into runs values (?, ?)", (run, time.time()))
             old = "(select run from runs where began < ?)"
@@ -241,7 +225,7 @@ class SqliteLedger(SnapshotMixin):
 
     def write_result(self, run: str, key: str, result: str) -> None:
         with self._transaction(outlives_power_cut=False) as connection:
-            connection.execute("replace into results values (?, ?, ?)", (run, key, result))
+            _put_result(connection, run, key, result)
 
     def result(self, run: str, key: str) -> str | None:
         rows = self._rows("select result from results where run = ? and key = ?", run, key)
@@ -250,32 +234,60 @@ class SqliteLedger(SnapshotMixin):
     def put_if_absent(self, run: str, name: str, value: str) -> str:
         with self._transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
-        # No node id looks like a name that is agreed on: it would have a '::' in it.
+        # A name never equals a node id, which has a '::' in it.
         return str(self.result(run, name))
 
     def secret_key(self) -> bytes:
         path = self._location.data_dir / "secret.key"
-        lock = self.lock(path.name, -1)
-        try:
+        with self.lock(path.name, -1):
             known = path.read_bytes() if path.exists() else b""
-            if not known:  # nor in one that was just being made when its process died
+            if not known:  # an empty file is left by a process that died while it made the key
                 known = token_bytes(32)
                 with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
                     file.write(known)
-        finally:
-            lock.release()
         return known
 
     def source_cache(self) -> MutableMapping[str, str]:
-        return SourceCache(self)
+        return _SourceCache(self)
 
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
 
 
+class LockFile(HeldLock):
+    """The lock on a file, held; the operating system releases it when the process dies."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        # Imported here, since processes that only read take no lock.
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(path, mode=0o600, thread_local=False)
+        try:
+            self._lock.acquire(timeout=timeout, poll_interval=0.05)
+        except Timeout as error:
+            raise LockBusy from error
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+@contextmanager
+def _naming(path: object) -> Iterator[None]:
+    """Turn an OS or SQLite error into `LostLedger`, which names *path*."""
+    try:
+        yield
+    except (OSError, NotImplementedError, sqlite3.Error) as error:
+        raise LostLedger(str(path), cause_of(error)) from None
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what went wrong, without the path and the number that an `OSError` adds."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 def _file_at(path: str) -> tuple[int, int] | None:
-    """Return what tells the file at *path* from any other, None where there is none."""
+    """Return what identifies the file at *path*, or None where there is none."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -283,23 +295,24 @@ def _file_at(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def in_words(error: BaseException) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+def _put_record(connection: sqlite3.Connection, key: str, record: Record) -> None:
+    row = with_checksum(key, to_text(record))
+    connection.execute("replace into records values (?, ?, ?)", row)
 
 
-def _with_checksum(key: str, record: Record) -> tuple[str, str, str]:
-    text = to_text(record)
-    return key, text, checksum(key, text)
+def _put_result(connection: sqlite3.Connection, run: str, key: str, result: str) -> None:
+    connection.execute("replace into results values (?, ?, ?)", (run, key, result))
 
 
-def _verified(key: str, text: str, found: str) -> Record:
-    if checksum(key, text) != found:
-        return Record(status="unreadable", since=0.0, error="it was altered")
-    return from_text(text)
+def _verified(row: tuple[str, str, str]) -> Record:
+    """Return the record of *row*, an unreadable one where the row is damaged."""
+    if not is_intact(row):
+        return Record(status="unreadable", since=0.0, error="checksum mismatch")
+    return from_text(row[1])
 
 
 def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> AttemptRecord:
-    """Return the attempt of a row; what can be read of it where it is damaged."""
+    """Return the attempt of a row, or what can be read of it where it is damaged."""
     try:
         plain = {"began": began, "ended": ended, "status": status, "error": error}
         return msgspec.convert(plain | {"reasons": msgspec.json.decode(reasons)}, AttemptRecord)
@@ -310,8 +323,8 @@ def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> A
         )
 
 
-class Resources(DurableMapping):
-    """The ids of things that one station created; values are JSON-like data."""
+class _Resources(DurableMapping):
+    """The resources of one station; their values are JSON."""
 
     def __init__(self, ledger: SqliteLedger, key: str) -> None:
         self._ledger = ledger
@@ -319,19 +332,14 @@ class Resources(DurableMapping):
 
     def _all(self) -> dict[str, Any]:
         rows = self._ledger._rows(
-            "select id, value, seal from resources where key = ? order by id", self._key
+            "select key, id, value, seal from resources where key = ? order by id", self._key
         )
-        # Of what was altered the user was told when the ledger was opened.
-        return {
-            name: msgspec.json.decode(value)
-            for name, value, found in rows
-            if checksum(self._key, name, value) == found
-        }
+        # The user was warned of damaged rows when the ledger was opened.
+        return {row[1]: msgspec.json.decode(row[2]) for row in rows if is_intact(row)}
 
     def __setitem__(self, name: str, value: Any) -> None:
-        text = as_text(self._key, name, value)
+        row = with_checksum(self._key, name, as_text(self._key, name, value))
         with self._ledger._transaction() as connection:
-            row = self._key, name, text, checksum(self._key, name, text)
             connection.execute("replace into resources values (?, ?, ?, ?)", row)
 
     def __delitem__(self, name: str) -> None:
@@ -341,7 +349,7 @@ class Resources(DurableMapping):
             connection.execute("delete from resources where key = ? and id = ?", (self._key, name))
 
 
-class SourceCache(DurableMapping):
+class _SourceCache(DurableMapping):
     """What was read of source files, by a key made of their content."""
 
     def __init__(self, ledger: SqliteLedger) -> None:

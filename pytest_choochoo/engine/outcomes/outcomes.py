@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
-from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.protocol import Records
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes import codec as form
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome
@@ -23,7 +23,7 @@ from pytest_choochoo.engine.wording import error_line
 class Outcomes:
     """What stations returned, in this run or before; every consumer gets a copy of its own."""
 
-    def __init__(self, route: Route, ledger: Ledger, codec: Codec) -> None:
+    def __init__(self, route: Route, ledger: Records, codec: Codec) -> None:
         self._route = route
         self._ledger = ledger
         self._codec = codec

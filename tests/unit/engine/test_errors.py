@@ -107,8 +107,8 @@ SENTENCES: dict[ChoochooError, str] = {
         "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
     ),
     UnkeptResource("stations.py::boil", "kettle", "Secret"): (
-        "resource 'kettle' of stations.py::boil cannot be kept (Secret): keep what identifies "
-        "the thing under a text, as a text, a number or a list or dict of such"
+        "resource 'kettle' of stations.py::boil cannot be kept (Secret): "
+        "use a string id and a JSON value"
     ),
     SecretNotKept("boil"): (
         "the secret in the outcome of station 'boil' is not known in this run: it is "

@@ -10,20 +10,86 @@ from pytest_choochoo.engine import results
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.protocol import LostLedger
-from pytest_choochoo.engine.results import Results
+from pytest_choochoo.engine.ledger.record import Record, Result, Word
+from pytest_choochoo.engine.results import Results, RunStopped
+from unit.memory_ledger import MemoryLedger
+
+KEY = "stations.py::boil"
 
 
-def test_nobody_is_awaited_where_nobody_could_tell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who waits for a result finds out by himself that the ledger takes none any more."""
+def _result(word: Word) -> Result:
+    return Result(key=KEY, name="boil", title="Boil", word=word)
+
+
+def test_result_is_shared_with_the_other_processes() -> None:
+    """What one process shares another one awaits, and then knows."""
+    ledger = MemoryLedger()
+    mine, others = Results(ledger, "run"), Results(ledger, "run")
+    before = others.shared(KEY)
+
+    mine.share(_result("visited"))
+
+    assert before is None
+    assert others.awaited(KEY) == others.shared(KEY) == _result("visited")
+    assert mine == others == {KEY: _result("visited")}
+
+
+def test_result_is_shared_with_its_record() -> None:
+    """`record` writes the record of a station and shares its result."""
+    ledger, record = MemoryLedger(), Record(status="failed", since=1.0)
+
+    Results(ledger, "run").record(_result("failed"), record)
+
+    assert ledger.record(KEY) == record
+    assert Results(ledger, "run").awaited(KEY) == _result("failed")
+
+
+def test_result_of_another_run_is_not_shared() -> None:
+    """Each run has its own results."""
+    ledger = MemoryLedger()
+    Results(ledger, "run").share(_result("visited"))
+
+    assert Results(ledger, "other").shared(KEY) is None
+
+
+def test_process_on_its_own_waits_for_nothing() -> None:
+    """Without a run, results stay in the process, and nothing is awaited."""
+    ledger = MemoryLedger()
+    alone = Results(ledger, None)
+    unknown = alone.awaited(KEY)
+
+    alone.share(_result("visited"))
+    alone.record(_result("unchanged"), Record(status="failed", since=1.0))
+    alone.stop()
+
+    assert unknown is None
+    assert (alone.awaited(KEY), alone.shared(KEY)) == (_result("unchanged"), None)
+    assert not alone.have_stopped()
+
+
+def test_stop_reaches_processes_that_wait() -> None:
+    """A run that one process stops is stopped in all, and none waits for a result any more."""
+    ledger = MemoryLedger()
+    mine, others = Results(ledger, "run"), Results(ledger, "run")
+    others.raise_if_stopped()
+
+    mine.stop()
+
+    assert others.awaited(KEY) is None
+    assert others.is_stopped
+    with pytest.raises(RunStopped):
+        mine.raise_if_stopped()
+
+
+def test_lost_ledger_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits for a result finds out that the ledger takes none any more."""
     monkeypatch.setattr(results, "_PATIENCE", 0.0)
-    place = LedgerLocation(tmp_path, "default")
-    ledger = open_ledger(place)
+    location = LedgerLocation(tmp_path, "default")
+    ledger = open_ledger(location)
     ledger.start_run("run")
-    place.file.rename(tmp_path / "moved.sqlite")
+    location.file.rename(tmp_path / "moved.sqlite")
 
     with pytest.raises(LostLedger):
-        Results(ledger, "run").awaited("stations.py::boil")
+        Results(ledger, "run").awaited(KEY)
 
     ledger.close()

@@ -1,4 +1,4 @@
-"""Ledgers that are damaged, of another format, or not what they should be: never believed."""
+"""Opening SQLite ledgers that are damaged, of another format, or in the wrong place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.engine.judging.fingerprint import Fingerprint
-from pytest_choochoo.engine.ledger import schema as formats
+from pytest_choochoo.engine.ledger import schema
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.engine.ledger.protocol import LostLedger
@@ -62,9 +64,9 @@ def _raise(text: str) -> None:
 
 @contextmanager
 def _opened(
-    place: LedgerLocation, warn: Callable[[str], object] = _raise
+    location: LedgerLocation, warn: Callable[[str], object] = _raise
 ) -> Iterator[SqliteLedger]:
-    ledger = open_ledger(place, warn=warn)
+    ledger = open_ledger(location, warn=warn)
     try:
         yield ledger
     finally:
@@ -73,7 +75,7 @@ def _opened(
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a ledger that was closed, and so is one file."""
+    """A folder with a ledger that was closed, so that it is a single file."""
     folder = tmp_path_factory.mktemp("closed")
     with _opened(LedgerLocation(folder, "default")) as ledger:
         _fill(ledger)
@@ -82,7 +84,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a ledger as a killed process leaves it: with its journal."""
+    """A folder with a ledger as a killed process leaves it, with its journal."""
     folder, copy = tmp_path_factory.mktemp("open"), tmp_path_factory.mktemp("killed") / "copy"
     with _opened(LedgerLocation(folder, "default")) as ledger:
         _fill(ledger)
@@ -126,7 +128,7 @@ HOW = st.sampled_from([_truncate, _zero, _flip, _scramble])
 
 
 def _is_sound(ledger: SqliteLedger) -> bool:
-    """Say whether *ledger* says nothing but what was written; it may say that it lost it."""
+    """Return whether *ledger* contains only what was written; some of it may be lost."""
     for key, record in ledger.records().items():
         if record.is_complete and record != RECORDS.get(key):
             return False
@@ -143,25 +145,25 @@ def _is_sound(ledger: SqliteLedger) -> bool:
 def test_damaged_ledger_is_never_believed(
     closed: Path, how: Callable[[bytes, int, int], bytes], where: int, seed: int
 ) -> None:
-    """Whatever byte is damaged, a record is what was written, or none; and a ledger opens again."""
-    with _copy(closed) as place:
-        place.file.write_bytes(how(place.file.read_bytes(), where, seed))
-        damaged, warnings = place.file.read_bytes(), list[str]()
+    """Whatever byte is damaged, a record is as written or missing, and the ledger can be opened."""
+    with _copy(closed) as location:
+        location.file.write_bytes(how(location.file.read_bytes(), where, seed))
+        damaged, warnings = location.file.read_bytes(), list[str]()
 
-        reading = read_ledger(place, warn=warnings.append)
+        reading = read_ledger(location, warn=warnings.append)
         try:
             assert _is_sound(reading)
         except LostLedger:
             pass
         finally:
             reading.close()
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             assert _is_sound(ledger)
             ledger.begin(KEYS[0], _begun(_record(9)), ())
             ledger.finish(KEYS[0], _record(9))
             assert ledger.record(KEYS[0]) == _record(9)
 
-        for aside in place.folder.glob("*-set-aside-*.sqlite"):
+        for aside in location.folder.glob("*-set-aside-*.sqlite"):
             assert aside.read_bytes() == damaged
             assert any(aside.name in text for text in warnings)
 
@@ -171,15 +173,15 @@ def test_damaged_ledger_is_never_believed(
 def test_damaged_journal_makes_nothing_complete(
     killed: Path, suffix: str, how: Callable[[bytes, int, int], bytes], where: int, seed: int
 ) -> None:
-    """A journal that is lost, wholly or in part, never has a visit under way forgotten."""
-    with _copy(killed) as place:
-        journal = Path(f"{place.file}{suffix}")
+    """No damage to a journal makes a station complete whose visit had begun."""
+    with _copy(killed) as location:
+        journal = Path(f"{location.file}{suffix}")
         journal.write_bytes(how(journal.read_bytes(), where, seed))
 
-        reading = read_ledger(place, warn=_raise)
+        reading = read_ledger(location, warn=_raise)
         assert _is_sound(reading)
         reading.close()
-        with _opened(place, lambda text: None) as ledger:
+        with _opened(location, lambda text: None) as ledger:
             assert _is_sound(ledger)
             records = ledger.records()
 
@@ -187,28 +189,26 @@ def test_damaged_journal_makes_nothing_complete(
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-def test_directory_in_place_of_a_file_is_set_aside(killed: Path, suffix: str) -> None:
-    """What is no file where one should be is set aside, and said to be."""
+def test_directory_in_place_of_a_file_is_moved_aside(killed: Path, suffix: str) -> None:
+    """A directory where a file should be is moved aside with a warning."""
     warnings: list[str] = []
-    with _copy(killed) as place:
-        path = Path(f"{place.file}{suffix}")
+    with _copy(killed) as location:
+        path = Path(f"{location.file}{suffix}")
         path.unlink()
         (path / "inside").mkdir(parents=True)
 
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             assert _is_sound(ledger)
             assert not any(ledger.record(key) == RECORDS[key] for key in KEYS[:2])
-        [aside] = place.folder.glob("*-set-aside-*/")
+        [aside] = location.folder.glob("*-set-aside-*/")
 
         assert (aside / "inside").is_dir()
-        assert warnings[0] == (
-            f"{path} is no file, as it should be; it was set aside as {aside.name}"
-        )
+        assert warnings[0] == (f"{path} should be a file; moved it to {aside.name}")
 
 
 @pytest.mark.parametrize("name", ["default", "default/locks", "default/stations"])
-def test_file_in_place_of_a_folder_is_set_aside(tmp_path: Path, name: str) -> None:
-    """What is no folder where one should be is set aside, and said to be."""
+def test_file_in_place_of_a_folder_is_moved_aside(tmp_path: Path, name: str) -> None:
+    """A file where a folder should be is moved aside with a warning."""
     path, warnings = tmp_path / name, list[str]()
     path.parent.mkdir(exist_ok=True)
     path.write_text("precious")
@@ -219,96 +219,95 @@ def test_file_in_place_of_a_folder_is_set_aside(tmp_path: Path, name: str) -> No
 
     [aside] = path.parent.glob("*-set-aside-*")
     assert aside.read_text() == "precious"
-    assert warnings == [f"{path} is no folder, as it should be; it was set aside as {aside.name}"]
+    assert warnings == [f"{path} should be a folder; moved it to {aside.name}"]
 
 
-def test_lock_and_directory_of_a_station_are_made_anew(closed: Path) -> None:
-    """A lock that is a folder, and a station's directory that is a file, are set aside."""
+def test_lock_and_directory_of_a_station_are_made_again(closed: Path) -> None:
+    """A lock that is a folder and a station directory that is a file are moved aside."""
     warnings: list[str] = []
-    with _copy(closed) as place:
-        with _opened(place) as ledger:
+    with _copy(closed) as location:
+        with _opened(location) as ledger:
             ledger.lock(KEYS[0], 0).release()
             own = ledger.directory(KEYS[0])
-        [lock] = (place.data_dir / "locks").glob("[!l]*")
+        [lock] = (location.data_dir / "locks").glob("[!l]*")
         lock.unlink()
         own.rmdir()
         lock.mkdir()
         own.write_text("precious")
-        (place.data_dir / "locks/ledger.lock").unlink()
-        (place.data_dir / "locks/ledger.lock").mkdir()
+        (location.data_dir / "locks/ledger.lock").unlink()
+        (location.data_dir / "locks/ledger.lock").mkdir()
 
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             ledger.lock(KEYS[0], 0).release()
             assert ledger.directory(KEYS[0]).is_dir()
             assert ledger.records() == RECORDS
-        with _opened(place):
-            pass  # what was set aside is not looked at again
+        with _opened(location):
+            pass  # files that were moved aside cause no other warning
 
-    assert [text.partition(" is no ")[0] for text in warnings] == [
-        str(place.data_dir / "locks/ledger.lock"),
+    assert [text.partition(" should be ")[0] for text in warnings] == [
+        str(location.data_dir / "locks/ledger.lock"),
         str(lock),
         str(own),
     ]
 
 
-def test_what_gets_in_the_way_later_is_named(closed: Path) -> None:
-    """What is damaged while the ledger is in use is an error that names it."""
-    with _copy(closed) as place, _opened(place) as ledger:
+def test_obstacle_in_an_open_ledger_is_named(closed: Path) -> None:
+    """Damage to an open ledger is an error that names the path."""
+    with _copy(closed) as location, _opened(location) as ledger:
         own = ledger.directory(KEYS[0])
         own.rmdir()
         own.write_text("")
         with pytest.raises(LostLedger) as directory:
             ledger.directory(KEYS[0])
-        shutil.rmtree(place.data_dir / "locks")
-        (place.data_dir / "locks").touch()
+        shutil.rmtree(location.data_dir / "locks")
+        (location.data_dir / "locks").touch()
         with pytest.raises(LostLedger) as lock:
             ledger.lock(KEYS[0], 0)
 
     assert str(directory.value) == (
-        f"the ledger cannot be used any more, {own}: file exists; "
-        "mend that, and the next run resumes"
+        f"the ledger cannot be used any more, {own}: file exists; fix this and run again to resume"
     )
     assert str(lock.value).startswith(
-        f"the ledger cannot be used any more, {place.data_dir}/locks/"
+        f"the ledger cannot be used any more, {location.data_dir}/locks/"
     )
 
 
 def test_emptied_ledger_is_not_taken_for_a_new_one(closed: Path) -> None:
-    """A ledger of no bytes, beside the locks of stations, has lost something, which is said."""
+    """An empty file beside locks of stations was a ledger: a warning says that it is empty now."""
     warnings: list[str] = []
-    with _copy(closed) as place:
-        with _opened(place) as ledger:
+    with _copy(closed) as location:
+        with _opened(location) as ledger:
             ledger.lock(KEYS[0], 0).release()
-        place.file.write_bytes(b"")
+        location.file.write_bytes(b"")
 
-        read_ledger(place, warn=warnings.append).close()
-        with _opened(place, warnings.append) as ledger:
+        read_ledger(location, warn=warnings.append).close()
+        with _opened(location, warnings.append) as ledger:
             assert ledger.records() == {}
 
     assert warnings[0] == (
-        f"the ledger {place.file} could not be read: it is empty, and stations were visited; "
-        "it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
+        f"the ledger {location.file} could not be read: it is empty, although stations were "
+        "visited; treating it as empty; 'pytest --cc-run' will deal with it"
     )
     assert re.fullmatch(
-        rf"the ledger {place.file} could not be read: it is empty, and stations were visited; "
-        r"it was set aside as default-set-aside-\d{8}-\d{6}-\d+\.sqlite, "
-        "and every station is judged anew",
+        rf"the ledger {location.file} could not be read: it is empty, although stations were "
+        r"visited; moved it to default-set-aside-\d{8}-\d{6}-\d+\.sqlite; "
+        "every station will be judged again",
         warnings[1],
     )
 
 
 @pytest.mark.parametrize("tables", [0, 1], ids=["no-byte", "no-table"])
 def test_ledger_that_was_just_being_made_is_made(tmp_path: Path, tables: int) -> None:
-    """A process that died while it made the ledger leaves nothing to complain of."""
-    place = LedgerLocation(tmp_path, "default")
-    place.file.touch()
+    """A ledger that a dead process left half made is completed without a warning."""
+    location = LedgerLocation(tmp_path, "default")
+    location.file.touch()
     if tables:
-        connection = sqlite3.connect(place.file)
+        connection = sqlite3.connect(location.file)
         connection.execute("pragma journal_mode = wal")
         connection.close()
 
-    read_ledger(place, warn=_raise).close()
-    with _opened(place) as ledger:
+    read_ledger(location, warn=_raise).close()
+    with _opened(location) as ledger:
         _fill(ledger)
         assert ledger.records() == RECORDS
 
@@ -316,56 +315,56 @@ def test_ledger_that_was_just_being_made_is_made(tmp_path: Path, tables: int) ->
 # --- formats
 
 
-def _set_format(place: LedgerLocation, number: int) -> None:
-    connection = sqlite3.connect(place.file)
+def _set_format(location: LedgerLocation, number: int) -> None:
+    connection = sqlite3.connect(location.file)
     connection.execute(f"pragma user_version = {number}")
     connection.close()
 
 
-def test_newer_format_is_set_aside_and_its_resources_taken_over(closed: Path) -> None:
-    """What a later version wrote is set aside as it is; ids of things that exist go on."""
+def test_newer_format_is_moved_aside_and_its_resources_copied(closed: Path) -> None:
+    """A ledger of a later version is moved aside unchanged, its resources are copied."""
     warnings: list[str] = []
-    with _copy(closed) as place:
-        _set_format(place, 99)
-        written = place.file.read_bytes()
+    with _copy(closed) as location:
+        _set_format(location, 99)
+        written = location.file.read_bytes()
 
-        reading = read_ledger(place, warn=warnings.append)
+        reading = read_ledger(location, warn=warnings.append)
         assert reading.records() == {}
         reading.close()
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             assert ledger.records() == {}
             assert [dict(ledger.resources(key)) for key in KEYS] == [
                 {"pot": {"id": f"of {key}"}} for key in KEYS
             ]
-        [aside] = place.folder.glob("*-set-aside-*")
+        [aside] = location.folder.glob("*-set-aside-*")
 
         assert aside.read_bytes() == written
         assert warnings[1] == (
-            f"the ledger {place.file} could not be read: it has format 99, and this version "
-            f"reads {formats.FORMAT}; it was set aside as {aside.name}, and every station is "
-            "judged anew; ids of resources that were saved from it: 4"
+            f"the ledger {location.file} could not be read: it has format 99, but this version "
+            f"reads format {schema.FORMAT}; moved it to {aside.name}; every station will be "
+            "judged again; resource ids saved from it: 4"
         )
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1])
-def test_format_that_its_tables_belie_is_damage(closed: Path, number: int) -> None:
-    """The number alone is not believed: the tables must be those of the format."""
+def test_format_that_does_not_match_its_tables_is_damage(closed: Path, number: int) -> None:
+    """The tables must match the format whose number the file has."""
     warnings: list[str] = []
-    with _copy(closed) as place:
-        _set_format(place, number)
+    with _copy(closed) as location:
+        _set_format(location, number)
 
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             assert ledger.records() == {}
 
-    assert f"it is damaged (it has not the tables of format {number})" in warnings[0]
+    assert f"it is damaged (its tables do not match format {number})" in warnings[0]
 
 
 @pytest.fixture
 def first_format(tmp_path: Path) -> LedgerLocation:
-    """A ledger as the first version wrote it."""
-    place = LedgerLocation(tmp_path, "default")
-    connection = sqlite3.connect(place.file)
-    formats.make_first(connection)
+    """A ledger in the first format."""
+    location = LedgerLocation(tmp_path, "default")
+    connection = sqlite3.connect(location.file)
+    schema.make_first(connection)
     for key, record in RECORDS.items():
         connection.execute("insert into records values (?, ?)", (key, to_text(record)))
         connection.execute(
@@ -377,11 +376,11 @@ def first_format(tmp_path: Path) -> LedgerLocation:
     connection.execute("pragma user_version = 1")
     connection.commit()
     connection.close()
-    return place
+    return location
 
 
 def test_records_survive_an_upgrade(first_format: LedgerLocation) -> None:
-    """A ledger of the first format is brought up to date, and everything in it is there."""
+    """A ledger of the first format is migrated, and everything in it is still there."""
     with _opened(first_format) as ledger:
         pass
     with _opened(first_format) as ledger:
@@ -393,8 +392,8 @@ def test_records_survive_an_upgrade(first_format: LedgerLocation) -> None:
         assert ledger.records().keys() == set(KEYS[1:])
 
 
-def test_earlier_format_is_read_without_being_altered(first_format: LedgerLocation) -> None:
-    """Who only reads brings nothing up to date but a copy of his own."""
+def test_reading_an_earlier_format_changes_nothing(first_format: LedgerLocation) -> None:
+    """A read-only process migrates a copy in memory, not the file."""
     before = first_format.file.read_bytes()
 
     ledger = read_ledger(first_format, warn=_raise)
@@ -408,10 +407,10 @@ def test_earlier_format_is_read_without_being_altered(first_format: LedgerLocati
     )
 
 
-def test_upgrade_that_fails_leaves_all_as_it_was(
+def test_failed_migration_changes_nothing(
     first_format: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step to the next format is made wholly or not at all."""
+    """A migration happens completely or not at all."""
 
     def fails(connection: sqlite3.Connection) -> None:
         connection.execute("drop table records")
@@ -419,7 +418,7 @@ def test_upgrade_that_fails_leaves_all_as_it_was(
 
     before = first_format.file.read_bytes()
     with monkeypatch.context() as context:
-        context.setattr(formats, "MIGRATIONS", (formats.make_first, fails))
+        context.setattr(schema, "MIGRATIONS", (schema.make_first, fails))
         with pytest.raises(UnusableLedger) as error:
             open_ledger(first_format, warn=_raise)
 
@@ -444,72 +443,89 @@ def test_upgrade_that_fails_leaves_all_as_it_was(
         "update records set seal = ''",
     ],
 )
-def test_altered_record_is_not_believed(closed: Path, tampering: str) -> None:
-    """A record of which a byte was changed is unreadable, though it still is good JSON."""
-    with _copy(closed) as place:
-        connection = sqlite3.connect(place.file)
+def test_damaged_record_is_unreadable(closed: Path, tampering: str) -> None:
+    """A record with a changed byte is unreadable, even where it still is valid JSON."""
+    with _copy(closed) as location:
+        connection = sqlite3.connect(location.file)
         connection.execute(tampering)
         connection.commit()
         connection.close()
 
-        with _opened(place) as ledger:
+        with _opened(location) as ledger:
             assert _is_sound(ledger)
             record = ledger.record(KEYS[1]) or ledger.record("stations.py::s7")
 
-    assert record == Record(status="unreadable", since=0.0, error="it was altered")
+    assert record == Record(status="unreadable", since=0.0, error="checksum mismatch")
 
 
-def test_altered_resource_is_told_and_left_out(closed: Path) -> None:
-    """An id that is not what was written is never handed out, and the user is told of it."""
+def test_damaged_resource_is_ignored_with_a_warning(closed: Path) -> None:
+    """A resource that its checksum does not match is left out, and a warning names it."""
     warnings: list[str] = []
-    with _copy(closed) as place:
-        connection = sqlite3.connect(place.file)
+    with _copy(closed) as location:
+        connection = sqlite3.connect(location.file)
         connection.execute("update resources set value = '7' where key = ?", (KEYS[1],))
         connection.commit()
         connection.close()
 
-        with _opened(place, warnings.append) as ledger:
+        with _opened(location, warnings.append) as ledger:
             assert dict(ledger.resources(KEYS[1])) == {}
             ledger.resources(KEYS[1])["pot"] = 8
-        with _opened(place) as ledger:
+        with _opened(location) as ledger:
             assert dict(ledger.resources(KEYS[1])) == {"pot": 8}
 
     assert warnings == [
         (
-            f"the ledger {place.file} is damaged: resource 'pot' of {KEYS[1]}; it is left out, "
-            "so see by hand to the thing that it stands for"
+            f"the ledger {location.file} is damaged: ignoring resource 'pot' of {KEYS[1]} "
+            "(checksum mismatch); check by hand what it refers to"
         )
     ]
 
 
-def test_altered_attempt_is_unreadable(closed: Path) -> None:
-    """History that cannot be read keeps nobody from the rest of it."""
-    with _copy(closed) as place:
-        connection = sqlite3.connect(place.file)
+def test_damaged_attempt_is_unreadable(closed: Path) -> None:
+    """An attempt that cannot be read does not hide the others."""
+    with _copy(closed) as location:
+        connection = sqlite3.connect(location.file)
         connection.execute("update attempts set reasons = '{' where key = ?", (KEYS[1],))
         connection.commit()
         connection.close()
 
-        with _opened(place) as ledger:
+        with _opened(location) as ledger:
             statuses = [attempt.status for key in KEYS for attempt in ledger.attempts(key)]
 
     assert statuses == ["complete", "unreadable", "complete", "complete"]
 
 
 def test_complete_records_of_a_damaged_ledger_cannot_be_forgotten(tmp_path: Path) -> None:
-    """`forget_complete` leaves alone what it cannot read, for the next run to set aside."""
-    place = LedgerLocation(tmp_path, "default")
-    place.file.write_bytes(b"not a ledger" * 1000)
+    """`forget_complete` leaves an unreadable ledger alone; the next run moves it aside."""
+    location = LedgerLocation(tmp_path, "default")
+    location.file.write_bytes(b"not a ledger" * 1000)
 
-    forget_complete(place, warn=_raise)
+    forget_complete(location, warn=_raise)
 
-    assert place.file.read_bytes() == b"not a ledger" * 1000
+    assert location.file.read_bytes() == b"not a ledger" * 1000
 
 
-def test_no_error_but_ours_leaves_the_ledger(closed: Path) -> None:
-    """A ledger that was closed under our feet is an error of ours as well."""
-    with _copy(closed) as place:
-        ledger = open_ledger(place, warn=_raise)
+def test_process_that_only_reads_imports_no_locks(closed: Path) -> None:
+    """Filelock is imported by a process that takes a lock, and by no other."""
+    code = f"""
+import sys
+from pathlib import Path
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import read_ledger
+
+ledger = read_ledger(LedgerLocation(Path({str(closed)!r}), "default"))
+print(len(ledger.records()), "filelock" in sys.modules, "asyncio" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stderr, done.stdout) == ("", f"{len(KEYS)} False False\n")
+
+
+def test_closed_ledger_raises_an_error_of_ours(closed: Path) -> None:
+    """Using a closed ledger raises a `ChoochooError`."""
+    with _copy(closed) as location:
+        ledger = open_ledger(location, warn=_raise)
         ledger.close()
 
         with pytest.raises(ChoochooError):
@@ -518,11 +534,11 @@ def test_no_error_but_ours_leaves_the_ledger(closed: Path) -> None:
             ledger.cancel(KEYS[0], None)
 
 
-def test_reader_is_not_troubled_by_who_writes_meanwhile(closed: Path) -> None:
-    """A ledger that was opened to be read says what it said then, whatever becomes of the file."""
-    with _copy(closed) as place:
-        reader = read_ledger(place, warn=_raise)
-        with _opened(place) as writer:
+def test_reader_sees_the_ledger_as_it_was_when_opened(closed: Path) -> None:
+    """A ledger opened read-only stays as it was, while another process writes to the file."""
+    with _copy(closed) as location:
+        reader = read_ledger(location, warn=_raise)
+        with _opened(location) as writer:
             for number in range(300):
                 writer.finish(f"stations.py::more_{number}", _record(9, "x" * 5000))
 
@@ -530,55 +546,41 @@ def test_reader_is_not_troubled_by_who_writes_meanwhile(closed: Path) -> None:
         reader.close()
 
 
-def test_folder_that_may_not_be_entered_is_told(
+def test_folder_without_permission_is_read_as_empty(
     closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where not even the file can be looked for, the ledger is taken for empty, with a warning."""
+    """Where the folder may not be entered, the ledger is treated as empty, with a warning."""
     warnings: list[str] = []
-    with _copy(closed) as place:
+    with _copy(closed) as location:
         exists = Path.exists
 
         def may_not_look(path: Path) -> bool:
-            if path == place.file:
+            if path == location.file:
                 raise PermissionError(13, "Permission denied")
             return exists(path)
 
         monkeypatch.setattr(Path, "exists", may_not_look)
-        ledger = read_ledger(place, warn=warnings.append)
+        ledger = read_ledger(location, warn=warnings.append)
         assert ledger.records() == {}
         ledger.close()
         monkeypatch.undo()
 
     [warning] = warnings
     assert warning == (
-        f"the ledger {place.file} could not be read: permission denied; "
-        "it is taken for empty here, and 'pytest --cc-run' says what becomes of it"
+        f"the ledger {location.file} could not be read: permission denied; "
+        "treating it as empty; 'pytest --cc-run' will deal with it"
     )
 
 
-def test_pipe_in_place_of_the_ledger_is_set_aside(tmp_path: Path) -> None:
-    """What is no file is set aside under another name, as a directory would be."""
-    place = LedgerLocation(tmp_path, "default")
-    os.mkfifo(place.file)
+def test_pipe_in_place_of_the_ledger_is_moved_aside(tmp_path: Path) -> None:
+    """A named pipe is moved aside, like a directory."""
+    location = LedgerLocation(tmp_path, "default")
+    os.mkfifo(location.file)
     warnings: list[str] = []
 
-    with _opened(place, warnings.append) as ledger:
+    with _opened(location, warnings.append) as ledger:
         _fill(ledger)
 
-    assert place.file.is_file()
+    assert location.file.is_file()
     [warning] = warnings
-    assert warning.startswith(f"{place.file} is no file, as it should be; it was set aside as ")
-
-
-def test_visit_that_did_nothing_leaves_no_trace(tmp_path: Path) -> None:
-    """A visit that is taken back leaves the record and the attempts of earlier ones."""
-    place, key = LedgerLocation(tmp_path, "default"), KEYS[0]
-    with _opened(place) as ledger:
-        _fill(ledger)
-        before, attempts = ledger.record(key), ledger.attempts(key)
-        assert before is not None
-
-        ledger.begin(key, _begun(before), ("selected by --cc-replay",))
-        ledger.cancel(key, before)
-
-        assert (ledger.record(key), ledger.attempts(key)) == (before, attempts)
+    assert warning.startswith(f"{location.file} should be a file; moved it to ")

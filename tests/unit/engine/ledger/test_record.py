@@ -1,4 +1,4 @@
-"""What is remembered of a station, and its form as text."""
+"""Records and results, and their form as JSON text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_failed_record_needs_no_outcome() -> None:
 
 @given(st.binary() | st.text())
 def test_any_text_is_a_record(text: str | bytes) -> None:
-    """Whatever is found in the place of a record, the answer is a record and no error."""
+    """Anything in the place of a record is read as an unreadable record, never an error."""
     assert from_text(text).status == "unreadable"
 
 
@@ -71,7 +71,11 @@ def test_any_text_is_a_record(text: str | bytes) -> None:
         pytest.param(
             '{"status":"complete"}', "Object missing required field `since`", id="incomplete"
         ),
-        pytest.param('{"status":"complete","since":1.5}', "a part of it is missing", id="hollow"),
+        pytest.param(
+            '{"status":"complete","since":1.5}',
+            "its fingerprint or outcome is missing",
+            id="hollow",
+        ),
         pytest.param(
             '{"status":"paused","since":1.5}',
             "Invalid enum value 'paused' - at `$.status`",
@@ -82,11 +86,11 @@ def test_any_text_is_a_record(text: str | bytes) -> None:
             "maximum recursion depth exceeded while deserializing an object",
             id="nested too deeply",
         ),
-        pytest.param(7, "a bytes-like object is required, not 'int'", id="no text at all"),
+        pytest.param(7, "a bytes-like object is required, not 'int'", id="not a string"),
     ],
 )
 def test_unreadable_record_says_why(text: Any, error: str) -> None:
-    """A record that cannot be read keeps what is wrong with it."""
+    """An unreadable record has the reason as its error."""
     record = from_text(text)
 
     assert (record.status, record.error) == ("unreadable", error)
@@ -99,8 +103,8 @@ def test_unknown_key_is_ignored() -> None:
     assert from_text(text) == Record(status="failed", since=1.5)
 
 
-def test_what_is_no_text_is_spelt_out() -> None:
-    """A file name or a message that no encoding knows does not keep a record from being written."""
+def test_lone_surrogates_are_escaped() -> None:
+    """A record is written even where a file name or a message cannot be encoded."""
     record = Record(
         status="failed",
         since=1.0,
@@ -116,8 +120,8 @@ def test_what_is_no_text_is_spelt_out() -> None:
     )
 
 
-def test_copy_differs_in_what_is_named() -> None:
-    """A record is never altered; a copy of it has what is said and the rest as it was."""
+def test_copy_of_a_record_has_the_changes() -> None:
+    """`with_` leaves the record as it is, and returns a copy with the changes."""
     record = Record(status="visiting", since=1.0, pid=7)
 
     assert record.with_(status="failed", pid=0) == Record(status="failed", since=1.0)
@@ -126,20 +130,20 @@ def test_copy_differs_in_what_is_named() -> None:
 
 @pytest.mark.parametrize("status", get_args(Status))
 def test_only_complete_is_complete(status: Status) -> None:
-    """A record is complete in one status only."""
+    """A record is complete in exactly one status."""
     assert Record(status=status, since=1.0).is_complete is (status == "complete")
 
 
 @pytest.mark.parametrize("word", get_args(Word))
 def test_result_is_complete_by_its_word(word: Word) -> None:
-    """Downstream may go on after `visited`, `unchanged` and `adopted`, and nothing else."""
+    """A station is complete as `visited`, `unchanged` or `adopted`, and in no other case."""
     result = Result(key="stations.py::boil", name="boil", title="Boil", word=word)
 
     assert result.is_complete is (word in {"visited", "unchanged", "adopted"})
 
 
 def test_result_crosses_processes_as_plain_data() -> None:
-    """A result becomes a plain dict, its word under `result`, and a result again."""
+    """A result becomes a plain dict, with its word as `result`, and a result again."""
     result = Result(
         key="stations.py::boil",
         name="boil",

@@ -1,4 +1,4 @@
-"""The ledger as such, against a model of it: whatever is done in whatever order."""
+"""SQLite ledgers against a model of them, and what survives kills and power cuts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from hypothesis.stateful import (
 from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
-from pytest_choochoo.engine.ledger.protocol import LockBusy
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
@@ -48,7 +47,7 @@ def _complete(outcome: str) -> Record:
 
 
 class Ledgers(RuleBasedStateMachine):
-    """A ledger, and plain dicts that say what it ought to."""
+    """A ledger, and plain dicts with the content that it must have."""
 
     @initialize()
     def open(self) -> None:
@@ -160,7 +159,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule()
     def open_a_copy_of_what_a_killed_process_leaves(self) -> None:
-        """Go on with the files as they are on the disk now."""
+        """Continue with a copy of the files as they are on the disk now."""
         copy = tempfile.mkdtemp()
         shutil.copytree(self.folder, copy, dirs_exist_ok=True)
         self.teardown()
@@ -176,7 +175,7 @@ class Ledgers(RuleBasedStateMachine):
             del self.records[key]
             self.attempts.pop(key, None)
 
-    def _says_what_it_ought_to(self, ledger: SqliteLedger) -> None:
+    def _has_the_content_of_the_model(self, ledger: SqliteLedger) -> None:
         assert ledger.records() == self.records
         for key in ("stations.py::a", "stations.py::b[1]", "süd/stations.py::c['\x00']"):
             assert ledger.record(key) == self.records.get(key)
@@ -196,33 +195,33 @@ class Ledgers(RuleBasedStateMachine):
     @invariant()
     def holds(self) -> None:
         if hasattr(self, "ledger"):
-            self._says_what_it_ought_to(self.ledger)
+            self._has_the_content_of_the_model(self.ledger)
 
     @rule()
-    def somebody_reads(self) -> None:
+    def read_only(self) -> None:
         reading = read_ledger(self.location, warn=_warn)
         try:
-            self._says_what_it_ought_to(reading)
+            self._has_the_content_of_the_model(reading)
         finally:
             reading.close()
 
 
-def test_ledger_says_what_was_written() -> None:
-    """In whatever order it is used, closed, killed and opened, it says what plain dicts say."""
+def test_ledger_has_what_was_written() -> None:
+    """Used, closed, killed and opened in any order, it has the same content as plain dicts."""
     run_state_machine_as_test(
         Ledgers, settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
     )
 
 
 def test_attempt_of_a_dead_process_stays_interrupted(tmp_path: Path) -> None:
-    """What a later visit, or a check, comes to is not said of a visit that never ended."""
-    place, visiting = LedgerLocation(tmp_path, "default"), Record(status="visiting", since=1.0)
-    dead = open_ledger(place, warn=_warn)
+    """Neither a later visit nor a check ends an attempt of a process that died."""
+    location, visiting = LedgerLocation(tmp_path, "default"), Record(status="visiting", since=1.0)
+    dead = open_ledger(location, warn=_warn)
     dead.begin("a", visiting, ())
     dead.begin("b", visiting, ())
     dead.close()
 
-    ledger = open_ledger(place, warn=_warn)
+    ledger = open_ledger(location, warn=_warn)
     ledger.begin("a", visiting.with_(since=2.0), ())
     ledger.finish("a", _complete("1"))
     ledger.finish("b", _complete("1"))  # its checks pass
@@ -232,10 +231,10 @@ def test_attempt_of_a_dead_process_stays_interrupted(tmp_path: Path) -> None:
     assert statuses == [["interrupted", "complete"], ["interrupted"]]
 
 
-def test_power_cut_takes_back_a_second_of_work_at_most(
+def test_power_cut_loses_a_second_of_work_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A record is synced when a second of work would be lost without it, and not more often."""
+    """A record is synced when a power cut could lose a second of work, and not more often."""
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
@@ -247,7 +246,7 @@ def test_power_cut_takes_back_a_second_of_work_at_most(
         if key == "d":
             ledger.resources(key)["server"] = "i-4711"  # synced itself, the work before it is not
         ledger.finish(key, _complete("1"))
-        # What SQLite does for the transaction that was the last: 2 is full, 1 is normal.
+        # The level that SQLite used for the last transaction: 2 is full, 1 is normal.
         is_synced.append(ledger._rows("pragma synchronous")[0][0] == 2)
 
     ledger.close()
@@ -255,7 +254,7 @@ def test_power_cut_takes_back_a_second_of_work_at_most(
 
 
 def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
-    """What cannot be written is not written at all, and does not stand in the way of the next."""
+    """A write that fails is undone completely, and the next one succeeds."""
     ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
     resources = ledger.resources("a")
 
@@ -276,8 +275,20 @@ def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
     assert (kept, runs) == ({"pot": 2}, [])
 
 
+def test_record_and_result_are_written_together(tmp_path: Path) -> None:
+    """Where the result of a run cannot be written, its record is not written either."""
+    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
+
+    with pytest.raises(UnicodeEncodeError):
+        ledger.finish("a", _complete("1"), ("run", "lone \udcff"))
+    written = ledger.record("a"), ledger.result("run", "a")
+    ledger.close()
+
+    assert written == (None, None)
+
+
 def test_threads_of_a_visit_write_at_once(tmp_path: Path) -> None:
-    """A visit may write its resources from as many threads as it likes."""
+    """A visit may write its resources from many threads."""
     ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
 
     def write(number: int) -> None:
@@ -293,15 +304,3 @@ def test_threads_of_a_visit_write_at_once(tmp_path: Path) -> None:
     ledger.close()
 
     assert written == {f"{number}-{n}": n for number in range(5) for n in range(10)}
-
-
-def test_lock_is_held_by_one(tmp_path: Path) -> None:
-    """Who finds a lock held is told, also within one process."""
-    ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
-    lock = ledger.lock("a", 0)
-
-    with pytest.raises(LockBusy):
-        ledger.lock("a", 0)
-    lock.release()
-    ledger.lock("a", 0).release()
-    ledger.close()

@@ -1,0 +1,433 @@
+"""The contract of `Ledger`, which every implementation fulfils."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.opening import open_ledger
+from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy, UnkeptResource
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
+from pytest_choochoo.engine.ledger.remote import LedgerServer, RemoteLedger
+from unit.memory_ledger import MemoryLedger
+
+KEY = "stations.py::boil[süd-1]"
+OTHER = "stations.py::pour"
+RUN = "run-1"
+VISITING = Record(status="visiting", since=1.0, pid=7, host="kettle")
+COMPLETE = Record(
+    status="complete",
+    since=2.0,
+    fingerprint=Fingerprint(code={"boil": "d1"}, files={"water.txt": "d2"}),
+    outcome="100",
+    outcome_digest="d3",
+    products={"steam.txt": "d4"},
+    visited=2.0,
+    began=1.0,
+    seconds=1.0,
+)
+FAILED = Record(status="failed", since=3.0, error="RuntimeError: cold")
+
+# Connects to one and the same ledger, as another process each time.
+Connect = Callable[[], Ledger]
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Connect]:
+    location = LedgerLocation(folder, "default")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(open_ledger(location, warn=pytest.fail)))
+
+
+@contextmanager
+def _memory(folder: Path) -> Iterator[Connect]:
+    ledger = MemoryLedger(folder)
+    yield lambda: ledger
+
+
+@contextmanager
+def _remote(folder: Path) -> Iterator[Connect]:
+    location = LedgerLocation(folder, "default")
+    with closing(open_ledger(location, warn=pytest.fail)) as near:
+        yield lambda: RemoteLedger(LedgerServer(near).answer, location)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(_sqlite, id="sqlite"),
+        pytest.param(_memory, id="memory"),
+        pytest.param(_remote, id="remote"),
+    ]
+)
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
+    with request.param(tmp_path) as connect:
+        yield connect
+
+
+@pytest.fixture
+def ledger(connect: Connect) -> Ledger:
+    return connect()
+
+
+@pytest.fixture
+def other(connect: Connect) -> Ledger:
+    """The same ledger as another process sees it."""
+    return connect()
+
+
+def _facts(attempts: tuple[AttemptRecord, ...]) -> list[tuple[float, str, str, tuple[str, ...]]]:
+    return [(each.began, each.status, each.error, each.reasons) for each in attempts]
+
+
+# --- records and attempts
+
+
+def test_new_ledger_is_empty(ledger: Ledger) -> None:
+    """A station that was never visited has left nothing."""
+    assert (ledger.record(KEY), ledger.records()) == (None, {})
+    assert (ledger.attempts(KEY), dict(ledger.resources(KEY))) == ((), {})
+    assert not ledger.has_traces(KEY)
+
+
+def test_visit_that_begins_is_on_record(ledger: Ledger, other: Ledger) -> None:
+    """`begin` writes the record and an attempt with its reasons."""
+    ledger.begin(KEY, VISITING, ("never visited", "süd"))
+
+    assert other.record(KEY) == VISITING
+    assert other.attempts(KEY) == (
+        AttemptRecord(
+            began=1.0, ended=None, status="visiting", error="", reasons=("never visited", "süd")
+        ),
+    )
+
+
+def test_visit_that_ends_is_on_record(ledger: Ledger, other: Ledger) -> None:
+    """`finish` writes the record, and ends the attempt under way with its status and error."""
+    ledger.begin(KEY, VISITING, ())
+    ledger.finish(KEY, FAILED)
+    ledger.begin(KEY, VISITING.with_(since=4.0), ("last visit failed",))
+    ledger.finish(KEY, COMPLETE)
+
+    assert other.records() == {KEY: COMPLETE}
+    assert _facts(other.attempts(KEY)) == [
+        (1.0, "failed", "RuntimeError: cold", ()),
+        (4.0, "complete", "", ("last visit failed",)),
+    ]
+    assert all(attempt.ended for attempt in other.attempts(KEY))
+
+
+def test_visit_of_another_process_can_be_finished(ledger: Ledger, other: Ledger) -> None:
+    """A process may record the failure of another one, which died."""
+    other.begin(KEY, VISITING, ())
+
+    ledger.finish(KEY, FAILED)
+
+    assert _facts(ledger.attempts(KEY)) == [(1.0, "failed", "RuntimeError: cold", ())]
+
+
+def test_new_visit_interrupts_the_attempt_before(ledger: Ledger) -> None:
+    """An attempt that has not ended when the next begins was interrupted."""
+    ledger.begin(KEY, VISITING, ())
+    ledger.begin(KEY, VISITING.with_(since=2.0), ())
+
+    assert [attempt.status for attempt in ledger.attempts(KEY)] == ["interrupted", "visiting"]
+    assert ledger.attempts(KEY)[0].ended is None
+
+
+def test_adopted_station_has_a_record_without_attempt(ledger: Ledger) -> None:
+    """`finish` without `begin` writes the record of a station that its checks settled."""
+    ledger.finish(KEY, COMPLETE)
+
+    assert (ledger.record(KEY), ledger.attempts(KEY)) == (COMPLETE, ())
+
+
+def test_result_is_shared_with_the_record(ledger: Ledger, other: Ledger) -> None:
+    """`finish` shares a result of a run in the same transaction."""
+    ledger.start_run(RUN)
+    ledger.begin(KEY, VISITING, ())
+
+    ledger.finish(KEY, COMPLETE, (RUN, "visited"))
+
+    assert (other.record(KEY), other.result(RUN, KEY)) == (COMPLETE, "visited")
+
+
+def test_cancelled_visit_leaves_what_was_before(ledger: Ledger) -> None:
+    """`cancel` restores the record and removes the attempt, but no earlier one."""
+    ledger.begin(KEY, VISITING, ("never visited",))
+    ledger.finish(KEY, COMPLETE)
+    attempts = ledger.attempts(KEY)
+    ledger.begin(KEY, VISITING.with_(since=5.0), ("selected by --cc-replay",))
+
+    ledger.cancel(KEY, COMPLETE)
+
+    assert (ledger.record(KEY), ledger.attempts(KEY)) == (COMPLETE, attempts)
+
+
+def test_cancelled_first_visit_leaves_nothing(ledger: Ledger) -> None:
+    """`cancel` removes the record where there was none before."""
+    ledger.begin(KEY, VISITING, ())
+
+    ledger.cancel(KEY, None)
+
+    assert (ledger.record(KEY), ledger.attempts(KEY)) == (None, ())
+    assert not ledger.has_traces(KEY)
+
+
+def test_records_are_selected_by_their_text(ledger: Ledger) -> None:
+    """`records(having=...)` returns those whose JSON text contains a string."""
+    tagged = COMPLETE.with_(outcome='{"secret":"choochoo-%_1"}')
+    ledger.finish(KEY, tagged)
+    ledger.finish(OTHER, COMPLETE)
+
+    assert ledger.records(having="choochoo-%_") == {KEY: tagged}
+    assert ledger.records(having="choochoo-__") == {}
+    assert ledger.records() == {KEY: tagged, OTHER: COMPLETE}
+
+
+def test_snapshot_keeps_what_was_there(ledger: Ledger, other: Ledger) -> None:
+    """In a snapshot `record` ignores later writes, of other processes too; afterwards it does not."""
+    ledger.finish(KEY, COMPLETE)
+
+    with ledger.snapshot():
+        other.finish(KEY, FAILED)
+        other.finish(OTHER, FAILED)
+        seen = ledger.record(KEY), ledger.record(OTHER)
+
+    assert seen == (COMPLETE, None)
+    assert (ledger.record(KEY), ledger.record(OTHER)) == (FAILED, FAILED)
+
+
+def test_snapshot_ends_with_an_error(ledger: Ledger) -> None:
+    """An error within a snapshot ends it as well."""
+    with suppress(LookupError), ledger.snapshot():
+        ledger.finish(KEY, COMPLETE)
+        raise LookupError
+
+    assert ledger.record(KEY) == COMPLETE
+
+
+# --- what a station leaves
+
+
+def test_resources_are_durable_at_once(ledger: Ledger, other: Ledger) -> None:
+    """Each write to the resources of a station can be read by other processes."""
+    resources = ledger.resources(KEY)
+    seen = other.resources(KEY)
+
+    resources["server"] = {"id": [1, None, "é"]}
+    resources["port"] = 80
+    assert dict(seen) == {"server": {"id": [1, None, "é"]}, "port": 80}
+
+    resources["port"] = 81
+    del resources["server"]
+    assert (dict(seen), len(seen), "server" in seen) == ({"port": 81}, 1, False)
+    assert repr(seen) == "{'port': 81}"
+    assert dict(other.resources(OTHER)) == {}
+
+
+def test_missing_resource_is_a_key_error(ledger: Ledger) -> None:
+    """Reading or deleting a resource that does not exist raises `KeyError`, as for a dict."""
+    resources = ledger.resources(KEY)
+
+    with pytest.raises(KeyError, match="cup"):
+        resources["cup"]
+    with pytest.raises(KeyError, match="cup"):
+        del resources["cup"]
+
+
+def test_value_of_a_resource_is_a_copy(ledger: Ledger) -> None:
+    """Changing a value that was read changes nothing in the ledger."""
+    resources = ledger.resources(KEY)
+    resources["ids"] = [1]
+
+    resources["ids"].append(2)
+
+    assert resources["ids"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "type_"),
+    [
+        pytest.param("ids", {1}, "set", id="no JSON value"),
+        pytest.param("ids", (1, 2), "tuple", id="tuple would become a list"),
+        pytest.param("ids", {1: 2}, "dict", id="key would become a string"),
+        pytest.param("ids", float("nan"), "float", id="not a number"),
+        pytest.param(1, "x", "str", id="id is not a string"),
+    ],
+)
+def test_resource_that_is_not_json_is_refused(
+    ledger: Ledger, name: Any, value: Any, type_: str
+) -> None:
+    """A resource that would not survive a JSON round trip is refused, and nothing is written."""
+    with pytest.raises(UnkeptResource) as caught:
+        ledger.resources(KEY)[name] = value
+
+    assert str(caught.value) == (
+        f"resource {name!r} of {KEY} cannot be kept ({type_}): use a string id and a JSON value"
+    )
+    assert dict(ledger.resources(KEY)) == {}
+
+
+def test_directory_is_kept(ledger: Ledger) -> None:
+    """A station has a directory of its own, which is the same each time and only the user's."""
+    directory = ledger.directory(KEY)
+    (directory / "kept").touch()
+
+    assert (ledger.directory(KEY) / "kept").exists()
+    assert ledger.directory(OTHER) != directory
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def _leave_all(ledger: Ledger) -> Path:
+    ledger.begin(KEY, VISITING, ())
+    ledger.resources(KEY)["pot"] = 1
+    ledger.finish(KEY, COMPLETE)
+    ledger.finish(OTHER, COMPLETE)
+    return ledger.directory(KEY)
+
+
+def test_forgotten_station_is_still_to_be_cleaned(ledger: Ledger) -> None:
+    """`forget` without resources keeps what a clean needs."""
+    directory = _leave_all(ledger)
+
+    ledger.forget(KEY, resources=False)
+
+    assert (ledger.records(), ledger.attempts(KEY)) == ({OTHER: COMPLETE}, ())
+    assert dict(ledger.resources(KEY)) == {"pot": 1}
+    assert directory.is_dir()
+    assert ledger.has_traces(KEY)
+
+
+def test_cleaned_station_leaves_nothing(ledger: Ledger) -> None:
+    """`forget` with resources leaves no trace of the station, and others alone."""
+    directory = _leave_all(ledger)
+
+    ledger.forget(KEY, resources=True)
+
+    assert (ledger.records(), ledger.attempts(KEY)) == ({OTHER: COMPLETE}, ())
+    assert dict(ledger.resources(KEY)) == {}
+    assert not directory.exists()
+    assert not ledger.has_traces(KEY)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(lambda ledger: ledger.finish(KEY, FAILED), id="record"),
+        pytest.param(lambda ledger: ledger.resources(KEY).update(pot=1), id="resource"),
+        pytest.param(lambda ledger: ledger.directory(KEY), id="directory"),
+    ],
+)
+def test_each_trace_is_worth_a_clean(ledger: Ledger, leave: Callable[[Ledger], object]) -> None:
+    """A record, a resource or a directory each is a trace."""
+    leave(ledger)
+
+    assert ledger.has_traces(KEY)
+    assert not ledger.has_traces(OTHER)
+
+
+# --- locks
+
+
+def test_lock_is_exclusive(ledger: Ledger, other: Ledger) -> None:
+    """A lock that is held can be taken by no process, not even the one that holds it."""
+    ledger.prepare_locks([KEY, OTHER])
+    lock = ledger.lock(KEY, -1)
+
+    for each in (ledger, other):
+        with pytest.raises(LockBusy):
+            each.lock(KEY, 0)
+        with pytest.raises(LockBusy):
+            each.lock(KEY, 0.01)
+    assert (ledger.is_locked(KEY), other.is_locked(KEY)) == (True, True)
+
+    other.lock(OTHER, 0).release()
+    lock.release()
+    assert (ledger.is_locked(KEY), other.is_locked(KEY)) == (False, False)
+    other.lock(KEY, 0).release()
+
+
+def test_lock_is_released_with_its_block(ledger: Ledger, other: Ledger) -> None:
+    """A held lock in a `with` statement is released at its end, after an error too."""
+    with suppress(LookupError), ledger.lock(KEY, 0):
+        assert other.is_locked(KEY)
+        raise LookupError
+
+    assert not other.is_locked(KEY)
+
+
+def test_lock_is_taken_once_it_is_released(ledger: Ledger, other: Ledger) -> None:
+    """A process that waits for a lock gets it when the holder releases it."""
+    lock = ledger.lock(KEY, 0)
+    thread = threading.Thread(target=lock.release)
+
+    with pytest.raises(LockBusy):
+        other.lock(KEY, 0)
+    thread.start()
+    other.lock(KEY, 60).release()
+
+    thread.join()
+
+
+def test_asking_for_a_lock_makes_none(ledger: Ledger, other: Ledger) -> None:
+    """`is_locked` neither takes the lock nor needs it to be prepared."""
+    assert not ledger.is_locked(KEY)
+
+    other.lock(KEY, 0).release()
+
+
+# --- runs
+
+
+def test_results_of_runs_are_apart(ledger: Ledger, other: Ledger) -> None:
+    """The processes of one run share results, which no other run sees."""
+    for run in (RUN, "run-2"):
+        ledger.start_run(run)
+    other.start_run(RUN)  # a second start changes nothing
+    ledger.write_result(RUN, KEY, '"visited"')
+
+    assert other.result(RUN, KEY) == '"visited"'
+    assert other.result("run-2", KEY) is None
+    assert other.result(RUN, OTHER) is None
+
+    other.write_result(RUN, KEY, '"failed"')
+    assert ledger.result(RUN, KEY) == '"failed"'
+
+
+def test_first_value_is_agreed_on(ledger: Ledger, other: Ledger) -> None:
+    """`put_if_absent` returns the first value to all processes of the run."""
+    ledger.start_run(RUN)
+
+    assert ledger.put_if_absent(RUN, "order", "a") == "a"
+    assert other.put_if_absent(RUN, "order", "b") == "a"
+    assert other.result(RUN, "order") == "a"
+    assert other.put_if_absent("run-2", "order", "b") == "b"
+
+
+# --- the rest
+
+
+def test_secret_key_is_constant(ledger: Ledger, other: Ledger) -> None:
+    """All processes get the same 32 bytes."""
+    assert ledger.secret_key() == other.secret_key() == ledger.secret_key()
+    assert len(ledger.secret_key()) == 32
+
+
+def test_source_cache_is_a_mapping(ledger: Ledger) -> None:
+    """What was read of source files is found by its key, replaced and deleted."""
+    cache = ledger.source_cache()
+    cache["a"], cache["b"] = "1", "2"
+    cache["a"] = "3"
+    del cache["b"]
+
+    assert dict(ledger.source_cache()) == {"a": "3"}
+    assert ledger.source_cache().get("b") is None
+    with pytest.raises(KeyError):
+        ledger.source_cache()["b"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.memory_ledger import MemoryLedger
 
 from pytest_choochoo import station
 from pytest_choochoo.engine.attempt import (
@@ -29,6 +28,7 @@ from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Check, Station
+from unit.memory_ledger import MemoryLedger
 
 BOIL, POUR = "stations.py::boil", "stations.py::pour"
 
@@ -383,9 +383,7 @@ def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> No
         pytest.param(Ending(skipped="no tea"), "skipped", "failed", id="skipped-after-the-visit"),
     ],
 )
-def test_ending_of_a_visit_is_recorded(
-    line: Line, ending: Ending, word: str, status: str
-) -> None:
+def test_ending_of_a_visit_is_recorded(line: Line, ending: Ending, word: str, status: str) -> None:
     """What pytest says in the end is what is recorded, and the lock is free again."""
     result = line.visit(BOIL, 100, ending)
 

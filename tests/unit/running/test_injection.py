@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from unit.memory_ledger import MemoryLedger
 
 from pytest_choochoo import Station, station
 from pytest_choochoo.collection.dependencies import Dependencies, Dependency
-from pytest_choochoo.engine.errors import ChoochooError, NoRecord, NoSuchInstance
+from pytest_choochoo.engine.errors import ChoochooError, NoRecord
+from pytest_choochoo.engine.faults import NoSuchInstance
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.running.injection import Injection
+from unit.memory_ledger import MemoryLedger
 
 
-@station
-def boil() -> list[int]:
-    return []
+def made() -> Station[list[int]]:
+    @station
+    def boil() -> list[int]:
+        return []
+
+    return boil
 
 
 class Requests(Dependencies):
@@ -35,7 +39,7 @@ class Requests(Dependencies):
         return tuple(self._table[name] for name in names if name in self._table)
 
     def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
-        return ("boil",) if fixture == "kettle" else ()
+        return ("pour",) if fixture == "kettle" else ()
 
 
 @dataclass
@@ -57,7 +61,7 @@ class Kitchen:
 
     def __init__(self, *dependencies: Dependency) -> None:
         stops = {
-            key: StationInstance(key=key, name=key, station=boil, parameter_id=key[5:-1])
+            key: StationInstance(key=key, name=key, station=made(), parameter_id=key[5:-1])
             for key in ("boil", "boil[green]", "boil[black]")
         }
         self.ledger = MemoryLedger()
@@ -80,25 +84,25 @@ class Kitchen:
 def provider() -> None: ...
 
 
-def test_pour(boil: object, cup: object) -> None: ...
+def pour(boil: object, cup: object) -> None: ...
 
 
 def item_of(function: Any, *names: str) -> Any:
     """Return what an injection looks at of an item."""
     return SimpleNamespace(
-        function=function, fixturenames=list(names), funcargs={}, nodeid="test_pour", name="pour"
+        function=function, fixturenames=list(names), funcargs={}, nodeid="pour", name="pour"
     )
 
 
 def one(name: str = "boil", **facts: Any) -> Dependency:
-    given = {"keys": ("boil",), "is_fan_in": False} | facts
-    return Dependency(name=name, station=cast(Station[Any], boil), **given)
+    given: dict[str, Any] = {"keys": ("boil",), "is_fan_in": False} | facts
+    return Dependency(name=name, station=made(), **given)
 
 
 def test_test_receives_the_outcomes_that_its_parameters_name() -> None:
     """A test gets an outcome by name, and nothing for what it does not name itself."""
     kitchen = Kitchen(one(), one("kettle"))
-    item = item_of(test_pour, "boil", "kettle", "cup")
+    item = item_of(pour, "boil", "kettle", "cup")
 
     kitchen.injection.inject(item)
 
@@ -111,7 +115,7 @@ def test_fan_in_is_a_dict_by_parameter_id() -> None:
     kitchen = Kitchen()
     all_of = one(keys=("boil[green]", "boil[black]"), is_fan_in=True)
 
-    value = kitchen.injection.value(all_of, item_of(test_pour))
+    value = kitchen.injection.value(all_of, item_of(pour))
 
     assert value == {"green": [1], "black": [2]}
 
@@ -119,7 +123,7 @@ def test_fan_in_is_a_dict_by_parameter_id() -> None:
 def test_each_value_is_a_copy() -> None:
     """A consumer that alters its outcome alters nobody else's."""
     kitchen = Kitchen()
-    item = item_of(test_pour)
+    item = item_of(pour)
 
     kitchen.injection.value(one(), item).append("milk")
 
@@ -130,7 +134,7 @@ def test_unknown_outcome_is_left_to_the_rule() -> None:
     """Where no outcome is known, the command decides: an error, or None."""
     kitchen = Kitchen()
     kitchen.ledger.forget("boil", resources=True)
-    item = item_of(test_pour)
+    item = item_of(pour)
     assert kitchen.injection.value(one(), item) is None
 
     kitchen.rule.error = NoRecord("boil", "never visited")
@@ -143,8 +147,8 @@ def test_unknown_outcome_is_left_to_the_rule() -> None:
     ("dependency", "message"),
     [
         pytest.param(
-            one(fault=NoSuchInstance("boil", "test_pour", "kind='red'")),
-            "test_pour .*kind='red'",
+            one(fault=NoSuchInstance("boil", "pour", "kind='red'")),
+            "pour .*kind='red'",
             id="no-such-instance",
         ),
         pytest.param(
@@ -155,7 +159,7 @@ def test_unknown_outcome_is_left_to_the_rule() -> None:
 def test_dependency_without_an_instance_raises(dependency: Dependency, message: str) -> None:
     """A consumer that can receive nothing is told why."""
     with pytest.raises(ChoochooError, match=message):
-        Kitchen().injection.value(dependency, item_of(test_pour))
+        Kitchen().injection.value(dependency, item_of(pour))
 
 
 # --- the fixtures of one item
@@ -195,7 +199,7 @@ def test_function_fixtures_are_torn_down_for_the_next_check() -> None:
 def test_fixture_built_on_the_station_does_not_outlive_its_visit() -> None:
     """A session fixture that uses the station under way is set up again after the visit."""
     kitchen = Kitchen()
-    kitchen.injection.station = item_of(test_pour)
+    kitchen.injection.station = item_of(pour)
     kettle = Definition("kettle", "session")
     set_up(kitchen.injection, kettle)
 
@@ -207,7 +211,7 @@ def test_fixture_built_on_the_station_does_not_outlive_its_visit() -> None:
 def test_fixture_that_failed_for_a_check_is_tried_again() -> None:
     """A fixture may fail before the visit, as what it needs is not there yet."""
     kitchen = Kitchen()
-    kitchen.injection.station = item_of(test_pour)
+    kitchen.injection.station = item_of(pour)
     shelf = Definition("shelf", "session")
     set_up(kitchen.injection, shelf, failed=True)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.memory_ledger import MemoryLedger
 
 from pytest_choochoo import Secret, Station, station
 from pytest_choochoo.engine.code.reach import CodeReader
@@ -19,6 +18,7 @@ from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
+from unit.memory_ledger import MemoryLedger
 
 #: Who needs whom: a chain, and one that stands apart.
 UPSTREAM = {"grind": (), "boil": (), "pour": ("boil",), "serve": ("pour",)}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from unit.memory_ledger import MemoryLedger
 
 from pytest_choochoo import Station, station
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
@@ -15,6 +14,7 @@ from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
+from unit.memory_ledger import MemoryLedger
 
 KEY = "stations.py::boil"
 

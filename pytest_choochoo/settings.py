@@ -1,4 +1,4 @@
-"""Every option declared here, read here, leaving as one frozen value."""
+"""Every option: declared here, read once, and passed on as one frozen value."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Process:
 class Settings:
     """What the user asked for.
 
-    *folder*: of the ledger, None where there is none; *is_in_cache*: it is below
-    pytest's cache directory. *options*: those that lead to the same records again.
+    *folder*: the ledger's, None where there is none; *is_in_cache*: it is below pytest's
+    cache directory. *options*: the ones to repeat on a command line for the same records.
     *writes*: records are written.
     """
 
@@ -99,11 +99,11 @@ class Settings:
         return f"pytest --cc-{mode}{self.options}"
 
     def is_station_file(self, path: Path) -> bool:
-        """Say whether the file at *path* is a station file by its name."""
+        """Return whether the file at *path* is a station file by its name."""
         return any(fnmatch(path.name, pattern) for pattern in self.files)
 
     def location(self) -> LedgerLocation:
-        """Return where the ledger lies. Raises `NoLedger`."""
+        """Return the location of the ledger. Raises `NoLedger`."""
         if self.folder is None:
             raise NoLedger
         return LedgerLocation(self.folder, self.profile)
@@ -175,7 +175,7 @@ SETTINGS = pytest.StashKey[Settings]()
 
 
 def read(config: pytest.Config) -> Settings:
-    """Return what the user asked for. Raises `ChoochooError` for what cannot be."""
+    """Return what the user asked for. Raises `ChoochooError` for a wrong setting."""
     mode = _mode(config)
     folder = _folder_asked_for(config)
     has_cache = config.pluginmanager.hasplugin("cacheprovider")
@@ -220,7 +220,7 @@ def _last_option(given: list[str], mode: Mode) -> str:
 def _selectors(config: pytest.Config, name: str) -> str:
     given: list[str] = config.getoption(f"cc_{name}") or []
     for each in given:
-        if not each.strip(" ,"):  # perhaps a variable of a script that is not set
+        if not each.strip(" ,"):  # perhaps an unset variable of a script
             raise BadSetting(f"--cc-{name}", each, "a comma-separated list of stations")
     return ",".join(given)
 
@@ -257,10 +257,10 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
 
 
 def _is_taken_for_an_argument(config: pytest.Config, folder: Path) -> bool:
-    """Say whether pytest found another rootdir for *folder*, the second of two words.
+    """Return whether pytest found another rootdir for *folder*, the second of two words.
 
-    It looks for one before it knows our options, and takes a folder that exists for
-    what is to be collected: the same stations would have other node ids, and no record.
+    Pytest determines rootdir before it knows our options, and takes an existing folder for
+    one to collect: the same stations would have other node ids, and no record.
     """
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *config.invocation_params.args]
     if "--cc-state" not in words or not folder.is_dir():
@@ -269,14 +269,14 @@ def _is_taken_for_an_argument(config: pytest.Config, folder: Path) -> bool:
     if root not in Path(os.path.abspath(folder)).parents:
         return False
     if root not in (here, *here.parents):
-        return True  # that of another project
+        return True  # rootdir is another project's
     below = [here, *here.parents][: [here, *here.parents].index(root)]
     has_own = any((each / name).exists() for each in below for name in _CONFIGURATION)
     return has_own or (config.inipath is None and bool(below))
 
 
 def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
-    """Say whether the records in *folder* have node ids that are relative to another rootdir."""
+    """Return whether the node ids of the records in *folder* are relative to another rootdir."""
     from pytest_choochoo.engine.ledger.opening import read_ledger
 
     with closing(read_ledger(LedgerLocation(folder, _profile(config)))) as ledger:
@@ -304,26 +304,26 @@ def _lock_timeout(config: pytest.Config) -> float:
 
 
 def distributes(config: pytest.Config) -> bool:
-    """Say whether this process is xdist's controller, which has its workers run the items."""
+    """Return whether this process is xdist's controller, whose workers run the items."""
     option = config.option
     is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
     return is_distributing and not option.collectonly and not config.stash[PROCESS].is_worker
 
 
 def is_python(node: object) -> TypeGuard[pytest.Module]:
-    """Say whether *node* is a module that pytest looks for functions in, not for doctests."""
-    # Which is one of pytest's modules as well, and has no public name.
+    """Return whether *node* is a module in which pytest collects functions, not doctests."""
+    # DoctestModule is a pytest.Module too, and has no public name.
     kinds = (kind.__name__ for kind in type(node).__mro__)
     return isinstance(node, pytest.Module) and "DoctestModule" not in kinds
 
 
 def suit_xdist(config: pytest.Config, settings: Settings) -> None:
-    """Take xdist's options as they suit *settings*. Raises `Conflict`."""
+    """Adapt xdist's options to *settings*. Raises `Conflict`."""
     option = config.option
     if settings.mode.visits and getattr(option, "dist", "no") == "each":
         raise Conflict("--cc-run", "--dist each")
     if settings.mode.collects and settings.process.is_worker:
-        option.loadgroup = False  # it would make other node ids
+        option.loadgroup = False  # it would change node ids
     if settings.mode.is_serial and getattr(option, "tx", None):
-        # Downstream first: one after the other is what is asked for.
+        # Cleans go downstream first, one after the other.
         option.dist, option.tx, option.numprocesses = "no", [], None

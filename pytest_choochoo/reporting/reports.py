@@ -1,4 +1,4 @@
-"""What pytest is told of a station: its reports, and our facts on them."""
+"""The reports of stations, and the facts that they carry."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def properties(result: Result) -> list[tuple[str, object]]:
     ]
 
 
+def put_facts(report: pytest.TestReport, plain: dict[str, Any]) -> None:
+    """Put facts on *report*, where every report of a station has them."""
+    vars(report)["choochoo"] = plain  # pytest's reports have room for more, its type does not
+
+
 Location = tuple[str, int | None, str]
 
 
@@ -59,11 +64,11 @@ def settled_reports(
 ) -> Iterator[pytest.TestReport]:
     """Yield the reports of an item that was not run.
 
-    Without one of its set-up where that passed: nobody looks at it.
+    There is none of a set-up that passed: no reporter looks at it.
     """
     is_blocked = result.word == "blocked"
     plain = facts(result)
-    # Only JUnit's report has a place for them.
+    # Only JUnit's report shows them.
     marked = properties(result) if config.getoption("xmlpath", None) else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
@@ -77,7 +82,7 @@ def settled_reports(
             when=when,
             user_properties=marked if is_last else (),
         )
-        report.choochoo = plain  # type: ignore[attr-defined]
+        put_facts(report, plain)
         yield report
 
 
@@ -104,14 +109,14 @@ def tear_down_what_stays_behind(
 
 
 def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:
-    """Have *report*, of a teardown, tell of the *error* that came after it."""
+    """Turn *report*, of a teardown, into that of the *error* that came after it."""
     report.outcome, report.longrepr = error.outcome, error.longrepr
     report.sections, report.stop = error.sections, error.stop
     report.duration += error.duration
 
 
 class MissingStationHint:
-    """The hook that tells who misses a station why: its file is *broken*, or it has a fault."""
+    """The hook that says why a station is missing: its file is *broken*, or it has a fault."""
 
     def __init__(
         self, broken: Mapping[pytest.Module, BaseException], faults: Sequence[ChoochooError]

@@ -14,7 +14,7 @@ from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.wording import error_line
-from pytest_choochoo.reporting.reports import facts, properties
+from pytest_choochoo.reporting.reports import facts, properties, put_facts
 
 
 class ReportObserver:
@@ -51,7 +51,7 @@ class ReportObserver:
                 self._note(Ending(error=self._error(report, "a sub-test failed")))
             return
         # An item that is tried again has failed until then.
-        is_rerun = report.outcome == "rerun"  # type: ignore[comparison-overlap] # not pytest's own
+        is_rerun = str(report.outcome) == "rerun"  # an outcome of pytest-rerunfailures
         if report.failed or is_rerun:
             self._note(Ending(error=self._error(report, "failed")))
         elif report.skipped:
@@ -59,7 +59,7 @@ class ReportObserver:
         result = self._result(self.ending)
         if result != self._last[0]:
             self._last = result, facts(result)
-        report.choochoo = self._last[1]  # type: ignore[attr-defined] # every report carries facts
+        put_facts(report, self._last[1])
         if report.when == "teardown":
             report.user_properties = [*report.user_properties, *properties(result)]
 
@@ -108,6 +108,6 @@ def failing_if_unrecorded(item: pytest.Item, results: Results) -> Iterator[None]
                 longrepr=f"{item.name} is not recorded: {error}",
                 when="teardown",
             )
-            report.choochoo = facts(result)  # type: ignore[attr-defined] # as above
+            put_facts(report, facts(result))
             item.ihook.pytest_runtest_logreport(report=report)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from email.message import Message
 from email.parser import Parser
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -92,7 +94,7 @@ def test_module_says_what_it_is(module: Path) -> None:
 
 
 @each_module
-def test_no_private_door_of_pytest_is_used(module: Path) -> None:
+def test_nothing_is_imported_from_below_pytest(module: Path) -> None:
     """Nothing is imported from `_pytest`, not even inside a function."""
     imported = {
         name.name if isinstance(node, ast.Import) else node.module or ""
@@ -102,6 +104,93 @@ def test_no_private_door_of_pytest_is_used(module: Path) -> None:
     }
 
     assert {name for name in imported if name.split(".")[0] == "_pytest"} == set()
+
+
+@each_module
+def test_only_parallel_speaks_of_xdist(module: Path) -> None:
+    """The words of xdist's inside stand in `parallel/` alone."""
+    if module.parent.name == "parallel":
+        return
+    words = re.findall(
+        r"\b(?:workerinput|workeroutput|dsession|gateway|execnet)\b", module.read_text("utf-8")
+    )
+
+    assert words == []
+
+
+@each_module
+def test_no_plugin_is_looked_up_by_our_name(module: Path) -> None:
+    """What lasts as long as a session hangs on a typed stash key."""
+    assert re.findall(r"""get_plugin\(["']choochoo""", module.read_text("utf-8")) == []
+
+
+@cache
+def _own_private_names() -> set[str]:
+    """Return every name with a leading underscore that the package itself gives to something."""
+    own: set[str] = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
+                    own.add(name)
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    own.add(name)
+                case ast.AnnAssign(target=ast.Name(id=name)) | ast.Name(id=name, ctx=ast.Store()):
+                    own.add(name)
+                case _:
+                    pass
+    return {name for name in own if name.startswith("_")}
+
+
+@each_module
+def test_private_attributes_of_others_stand_in_one_file(module: Path) -> None:
+    """What pytest and xdist do not promise is used by functions of one file each."""
+    if module.stem.endswith("_internals"):
+        return
+    own = _own_private_names()
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and node.attr not in own
+    }
+
+    assert used == set()
+
+
+#: Words and beginnings of sentences that read as translated, and what is written instead.
+STILTED = re.compile(
+    r'"""Have |Say whether|[Ww]hoever|\banew\b|\bmend(?:s|ed)?\b|for want of|in the midst'
+    r"|\bis no (?:text|number|folder|file)\b|^ *# (?:What|Which|Who|In which|Whose) ",
+    re.MULTILINE,
+)
+WRITTEN = [
+    file
+    for pattern in ("pytest_choochoo/**/*.py", "tests/**/*.py", "benchmarks/**/*.py", "**/*.md")
+    for file in sorted(ROOT.glob(pattern))
+    if file.name != "test_house.py" and not any(p.startswith(".") for p in file.parts)
+]
+
+
+@pytest.mark.parametrize("file", WRITTEN, ids=_named)
+def test_english_is_plain(file: Path) -> None:
+    """Code, tests and docs keep clear of the phrases that read worst."""
+    assert STILTED.findall(file.read_text(encoding="utf-8")) == []
+
+
+def test_suppressions_are_few_and_have_their_reason() -> None:
+    """At most ten lines of the package silence a tool, and each of them says why."""
+    lines = [
+        line.strip()
+        for module in MODULES
+        for line in module.read_text(encoding="utf-8").splitlines()
+        if re.search(r"# (?:type: ignore|noqa|pragma)", line)
+    ]
+    reasoned = [line for line in lines if re.search(r"(?:\]|\d) (?:#|-) \w", line)]
+
+    assert (len(lines) <= 10, lines) == (True, reasoned)
 
 
 @pytest.mark.parametrize("file", TESTS, ids=_named)

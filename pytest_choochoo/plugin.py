@@ -82,16 +82,14 @@ class SessionStart:
     ) -> Generator[None, None, None]:
         read, collection = self._settings, self._collection
         if read.mode.collects and collection.has_met_stations:
-            from pytest_choochoo.collection.bringing import add_imported_stations
-
-            add_imported_stations(session, collection.registry, read, items)
+            collection.files.add_imported_stations(session, items)
         yield
         if not read.mode.collects and not collection.has_met_stations:
             return
         from pytest_choochoo.session import start
 
         try:
-            made = start(session, collection.registry, read, items)
+            made = start(session, collection.files, read, items)
         except (ChoochooError, pytest.UsageError) as error:
             if not read.process.is_worker:
                 raise pytest.UsageError(str(error)) from None

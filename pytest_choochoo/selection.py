@@ -116,7 +116,7 @@ def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:
     upstream: dict[str, tuple[str, ...]] = {key: route.upstream[key] for key in stations}
     for item in items:
         if item.nodeid not in route:
-            upstream[item.nodeid] = workflow.dependencies.keys_of(item)
+            upstream[item.nodeid] = workflow.dependencies.upstream_of(item)
     items[:] = [by_key[key] for key in arranged(tuple(by_key), upstream, position.__getitem__)]
 
 
@@ -135,7 +135,7 @@ def _required_by_tests(
     workflow: Workflow, items: Iterable[pytest.Item], chosen: Collection[str]
 ) -> Iterable[str]:
     tests = (item for item in items if item.nodeid not in chosen)
-    return (key for test in tests for key in workflow.dependencies.keys_of(test))
+    return (key for test in tests for key in workflow.dependencies.upstream_of(test))
 
 
 def _names_of_users(
@@ -146,7 +146,9 @@ def _names_of_users(
     for item in items:
         station = workflow.registry.items.get(item.nodeid)
         dependencies = workflow.dependencies
-        keys = dependencies.keys_of_checks(station) if station else dependencies.keys_of(item)
+        keys = (
+            dependencies.upstream_of_checks(station) if station else dependencies.upstream_of(item)
+        )
         for key in keys:
             users.setdefault(key, []).append(item.name)
     return users

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
+from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
@@ -71,7 +72,7 @@ SESSION = pytest.StashKey[Session]()
 
 def start(
     session: pytest.Session,
-    registry: StationRegistry,
+    files: StationFiles,
     settings: Settings,
     items: list[pytest.Item],
 ) -> Session | None:
@@ -79,9 +80,10 @@ def start(
 
     Raises `ChoochooError` for a request that cannot be met.
     """
-    config = session.config
-    if registry.broken or registry.faults:
-        config.pluginmanager.register(MissingStationHint(registry.broken, registry.faults))
+    config, registry = session.config, files.registry
+    files.collect_missing(session)
+    if files.broken or registry.faults:
+        config.pluginmanager.register(MissingStationHint(files.broken, registry.faults))
     made = build(session, registry, settings, items)
     if made is not None:
         config.stash[SESSION] = config.stash[RUN_FACTS] = made
@@ -151,11 +153,11 @@ def build(
     Structural faults are reported as collection errors, all at once. Raises
     `ChoochooError` for a request that cannot be met.
     """
-    registry.gather(session)
     dependencies = Dependencies(registry)
     route = dependencies.route()
-    if settings.mode.collects and registry.faults:
-        _report(session, registry.faults)
+    faults = registry.faults + dependencies.faults
+    if settings.mode.collects and faults:
+        _report(session, faults)
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.forget):

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -308,13 +308,6 @@ def distributes(config: pytest.Config) -> bool:
     option = config.option
     is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
     return is_distributing and not option.collectonly and not config.stash[PROCESS].is_worker
-
-
-def is_python(node: object) -> TypeGuard[pytest.Module]:
-    """Return whether *node* is a module in which pytest collects functions, not doctests."""
-    # DoctestModule is a pytest.Module too, and has no public name.
-    kinds = (kind.__name__ for kind in type(node).__mro__)
-    return isinstance(node, pytest.Module) and "DoctestModule" not in kinds
 
 
 def suit_xdist(config: pytest.Config, settings: Settings) -> None:

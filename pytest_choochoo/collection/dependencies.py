@@ -1,4 +1,4 @@
-"""Which stations an item asks for, by fixtures of any depth, and which of their instances."""
+"""Which stations an item requests, through fixtures of any depth, and which of their instances."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import pytest
 
 from pytest_choochoo.collection.functions import (
     arguments_of,
-    asks_for_fixtures,
     attached,
     parameters_of,
+    requests_fixtures,
 )
+from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
 from pytest_choochoo.engine.errors import ChoochooError
-from pytest_choochoo.engine.faults import DuplicateName, NoSuchInstance, ParametrisedFixture
+from pytest_choochoo.engine.faults import NoSuchInstance, ParametrisedFixture
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Station
 
+Definition = pytest.FixtureDef[Any]
 
-# One a request is kept to the end: nothing that the garbage collector need look at.
+
+# Thousands are kept until the session ends, and none can be part of a reference cycle.
 class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A station that a consumer asks for as *name*, and which of its instances it receives.
+    """A station that an item requests as *name*, with the *keys* of the instances it receives.
 
-    *is_fan_in*: it receives a dict of outcomes by parameter id. *is_direct*: no
-    ordinary fixture of the same name stands between. *fault*: why it receives nothing.
+    *is_fan_in*: it receives a dict of their outcomes by parameter id. *is_direct*: no
+    ordinary fixture of that name comes in between. *fault*: why it receives nothing.
     """
 
     name: str
@@ -39,288 +42,302 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Dependencies:
-    """Answers who needs whom, once everything is collected."""
+    """The stations that the items of a session depend on, known once all are collected.
 
-    def __init__(self, collected: StationRegistry) -> None:
-        self._collected = collected
+    *Upstream* of an item are the keys of the station instances that must be complete
+    before its fixtures are set up.
+    """
+
+    def __init__(self, registry: StationRegistry) -> None:
+        self._registry = registry
+        self._faults: dict[str, ChoochooError] = {}
         self._visible: dict[tuple[pytest.Collector, str], Station[Any] | None] = {}
-        self._extra_names: dict[object, tuple[str, ...]] = {}
-        self._index: dict[object, dict[object, list[StationInstance]]] = {}
-        self._keys_of_item: dict[str, tuple[str, ...]] = {}
+        self._names_of_attached: dict[object, tuple[str, ...]] = {}
+        self._by_values: dict[object, dict[object, list[StationInstance]]] = {}
+        self._upstream: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def faults(self) -> tuple[ChoochooError, ...]:
+        """What is wrong between stations, as far as they were asked about: see `route`."""
+        return tuple(self._faults.values())
 
     def route(self) -> Route:
-        """Return the route of all stations that were collected; faults are added to `faults`."""
-        self._find_duplicates()
-        stops = {key: self._collected.stops[key] for key in self._collected.items}
+        """Return the route of all collected stations; what is wrong with it is in `faults`."""
+        items = self._registry.items
+        instances = {key: self._registry.instances[key] for key in items}
         upstream = {}
-        for key, item in self._collected.items.items():
-            keys = self._keys(item, (*item.fixturenames, *self._names_of_attached(item)))
-            asks_itself = stops[key].station.name in item.fixturenames
-            upstream[key] = tuple(each for each in keys if each != key or asks_itself)
-        route = Route(stops, upstream)
+        for key, item in items.items():
+            names = (*item.fixturenames, *self._requested_by_attached(item))
+            requests_itself = instances[key].station.name in item.fixturenames
+            upstream[key] = tuple(
+                each for each in self._keys(item, names) if each != key or requests_itself
+            )
+        route = Route(instances, upstream)
         for cycle in route.cycles(self._fixture_between):
-            self._collected.fault(cycle)
+            self._add_fault(cycle)
         return route
 
-    def _fixture_between(self, key: str, needed: str) -> str:
-        """Return the ordinary fixture through which *key* needs *needed*, if it is one."""
-        item, stop = self._collected.items[key], self._collected.stops[key]
-        functions = (stop.station.function, *attached(stop.station))
-        asked = [name for function in functions for name in arguments_of(function)]
-        names = dict.fromkeys((*asked, *stop.station.declaration.values))
-        for name in names:
-            if any(needed in need.keys and need.is_direct for need in self.among(item, [name])):
-                return ""
-        # Those that nobody named, like an autouse fixture, come with the item.
-        unasked = [name for name in item.fixturenames if self.visible(item, name) is None]
-        for name in (*names, *unasked):
-            if needed in self.keys_through(item, name):
-                return name
-        return ""
+    # --- upstream of an item
 
-    def _find_duplicates(self) -> None:
-        for name, registered in self._collected.registered.items():
-            for position, (node, station) in enumerate(registered):
-                for other, before in registered[:position]:
-                    near = node in other.listchain() or other in node.listchain()
-                    if before is not station and near:
-                        self._collected.fault(
-                            DuplicateName(name, before.location, station.location)
-                        )
-
-    def _names_of_attached(self, item: pytest.Function) -> tuple[str, ...]:
-        """Return the fixtures that checks, clean and `values` of a station ask for, all the way."""
-        station = self._collected.stops[item.nodeid].station
-        if station.identity not in self._extra_names:
-            self._extra_names[station.identity] = ()
-            names = _asked_beside(station, attached(station))
-            if names:
-                probe = _probe(item, names)
-                self._extra_names[station.identity] = tuple(probe.fixturenames)
-                self._find_parametrised(item, definitions_of(probe))
-        return self._extra_names[station.identity]
-
-    def _find_parametrised(self, item: pytest.Function, asked: Mapping[str, Sequence[Any]]) -> None:
-        """Find fixtures that an item would be made for each of, had the visit *asked* for them."""
-        callspec = getattr(item, "callspec", None)
-        given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
-        station = self._collected.stops[item.nodeid].station
-        for name, definitions in asked.items():
-            if name not in given and definitions[-1].params is not None:
-                self._collected.fault(ParametrisedFixture(station.name, name, station.location))
-
-    def visible(self, item: pytest.Item, name: str) -> Station[Any] | None:
-        """Return the station that *name* means for *item*, the nearest one."""
-        if name not in self._collected.registered:
-            return None
-        node = item.parent
-        assert isinstance(node, pytest.Collector)
-        place = (node, name)
-        if place not in self._visible:
-            chain = node.listchain()
-            depths = [
-                (chain.index(owner), station)
-                for owner, station in self._collected.registered[name]
-                if owner in chain
-            ]
-            self._visible[place] = max(depths, key=lambda pair: pair[0])[1] if depths else None
-        return self._visible[place]
-
-    def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
-        """Return the keys of the stations that *item* asks for."""
-        if not asks_for_fixtures(item):
+    def upstream_of(self, item: pytest.Item) -> tuple[str, ...]:
+        """Return the keys of the stations that *item* requests."""
+        if not requests_fixtures(item):
             return ()
-        if item.nodeid not in self._keys_of_item:
-            self._keys_of_item[item.nodeid] = self._keys(item, item.fixturenames)
-        return self._keys_of_item[item.nodeid]
+        if item.nodeid not in self._upstream:
+            self._upstream[item.nodeid] = self._keys(item, item.fixturenames)
+        return self._upstream[item.nodeid]
 
-    def keys_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
-        """Return the keys of the stations without which nobody can say how *item* is doing.
+    def upstream_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
+        """Return the keys of the stations without which a station's *item* cannot be judged.
 
-        Those that its checks ask for, and the fixtures whose values are its inputs.
+        Its checks request them, or the fixtures whose values are its inputs.
         """
-        station = self._collected.stops[item.nodeid].station
-        names = _asked_beside(station, (check.function for check in station.checks))
-        keys = self._keys(item, _closure(item, names)) if names else ()
+        station = self._registry.instances[item.nodeid].station
+        names = _requested_beside(station, (check.function for check in station.checks))
+        keys = self._keys(item, _item_requesting(item, names).fixturenames) if names else ()
         return tuple(key for key in keys if key != item.nodeid)
 
-    def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
-        """Return the keys of the stations that *item* asks for through *fixture*."""
-        known = definitions_of(_probe(item, [fixture]))
-        requested = _requested(_reached(fixture, known.get(fixture, ())), known)
+    def upstream_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
+        """Return the keys of the stations that *item* requests through *fixture*."""
+        known = definitions_of(_item_requesting(item, [fixture]))
+        requested = _requested_at_any_depth(_overridden(fixture, known), known)
         return self._keys(item, [fixture, *sorted(requested)])
 
     def _keys(self, item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the keys of all stations that are to be complete before *names* are set up."""
-        needs = self.among(item, names)
-        keys = dict.fromkeys(key for need in needs for key in need.keys)
-        instances = self._collected.instances
+        """Return the keys of the stations that must be complete before *names* are set up."""
+        dependencies = self.requested_by(item, names)
+        keys = dict.fromkeys(key for each in dependencies for key in each.keys)
         partial = {
-            need.name: all_of
-            for need in needs
-            if len(all_of := instances.get(need.station.identity, ())) > len(need.keys)
+            each.name: instances
+            for each in dependencies
+            if len(instances := self._registry.instances_of(each.station)) > len(each.keys)
         }
-        for name in self._outliving(item, names).intersection(partial) if partial else ():
-            keys |= dict.fromkeys(partial[name])
+        # What outlives the item cannot follow its parameters: it receives all instances.
+        outliving = self._requested_by_outliving(item, names) if partial else set[str]()
+        for name, instances in partial.items():
+            if name in outliving:
+                keys |= dict.fromkeys(instance.key for instance in instances)
         return tuple(keys)
 
-    def _outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
-        """Return what is requested by fixtures that outlive *item*: they receive all instances."""
-        known = definitions_of(_probe(item, names))
+    def _requested_by_outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
+        """Return what fixtures of a wider scope than *item* request, where it requests *names*."""
+        known = definitions_of(_item_requesting(item, names))
         outliving = [
             definition
-            for name, definitions in known.items()
-            for definition in _reached(name, definitions)
-            if definition.scope != "function" and definition.func not in self._collected.providers
+            for name in known
+            for definition in _overridden(name, known)
+            if definition.scope != "function" and definition.func not in self._registry.providers
         ]
-        return _requested(outliving, known)
+        return _requested_at_any_depth(outliving, known)
 
-    def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Dependency, ...]:
-        """Return the stations that *item* asks for by *names*."""
-        if self._collected.registered.keys().isdisjoint(names):
+    # --- the stations behind names, and their instances
+
+    def requested_by(self, item: pytest.Function, names: Iterable[str]) -> tuple[Dependency, ...]:
+        """Return the stations that *item* receives as *names*, or fixtures of these names do."""
+        if self._registry.registrations.keys().isdisjoint(names):
             return ()
         parameters = parameters_of(item)
-        found = {}
+        found: dict[str, Dependency] = {}
         for name in names:
             if name in parameters or name in found:
                 continue
-            station, is_direct = self._meant(item, name)
+            station, is_direct = self._resolved(item, name)
             if station is not None:
-                need = self.need(name, station, parameters, item.nodeid)
-                found[name] = need if is_direct else msgspec.structs.replace(need, is_direct=False)
+                dependency = self.instances_for(name, station, parameters, item.nodeid)
+                if not is_direct:
+                    dependency = msgspec.structs.replace(dependency, is_direct=False)
+                found[name] = dependency
         return tuple(found.values())
 
-    def _meant(self, item: pytest.Function, name: str) -> tuple[Station[Any] | None, bool]:
-        """Return the station that *item* receives as *name*, and whether without detour.
+    def instances_for(
+        self, name: str, station: Station[Any], parameters: Mapping[str, object], consumer: str
+    ) -> Dependency:
+        """Return which instances of *station*, requested as *name*, have the same *parameters*.
 
-        An ordinary fixture of that name may stand nearer, and may itself ask
-        for the station that it overrides.
+        Of its parameters, those that the *consumer* does not have make it a fan-in.
         """
-        station = self.visible(item, name)
+        instances: Sequence[StationInstance] = self._registry.instances_of(station)
+        own = instances[0].parameters if instances else {}
+        shared = tuple(each for each in own if each in parameters)
+        matching = self._matching(station, instances, shared, parameters) if shared else instances
+        fault = None
+        if instances and not matching:
+            wanted = ", ".join(f"{each}={parameters[each]!r}" for each in shared)
+            fault = NoSuchInstance(name, consumer, wanted)
+            if consumer in self._registry.instances:
+                self._add_fault(fault)
+        return Dependency(
+            name=name,
+            station=station,
+            keys=tuple(instance.key for instance in matching),
+            is_fan_in=not instances or len(shared) < len(own),
+            fault=fault,
+        )
+
+    def ordinary_fixtures(self) -> dict[str, tuple[Callable[..., Any], ...]]:
+        """Return by key the functions of the ordinary fixtures that each station requests."""
+        return {
+            key: tuple(
+                definition.func
+                for name in definitions_of(item)
+                if name not in self._registry.registrations
+                for definition in _overridden(name, definitions_of(item))
+            )
+            for key, item in self._registry.items.items()
+        }
+
+    def _resolved(self, item: pytest.Function, name: str) -> tuple[Station[Any] | None, bool]:
+        """Return the station that *item* receives as *name*, and whether directly.
+
+        An ordinary fixture of that name may stand nearer, and may itself request the
+        station that it overrides.
+        """
+        station = self._visible_station(item, name)
         if station is None:
             return None, False
         definitions = definitions_of(item).get(name, ())
         for position, definition in enumerate(reversed(definitions)):
-            if definition.func in self._collected.providers:
-                return self._collected.providers[definition.func], position == 0
+            if definition.func in self._registry.providers:
+                return self._registry.providers[definition.func], position == 0
             if name not in definition.argnames:
                 return None, False
         return station, not definitions
 
-    def need(
-        self, name: str, station: Station[Any], parameters: Mapping[str, object], consumer: str
-    ) -> Dependency:
-        """Return which instances of *station* a consumer with *parameters* receives."""
-        stops = [
-            self._collected.stops[key]
-            for key in self._collected.instances.get(station.identity, ())
-        ]
-        shared = tuple(p for p in (stops[0].parameters if stops else ()) if p in parameters)
-        matching = self._matching(station, stops, shared, parameters) if shared else stops
-        fault = None
-        if stops and not matching:
-            wanted = ", ".join(f"{p}={parameters[p]!r}" for p in shared)
-            fault = NoSuchInstance(name, consumer, wanted)
-            if consumer in self._collected.stops:
-                self._collected.fault(fault)
-        is_one = bool(stops) and len(shared) == len(stops[0].parameters)
-        return Dependency(
-            name=name,
-            station=station,
-            keys=tuple(stop.key for stop in matching),
-            is_fan_in=not is_one,
-            fault=fault,
-        )
+    def _visible_station(self, item: pytest.Item, name: str) -> Station[Any] | None:
+        """Return the nearest station that is registered as *name* above *item*."""
+        if name not in self._registry.registrations:
+            return None
+        parent = item.parent
+        assert isinstance(parent, pytest.Collector)
+        if (parent, name) not in self._visible:
+            chain = parent.listchain()
+            depths = [
+                (chain.index(node), station)
+                for node, station in self._registry.registrations[name]
+                if node in chain
+            ]
+            nearest = max(depths, key=lambda pair: pair[0], default=(0, None))
+            self._visible[parent, name] = nearest[1]
+        return self._visible[parent, name]
 
     def _matching(
         self,
         station: Station[Any],
-        stops: Sequence[StationInstance],
+        instances: Sequence[StationInstance],
         shared: tuple[str, ...],
         parameters: Mapping[str, object],
     ) -> Sequence[StationInstance]:
-        """Return the stops whose *shared* parameters have the values of *parameters*."""
+        """Return the *instances* whose *shared* parameters have the values in *parameters*."""
         try:
             place = (station.identity, shared)
-            if place not in self._index:
-                index: dict[object, list[StationInstance]] = {}
-                for stop in stops:
-                    index.setdefault(_values(stop.parameters, shared), []).append(stop)
-                self._index[place] = index  # whole, or not at all
-            return self._index[place].get(_values(parameters, shared), [])
-        except TypeError:  # a value without a hash
+            if place not in self._by_values:
+                by_values: dict[object, list[StationInstance]] = {}
+                for instance in instances:
+                    by_values.setdefault(_values(instance.parameters, shared), []).append(instance)
+                self._by_values[place] = by_values  # whole, or not at all
+            return self._by_values[place].get(_values(parameters, shared), [])
+        except TypeError:  # a value cannot be hashed
             return [
-                stop
-                for stop in stops
-                if all(_equal(stop.parameters[p], parameters[p]) for p in shared)
+                instance
+                for instance in instances
+                if all(_are_equal(instance.parameters[each], parameters[each]) for each in shared)
             ]
 
-    def ordinary_fixtures(self) -> dict[str, tuple[Callable[..., Any], ...]]:
-        """Return the functions of the ordinary fixtures that each station requests."""
-        return {
-            key: tuple(
-                definition.func
-                for name, definitions in definitions_of(item).items()
-                if name not in self._collected.registered
-                for definition in _reached(name, definitions)
-            )
-            for key, item in self._collected.items.items()
-        }
+    # --- what is attached to a station, and what is wrong
+
+    def _requested_by_attached(self, item: pytest.Function) -> tuple[str, ...]:
+        """Return the fixtures that checks, clean and `values` of *item* request, at any depth."""
+        station = self._registry.instances[item.nodeid].station
+        if station.identity not in self._names_of_attached:
+            self._names_of_attached[station.identity] = ()
+            names = _requested_beside(station, attached(station))
+            if names:
+                probe = _item_requesting(item, names)
+                self._names_of_attached[station.identity] = tuple(probe.fixturenames)
+                self._find_parametrized(item, definitions_of(probe))
+        return self._names_of_attached[station.identity]
+
+    def _find_parametrized(
+        self, item: pytest.Function, requested: Mapping[str, Sequence[Definition]]
+    ) -> None:
+        """Find parametrized fixtures that are *requested* beside the visit.
+
+        Had the visit requested them, there would be an instance for each parameter.
+        """
+        callspec = getattr(item, "callspec", None)
+        given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
+        station = self._registry.instances[item.nodeid].station
+        for name, definitions in requested.items():
+            if name not in given and definitions[-1].params is not None:
+                self._add_fault(ParametrisedFixture(station.name, name, station.location))
+
+    def _fixture_between(self, key: str, needed: str) -> str:
+        """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""
+        item, station = self._registry.items[key], self._registry.instances[key].station
+        functions = (station.function, *attached(station))
+        requested = (name for function in functions for name in arguments_of(function))
+        names = dict.fromkeys((*requested, *station.declaration.values))
+        for dependency in self.requested_by(item, names):
+            if needed in dependency.keys and dependency.is_direct:
+                return ""
+        # Those that nobody names, like an autouse fixture, come with the item.
+        unnamed = [name for name in item.fixturenames if self._visible_station(item, name) is None]
+        for name in (*names, *unnamed):
+            if needed in self.upstream_through(item, name):
+                return name
+        return ""
+
+    def _add_fault(self, fault: ChoochooError) -> None:
+        self._faults.setdefault(str(fault), fault)
 
 
-def _asked_beside(station: Station[Any], functions: Iterable[Callable[..., Any]]) -> list[str]:
-    """Return what *functions* and the `values` of *station* ask for, beside the station itself."""
-    asked = (name for function in functions for name in arguments_of(function))
-    names = dict.fromkeys((*station.declaration.values, *asked))
+def _requested_beside(station: Station[Any], functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """Return what *functions* and the `values` of *station* request beside the station itself."""
+    requested = (name for function in functions for name in arguments_of(function))
+    names = dict.fromkeys((*station.declaration.values, *requested))
     return [name for name in names if name not in {station.name, *RESERVED}]
 
 
-def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[Any]]:
-    """Return by name the fixtures that *item* may request, the nearest one last."""
-    # There is no public way from an item to the functions of its fixtures.
-    return item._fixtureinfo.name2fixturedefs
-
-
 def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
+    """Return the values of *names*, with their types: 1, True and 1.0 differ."""
     return tuple((type(parameters[name]), parameters[name]) for name in names)
 
 
-def _equal(one: object, other: object) -> bool:
-    with suppress(Exception):  # of arrays, for example, it cannot be said
+def _are_equal(one: object, other: object) -> bool:
+    with suppress(Exception):  # arrays, for example, have no answer
         return one is other or (type(one) is type(other) and bool(one == other))
     return False
 
 
-def _reached(name: str, definitions: Sequence[Any]) -> Iterator[Any]:
-    """Yield the nearest fixture called *name*, and those that it overrides and asks for."""
-    for definition in reversed(definitions):
+def _overridden(name: str, known: Mapping[str, Sequence[Definition]]) -> Iterator[Definition]:
+    """Yield the nearest fixture called *name*, and those that it overrides and requests."""
+    for definition in reversed(known.get(name, ())):
         yield definition
         if name not in definition.argnames:
             return
 
 
-def _requested(definitions: Iterable[Any], known: Mapping[str, Sequence[Any]]) -> set[str]:
+def _requested_at_any_depth(
+    definitions: Iterable[Definition], known: Mapping[str, Sequence[Definition]]
+) -> set[str]:
     """Return the names of the *known* fixtures that *definitions* request, at any depth."""
-    waiting, found = list(definitions), set[str]()
-    while waiting:
-        for name in waiting.pop().argnames:
+    pending, found = list(definitions), set[str]()
+    while pending:
+        for name in pending.pop().argnames:
             if name not in found:
                 found.add(name)
-                waiting += _reached(name, known.get(name, ()))
+                pending += _overridden(name, known)
     return found
 
 
-def _closure(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
-    """Return *names* and the fixtures that they request, as pytest resolves them for *item*."""
-    return tuple(_probe(item, names).fixturenames)
+def _item_requesting(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
+    """Return an item beside *item* that requests *names*, and is never run.
 
+    Pytest works out for it which fixtures these are, and what they request.
+    """
 
-def _probe(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
-    """Return an item like *item* that asks for *names*, and is never run."""
+    def request() -> None: ...
 
-    def asks() -> None: ...
-
-    # By a mark, as no parameter may be called like some fixtures.
-    asks = pytest.mark.usefixtures(*names)(asks)
-    # What an item requests is public, how it is found is not.
-    return pytest.Function.from_parent(item.parent, name=item.originalname, callobj=asks)
+    # By a mark, because a parameter cannot have every name that a fixture can.
+    request = pytest.mark.usefixtures(*names)(request)
+    return pytest.Function.from_parent(item.parent, name=item.originalname, callobj=request)

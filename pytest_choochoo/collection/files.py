@@ -1,40 +1,282 @@
-"""The modules of station files, imported side by side though they share a name."""
+"""Station files: found, imported side by side though they share a name, and brought along."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-from collections.abc import Iterable
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
 
+from pytest_choochoo.collection.functions import arguments_of, attached
+from pytest_choochoo.collection.pytest_internals import is_python_module
+from pytest_choochoo.collection.registry import StationRegistry, stations_in
+from pytest_choochoo.engine.faults import StationInConftest
 from pytest_choochoo.engine.station import Station
+from pytest_choochoo.engine.wording import error_line
+from pytest_choochoo.settings import Settings
 
 
-def stations_in(module: ModuleType) -> dict[str, Station[Any]]:
-    # By its type: some objects raise when they are asked for their class.
-    return {n: value for n, value in vars(module).items() if issubclass(type(value), Station)}
+class StationFiles:
+    """The files that define or import stations, as pytest collects them.
 
-
-def adopt(module: pytest.Module, stations: Iterable[Station[Any]]) -> None:
-    """Have *module* be the one that its *stations* were imported from, if it was imported."""
-    for station in stations:
-        loaded = sys.modules.get(station.function.__module__)
-        if station.home == str(module.path) == getattr(loaded, "__file__", None):
-            module.obj = loaded
-            return
-
-
-def load(module: pytest.Module) -> ModuleType:
-    """Return the module of a station file, imported.
-
-    Like conftest files, station files share a name; where pytest would import
-    the second one under the name of the first and refuse, it gets a name of its own.
+    *directories*: a live view of the directories that pytest has collected, by path.
     """
-    if is_name_taken(module):
+
+    def __init__(
+        self,
+        registry: StationRegistry,
+        config: pytest.Config,
+        settings: Settings,
+        directories: Mapping[Path, pytest.Directory],
+    ) -> None:
+        self.registry = registry
+        self._config = config
+        self._settings = settings
+        self._directories = directories
+        self._conftests: dict[Path, ModuleType] = {}
+        self._modules: dict[Path, pytest.Module] = {}
+        self._broken: dict[pytest.Module, BaseException] = {}
+        #: The modules whose items are known.
+        self._collected: set[Path] = set()
+        #: The stations that are imported, each with the file that imports it.
+        self._imports: list[tuple[Path, Station[Any]]] = []
+
+    @property
+    def broken(self) -> Mapping[pytest.Module, BaseException]:
+        """What station files raised when they were imported."""
+        return MappingProxyType(self._broken)
+
+    # --- while pytest collects
+
+    def add_conftest(self, module: ModuleType) -> None:
+        """Add a conftest, which may import stations but not define them."""
+        path = Path(module.__file__ or "")
+        self._conftests[path.parent] = module
+        for station in stations_in(module).values():
+            if station.home == str(path):
+                self.registry.add_fault(StationInConftest(station.name, station.location))
+
+    def add_directory(self, directory: pytest.Directory, report: pytest.CollectReport) -> None:
+        """Register the stations of all station files in *directory*, whatever is selected.
+
+        A broken station file that plain pytest passes over is taken out of *report*.
+        """
+        conftest = self._conftests.get(directory.path)
+        if conftest is not None:
+            path = Path(conftest.__file__ or "")
+            for name, station in stations_in(conftest).items():
+                if station.home != str(path):
+                    self.registry.add_station(name, station, directory)
+                    self._imports.append((path, station))
+        modules = [
+            node
+            for node in report.result
+            if is_python_module(node) and self._settings.is_station_file(node.path)
+        ]
+        for module in modules:
+            self._modules.setdefault(module.path, module)
+            try:
+                stations = stations_in(_imported(module))
+            except (Exception, pytest.skip.Exception, pytest.fail.Exception, SystemExit) as error:
+                # Reported when the file itself is collected.
+                self._broken[module] = error.__cause__ or error
+                continue
+            for name, station in stations.items():
+                self.registry.add_station(name, station, directory)
+        ignored = [module for module in modules if self._is_ignored(module)]
+        report.result = [node for node in report.result if node not in ignored]
+
+    def add_module(self, module: pytest.Module, report: pytest.CollectReport) -> None:
+        """Add the station items in *report*, after other plugins made them their own.
+
+        Plain pytest does not show them: they are taken out of *report*.
+        """
+        self._modules.setdefault(module.path, module)
+        error = self._broken.get(module)
+        if error is not None and _is_name_taken(module):
+            _report_import_error(report, module, error)
+        if report.result or not report.passed:  # else --lf may have left it out
+            self._collected.add(module.path)
+        instances = self.registry.instances
+        for item in report.result:
+            if item.nodeid in instances and isinstance(item, pytest.Function):
+                self.registry.add_item(item)
+        if not self._settings.mode.collects:
+            report.result = [node for node in report.result if node.nodeid not in instances]
+
+    def make_items(
+        self, collector: pytest.Module | pytest.Class, name: str, station: Station[Any]
+    ) -> list[pytest.Function]:
+        """Return the items of *station*, which *collector* has as *name*; none if imported."""
+        if isinstance(collector, pytest.Class):
+            self.registry.add_class(collector.obj)
+            return []
+        is_station_file = self._settings.is_station_file(collector.path)
+        node = collector.parent if is_station_file else collector
+        assert isinstance(node, pytest.Collector)
+        self.registry.add_station(name, station, node)
+        if station.home != str(collector.path):
+            self._imports.append((collector.path, station))
+            return []
+        return self.registry.make_items(collector, name, station)
+
+    def _is_ignored(self, module: pytest.Module) -> bool:
+        """Return whether plain pytest passes over *module*, a station file; if so, warn.
+
+        It passes over a file that cannot be imported, unless the user named the file:
+        somebody else may not even know that its name makes it a station file.
+        """
+        error = self._broken.get(module)
+        if error is None or isinstance(error, pytest.skip.Exception):
+            return False
+        if self._settings.mode.collects or self._is_named(module.path):
+            return False
+        text = f"{module.path.name} could not be imported, so its stations are unknown: "
+        warning = pytest.PytestWarning(text + error_line(error))
+        try:
+            # `module.warn` would import the file once more to find its line.
+            warnings.warn_explicit(warning, None, str(module.path), lineno=1)
+        except pytest.PytestWarning:  # warnings are errors here
+            return False
+        return True
+
+    def _is_named(self, path: Path) -> bool:
+        """Return whether the user named *path*, or something in it, on the command line."""
+        named = (argument.partition("::")[0] for argument in self._config.args)
+        return path in {Path(os.path.abspath(each)) for each in named}
+
+    # --- when pytest has collected
+
+    def add_imported_stations(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Append to *items* the stations imported from elsewhere, and what they request there.
+
+        A file named on the command line selects the stations that it defines, and if
+        it is a station file also those that it imports. A station that another file
+        imports is visited when something selected requests it.
+        """
+        known, homes = frozenset(self._collected), set[Path]()
+        added: dict[str, pytest.Function] = {}
+        waiting = deque(
+            station
+            for importer, station in self._imports
+            if self._settings.is_station_file(importer) or not self._is_named(importer)
+        )
+        while waiting:
+            station = waiting.popleft()
+            home = Path(station.home)
+            if home in known or self._is_left_out(home):
+                continue
+            homes.add(home)
+            if home not in self._collected:
+                seen = len(self._imports)
+                self._collect(session, home)
+                waiting += [imported for _, imported in self._imports[seen:]]
+            for instance in self.registry.instances_of(station):
+                item = self.registry.items.get(instance.key)
+                if item is not None and instance.key not in added:
+                    added[instance.key] = item
+                    requested = self._requested_by(item, station)
+                    waiting += [each for each in requested if Path(each.home) in homes]
+        there = {item.nodeid for item in items}
+        items += [item for key, item in added.items() if key not in there]
+
+    def collect_missing(self, session: pytest.Session) -> None:
+        """Collect the files of stations that are visible and not among the arguments."""
+        tried: set[Path] = set()
+        while missing := self._homes() - self._collected - tried:
+            for path in sorted(missing):
+                self._collect(session, path)
+            tried |= missing
+
+    def _homes(self) -> set[Path]:
+        """Return the station files, and the files of the stations that have no item so far."""
+        files = {path for path in self._modules if self._settings.is_station_file(path)}
+        return files | {Path(station.home) for station in self.registry.without_items()}
+
+    def _is_left_out(self, home: Path) -> bool:
+        """Return whether the user named files, but not *home*, which pytest would collect."""
+        if self._config.args_source is not pytest.Config.ArgsSource.ARGS:
+            return False
+        return any(fnmatch(home.name, each) for each in self._config.getini("python_files"))
+
+    def _requested_by(self, item: pytest.Function, station: Station[Any]) -> Iterator[Station[Any]]:
+        """Yield the stations that *item* of *station* may request, by name alone."""
+        names = [*item.fixturenames, *station.declaration.values]
+        for function in attached(station):
+            names += arguments_of(function)
+        for name in names:
+            for _, requested in self.registry.registrations.get(name, ()):
+                yield requested
+
+    def _collect(self, session: pytest.Session, path: Path) -> None:
+        """Collect the module *path* as pytest would if it were among the arguments."""
+        module = self._modules.get(path) or self._module_at(session, path)
+        if module is None or (module in self._broken and not self._settings.mode.collects):
+            return  # a station file that plain pytest was not asked for does not stop it
+        # --lf leaves out files without failures; stations that are needed may stand there.
+        manager = self._config.pluginmanager
+        skipper = manager.get_plugin("lfplugin-collskip")
+        make_report = manager.subset_hook_caller(
+            "pytest_make_collect_report", [] if skipper is None else [skipper]
+        )
+        self._adopt_imported(module)
+        report = make_report(collector=module)
+        if report.failed and self._settings.mode.collects:
+            self._config.hook.pytest_collectreport(report=report)
+
+    def _adopt_imported(self, module: pytest.Module) -> None:
+        """Give *module* the Python module that its stations were imported from, if it was."""
+        for station in self.registry.stations:
+            loaded = sys.modules.get(station.function.__module__)
+            if station.home == str(module.path) == getattr(loaded, "__file__", None):
+                module.obj = loaded
+                return
+
+    def _module_at(self, session: pytest.Session, path: Path) -> pytest.Module | None:
+        """Return the node of a module that pytest has not collected, None where it would not."""
+        root = session.config.rootpath
+        if not path.is_relative_to(root):
+            # The folders out there belong to no project that could collect them.
+            return pytest.Module.from_parent(session, path=path, nodeid=path.as_posix())
+        missing: list[Path] = []
+        folder = path.parent
+        while folder not in self._directories:
+            missing.append(folder)
+            if folder == root:
+                break
+            folder = folder.parent
+        parent: pytest.Collector = self._directories.get(folder, session)
+        for folder in reversed(missing):
+            node = session.gethookproxy(folder).pytest_collect_directory(path=folder, parent=parent)
+            if node is None:
+                return None
+            parent = node
+            node.ihook.pytest_make_collect_report(collector=node)
+        if path not in self._modules:
+            found = session.gethookproxy(path).pytest_collect_file(file_path=path, parent=parent)
+            modules = [node for node in found if is_python_module(node)]
+            return modules[0] if modules else pytest.Module.from_parent(parent, path=path)
+        return self._modules[path]
+
+
+# --- importing
+
+
+def _imported(module: pytest.Module) -> ModuleType:
+    """Return the Python module of a station file.
+
+    Like conftest files, station files share a name. Where pytest would import the
+    second one under the name of the first and refuse, it gets a name of its own.
+    """
+    if _is_name_taken(module):
         module.obj = _import_apart(module.path, module.config.rootpath)
         for mark in getattr(module.obj, "pytestmark", ()):
             module.add_marker(mark)
@@ -42,8 +284,8 @@ def load(module: pytest.Module) -> ModuleType:
     return loaded
 
 
-def is_name_taken(module: pytest.Module) -> bool:
-    """Say whether pytest would import *module* under a name that another file has."""
+def _is_name_taken(module: pytest.Module) -> bool:
+    """Return whether pytest would import *module* under a name that another file has."""
     path = module.path
     other = sys.modules.get(path.stem)
     in_package = (path.parent / "__init__.py").exists()
@@ -51,20 +293,8 @@ def is_name_taken(module: pytest.Module) -> bool:
     return is_taken and not in_package and module.config.getoption("importmode") != "importlib"
 
 
-def tell_why(report: pytest.CollectReport, module: pytest.Module, error: BaseException) -> None:
-    """Put into the *report* on *module* what its import raised, where pytest's own would fail."""
-    shown = pytest.ExceptionInfo.from_exception(error)
-    shown.traceback = shown.traceback.filter(lambda entry: Path(entry.path) == module.path)
-    if isinstance(error, pytest.skip.Exception) and error.allow_module_level:
-        lines = [entry.lineno for entry in shown.traceback]
-        report.outcome = "skipped"
-        report.longrepr = (str(module.path), lines[0] + 1 if lines else 0, f"Skipped: {error}")
-    else:
-        report.outcome = "failed"
-        report.longrepr = shown.getrepr(style="short")
-
-
 def _import_apart(path: Path, root: Path) -> ModuleType:
+    """Import *path* under a name that is made of its whole way from *root*."""
     plain = path.with_suffix("")
     parts = plain.relative_to(root).parts if path.is_relative_to(root) else plain.parts[1:]
     name = ".".join(("_choochoo_stations", *(part.replace(".", "_") for part in parts)))
@@ -84,3 +314,18 @@ def _import_apart(path: Path, root: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return loaded
+
+
+def _report_import_error(
+    report: pytest.CollectReport, module: pytest.Module, error: BaseException
+) -> None:
+    """Put into *report* what the import of *module* raised; pytest's own name clash hides it."""
+    shown = pytest.ExceptionInfo.from_exception(error)
+    shown.traceback = shown.traceback.filter(lambda entry: Path(entry.path) == module.path)
+    if isinstance(error, pytest.skip.Exception) and error.allow_module_level:
+        lines = [entry.lineno for entry in shown.traceback]
+        report.outcome = "skipped"
+        report.longrepr = (str(module.path), lines[0] + 1 if lines else 0, f"Skipped: {error}")
+    else:
+        report.outcome = "failed"
+        report.longrepr = shown.getrepr(style="short")

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeGuard
 
 import pytest
 
 from pytest_choochoo.engine.station import Station
 
+# --- signatures
 
-def asks_for_fixtures(item: pytest.Item) -> TypeGuard[pytest.Function]:
-    """Say whether *item* is a function, or like a doctest asks for fixtures as one does."""
+
+def requests_fixtures(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    """Return whether *item* is a function, or requests fixtures like one, as a doctest does."""
     return hasattr(item, "fixturenames")
 
 
-class ReturnValue:
-    """Where a visit leaves what it returned: pytest warns of tests that return something."""
-
-    __slots__ = ("_content",)
-
-    def __init__(self) -> None:
-        self._content: object = None
-
-    def set(self, content: object) -> None:
-        self._content = content
-
-    def pop(self) -> object:
-        content, self._content = self._content, None
-        return content
-
-
 def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of the fixtures that *function* asks for: parameters without a default."""
+    """Return the names of the fixtures that *function* requests: parameters without a default."""
     return tuple(
         name
         for name, parameter in inspect.signature(function).parameters.items()
@@ -56,14 +41,38 @@ _NO_PARAMETERS: Mapping[str, object] = {}
 
 
 def parameters_of(item: pytest.Function) -> Mapping[str, object]:
+    """Return the parameters that *item* was made with, by name."""
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return _NO_PARAMETERS
     return {name: value for name, value in callspec.params.items() if name != "anyio_backend"}
 
 
-def item_function(station: Station[Any], return_value: ReturnValue) -> Any:
-    """Return the function of the station's item: it puts away what the visit returned."""
+# --- what the item of a station calls
+
+
+class ReturnValue:
+    """Where an item leaves what its visit returned: pytest warns of tests that return a value."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self) -> None:
+        self._content: object = None
+
+    def set(self, content: object) -> None:
+        self._content = content
+
+    def pop(self) -> object:
+        content, self._content = self._content, None
+        return content
+
+
+def item_function(station: Station[Any], return_value: ReturnValue) -> Callable[..., Any]:
+    """Return the function of the station's item, which leaves its result in *return_value*.
+
+    It is async if any function of the station is: plugins make the item one of
+    theirs, and can then await a check although the visit is not async.
+    """
     if not is_async(station):
         return _visit(station, return_value)
 
@@ -75,7 +84,7 @@ def item_function(station: Station[Any], return_value: ReturnValue) -> Any:
     return visit_async
 
 
-def _visit(station: Station[Any], return_value: ReturnValue) -> Any:
+def _visit(station: Station[Any], return_value: ReturnValue) -> Callable[..., None]:
     @functools.wraps(station.function)
     def visit(**arguments: Any) -> None:
         return_value.set(station.function(**arguments))
@@ -83,53 +92,64 @@ def _visit(station: Station[Any], return_value: ReturnValue) -> Any:
     return visit
 
 
+# --- async functions, with and without a plugin that awaits them
+
+
 def is_coroutine(function: Callable[..., Any]) -> bool:
+    """Return whether *function* is defined with `async def`."""
     return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 def is_async(station: Station[Any]) -> bool:
-    """Say whether any function of *station* is: then its item is one that can be awaited."""
+    """Return whether any function of *station* is async."""
     return any(map(is_coroutine, (station.function, *attached(station))))
 
 
-def run_in_loop(work: Any) -> None:
-    """Run the coroutine *work* in an event loop of its own."""
-    import asyncio  # takes as long to import as all of this package; few stations are async
-
-    asyncio.run(work)
-
-
 def is_awaited_by_plugin(item: pytest.Function, station: Station[Any]) -> bool:
-    """Say whether pytest-asyncio or anyio awaits what is async of *station*."""
+    """Return whether pytest-asyncio or anyio awaits the async functions of *station*."""
     is_theirs = type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
     return is_theirs and is_async(station)
 
 
-def at_once(item: pytest.Function, work: Callable[..., object], *, is_awaited: bool) -> Any:
-    """Return what has *item* do *work* outside of any loop; *is_awaited*: by a plugin."""
+def run_in_loop(work: Coroutine[Any, Any, Any]) -> None:
+    """Run the coroutine *work* in an event loop of its own."""
+    import asyncio  # takes as long to import as this package, and few stations are async
+
+    asyncio.run(work)
+
+
+def outside_loop(
+    item: pytest.Function, work: Callable[..., object], *, is_awaited: bool
+) -> Callable[..., Any]:
+    """Return a function by which *item* calls *work* outside of any event loop.
+
+    *is_awaited*: a plugin awaits what the item calls.
+    """
 
     async def nothing() -> None: ...
 
     @functools.wraps(work)
-    def done(**arguments: Any) -> Any:
+    def call(**arguments: Any) -> Any:
         __tracebackhide__ = True
         work(**arguments)
-        # An item of pytest-asyncio awaits what it got, whatever that is.
+        # An item of pytest-asyncio awaits what its function returns, whatever that is.
         return nothing() if is_awaited and type(item) is not pytest.Function else None
 
-    return done
+    return call
 
 
-def call_as_it_is(item: pytest.Function, station: Station[Any], return_value: ReturnValue) -> None:
-    """Have the visit of an async *station* called in a loop if it is async, else outside of any.
+def adapt_async_item(
+    item: pytest.Function, station: Station[Any], return_value: ReturnValue
+) -> None:
+    """Let the *item* of an async station call its visit in an event loop only if that is async.
 
-    Before, its item was one that other plugins made their own.
+    Call it when other plugins have made the item one of theirs.
     """
     if not inspect.iscoroutinefunction(item.obj):
         return
     is_awaited = is_awaited_by_plugin(item, station)
     if not is_coroutine(station.function):
-        item.obj = at_once(item, _visit(station, return_value), is_awaited=is_awaited)
+        item.obj = outside_loop(item, _visit(station, return_value), is_awaited=is_awaited)
     elif not is_awaited:
         function = item.obj
 
@@ -140,8 +160,8 @@ def call_as_it_is(item: pytest.Function, station: Station[Any], return_value: Re
         item.obj = run
 
 
-def one_backend(items: list[pytest.Function]) -> list[pytest.Function]:
-    """Return *items* without those that anyio made for a second backend: once is once."""
+def without_second_backend(items: list[pytest.Function]) -> list[pytest.Function]:
+    """Return *items* with one per instance: anyio makes one for each of its backends."""
     kept: list[pytest.Function] = []
     seen: list[tuple[str, Mapping[str, object]]] = []
     for item in items:
@@ -152,30 +172,3 @@ def one_backend(items: list[pytest.Function]) -> list[pytest.Function]:
             seen.append(instance)
         kept.append(item)
     return kept
-
-
-_OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
-
-
-def traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
-    """Return the traceback of *error* from *function* on.
-
-    Where that raised nothing, from the fixture on that did; all of it where it is neither.
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    frames = [*_frames(error.__traceback__)]
-    for frame in frames:
-        if frame.tb_frame.f_code is code:
-            return frame
-    theirs = (
-        frame
-        for frame in frames
-        if frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS
-    )
-    return next(theirs, error.__traceback__)
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
-    while traceback is not None:
-        yield traceback
-        traceback = traceback.tb_next

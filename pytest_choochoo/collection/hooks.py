@@ -1,4 +1,4 @@
-"""The hooks while pytest collects: every run of pytest imports this file, registry only some."""
+"""The hooks while pytest collects."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
 
-from pytest_choochoo.settings import Settings, is_python
+from pytest_choochoo.collection.pytest_internals import is_python_module
 
+# Every run of pytest imports this module, and most runs have no station: what only
+# stations need is imported when the first one is met.
 if TYPE_CHECKING:
-    from pytest_choochoo.collection.registry import StationRegistry
+    from pytest_choochoo.collection.files import StationFiles
     from pytest_choochoo.engine.station import Station
-
-
-def _is_station(value: object) -> TypeGuard[Station[Any]]:
-    # Where the module was never imported, nothing can be one.
-    module = sys.modules.get("pytest_choochoo.engine.station")
-    # By its type: some objects raise when they are asked for their class.
-    return module is not None and issubclass(type(value), module.Station)
+    from pytest_choochoo.settings import Settings
 
 
 class CollectionHooks:
-    """The hooks while pytest collects."""
+    """Passes on the stations and station files that pytest meets."""
 
-    def __init__(self, config: pytest.Config, read: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
-        self._settings = read
+        self._settings = settings
         self._directories: dict[Path, pytest.Directory] = {}
-        self._registry: StationRegistry | None = None
+        self._files: StationFiles | None = None
 
     @property
     def has_met_stations(self) -> bool:
-        return self._registry is not None
+        """Whether there was anything that `files` had to be made for."""
+        return self._files is not None
 
     @property
-    def registry(self) -> StationRegistry:
-        """What was collected, made when the first station is met."""
-        if self._registry is None:
+    def files(self) -> StationFiles:
+        """The station files of the session, and with them the registry of its stations."""
+        if self._files is None:
+            from pytest_choochoo.collection.files import StationFiles
             from pytest_choochoo.collection.registry import StationRegistry
 
-            self._registry = StationRegistry(self._config, self._settings, self._directories)
-        return self._registry
+            registry = StationRegistry()
+            self._files = StationFiles(registry, self._config, self._settings, self._directories)
+        return self._files
 
     def pytest_plugin_registered(self, plugin: object) -> None:
-        name = getattr(plugin, "__file__", None)
-        if isinstance(plugin, ModuleType) and name and Path(name).name == "conftest.py":
-            if any(_is_station(value) for value in vars(plugin).values()):
-                self.registry.add_conftest(plugin)
+        file = getattr(plugin, "__file__", None)
+        if isinstance(plugin, ModuleType) and file and Path(file).name == "conftest.py":
+            if any(map(_is_station, vars(plugin).values())):
+                self.files.add_conftest(plugin)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(
@@ -59,25 +58,28 @@ class CollectionHooks:
         report = yield
         if isinstance(collector, pytest.Directory):
             self._directories[collector.path] = collector
-            files = [
-                node
-                for node in report.result
-                if is_python(node) and self._settings.is_station_file(node.path)
-            ]
-            if files or self.has_met_stations:
-                self.registry.add_directory(collector, files)
-                is_left_alone = self.registry.is_left_alone
-                report.result = [node for node in report.result if not is_left_alone(node)]
-        elif self.has_met_stations and is_python(collector):
-            self.registry.add_module(collector, report)
+            if self.has_met_stations or any(map(self._is_station_file, report.result)):
+                self.files.add_directory(collector, report)
+        elif self.has_met_stations and is_python_module(collector):
+            self.files.add_module(collector, report)
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
-    ) -> list[pytest.Item | pytest.Collector] | None:
+    ) -> list[pytest.Function] | None:
         if _is_station(obj):
-            return self.registry.make_items(collector, name, obj)
+            return self.files.make_items(collector, name, obj)
         if isinstance(obj, type) and any(map(_is_station, vars(obj).values())):
-            self.registry.add_class(obj)
+            self.files.registry.add_class(obj)
         return None
+
+    def _is_station_file(self, node: object) -> bool:
+        return is_python_module(node) and self._settings.is_station_file(node.path)
+
+
+def _is_station(value: object) -> TypeGuard[Station[Any]]:
+    # Where the module was never imported, nothing can be a station.
+    module = sys.modules.get("pytest_choochoo.engine.station")
+    # By its type: some objects raise when they are asked for their class.
+    return module is not None and issubclass(type(value), module.Station)

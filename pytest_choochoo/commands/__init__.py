@@ -60,7 +60,7 @@ class Command:
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         """Warn where the outcomes of *dependency* are due; raise where there are none."""
         __tracebackhide__ = True
-        for fault in self.workflow.registry.faults:
+        for fault in self.workflow.registry.faults + self.workflow.dependencies.faults:
             if fault.concerns(dependency.name):
                 raise fault
         for key in dependency.keys:

@@ -27,7 +27,7 @@ class Command(commands.Command):
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         if item.nodeid not in journey.route:
-            keys = self.workflow.dependencies.keys_of(item)
+            keys = self.workflow.dependencies.upstream_of(item)
             blocked = journey.blocked(keys) if keys else None
             if blocked is None:
                 return None

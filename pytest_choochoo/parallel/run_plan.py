@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from pytest_choochoo.collection.dependencies import definitions_of
-from pytest_choochoo.collection.functions import asks_for_fixtures
+from pytest_choochoo.collection.functions import requests_fixtures
+from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.timetable import Batch, Job, batches
@@ -81,7 +81,7 @@ def manifest_of(line: Session, items: Sequence[pytest.Item], workers: int) -> Ru
         waits = (
             line.journey.route.upstream[key]
             if is_station
-            else line.workflow.dependencies.keys_of(item)
+            else line.workflow.dependencies.upstream_of(item)
         )
         jobs[number] = Job(
             key=key,
@@ -101,7 +101,7 @@ def manifest_of(line: Session, items: Sequence[pytest.Item], workers: int) -> Ru
 
 def shares(item: pytest.Item) -> bool:
     """Say whether something is set up for *item* that its module or class has once."""
-    if not asks_for_fixtures(item):
+    if not requests_fixtures(item):
         return True  # nobody knows
     return any(
         definition.scope in {"class", "module"}

@@ -77,7 +77,7 @@ class Injection:
         __tracebackhide__ = True
         function = getattr(item, "function", None)
         direct = arguments_of(function) if function is not None else ()
-        for dependency in self._dependencies.among(item, item.fixturenames):
+        for dependency in self._dependencies.requested_by(item, item.fixturenames):
             if dependency.is_direct and dependency.name in direct:
                 item.funcargs[dependency.name] = self.value(dependency, item)
 
@@ -110,7 +110,9 @@ class Injection:
         # Fixtures that outlive the item cannot follow its parameters: they receive all.
         follows = not self._scopes or self._scopes[-1] == "function"
         parameters = parameters_of(item) if follows else {}
-        dependency = self._dependencies.need(station.name, station, parameters, item.nodeid)
+        dependency = self._dependencies.instances_for(
+            station.name, station, parameters, item.nodeid
+        )
         return self.value(dependency, item)
 
     def fixture_begins(self, definition: Any, request: Any) -> None:
@@ -127,7 +129,7 @@ class Injection:
         if self.station is None or definition.func in self._providers:
             return False
         key = self.station.nodeid
-        return key in self._dependencies.keys_through(self.station, definition.argname)
+        return key in self._dependencies.upstream_through(self.station, definition.argname)
 
     def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
         """Note that a fixture is set up, or that this *failed*."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies
-from pytest_choochoo.collection.functions import asks_for_fixtures
+from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.engine.journey import Journey
@@ -253,7 +253,7 @@ class SettleHooks:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        if not asks_for_fixtures(item):
+        if not requests_fixtures(item):
             return None
         option = item.config.option
         if option.setupplan:

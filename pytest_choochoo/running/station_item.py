@@ -11,11 +11,12 @@ import pytest
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.functions import (
     arguments_of,
-    at_once,
     is_awaited_by_plugin,
     is_coroutine,
+    outside_loop,
     run_in_loop,
 )
+from pytest_choochoo.collection.pytest_internals import init_request
 from pytest_choochoo.engine.errors import CheckAnswer, CheckFailed
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.station import Check, Station
@@ -89,7 +90,7 @@ class StationItem:
         self._injection.tear_down()
         init_request(item)
         item.funcargs = dict.fromkeys(name for name in self.names if name not in names)
-        for dependency in self._dependencies.among(item, names):
+        for dependency in self._dependencies.requested_by(item, names):
             if dependency.is_direct:
                 item.funcargs[dependency.name] = self._injection.value(dependency, item)
         if "visit" in names:
@@ -131,7 +132,7 @@ class StationItem:
             run_in_loop(work()) if awaits else _run_without_loop(work())
 
         if not awaits:
-            self.item.obj = at_once(self.item, called, is_awaited=self._is_awaited)
+            self.item.obj = outside_loop(self.item, called, is_awaited=self._is_awaited)
         else:
             self.item.obj = awaited if self._is_awaited else called
 
@@ -196,8 +197,3 @@ def _run_without_loop(work: Any) -> None:
 
 
 async def _nothing() -> None: ...
-
-
-def init_request(item: pytest.Function) -> None:
-    # There is no public way to ask an item for its fixtures a second time.
-    item._initrequest()

@@ -232,6 +232,6 @@ def test_broken_file_that_is_called_like_a_station_file_stops_nothing(
 
     assert (run.exit_code, run.tests) == (0, {"test_site": "passed"})
     assert (
-        "PytestWarning: radio_stations.py could not be imported, and stations of it are not known: "
+        "PytestWarning: radio_stations.py could not be imported, so its stations are unknown: "
     ) in run.text
     assert project.run("radio_stations.py", apart=True).exit_code not in {0, 5}

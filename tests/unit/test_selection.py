@@ -35,10 +35,10 @@ class Requests(Dependencies):
     def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         self._table = keys
 
-    def keys_of(self, item: pytest.Item) -> tuple[str, ...]:
+    def upstream_of(self, item: pytest.Item) -> tuple[str, ...]:
         return self._table[item.name]
 
-    def keys_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
+    def upstream_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
         return ()
 
 
@@ -49,7 +49,7 @@ class Registered(StationRegistry):
         self._table = items
 
     @property
-    def items(self) -> Mapping[str, pytest.Function]:  # type: ignore[override] # read only
+    def items(self) -> Mapping[str, pytest.Function]:
         return self._table
 
 

@@ -35,10 +35,10 @@ class Requests(Dependencies):
     def __init__(self, table: Mapping[str, Dependency]) -> None:
         self._table = table
 
-    def among(self, item: pytest.Function, names: Iterable[str]) -> tuple[Dependency, ...]:
+    def requested_by(self, item: pytest.Function, names: Iterable[str]) -> tuple[Dependency, ...]:
         return tuple(self._table[name] for name in names if name in self._table)
 
-    def keys_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
+    def upstream_through(self, item: pytest.Function, fixture: str) -> tuple[str, ...]:
         return ("pour",) if fixture == "kettle" else ()
 
 

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 
 PLUGIN = ("-p", "pytest_choochoo.plugin")
+_NO_VARIABLES: Mapping[str, str] = {}
 # In bytes on macOS, in kilobytes elsewhere.
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -39,28 +40,40 @@ class Spread:
     high: float
 
 
-def cost(folder: Path, *arguments: str, says: str, exits: int = 0) -> Cost:
-    """Run pytest in *folder*; return what it took.
+def cost(
+    folder: Path,
+    *arguments: str,
+    says: str,
+    exits: int = 0,
+    variables: Mapping[str, str] = _NO_VARIABLES,
+) -> Cost:
+    """Run pytest in *folder*, with *variables* in its environment; return what it took.
 
     Raises `RuntimeError` unless it *exits* so and its output has *says* in it:
     what went wrong must not be taken for fast.
     """
     command = (sys.executable, "-m", "pytest", *arguments)
-    taken, output = run(folder, command, exits)
+    taken, output = run(folder, command, exits, variables)
     if says not in output:
         raise RuntimeError(f"{command} in {folder} does not say {says!r}:\n{output[-4000:]}")
     return taken
 
 
-def run(folder: Path, command: Sequence[str], exits: int = 0) -> tuple[Cost, str]:
+def run(
+    folder: Path,
+    command: Sequence[str],
+    exits: int = 0,
+    variables: Mapping[str, str] = _NO_VARIABLES,
+) -> tuple[Cost, str]:
     """Run *command* in *folder*; return what it took and what it said.
 
     Raises `RuntimeError` unless it *exits* so.
     """
+    environment = _environment() | dict(variables)
     with tempfile.TemporaryFile("w+") as output:
         began = perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(), stdout=output, stderr=output
+            command, cwd=folder, env=environment, stdout=output, stderr=output
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = perf_counter() - began

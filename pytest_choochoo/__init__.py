@@ -1,7 +1,12 @@
-"""Workflows as test-like checks: the front door."""
+"""Workflows as test-like checks: the front door.
+
+Without `PYTEST_DONT_REWRITE` here, pytest would warn where this was imported before it started.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from pytest_choochoo.rewriting import keep_modules_plain
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.errors import ChoochooError
@@ -31,9 +36,12 @@ _ROOMS = {
     "station": "pytest_choochoo.engine.station",
 }
 
+# Before pytest imports any other module of the package.
+keep_modules_plain()
 
-# Every run of pytest opens this door on its way to the plugin; only who asks for
-# something behind it waits for that.
+
+# Every run of pytest imports this file on its way to the plugin, and most runs need none of
+# these names: each module is imported when one of its names is asked for.
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

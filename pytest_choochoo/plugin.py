@@ -1,4 +1,7 @@
-"""The entry point: registers the hooks of each folder, and nothing else."""
+"""The entry point: registers the hooks of each folder, and nothing else.
+
+Without `PYTEST_DONT_REWRITE` here, pytest would warn where a run within a run names this plugin.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from benchmarks.peers.tables import Table, losses, one_by_one, ratio, with_worke
 from benchmarks.peers.tools import OURS, TOOLS, YARDSTICK, Tool
 from benchmarks.peers.workflow import Situation, Workflow, workflow
 from benchmarks.projects import SHAPES, edges
+from benchmarks.startup import CACHED, SHORT_RUNS, UNWRITABLE, ShortRun, measured
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIAMOND = Workflow(above=((), (0,), (0,), (1, 2)), pause=0.5)
@@ -311,3 +312,33 @@ def test_page_shows_every_part_of_the_comparison() -> None:
 def test_scheduling_is_measured_to_its_end(shape: str) -> None:
     """The workers of the measurement do all that they are sent, in whatever way it is sent."""
     assert scheduled(shape, 40) > 0
+
+
+@pytest.mark.parametrize(
+    ("short", "written"),
+    [
+        pytest.param(CACHED, {"__init__", "rewriting"}, id="cached"),
+        pytest.param(UNWRITABLE, set(), id="not-writable"),
+    ],
+)
+def test_start_up_is_that_of_an_installed_package(
+    short: ShortRun, written: set[str], tmp_path: Path
+) -> None:
+    """The package that is measured is compiled, and pytest takes it for that of a plugin."""
+    [(tests, stations)] = measured(tmp_path, short, 1)
+
+    assert min(tests.seconds, stations.seconds) > 0
+    copy = tmp_path / "site" / "pytest_choochoo"
+    rewritten = {file for file in copy.rglob("*.pyc") if "-pytest-" in file.name}
+    assert {file.name.partition(".")[0] for file in rewritten} == written
+    compiled = set(copy.rglob("*.pyc")) - rewritten
+    assert len(compiled) == len(list(copy.rglob("*.py")))
+
+
+def test_page_shows_every_short_run() -> None:
+    """The page on benchmarks has a line with figures for each situation of the short runs."""
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+    figures = re.findall(r"^\| (.+) \| \d\.\d\d \(.*\) \| (\d\.\d\d) \|$", page, re.MULTILINE)
+
+    assert figures == [(short.name, f"{short.goal:.2f}") for short in SHORT_RUNS]

@@ -13,7 +13,7 @@ from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.parallel import refuse
 from pytest_choochoo.parallel.run_plan import RunPlan, manifest_of, shares
-from pytest_choochoo.reporting.reports import tear_down_what_stays_behind
+from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.session import Session
 from pytest_choochoo.settings import Settings
 
@@ -99,7 +99,7 @@ class WorkerHooks:
             return None
         if nextitem is None:
             # Whose fixtures they are, the last item says best.
-            report = tear_down_what_stays_behind(self._last or item, None)
+            report = tear_down_leftovers(self._last or item, None)
             if report is not None:
                 item.ihook.pytest_runtest_logreport(report=_in_the_name_of(item, report))
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -42,23 +41,6 @@ def put_facts(report: pytest.TestReport, plain: dict[str, Any]) -> None:
 Location = tuple[str, int | None, str]
 
 
-def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
-    """Report an item that was not run, as pytest would report one that was."""
-    if result.word == "not reached":
-        return
-    ihook, location = item.ihook, item.location
-    ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
-    for report in settled_reports(item.config, result, location):
-        report.keywords = {item.name: 1}
-        report.user_properties = [*item.user_properties, *report.user_properties]
-        if report.when == "teardown" and (nextitem is None or nextitem.parent is not item.parent):
-            error = tear_down_what_stays_behind(item, nextitem)
-            if error is not None:
-                fail(report, error)
-        ihook.pytest_runtest_logreport(report=report)
-    ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
-
-
 def settled_reports(
     config: pytest.Config, result: Result, location: Location
 ) -> Iterator[pytest.TestReport]:
@@ -84,28 +66,6 @@ def settled_reports(
         )
         put_facts(report, plain)
         yield report
-
-
-def tear_down_what_stays_behind(
-    item: pytest.Item, nextitem: pytest.Item | None
-) -> pytest.TestReport | None:
-    """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
-
-    Pytest does so after each item that it runs, and requires on it. Its hooks for
-    that, and for the report which is returned where it fails, are for items which
-    were set up, and other plugins rely on that too.
-    """
-
-    def tear_down() -> None:
-        __tracebackhide__ = True
-        item.session._setupstate.teardown_exact(nextitem)
-
-    capture = item.config.pluginmanager.get_plugin("capturemanager")
-    with nullcontext() if capture is None else capture.item_capture("teardown", item):
-        call = pytest.CallInfo.from_call(
-            tear_down, when="teardown", reraise=(pytest.exit.Exception, KeyboardInterrupt)
-        )
-    return None if call.excinfo is None else pytest.TestReport.from_item_and_call(item, call)
 
 
 def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:

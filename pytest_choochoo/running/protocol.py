@@ -17,9 +17,10 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.engine.wording import INTERRUPTED, error_line, full_message
-from pytest_choochoo.reporting.reports import StationDueWarning, report_settled
+from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.observer import ReportObserver, failing_if_unrecorded
+from pytest_choochoo.running.settled import report_settled
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.running.stopping import (
     Deadline,

@@ -45,10 +45,9 @@ def intercept_events(
 
 
 def wake_controller(node: Any) -> None:
-    """Have the scheduler's `mark_test_complete` called with `NO_ITEM`, in the main thread.
+    """Wake the controller's main thread, which calls `mark_test_complete` with `NO_ITEM`.
 
-    The controller sleeps until a worker sends an event of xdist's own, and there is no hook
-    that is called whenever it wakes.
+    It sleeps until a worker sends an event of xdist's own, and calls no hook when it wakes.
     """
     event = {"node": node, "item_index": NO_ITEM, "duration": 0.0}
     node.putevent(("runtest_protocol_complete", event))

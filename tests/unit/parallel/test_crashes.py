@@ -95,7 +95,7 @@ def test_report_has_the_facts_of_the_station(run: ParallelRun, station: StationI
     assert "crashed while running" in report.longrepr
     assert (report.choochoo["result"], report.choochoo["reasons"]) == ("failed", REASONS)
     assert ("choochoo.result", "failed") in report.user_properties
-    shared = run.results.told(station.key)
+    shared = run.results.shared(station.key)
     assert shared is not None and shared.word == "failed"
 
 
@@ -106,7 +106,7 @@ def test_item_that_runs_again_shares_no_failure(run: ParallelRun, station: Stati
     report_crash(run, report, at_work=True, is_rerun=True)
 
     assert report.choochoo["result"] == "failed"
-    assert run.results.told(station.key) is None
+    assert run.results.shared(station.key) is None
 
 
 def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: StationInfo) -> None:

@@ -160,7 +160,7 @@ def test_question_for_the_ledger_is_answered(controller: Controller, tmp_path: P
     ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
 
     assert ledger.ask("attempts", "stations.py::boil") == (
-        'answer to ["attempts","stations.py::boil"]'
+        'answer to ["attempts",["stations.py::boil"]]'
     )
 
 

@@ -79,7 +79,7 @@ def test_locks_of_a_dead_worker_are_released(workers: Workers, ledger: Ledger) -
     answers: list[str] = []
     node.there.setcallback(answers.append)
     [worker] = workers
-    question = LedgerQuestion(f'["lock", "{KEY}"]')
+    question = LedgerQuestion(f'["lock", ["{KEY}"]]')
     worker.answer(question)
     assert len(answers) == 1
     with pytest.raises(LockBusy):
@@ -107,6 +107,6 @@ def test_worker_that_only_verifies_has_no_ledger_to_ask(workers: Workers) -> Non
     node.there.setcallback(answers.append)
     [worker] = workers
 
-    worker.answer(LedgerQuestion('["records", ""]'))
+    worker.answer(LedgerQuestion('["records", [""]]'))
 
     assert answers == []

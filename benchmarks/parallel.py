@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,17 +81,24 @@ def scheduling(folder: Path, count: int) -> Iterator[Figure]:
 
 
 class _Worker:
-    """A worker that is done with whatever it is sent at once."""
+    """A worker that finishes whatever it is sent at once."""
 
     shutting_down = False
 
     def __init__(self, number: int, size: int) -> None:
         self.gateway = SimpleNamespace(id=f"gw{number}")
-        self._signal = size
+        self.workerinput: dict[str, Any] = {}
+        self._placeholder = size
         self.sent: list[int] = []
 
-    def send_runtest_some(self, items: list[int]) -> None:
-        self.sent += [item for item in items if item != self._signal]
+    def send_runtest_some(self, indices: Sequence[int]) -> None:
+        self.sent += [item for item in indices if item != self._placeholder]
+
+    def send_steal(self, indices: Sequence[int]) -> None:
+        raise NotImplementedError
+
+    def shutdown(self) -> None:
+        raise NotImplementedError
 
 
 def scheduled(shape: str, size: int) -> float:
@@ -101,20 +108,27 @@ def scheduled(shape: str, size: int) -> float:
         for number, above in enumerate(edges(shape, size))
     }
     route = batches(jobs, 4)
-    config: Any = SimpleNamespace(getvalue=lambda name: ["popen"] * 4, getoption=lambda name: 0)
-    log: Any = SimpleNamespace(loadsched=lambda *words: None)
-    dispatch = RouteScheduling(config, log, begins=lambda collection: route, heard=lambda: None)
+    config: Any = SimpleNamespace()
+    scheduler = RouteScheduling(
+        config,
+        workers=4,
+        looks_ahead=True,
+        begin=lambda items: route,
+        read_messages=lambda: None,
+        reject=lambda node, text: None,
+        notify=lambda text: None,
+    )
     workers = [_Worker(number, size) for number in range(4)]
     ids = list(map(str, range(size)))
     for worker in workers:
-        dispatch.add_node(worker)
-        dispatch.add_node_collection(worker, ids)
-    dispatch.schedule()
-    while not dispatch.tests_finished:
+        scheduler.add_node(worker)
+        scheduler.add_node_collection(worker, ids)
+    scheduler.schedule()
+    while not scheduler.tests_finished:
         for worker in workers:
             done, worker.sent = worker.sent, []
             for item in done:
-                dispatch.mark_test_complete(worker, item)
+                scheduler.mark_test_complete(worker, item)
     return time.process_time() - began
 
 

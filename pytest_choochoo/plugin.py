@@ -62,9 +62,7 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
             Terminal(config, read, summary=command.summary, nothing_done=command.nothing_done())
         )
     if settings.distributes(config):
-        from pytest_choochoo.parallel.controller import register
-
-        register(config, read)
+        parallel.register_controller(config, read)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -98,10 +96,7 @@ class SessionStart:
                 raise pytest.UsageError(str(error)) from None
             return parallel.refuse(session.config, error, items)  # the controller raises it
         if read.process.is_worker:
-            from pytest_choochoo.parallel.worker import WorkerHooks
-
-            hooks = WorkerHooks(session.config, read, made)
-            session.config.pluginmanager.register(hooks)
+            parallel.register_worker(session.config, made)
 
 
 @pytest.fixture

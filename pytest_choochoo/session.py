@@ -22,9 +22,8 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
-from pytest_choochoo.engine.route import Route
+from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
-from pytest_choochoo.parallel.run_plan import StationInfo, station_infos
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import MissingStationHint
 from pytest_choochoo.reporting.terminal import RUN_FACTS

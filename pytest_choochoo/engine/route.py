@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_choochoo.engine.errors import UnknownSelector
 from pytest_choochoo.engine.faults import Cycle
+from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
 
 
@@ -171,6 +172,43 @@ class Route:
         names = [name for stop in self.stops.values() for name in (stop.station.name, stop.name)]
         keys = [*self.stops, *also] if with_keys else []
         return tuple(dict.fromkeys((*names, *map(_name, also), *keys)))
+
+
+class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A selected station as plain data, for a process that reports on it and never collects it.
+
+    *upstream*: the keys of the stations that it needs, *needs* their names; *line* counts
+    from zero.
+    """
+
+    key: str
+    name: str
+    title: str
+    upstream: tuple[str, ...]
+    needs: tuple[str, ...]
+    line: int
+
+    def result(self, word: Word, **facts: Any) -> Result:
+        """Return the result *word* of the station, with more *facts*."""
+        return Result(
+            key=self.key, name=self.name, title=self.title, word=word, upstream=self.needs, **facts
+        )
+
+
+def station_infos(route: Route, selected: Container[str]) -> list[StationInfo]:
+    """Return the *selected* stations of *route* as plain data, in running order."""
+    return [
+        StationInfo(
+            key=key,
+            name=route[key].name,
+            title=route[key].station.title,
+            upstream=route.upstream[key],
+            needs=route.names(route.upstream[key]),
+            line=route[key].station.line - 1,
+        )
+        for key in route.order
+        if key in selected
+    ]
 
 
 def _name(key: str) -> str:

@@ -1,34 +1,105 @@
-"""All that knows xdist and execnet."""
+"""Everything that knows xdist and execnet: runs in which several processes take part."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_choochoo.settings import Process
+from pytest_choochoo.settings import PROCESS, Process, Settings
+
+# Every run of pytest imports this file, and few have workers: what they need is imported there.
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.ledger.location import LedgerLocation
+    from pytest_choochoo.engine.ledger.protocol import Ledger
+    from pytest_choochoo.parallel.messages import ControllerLink
+    from pytest_choochoo.session import Session
+
+#: Where the controller puts what a worker is to know, among xdist's own `workerinput`.
+INPUT = "choochoo"
+#: The name of what the controller writes among the results of a run, before its workers start:
+#: a worker that reads it on its own disk sees the same ledger.
+BEGUN = "begun"
+#: A worker's end of the channel to its controller; plain pytest has none.
+CONTROLLER = pytest.StashKey["ControllerLink"]()
 
 
 def process_of(config: pytest.Config) -> Process:
-    """Return how this process takes part in the run."""
-    given = getattr(config, "workerinput", None)
-    if given is None:
+    """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is None:
         return Process()
-    from pytest_choochoo.parallel.messages import texts_of
-    from pytest_choochoo.storage import elsewhere
+    if INPUT not in workerinput:  # plain pytest: nothing is shared
+        return Process(is_worker=True)
+    from pytest_choochoo.parallel.messages import ControllerLink
 
-    channel = given.get("choochoo_channel")
+    given = workerinput[INPUT]
+    link = config.stash[CONTROLLER] = ControllerLink(given["channel"])
     return Process(
         is_worker=True,
-        run=given.get("choochoo_run"),
-        began=given.get("choochoo_began", 0.0),
-        notify=None if channel is None else lambda text: channel.send(("say", text)),
-        ledger=lambda location: elsewhere(config, location),
-        secrets=texts_of(config),
+        run=given["run"],
+        began=given["began"],
+        notify=link.notify,
+        secrets=link.secrets,
+        ledger=partial(_remote_ledger, given["run"], link),
     )
 
 
-def refuse(config: Any, error: Exception, items: list[pytest.Item]) -> None:
+def _remote_ledger(
+    run: str | None, link: ControllerLink, location: LedgerLocation
+) -> Ledger | None:
+    """Return the controller's ledger, None where this worker sees it at *location*."""
+    if run is None:
+        return None
+    from pytest_choochoo.engine.ledger.opening import read_ledger
+
+    with closing(read_ledger(location)) as here:
+        if here.result(run, BEGUN) is not None:
+            return None
+    return link.ledger(location)
+
+
+def register_controller(config: pytest.Config, settings: Settings) -> None:
+    """Register the hooks that xdist's controller needs for the command of *settings*."""
+    from pytest_choochoo.reporting.terminal import RUN_FACTS
+
+    if not settings.mode.visits:
+        from pytest_choochoo.parallel.controller import Controller
+
+        config.stash[RUN_FACTS] = controller = Controller(config)
+        config.pluginmanager.register(controller)
+        return
+    from pytest_choochoo.parallel.run_controller import RunController
+    from pytest_choochoo.running.stopping import StopHooks
+
+    config.stash[RUN_FACTS] = hooks = RunController(config, settings)
+    config.pluginmanager.register(hooks)
+    config.pluginmanager.register(StopHooks(hooks.finish_first, hooks.interrupt_workers))
+
+
+def register_worker(config: pytest.Config, made: Session | None) -> None:
+    """Register the hooks that a worker needs; *made*: None where there are no stations."""
+    if CONTROLLER not in config.stash:  # plain pytest
+        return
+    from pytest_choochoo.parallel.worker import RunWorkerHooks, WorkerHooks
+
+    kind = WorkerHooks if config.stash[PROCESS].run is None else RunWorkerHooks
+    config.pluginmanager.register(kind(config, made))
+
+
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
     """Leave *items* alone in this worker, and let its controller say what is wrong."""
     items.clear()
-    config.workeroutput["choochoo_error"] = str(error)
+    link = config.stash.get(CONTROLLER, None)
+    if link is None:
+        # The controller of plain pytest knows nothing of stations, but takes collection errors.
+        report = pytest.CollectReport(
+            nodeid="stations", outcome="failed", longrepr=str(error), result=[]
+        )
+        config.hook.pytest_collectreport(report=report)
+        return
+    from pytest_choochoo.parallel.messages import Refusal
+
+    link.send(Refusal(str(error)))

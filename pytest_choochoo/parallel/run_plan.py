@@ -1,47 +1,25 @@
-"""What a run consists of, as plain data: for the summary, and for xdist's controller."""
+"""What the workers of a run agree on before it, as plain data."""
 
 from __future__ import annotations
-
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.collection.pytest_internals import definitions_of
-from pytest_choochoo.engine.ledger.record import Result, Word
-from pytest_choochoo.engine.route import Route
-from pytest_choochoo.engine.timetable import Batch, Job, batches
+from pytest_choochoo.engine.ledger.record import Record, Result
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.timetable import Batch, Job
 
-if TYPE_CHECKING:
-    from pytest_choochoo.session import Session
-
-
-class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A station that is to be run, for who never sees it.
-
-    *upstream*: the keys of what it needs, *needs* the names; *line* counts from zero.
-    """
-
-    key: str
-    name: str
-    title: str
-    upstream: tuple[str, ...]
-    needs: tuple[str, ...]
-    line: int
-
-    def result(self, word: Word, **facts: Any) -> Result:
-        """Return the result *word* of the station, with more *facts*."""
-        return Result(
-            key=self.key, name=self.name, title=self.title, word=word, upstream=self.needs, **facts
-        )
+#: The name of the plan among the results of a run, and of the lock on it.
+PLAN = "plan"
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The stations of a run, what is said of their selection, what is settled, the rest in batches.
+    """The stations of a run, the lines about their selection, and how they are run.
 
-    The items of the batches are numbered as in the collection.
+    *settled*: the results of those that need not be run; *batches*: the other items, by their
+    numbers in the collection.
     """
 
     stations: list[StationInfo]
@@ -50,59 +28,32 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     batches: list[Batch]
 
 
-def station_infos(route: Route, selected: Collection[str]) -> list[StationInfo]:
-    """Return the stations that are to be run, in running order."""
-    return [
-        StationInfo(
-            key=key,
-            name=route[key].name,
-            title=route[key].station.title,
-            upstream=route.upstream[key],
-            needs=route.names(route.upstream[key]),
-            line=route[key].station.line - 1,
-        )
-        for key in route.order
-        if key in selected
-    ]
+def job_of_station(item: pytest.Item, waits: tuple[str, ...], record: Record | None) -> Job:
+    """Return the job that a station is, which *waits* for others; *record*: its last one."""
+    seconds = record.seconds if record is not None and record.seconds else None
+    return Job(key=item.nodeid, waits=waits, seconds=seconds, groups=_groups(item))
 
 
-def manifest_of(line: Session, items: Sequence[pytest.Item], workers: int) -> RunPlan:
-    """Settle the stations that are fresh, and return who is left to be run by *workers*."""
-    line.judge.read_ahead()
-    settled = {item.nodeid: result for item, result in line.runner.settle_early(items)}
-    records = line.journey.ledger.records()
-    jobs = {}
-    for number, item in enumerate(items):
-        key = item.nodeid
-        if key in settled:
-            continue
-        is_station = line.runner.is_station(item)
-        record = records.get(key)
-        waits = (
-            line.journey.route.upstream[key]
-            if is_station
-            else line.workflow.dependencies.upstream_of(item)
-        )
-        jobs[number] = Job(
-            key=key,
-            waits=waits,
-            module=None if is_station else key.partition("::")[0],
-            seconds=record.seconds if record is not None and record.seconds else None,
-            groups=_groups(item),
-            shares=not is_station and shares(item),
-        )
-    return RunPlan(
-        stations=line.stations,
-        header=line.header,
-        settled=list(settled.values()),
-        batches=batches(jobs, workers),
+def job_of_test(item: pytest.Item, waits: tuple[str, ...]) -> Job:
+    """Return the job that a test is, which *waits* for stations."""
+    return Job(
+        key=item.nodeid,
+        waits=waits,
+        module=module_of(item.nodeid),
+        groups=_groups(item),
+        shares=shares(item),
     )
 
 
+def module_of(key: str) -> str:
+    """Return the module that an item belongs to, by its node id *key*."""
+    return key.partition("::")[0]
+
+
 def shares(item: pytest.Item) -> bool:
-    """Say whether something is set up for *item* that its module or class has once."""
+    """Return whether a fixture of *item* is set up once for its whole module or class."""
     if not requests_fixtures(item):
-        return True  # nobody knows
+        return True  # nothing is known of its set-up
     return any(
         definition.scope in {"class", "module"}
         for definitions in definitions_of(item).values()

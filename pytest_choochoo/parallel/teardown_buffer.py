@@ -1,29 +1,23 @@
-"""A worker's last report waits until its session fixtures are torn down, which may fail."""
+"""A buffer for a worker's last report, until its session fixtures are torn down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from queue import Empty
-from typing import Any
+from collections.abc import Callable
 
-import pytest
-
+from pytest_choochoo.parallel.xdist_internals import Event
 from pytest_choochoo.reporting.reports import fail
 
-Event = tuple[str, dict[str, Any]]
-
-# What may come between the end of an item, and that of the worker or its next item.
+# Events that may come between the end of an item and the next item, or the end of the worker.
 _BETWEEN = {"runtest_protocol_complete", "unscheduled", "warning_recorded"}
 
 
 class TeardownBuffer:
-    """What a worker tells xdist's controller, in the order in which it is told, but for one.
+    """Passes on what a worker tells xdist's controller, in order, and may hold back the end.
 
-    Pytest tears down with an item what the next one does not need, and an item has one
-    report of that. A worker of ours learns only later that nothing comes next: by then its
-    last item was reported. So that report is held back until the worker begins with another
-    item, or goes home.
+    With an item, pytest tears down what the next item does not need, and reports it with the
+    item. A worker here learns only later that there is no next item: by then the last one is
+    reported. So the report of an item's teardown is held back until the worker starts another
+    item or ends, and a failure that comes meanwhile becomes part of it.
     """
 
     def __init__(self, put: Callable[[Event], object]) -> None:
@@ -31,35 +25,23 @@ class TeardownBuffer:
         self._held: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        """Take what the worker tells; called in a thread of execnet, always the same."""
-        name, said = event
-        report = said["rep"] if name == "testreport" else None
+        """Take an event of the worker; execnet calls this in one and the same thread."""
+        name, arguments = event
+        report = arguments["rep"] if name == "testreport" else None
         if report is not None and self._held and hasattr(report, "choochoo_of"):
             fail(self._held[0][1]["rep"], report)
         elif report is not None and report.when == "teardown" and report.passed:
-            self.let_go()
+            self.flush()
             self._held.append(event)
         elif name == "logfinish" and self._held:
             self._held.append(event)
         else:
             if name not in _BETWEEN:
-                self.let_go()
+                self.flush()
             self._put(event)
 
-    def let_go(self) -> None:
-        """Wait no more for what follows."""
+    def flush(self) -> None:
+        """Pass on what is held back."""
         held, self._held = self._held, []
         for event in held:
             self._put(event)
-
-
-def drain(config: pytest.Config, workers: Iterable[TeardownBuffer]) -> None:
-    """Take what *workers* reported that xdist was too late for, as it was interrupted."""
-    for worker in workers:
-        worker.let_go()
-    session: Any = config.pluginmanager.get_plugin("dsession")
-    with suppress(Empty):
-        while True:
-            name, said = session.queue.get_nowait()
-            if name == "testreport":
-                session.worker_testreport(**said)

@@ -1,9 +1,9 @@
-"""What an xdist worker does beside running items: it agrees with the others on who goes when."""
+"""The hooks in xdist's workers: they agree on a plan, and tell their controller what it needs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,112 +11,120 @@ import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import to_text
-from pytest_choochoo.parallel import refuse
-from pytest_choochoo.parallel.run_plan import RunPlan, manifest_of, shares
+from pytest_choochoo.engine.timetable import batches
+from pytest_choochoo.parallel import CONTROLLER, refuse
+from pytest_choochoo.parallel.messages import (
+    ProcessId,
+    SelectedStations,
+    SharedModules,
+)
+from pytest_choochoo.parallel.placeholder import Placeholder, as_of_placeholder
+from pytest_choochoo.parallel.run_plan import (
+    PLAN,
+    RunPlan,
+    job_of_station,
+    job_of_test,
+    module_of,
+    shares,
+)
 from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.session import Session
-from pytest_choochoo.settings import Settings
-
-SIGNAL = "::choochoo::signal"
-MANIFEST = "manifest"
-
-
-class Signal(pytest.Function):
-    """What a worker is told to run next while there is nothing for it to run.
-
-    A worker begins with an item only when it knows the next one. A function,
-    as hooks of other plugins may look at it, and expect one.
-    """
-
-    def reportinfo(self) -> tuple[str, None, str]:
-        return "", None, self.name
+from pytest_choochoo.settings import PROCESS
 
 
 class WorkerHooks:
-    """The hooks in xdist's workers; *line*: None where there are no stations."""
+    """The hooks in a worker, for any command."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, line: Session | None) -> None:
+    def __init__(self, config: pytest.Config, made: Session | None) -> None:
         self._config = config
-        self._mode = settings.mode
-        self._line = line
-        self._last: pytest.Item | None = None
+        self._controller = config.stash[CONTROLLER]
+        self._made = made
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take for granted what one worker finds settled, and wait for a signal at the end."""
-        if not self._mode.visits:
-            return
-        channel = self._config.workerinput["choochoo_channel"]  # type: ignore[attr-defined]
-        channel.send(("process", str(os.getpid())))
-        if self._line is None:
-            modules = {item.nodeid.partition("::")[0] for item in session.items if shares(item)}
-            channel.send(("shared", to_text(sorted(modules))))
-        else:
-            try:
-                manifest = self._manifest(session, self._line)
-            except UnusableLedger as error:
-                refuse(self._config, error, session.items)
-                return
-            for result in manifest.settled:
-                self._line.journey.results[result.key] = result
-        signal = Signal.from_parent(session, name=SIGNAL[2:], callobj=_nothing)
-        session.items.append(signal)
-
-    def _manifest(self, session: pytest.Session, line: Session) -> RunPlan:
-        """Return what the workers agree on, made by the first of them."""
-        journey = line.journey
-        run, ledger = line.workflow.run, journey.ledger
-        assert run is not None
-        lock = ledger.lock(MANIFEST, -1)
-        try:
-            known = ledger.result(run, MANIFEST)
-            if known is None:
-                workers = self._config.workerinput["workercount"]  # type: ignore[attr-defined]
-                made = manifest_of(line, session.items, workers)
-                known = ledger.put_if_absent(run, MANIFEST, to_text(made))
-        finally:
-            lock.release()
-        return msgspec.json.decode(known, type=RunPlan)
-
-    def pytest_sessionfinish(self) -> None:
-        if self._line is not None and not self._mode.writes and self._mode.collects:
-            stations = msgspec.to_builtins(self._line.stations)
-            self._config.workeroutput["choochoo_stations"] = stations  # type: ignore[attr-defined]
+        """Name the stations: the controller reports those that no worker comes to."""
+        if self._made is not None:
+            self._controller.send(SelectedStations(tuple(self._made.stations)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, Any]:
         data = yield
-        if data is not None and "choochoo" in data and self._mode.collects:
-            # As one text it takes a fraction of what it takes execnet as a dict.
+        if data is not None and "choochoo" in data:
+            # execnet sends one string in a fraction of the time that a dict takes it.
             data["choochoo"] = to_text(data["choochoo"])
         return data
+
+
+class RunWorkerHooks(WorkerHooks):
+    """The hooks in a worker for a run, in which the route decides what starts when."""
+
+    def __init__(self, config: pytest.Config, made: Session | None) -> None:
+        super().__init__(config, made)
+        self._last: pytest.Item | None = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Agree with the other workers on a plan, and end the items with the placeholder."""
+        self._controller.send(ProcessId(os.getpid()))
+        if self._made is None:
+            modules = {module_of(item.nodeid) for item in session.items if shares(item)}
+            self._controller.send(SharedModules(tuple(sorted(modules))))
+        else:
+            try:
+                plan = self._plan(session, self._made)
+            except UnusableLedger as error:
+                refuse(self._config, error, session.items)
+                return
+            for result in plan.settled:
+                self._made.journey.results[result.key] = result
+        session.items.append(Placeholder.of(session))
+
+    def _plan(self, session: pytest.Session, made: Session) -> RunPlan:
+        """Return the plan of the worker that comes here first."""
+        run, ledger = self._config.stash[PROCESS].run, made.journey.ledger
+        assert run is not None
+        lock = ledger.lock(PLAN, -1)
+        try:
+            text = ledger.result(run, PLAN)
+            if text is None:
+                workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])  # set by xdist
+                plan = make_plan(made, session.items, workers)
+                text = ledger.put_if_absent(run, PLAN, to_text(plan))
+        finally:
+            lock.release()
+        return msgspec.json.decode(text, type=RunPlan)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        if not isinstance(item, Signal):
+        if not isinstance(item, Placeholder):
             self._last = item
             return None
         if nextitem is None:
-            # Whose fixtures they are, the last item says best.
+            # The fixtures that are left are most likely those of the item that ran last.
             report = tear_down_leftovers(self._last or item, None)
             if report is not None:
-                item.ihook.pytest_runtest_logreport(report=_in_the_name_of(item, report))
+                item.ihook.pytest_runtest_logreport(report=as_of_placeholder(report))
         return True
 
 
-def _nothing() -> None: ...
-
-
-def _in_the_name_of(signal: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
-    """Return *report* as one of *signal*: of another item than it is at, no worker may report."""
-    return pytest.TestReport(
-        nodeid=signal.nodeid,
-        location=report.location,
-        keywords=report.keywords,
-        outcome=report.outcome,
-        longrepr=report.longrepr,
-        when=report.when or "teardown",
-        sections=report.sections,
-        choochoo_of=report.nodeid,
+def make_plan(made: Session, items: Sequence[pytest.Item], workers: int) -> RunPlan:
+    """Settle the stations that are fresh, and divide the other *items* among *workers*."""
+    made.judge.read_ahead()
+    settled = {item.nodeid: result for item, result in made.runner.settle_early(items)}
+    records = made.journey.ledger.records()
+    route, dependencies = made.workflow.route, made.workflow.dependencies
+    jobs = {}
+    for number, item in enumerate(items):
+        key = item.nodeid
+        if key in settled:
+            continue
+        if key in route:
+            jobs[number] = job_of_station(item, route.upstream[key], records.get(key))
+        else:
+            jobs[number] = job_of_test(item, dependencies.upstream_of(item))
+    return RunPlan(
+        stations=made.stations,
+        header=made.header,
+        settled=list(settled.values()),
+        batches=batches(jobs, workers),
     )

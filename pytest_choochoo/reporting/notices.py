@@ -1,4 +1,4 @@
-"""A line for the user, at once and from whatever process."""
+"""Notices: single lines for the user, shown at once, from any process of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_choochoo.settings import PROCESS
 
 
 def notify(config: pytest.Config, text: str) -> None:
-    """Show *text* to the user at once, in the process that has the terminal."""
+    """Show *text* to the user at once, through the process that has the terminal."""
     tell = config.stash[PROCESS].notify
     if tell is not None:
         tell(text)
@@ -19,7 +19,7 @@ def notify(config: pytest.Config, text: str) -> None:
     if reporter is None or config.get_verbosity() < -1:
         return
     capture = config.pluginmanager.get_plugin("capturemanager")
-    # While an item is run pytest captures what is written, the terminal's lines as well.
+    # While an item runs, pytest captures whatever is written, the terminal's lines included.
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         reporter.ensure_newline()
         reporter.write_line(f"choochoo: {text}", flush=True)

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.parallel.run_plan import StationInfo
+from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.settings import Settings
 
 # The letter of each result that pytest has none for, and its colour.

@@ -323,18 +323,18 @@ def test_group_never_overlaps(project: Project) -> None:
 
 
 @pytest.mark.parametrize("dist", ["loadscope", "loadfile", "loadgroup", "worksteal"])
-def test_other_dist_is_overruled(project: Project, dist: str) -> None:
-    """The route decides who goes when, which is said in one line."""
+def test_other_dist_is_ignored(project: Project, dist: str) -> None:
+    """The route decides what starts when, and one line says so."""
     project.stations('@station\n@pytest.mark.xdist_group("stove")\ndef boil(): ...')
     project.run("--cc-run")
     run = project.run("--cc-run", "--dist", dist)
-    line = f"choochoo: --dist {dist} is overruled, stations go in the order of their route"
+    line = f"choochoo: ignoring --dist {dist}: stations are scheduled by their route"
     assert run.outlines.count(line) == 1
     assert run.closing == "1 unchanged"
 
 
-def test_scheduler_of_somebody_else_is_overruled(project: Project) -> None:
-    """Whom the project would have schedule its tests: with --cc-run the route decides."""
+def test_custom_scheduler_is_ignored(project: Project) -> None:
+    """With --cc-run the route decides, whatever scheduler the project itself provides."""
     project.write(
         "conftest.py",
         """
@@ -355,7 +355,7 @@ def test_usual_dist_is_not_mentioned(project: Project) -> None:
     """What -n implies needs no line, and neither does a run without stations."""
     project.stations("@station\ndef boil(): ...")
     assert "--dist" not in project.run("--cc-run").text
-    assert "overruled" not in project.run("--dist", "loadfile").text
+    assert "ignoring" not in project.run("--dist", "loadfile").text
 
 
 MIXED = """
@@ -372,8 +372,8 @@ MIXED = """
 
 
 @pytest.mark.parametrize("arguments", [("--cc-run",), ("--cc-run", "--cc-replay", "boil")])
-def test_nothing_is_counted_that_is_no_item(project: Project, arguments: tuple[str, ...]) -> None:
-    """The signal that holds workers is in no count, no report and no page."""
+def test_placeholder_is_never_counted(project: Project, arguments: tuple[str, ...]) -> None:
+    """The item that workers wait with is in no count, no report and no page."""
     project.use("html", "metadata")
     project.stations(MIXED)
     project.write("test_site.py", "def test_one(pour): ...\n\ndef test_two(): ...")
@@ -737,7 +737,7 @@ def test_run_whose_workers_are_used_up_is_not_green(project: Project) -> None:
     left = run.closing.count("not reached")
     assert run.exit_code == 1
     assert run.tests == {} or run.tests == {"test_it": "failed"}
-    assert left == 0 or "items were not run: there was no worker left to run them" in run.text
+    assert left == 0 or " not run: no workers left to run " in run.text
 
 
 @pytest.mark.parametrize("consumer", ["@station\ndef boil", "def test_boil"])
@@ -762,7 +762,7 @@ def test_worker_that_dies_while_it_tears_down_is_not_green(project: Project, con
     run = project.run("--cc-run")
 
     assert run.exit_code == 1
-    died = rf"the worker process died when it was done with {file}::\w+, and tore nothing down"
+    died = rf"the worker process died after finishing {file}::\w+, before teardown"
     assert re.search(died, run.text)
     assert "1 failed" in run.last_line
 
@@ -874,7 +874,7 @@ def test_worker_that_dies_after_the_record_is_written(project: Project) -> None:
     run = project.run("--cc-run")
 
     assert (run.exit_code, run.closing) == (1, "2 visited")
-    assert "the worker process died when boil was recorded already" in run.text
+    assert "the worker process died after boil was recorded" in run.text
     assert project.run("--cc-run").closing == "2 unchanged"
 
 
@@ -909,8 +909,8 @@ def test_replacement_that_collects_something_else_is_not_used(
     pour = "not reached" if workers == 1 else "visited"
     assert run.results.items() >= {"boil": "visited", "burst": "failed", "pour": pour}.items()
     if workers == 1:
-        other = "choochoo: gw1 has collected something else than the workers before it"
-        left = "choochoo: 1 items were not run: there was no worker left to run them"
+        other = "choochoo: worker gw1 collected different items than the other workers"
+        left = "choochoo: 1 item was not run: no workers left to run it"
         assert other in run.text and left in run.text
 
 
@@ -976,7 +976,7 @@ def test_left_items_are_told_beside_failures(project: Project) -> None:
     run = project.run("--cc-run", "--max-worker-restart", "0", "-q")
 
     assert run.exit_code == 1
-    assert "choochoo: 1 items were not run: there was no worker left to run them" in run.text
+    assert "choochoo: 1 item was not run: no workers left to run it" in run.text
 
 
 def test_hooks_of_others_may_take_what_comes_next_for_a_function(project: Project) -> None:
@@ -1050,7 +1050,7 @@ def test_worker_that_dies_after_it_adopted_is_no_internal_error(project: Project
     run = project.run("--cc-run")
 
     assert (run.exit_code, run.closing) == (1, "1 adopted")
-    assert "the worker process died when boil was recorded already" in run.text
+    assert "the worker process died after boil was recorded" in run.text
 
 
 def test_tests_outside_of_the_project_are_run(

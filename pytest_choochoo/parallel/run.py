@@ -1,0 +1,63 @@
+"""A run that several workers take part in, as their controller knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import msgspec
+
+from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.results import Results
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.wording import INTERRUPTED
+from pytest_choochoo.parallel import BEGUN
+from pytest_choochoo.parallel.run_plan import PLAN, RunPlan
+from pytest_choochoo.parallel.workers import Workers
+
+
+class ParallelRun:
+    """A run that has begun: its ledger, what its workers share in it, and the workers.
+
+    Raises `UnusableLedger` where the ledger does not take the run. *began*: in seconds since
+    the epoch.
+    """
+
+    def __init__(self, ledger: Ledger, workers: Workers, began: float) -> None:
+        #: The name under which the processes of the run share their results.
+        self.name = uuid4().hex
+        self.ledger = ledger
+        self.results = Results(ledger, self.name)
+        self.workers = workers
+        self.began = began
+        #: The stations that are to be run; none until the workers have agreed on a plan.
+        self.stations: Sequence[StationInfo] = ()
+        ledger.start_run(self.name)
+        ledger.write_result(self.name, BEGUN, "")
+
+    def plan(self) -> RunPlan | None:
+        """Return the plan that the workers agreed on, None where there are no stations."""
+        text = self.ledger.result(self.name, PLAN)
+        if text is None:
+            return None
+        plan = msgspec.json.decode(text, type=RunPlan)
+        self.stations = plan.stations
+        return plan
+
+    def station(self, key: str) -> StationInfo | None:
+        return next((each for each in self.stations if each.key == key), None)
+
+    def is_visited_now(self, key: str) -> bool:
+        """Return whether a worker of this run is visiting the station *key*."""
+        record = self.ledger.record(key)
+        if record is None or not record.is_visiting:
+            return False
+        return record.pid in self.workers.pids  # else another run visits it
+
+    def unreported(self, station: StationInfo) -> Result | None:
+        """Return how *station* ended whose report came too late, None if it was not reached."""
+        shared = self.results.shared(station.key)
+        if shared is None and self.is_visited_now(station.key):  # its worker was killed
+            return station.result("failed", cause=INTERRUPTED)
+        return shared

@@ -1,0 +1,250 @@
+"""The hooks in xdist's controller for a run, in which the route decides what starts when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.ledger.remote import LedgerServer
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.timetable import Batch, Job, batches
+from pytest_choochoo.parallel import INPUT
+from pytest_choochoo.parallel.controller import Controller
+from pytest_choochoo.parallel.crashes import report_crash
+from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
+from pytest_choochoo.parallel.placeholder import PLACEHOLDER, as_of_its_item
+from pytest_choochoo.parallel.run import ParallelRun
+from pytest_choochoo.parallel.run_plan import RunPlan, module_of
+from pytest_choochoo.parallel.scheduler import RouteScheduling
+from pytest_choochoo.parallel.stopping import RunStopper
+from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
+from pytest_choochoo.parallel.workers import Worker
+from pytest_choochoo.parallel.xdist_internals import (
+    Event,
+    Node,
+    count_crash,
+    exit_status,
+    handle_late_reports,
+    intercept_events,
+    reaches_maxfail,
+    stop_session,
+)
+from pytest_choochoo.reporting.notices import notify
+from pytest_choochoo.reporting.reports import settled_reports
+from pytest_choochoo.running.stopping import StopAnswer
+from pytest_choochoo.settings import Settings
+from pytest_choochoo.storage import ledger_of
+
+# The statuses with which a worker ends in any run, interrupted ones included.
+_USUAL = {
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.INTERRUPTED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+}
+# The phases of an item; the report of a crash is of none of them.
+_PHASES = {"setup", "call", "teardown"}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What there is once the run has begun."""
+
+    run: ParallelRun
+    scheduler: RouteScheduling
+    stopper: RunStopper
+
+
+class RunController(Controller):
+    """The hooks for a run: messages are read at once, and items start as the route allows."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._begun: _Parts | None = None
+        self._buffers: list[TeardownBuffer] = []
+        #: The modules whose tests share fixtures, where there are no stations.
+        self._shared_modules: frozenset[str] = frozenset()
+        #: The status of a worker that exited with one of its own.
+        self._exit_status: int | None = None
+
+    @property
+    def _parts(self) -> _Parts:
+        assert self._begun is not None
+        return self._begun
+
+    # --- before the run
+
+    def pytest_report_header(self) -> str | None:
+        dist = self._config.option.dist
+        if dist == "load":
+            return None
+        return f"choochoo: ignoring --dist {dist}: stations are scheduled by their route"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
+        """Begin the run, before any worker looks for it in the ledger that it sees."""
+        try:
+            ledger = ledger_of(self._config, self._settings)
+            try:
+                run = ParallelRun(ledger, self._workers, self._began)
+            except BaseException:
+                ledger.close()
+                raise
+        except ChoochooError as error:
+            raise pytest.UsageError(str(error)) from None
+        scheduler = RouteScheduling(
+            self._config,
+            workers=len(specs),
+            looks_ahead=not self._config.getoption("maxfail"),  # what may have to stop at once
+            begin=self._begin,
+            read_messages=self._read_messages,
+            reject=self._reject,
+            notify=lambda text: notify(self._config, text),
+        )
+        self._begun = _Parts(run, scheduler, RunStopper(self._config, run, scheduler))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Node) -> None:
+        run = self._parts.run
+        channel = self._workers.connect(node, LedgerServer(run.ledger))
+        node.workerinput[INPUT] = {"channel": channel, "began": self._began, "run": run.name}
+        intercept_events(node, self._buffered)
+
+    def _buffered(self, put: Callable[[Event], object]) -> TeardownBuffer:
+        self._buffers.append(TeardownBuffer(put))
+        return self._buffers[-1]
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_make_scheduler(self) -> RouteScheduling:
+        return self._parts.scheduler
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if ids and ids[-1] == PLACEHOLDER:  # not to be counted
+            del ids[-1]
+
+    def _reject(self, node: Node, text: str) -> None:
+        report = pytest.CollectReport(
+            nodeid=node.gateway.id, outcome="failed", longrepr=text, result=[]
+        )
+        self._config.hook.pytest_collectreport(report=report)
+
+    def _begin(self, items: Sequence[str]) -> Sequence[Batch]:
+        """Return the batches of the plan that the workers agreed on for their *items*."""
+        plan = self._parts.run.plan()
+        if plan is None:
+            return self._batches_without_stations(items)
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self._settings.verbosity >= -1:
+            for line in plan.header:
+                reporter.write_line(line)
+        self._report_settled(plan)
+        return plan.batches
+
+    def _batches_without_stations(self, items: Sequence[str]) -> Sequence[Batch]:
+        jobs = {
+            number: Job(key=key, module=module, shares=module in self._shared_modules)
+            for number, (key, module) in enumerate(zip(items, map(module_of, items)))
+        }
+        return batches(jobs, workers=len(self._parts.scheduler.nodes))
+
+    def _report_settled(self, plan: RunPlan) -> None:
+        """Report the stations that are sent to no worker."""
+        hook, lines = self._config.hook, {each.key: each.line for each in plan.stations}
+        for result in plan.settled:
+            nodeid = result.key
+            location = (module_of(nodeid), lines[nodeid], nodeid.partition("::")[2])
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+            for report in settled_reports(self._config, result, location):
+                hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    # --- while the workers run
+
+    def _handle(self, worker: Worker, message: FromWorker) -> None:
+        match message:
+            case ProcessId(pid):
+                worker.pid = pid
+            case SharedModules(modules):
+                self._shared_modules = frozenset(modules)
+            case LedgerQuestion():
+                worker.answer(message)
+            case _:
+                super()._handle(worker, message)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        super().pytest_report_from_serializable(data)
+        as_of_its_item(data)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Node) -> None:
+        super().pytest_testnodedown(node)
+        status = exit_status(node)
+        if status is not None and status not in _USUAL:
+            stop_session(self._config, f"worker {node.gateway.id} exited with status {status}")
+            self._exit_status = status
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        run, scheduler = self._parts.run, self._parts.scheduler
+        is_rerun = str(report.outcome) == "rerun"  # an outcome of pytest-rerunfailures
+        report_crash(run, report, at_work=scheduler.died_at_work, is_rerun=is_rerun)
+        if is_rerun or not count_crash(self._config):
+            scheduler.crash_is_recorded()
+        else:
+            self._parts.stopper.stop_for_failures()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.when in _PHASES and reaches_maxfail(self._config):
+            self._parts.stopper.stop_for_failures()
+
+    # --- the user stops it
+
+    def finish_first(self, session: pytest.Session) -> StopAnswer:
+        """Start nothing more; return the visits that the workers finish first."""
+        names = self._parts.stopper.finish_visits()
+        return StopAnswer(waits=bool(names), names=names)
+
+    def interrupt_workers(self) -> None:
+        """Interrupt the visits under way."""
+        self._parts.stopper.interrupt_workers()
+
+    # --- after the run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail the session where items are left although nobody stopped it."""
+        for buffer in self._buffers:
+            buffer.flush()
+        handle_late_reports(self._config)
+        if self._exit_status is not None:
+            session.exitstatus = self._exit_status
+            return
+        scheduler = self._parts.scheduler
+        left = scheduler.left
+        if not left or scheduler.is_stopped or exitstatus == pytest.ExitCode.INTERRUPTED:
+            return
+        if exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        items = "1 item was" if left == 1 else f"{left} items were"
+        them = "it" if left == 1 else "them"
+        notify(self._config, f"{items} not run: no workers left to run {them}")
+
+    @property
+    def stations(self) -> Sequence[StationInfo]:
+        return () if self._begun is None else self._begun.run.stations
+
+    def unreported(self, station: StationInfo) -> Result | None:
+        return self._parts.run.unreported(station)
+
+    def pytest_unconfigure(self) -> None:
+        if self._begun is not None:
+            self._begun.run.ledger.close()

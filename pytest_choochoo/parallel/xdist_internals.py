@@ -1,0 +1,114 @@
+"""What is used of xdist beyond its hooks and its schedulers' interface, and why, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty
+from typing import Any, Protocol
+
+import pytest
+
+#: An event of a worker as xdist's controller queues it: its name, and the arguments.
+Event = tuple[str, dict[str, Any]]
+
+#: The number of no item: its end is an event that only wakes the controller.
+NO_ITEM = -1
+
+
+class Node(Protocol):
+    """A worker as its controller knows it, as far as it is used here.
+
+    It is what xdist's hooks and schedulers are given, and not private.
+    """
+
+    gateway: Any
+    workerinput: dict[str, Any]
+
+    @property
+    def shutting_down(self) -> bool: ...
+    def send_runtest_some(self, indices: Sequence[int]) -> None: ...
+    def send_steal(self, indices: Sequence[int]) -> None: ...
+    def shutdown(self) -> None: ...
+
+
+def intercept_events(
+    node: Any, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
+) -> None:
+    """Put what *wrapped* returns in the place of what takes the events of *node*.
+
+    A report must be held back before xdist hands it to the reporters, since they count it at
+    once. The only hook before them is `pytest_report_from_serializable`, which can alter a
+    report and not delay it.
+    """
+    node.putevent = wrapped(node.putevent)
+
+
+def wake_controller(node: Any) -> None:
+    """Wake the controller's main thread, which calls `mark_test_complete` with `NO_ITEM`.
+
+    It sleeps until a worker sends an event of xdist's own, and calls no hook when it wakes.
+    """
+    event = {"node": node, "item_index": NO_ITEM, "duration": 0.0}
+    node.putevent(("runtest_protocol_complete", event))
+
+
+def exit_status(node: Any) -> int | None:
+    """Return what the worker *node* ended with, None where it died.
+
+    Only a worker that reached its end has sent a `workeroutput`. xdist itself looks for a
+    keyboard interrupt in it, and takes every other status for a good end.
+    """
+    output: dict[str, Any] | None = getattr(node, "workeroutput", None)
+    return None if output is None else output.get("exitstatus", pytest.ExitCode.OK)
+
+
+def stop_session(config: pytest.Config, reason: str) -> None:
+    """Make xdist end the session as interrupted, unless it is about to.
+
+    Pytest's `session.shouldstop` is of no use: in the controller, xdist has a loop of its own.
+    """
+    session = _session(config)
+    session.shouldstop = session.shouldstop or reason
+
+
+def reaches_maxfail(config: pytest.Config) -> bool:
+    """Return whether one failure more is all that -x or --maxfail allow.
+
+    xdist counts a failure after the reporters have seen it, and lets the workers run what they
+    have got by then (pytest-xdist#420, #868).
+    """
+    session = _session(config)
+    return bool(session.maxfail) and session.countfailures + 1 >= session.maxfail
+
+
+def count_crash(config: pytest.Config) -> bool:
+    """Count a worker's crash as a failure, and return whether the session stops.
+
+    For -x and --maxfail, xdist counts what workers reported, and a crash is reported by the
+    controller.
+    """
+    session = _session(config)
+    session.countfailures += 1
+    if session.maxfail and session.countfailures >= session.maxfail:
+        stop_session(config, f"stopping after {session.countfailures} failures")
+    return bool(session.shouldstop)
+
+
+def handle_late_reports(config: pytest.Config) -> None:
+    """Report what is queued and was never handled, as xdist was interrupted (pytest-xdist#54)."""
+    session = _session(config)
+    for name, arguments in _queued(session):
+        if name == "testreport":
+            session.worker_testreport(**arguments)
+
+
+def _queued(session: Any) -> Iterator[Event]:
+    with suppress(Empty):
+        while True:
+            yield session.queue.get_nowait()
+
+
+def _session(config: pytest.Config) -> Any:
+    """Return xdist's own session, which it registers and documents nowhere."""
+    return config.pluginmanager.get_plugin("dsession")

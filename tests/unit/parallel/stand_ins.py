@@ -1,0 +1,86 @@
+"""Workers and channels without a process: they remember what they are sent, or pass it on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+
+class RememberingNode:
+    """A worker that remembers what its controller sends."""
+
+    def __init__(self, name: str = "gw0") -> None:
+        self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
+        self.workerinput: dict[str, Any] = {}
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.putevent = self.events.append
+        self.shutting_down = False
+        self.is_dead = False
+        #: What it was sent and has not started, in order.
+        self.queue: deque[int] = deque()
+        #: What was sent at one go since somebody looked.
+        self._sent: list[int] = []
+        #: What it was asked to give back.
+        self.asked_back: list[list[int]] = []
+
+    def __repr__(self) -> str:
+        return str(self.gateway.id)
+
+    def send_runtest_some(self, indices: Sequence[int]) -> None:
+        if self.is_dead:
+            raise OSError("cannot send (already closed?)")
+        self.queue += indices
+        self._sent += indices
+
+    def send_steal(self, indices: Sequence[int]) -> None:
+        if self.is_dead:
+            raise OSError("cannot send (already closed?)")
+        self.asked_back.append(list(indices))
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    def sent(self) -> list[int]:
+        """Return what it was sent since the last call."""
+        sent, self._sent = self._sent, []
+        return sent
+
+
+class End:
+    """One end of a channel whose ends are in one process: what is sent arrives at once."""
+
+    def __init__(self) -> None:
+        self.other: End | None = None
+        self._callback: Callable[[Any], object] = lambda item: None
+        self._endmarker: object = self
+
+    def send(self, item: object) -> None:
+        assert isinstance(item, str)
+        if self.other is None:
+            raise OSError("cannot send (already closed?)")
+        self.other._callback(item)
+
+    def setcallback(self, callback: Callable[[Any], object], endmarker: object = ...) -> None:
+        self._callback, self._endmarker = callback, endmarker
+
+    def close(self) -> None:
+        """Do what execnet does where the other process is gone."""
+        self.other = None
+        self._callback(self._endmarker)
+
+
+def channel() -> tuple[End, End]:
+    one, other = End(), End()
+    one.other, other.other = other, one
+    return one, other
+
+
+class ConnectedNode(RememberingNode):
+    """A worker with a channel, whose other end is *there*."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        here, self.there = channel()
+        self.gateway.newchannel = lambda: here

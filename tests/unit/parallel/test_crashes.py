@@ -1,0 +1,147 @@
+"""What is recorded and reported of an item that a worker died of."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.parallel.crashes import DIED, record_crash, report_crash
+from pytest_choochoo.parallel.run import ParallelRun
+
+REASONS = ("never visited",)
+
+
+def report_of(nodeid: str) -> Any:
+    """Return the report that xdist makes of a crash."""
+    return pytest.TestReport(
+        nodeid=nodeid,
+        location=("stations.py", None, "stations.py"),
+        keywords={},
+        outcome="failed",
+        longrepr=f"worker 'gw0' crashed while running {nodeid!r}",
+        when="???",  # type: ignore[arg-type] # as xdist has it
+    )
+
+
+def visiting(**facts: Any) -> Record:
+    return Record(status="visiting", since=time.time(), pid=7, **facts)
+
+
+def test_visit_under_way_is_recorded_as_failed(run: ParallelRun, station: StationInfo) -> None:
+    """The next run says why, and what the visit left stays known."""
+    run.ledger.begin(station.key, visiting(outcome="100"), REASONS)
+
+    result = record_crash(run, station)
+
+    cause = "the worker process 7 died while it visited the station"
+    assert result == station.result("failed", cause=cause, reasons=REASONS)
+    record = run.ledger.record(station.key)
+    assert record is not None
+    assert (record.status, record.error, record.pid, record.outcome) == ("failed", cause, 0, "100")
+    run.ledger.lock(station.key, 0).release()
+
+
+def test_reason_that_the_worker_gave_stands(run: ParallelRun, station: StationInfo) -> None:
+    """It may know that it is about to be killed, and by what."""
+    run.ledger.begin(station.key, visiting(), REASONS)
+    run.ledger.finish(station.key, Record(status="failed", since=time.time(), error="Timeout"))
+
+    assert record_crash(run, station) == station.result("failed", cause="Timeout", reasons=REASONS)
+
+
+def test_record_of_an_earlier_run_is_left_alone(run: ParallelRun, station: StationInfo) -> None:
+    """The worker had not come to the visit."""
+    earlier = Record(status="failed", since=run.began - 60, error="cold")
+    run.ledger.finish(station.key, earlier)
+
+    assert record_crash(run, station) == station.result("failed", cause=DIED)
+    assert run.ledger.record(station.key) == earlier
+
+
+def test_station_that_was_never_visited_gets_no_record(
+    run: ParallelRun, station: StationInfo
+) -> None:
+    """There is nothing to be resumed."""
+    assert record_crash(run, station) == station.result("failed", cause=DIED)
+    assert run.ledger.record(station.key) is None
+
+
+def test_station_that_another_process_visits_is_left_to_it(
+    run: ParallelRun, station: StationInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is held, and the record is not ours to write."""
+    monkeypatch.setattr("pytest_choochoo.parallel.crashes._GRACE", 0)
+    lock = run.ledger.lock(station.key, 0)
+    run.ledger.begin(station.key, visiting(), REASONS)
+
+    assert record_crash(run, station) == station.result("failed", cause=DIED)
+    record = run.ledger.record(station.key)
+    assert record is not None and record.is_visiting
+    lock.release()
+
+
+def test_report_has_the_facts_of_the_station(run: ParallelRun, station: StationInfo) -> None:
+    """Downstream in the other workers learns of it as well."""
+    run.ledger.begin(station.key, visiting(), REASONS)
+    report = report_of(station.key)
+
+    report_crash(run, report, at_work=True, is_rerun=False)
+
+    assert "crashed while running" in report.longrepr
+    assert (report.choochoo["result"], report.choochoo["reasons"]) == ("failed", REASONS)
+    assert ("choochoo.result", "failed") in report.user_properties
+    shared = run.results.shared(station.key)
+    assert shared is not None and shared.word == "failed"
+
+
+def test_item_that_runs_again_shares_no_failure(run: ParallelRun, station: StationInfo) -> None:
+    """What waits for it goes by the last attempt."""
+    report = report_of(station.key)
+
+    report_crash(run, report, at_work=True, is_rerun=True)
+
+    assert report.choochoo["result"] == "failed"
+    assert run.results.shared(station.key) is None
+
+
+def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: StationInfo) -> None:
+    """What the worker shared before it died stands, and the report says so."""
+    run.ledger.begin(station.key, visiting(), REASONS)
+    run.ledger.finish(
+        station.key,
+        Record(status="complete", since=time.time(), fingerprint=Fingerprint(), outcome="null"),
+    )
+    run.results.share(station.result("visited"))
+    report = report_of(station.key)
+
+    report_crash(run, report, at_work=True, is_rerun=False)
+
+    assert report.longrepr == "the worker process died after boil was recorded"
+    assert report.choochoo["result"] == "visited"
+    record = run.ledger.record(station.key)
+    assert record is not None and record.is_complete
+
+
+@pytest.mark.parametrize("key", ["stations.py::boil", "test_it.py::test_it"])
+def test_death_after_the_last_item_is_called_so(run: ParallelRun, key: str) -> None:
+    """The worker was busy with what its fixtures held."""
+    report = report_of(key)
+
+    report_crash(run, report, at_work=False, is_rerun=False)
+
+    assert report.longrepr == f"the worker process died after finishing {key}, before teardown"
+
+
+def test_report_of_a_test_is_xdists_own(run: ParallelRun) -> None:
+    """No station is concerned."""
+    report = report_of("test_it.py::test_it")
+
+    report_crash(run, report, at_work=True, is_rerun=False)
+
+    assert "crashed while running" in report.longrepr
+    assert not hasattr(report, "choochoo")

@@ -1,0 +1,202 @@
+"""The channel between a controller and its workers: messages, and both ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.parallel.messages import (
+    ControllerLink,
+    FromController,
+    FromWorker,
+    LedgerAnswer,
+    LedgerQuestion,
+    Notice,
+    ProcessId,
+    Refusal,
+    SecretAnswer,
+    SecretKept,
+    SecretWanted,
+    SelectedStations,
+    SharedModules,
+    UnknownMessage,
+    WorkerLink,
+    encode,
+    message_from_controller,
+    message_from_worker,
+)
+
+from .stand_ins import End, channel
+
+texts = st.text()
+several = st.lists(texts, max_size=3).map(tuple)
+stations = st.builds(
+    StationInfo,
+    key=texts,
+    name=texts,
+    title=texts,
+    upstream=several,
+    needs=several,
+    line=st.integers(0, 2**31),
+)
+messages_of_workers = st.one_of(
+    st.builds(Notice, texts),
+    st.builds(ProcessId, st.integers(1, 2**31)),
+    st.builds(SharedModules, several),
+    st.builds(SelectedStations, st.lists(stations, max_size=2).map(tuple)),
+    st.builds(Refusal, texts),
+    st.builds(LedgerQuestion, texts),
+    st.builds(SecretKept, texts, texts),
+    st.builds(SecretWanted, texts),
+)
+messages_of_controllers = st.one_of(
+    st.builds(LedgerAnswer, texts), st.builds(SecretAnswer, st.none() | texts)
+)
+
+
+@given(messages_of_workers)
+def test_message_of_a_worker_arrives_as_it_was_sent(message: FromWorker) -> None:
+    """Each kind of message survives the way to the controller."""
+    assert message_from_worker(encode(message)) == message
+
+
+@given(messages_of_controllers)
+def test_message_of_a_controller_arrives_as_it_was_sent(message: FromController) -> None:
+    """Each kind of message survives the way to the worker."""
+    assert message_from_controller(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "[]",
+        "{}",
+        '{"type": "Notice"}',
+        '{"type": "Notice", "text": 1}',
+        '{"type": "ProcessId", "pid": "7"}',
+        '{"type": "Surprise", "text": "x"}',
+    ],
+)
+def test_malformed_message_is_refused_with_the_way_out(text: str) -> None:
+    """Another version on another host is the one way to come by such a message."""
+    for decode in (message_from_worker, message_from_controller):
+        with pytest.raises(UnknownMessage) as caught:
+            decode(text)
+        assert str(caught.value).endswith(
+            "install the same version of pytest-choochoo on all hosts"
+        )
+
+
+def test_messages_of_one_side_are_none_of_the_other() -> None:
+    """A worker does not take an answer for a question."""
+    with pytest.raises(UnknownMessage):
+        message_from_worker(encode(LedgerAnswer("1")))
+    with pytest.raises(UnknownMessage):
+        message_from_controller(encode(Notice("hello")))
+
+
+class Controller:
+    """The controller's ends of the channels to two workers, and what arrived from them."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.received: list[FromWorker] = []
+        self.links: list[WorkerLink] = []
+        self.workers: list[ControllerLink] = []
+        self.ends: list[End] = []
+        for _ in range(2):
+            here, there = channel()
+            self.links.append(WorkerLink(here, secrets=self.secrets, receive=self._receive))
+            self.workers.append(ControllerLink(there))
+            self.ends.append(there)
+
+    def _receive(self, message: FromWorker) -> None:
+        self.received.append(message)
+        if isinstance(message, LedgerQuestion):
+            [link] = self.links[:1]
+            link.send(LedgerAnswer(json.dumps([f"answer to {message.question}", ""])))
+
+
+@pytest.fixture
+def controller() -> Controller:
+    return Controller()
+
+
+def test_notice_arrives(controller: Controller) -> None:
+    """What a worker has to say to the user reaches the process with the terminal."""
+    controller.workers[0].notify("boil: waiting")
+
+    assert controller.received == [Notice("boil: waiting")]
+
+
+def test_secret_of_one_worker_is_known_to_the_others(controller: Controller) -> None:
+    """It stays in memory, and is no message that anybody else sees."""
+    one, other = (worker.secrets for worker in controller.workers)
+
+    one["token"] = "text"
+
+    assert other["token"] == one["token"] == "text"
+    assert controller.secrets == {"token": "text"}
+    assert controller.received == []
+
+
+def test_secret_that_nobody_kept_is_missing(controller: Controller) -> None:
+    """As in any mapping."""
+    with pytest.raises(KeyError, match="token"):
+        controller.workers[0].secrets["token"]
+
+
+def test_question_for_the_ledger_is_answered(controller: Controller, tmp_path: Path) -> None:
+    """The controller's ledger is asked, whatever lies on this disk."""
+    ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
+
+    assert ledger.ask("attempts", "stations.py::boil") == (
+        'answer to ["attempts",["stations.py::boil"]]'
+    )
+
+
+def test_ledger_of_a_lost_controller_is_unusable(controller: Controller, tmp_path: Path) -> None:
+    """Neither a question nor an answer is waited for."""
+    ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
+    controller.links.clear()
+    controller.ends[0].close()
+
+    for _ in range(2):
+        with pytest.raises(UnusableLedger, match="of the controller cannot be written"):
+            ledger.record("stations.py::boil")
+
+
+def test_secret_of_a_lost_controller_cannot_be_had(controller: Controller) -> None:
+    """Whatever waits for it goes on with an error."""
+    controller.ends[0].close()
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="cannot send"):
+            controller.workers[0].secrets["token"]
+
+
+def test_worker_of_another_version_is_refused(controller: Controller) -> None:
+    """The controller ends the run with the way out."""
+    controller.ends[0].send('{"type": "Surprise"}')
+
+    [refusal] = controller.received
+    assert isinstance(refusal, Refusal)
+    assert refusal.text.endswith("install the same version of pytest-choochoo on all hosts")
+
+
+def test_answer_to_a_dead_worker_is_lost(controller: Controller) -> None:
+    """Its death is no error of the controller."""
+    [here, *_] = [link._channel for link in controller.links]
+    assert isinstance(here, End)
+    here.other = None
+
+    controller.links[0].send(LedgerAnswer("1"))

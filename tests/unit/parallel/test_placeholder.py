@@ -1,0 +1,51 @@
+"""The item that workers wait with, and the reports that are made in its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_choochoo.parallel.placeholder import (
+    PLACEHOLDER,
+    Placeholder,
+    as_of_its_item,
+    as_of_placeholder,
+)
+
+
+def test_placeholder_is_a_function_without_a_file(request: pytest.FixtureRequest) -> None:
+    """Hooks of other plugins may look at it as at any test."""
+    item = Placeholder.of(request.session)
+
+    assert item.nodeid == PLACEHOLDER
+    assert item.reportinfo() == ("", None, item.name)
+    assert callable(item.function) and isinstance(item.fixturenames, list)
+
+
+def test_report_comes_back_to_its_item(pytestconfig: pytest.Config) -> None:
+    """Sent as one of the placeholder, it arrives as one of the item that ran last."""
+    report = pytest.TestReport(
+        nodeid="stations.py::boil",
+        location=("stations.py", 3, "boil"),
+        keywords={"boil": 1},
+        outcome="failed",
+        longrepr="it is hot",
+        when="teardown",
+        sections=[("Captured stdout teardown", "cooling")],
+    )
+
+    sent = as_of_placeholder(report)
+    assert sent.nodeid == PLACEHOLDER
+    data = pytestconfig.hook.pytest_report_to_serializable(config=pytestconfig, report=sent)
+    as_of_its_item(data)
+
+    for name in ("nodeid", "longrepr", "location", "outcome", "when"):
+        assert data[name] == getattr(report, name)
+    assert list(data["sections"]) == report.sections
+
+
+def test_other_reports_are_left_alone() -> None:
+    """Whatever they are of."""
+    for data in ({"nodeid": "test_it.py::test_it"}, {"nodeid": PLACEHOLDER}, {}):
+        before = dict(data)
+        as_of_its_item(data)
+        assert data == before

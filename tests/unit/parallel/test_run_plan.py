@@ -1,0 +1,121 @@
+"""What an item is to the plan of a run, and the plan on its way to the other processes."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pytest_choochoo.engine.ledger.record import Record, Result, to_text
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.timetable import Batch, Job
+from pytest_choochoo.parallel.run_plan import (
+    RunPlan,
+    job_of_station,
+    job_of_test,
+    module_of,
+    shares,
+)
+
+
+@pytest.fixture(scope="module")
+def kettle() -> None: ...
+
+
+@pytest.fixture(scope="class")
+def sieve() -> None: ...
+
+
+@pytest.fixture(scope="session")
+def stove() -> None: ...
+
+
+@pytest.fixture
+def cup() -> None: ...
+
+
+def test_test_is_a_job_of_its_module(request: pytest.FixtureRequest) -> None:
+    """It waits for stations, and nothing is known of how long it takes."""
+    item = request.node
+
+    assert job_of_test(item, ("stations.py::boil",)) == Job(
+        key=item.nodeid,
+        waits=("stations.py::boil",),
+        module=item.nodeid.partition("::")[0],
+        shares=shares(item),
+    )
+
+
+def test_station_is_a_job_without_a_module(request: pytest.FixtureRequest) -> None:
+    """How long it takes its last record says, if there is one."""
+    item = request.node
+    record = Record(status="complete", since=0.0, seconds=7.0)
+    unknown = Record(status="failed", since=0.0)
+
+    assert job_of_station(item, (), record) == Job(key=item.nodeid, seconds=7.0)
+    for each in (None, unknown):
+        assert job_of_station(item, (), each).seconds is None
+
+
+@pytest.mark.xdist_group("stove")
+@pytest.mark.xdist_group(name="kettle")
+@pytest.mark.xdist_group
+@pytest.mark.xdist_group("stove")
+def test_groups_are_read_as_xdist_reads_them(request: pytest.FixtureRequest) -> None:
+    """By position, by keyword, or the default, each once."""
+    assert sorted(job_of_station(request.node, (), None).groups) == ["default", "kettle", "stove"]
+    assert job_of_test(request.node, ()).groups == job_of_station(request.node, (), None).groups
+
+
+@pytest.mark.usefixtures("kettle")
+def test_fixture_of_a_module_is_shared(request: pytest.FixtureRequest) -> None:
+    """Tests of one module that request it stay in one worker."""
+    assert shares(request.node)
+
+
+@pytest.mark.usefixtures("sieve")
+def test_fixture_of_a_class_is_shared(request: pytest.FixtureRequest) -> None:
+    """So do tests that request one of the class."""
+    assert shares(request.node)
+
+
+@pytest.mark.usefixtures("stove", "cup")
+def test_other_fixtures_are_not_shared(request: pytest.FixtureRequest) -> None:
+    """Each worker sets up those of the session, and each test its own."""
+    assert not shares(request.node)
+
+
+def test_item_that_is_no_function_may_share_anything(request: pytest.FixtureRequest) -> None:
+    """Nothing is known of its set-up."""
+    assert shares(request.node.parent)
+
+
+@pytest.mark.parametrize(
+    ("key", "module"),
+    [("stations.py::boil", "stations.py"), ("a/test_it.py::Test::test[a::b]", "a/test_it.py")],
+)
+def test_module_of_an_item_is_the_beginning_of_its_node_id(key: str, module: str) -> None:
+    """Whatever comes in brackets."""
+    assert module_of(key) == module
+
+
+def test_plan_arrives_as_it_was_made() -> None:
+    """It goes through the ledger as JSON text."""
+    station = StationInfo(
+        key="stations.py::pour",
+        name="pour",
+        title="Pour",
+        upstream=("stations.py::boil",),
+        needs=("boil",),
+        line=3,
+    )
+    plan = RunPlan(
+        stations=[station],
+        header=("choochoo: 1 needed station added: boil",),
+        settled=[station.result("unchanged")],
+        batches=[Batch(items=(1, 2), waits=(0,), seconds=None, groups=("stove",))],
+    )
+
+    assert msgspec.json.decode(to_text(plan), type=RunPlan) == plan
+    assert plan.settled == [
+        Result(key=station.key, name="pour", title="Pour", word="unchanged", upstream=("boil",))
+    ]

@@ -1,0 +1,112 @@
+"""The workers as their controller knows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
+from pytest_choochoo.engine.ledger.remote import LedgerServer
+from pytest_choochoo.parallel.messages import (
+    ControllerLink,
+    LedgerQuestion,
+    Notice,
+    ProcessId,
+)
+from pytest_choochoo.parallel.workers import Workers
+from pytest_choochoo.parallel.xdist_internals import NO_ITEM
+
+from .stand_ins import ConnectedNode
+
+KEY = "stations.py::boil"
+
+
+def test_messages_come_in_order_with_their_senders(workers: Workers) -> None:
+    """And each only once."""
+    nodes = [ConnectedNode("gw0"), ConnectedNode("gw1")]
+    for node in nodes:
+        workers.connect(node)
+    links = [ControllerLink(node.there) for node in nodes]
+    links[1].send(ProcessId(7))
+    links[0].notify("hello")
+    links[1].notify("good-bye")
+
+    senders = list(workers)
+
+    assert list(workers.messages()) == [
+        (senders[1], ProcessId(7)),
+        (senders[0], Notice("hello")),
+        (senders[1], Notice("good-bye")),
+    ]
+    assert list(workers.messages()) == []
+
+
+def test_message_wakes_a_controller_that_serves_its_ledger(
+    workers: Workers, ledger: Ledger
+) -> None:
+    """The event that wakes it is the end of no item."""
+    silent, served = ConnectedNode("gw0"), ConnectedNode("gw1")
+    workers.connect(silent)
+    workers.connect(served, LedgerServer(ledger))
+    for node in (silent, served):
+        ControllerLink(node.there).notify("hello")
+
+    assert silent.events == []
+    assert served.events == [
+        ("runtest_protocol_complete", {"node": served, "item_index": NO_ITEM, "duration": 0.0})
+    ]
+
+
+def test_numbers_of_dead_processes_are_remembered(workers: Workers) -> None:
+    """A record may still name one."""
+    node = ConnectedNode("gw0")
+    workers.connect(node)
+    [worker] = workers
+    assert workers.pids == set()
+    worker.pid = 7
+
+    workers.close(node)
+
+    assert worker.is_gone
+    assert workers.pids == {7}
+
+
+def test_locks_of_a_dead_worker_are_released(workers: Workers, ledger: Ledger) -> None:
+    """And its questions are not answered any more."""
+    node = ConnectedNode("gw0")
+    workers.connect(node, LedgerServer(ledger))
+    answers: list[str] = []
+    node.there.setcallback(answers.append)
+    [worker] = workers
+    question = LedgerQuestion(f'["lock", ["{KEY}"]]')
+    worker.answer(question)
+    assert len(answers) == 1
+    with pytest.raises(LockBusy):
+        ledger.lock(KEY, 0)
+
+    workers.close(node)
+
+    ledger.lock(KEY, 0).release()
+    worker.answer(question)
+    assert len(answers) == 1
+
+
+def test_unknown_worker_can_be_closed(workers: Workers) -> None:
+    """Xdist tells of the end of workers that never were set up."""
+    workers.close(ConnectedNode("gw9"))
+
+    assert list(workers) == []
+
+
+def test_worker_that_only_verifies_has_no_ledger_to_ask(workers: Workers) -> None:
+    """A question is not answered."""
+    node = ConnectedNode("gw0")
+    answers: list[Any] = []
+    workers.connect(node)
+    node.there.setcallback(answers.append)
+    [worker] = workers
+
+    worker.answer(LedgerQuestion('["records", [""]]'))
+
+    assert answers == []

@@ -82,19 +82,21 @@ def test_imported_stations_join_the_items_with_what_they_request(
 
 
 def test_imported_station_does_not_bring_those_of_other_files(collect: Collect) -> None:
-    """What an imported station requests from a file that was not selected is not selected."""
+    """A station that a named test module imports is not selected because another requests it."""
     project = collect(
         {
             "lib/__init__.py": "",
             "lib/brewing.py": "@station\ndef boil(fetch): ...\n",
-            "water_stations.py": "@station\ndef fetch(): ...\n",
+            "lib/water.py": "@station\ndef fetch(): ...\n",
             "stations.py": "from lib.brewing import boil\n",
+            "test_tea.py": "from lib.water import fetch\n\n" + TEST,
         },
         "stations.py",
+        "test_tea.py",
     )
 
-    assert project.selected == ("lib/brewing.py::boil",)
-    assert project.route("boil") == ("fetch",)
+    assert project.selected == ("test_tea.py::test_tea", "lib/brewing.py::boil")
+    assert set(project.registry.items) == {"lib/brewing.py::boil", "lib/water.py::fetch"}
 
 
 def test_station_imported_from_a_test_module_is_left_to_its_module(collect: Collect) -> None:

@@ -164,6 +164,16 @@ def test_nearest_station_of_a_name_counts(collect: Collect) -> None:
     assert project.dependency("test_far", on="boil").keys == ("stations.py::boil",)
 
 
+def test_nearest_station_counts_for_checks_as_well(collect: Collect) -> None:
+    """What a check requests is the nearest station, though its own station requests none."""
+    check = "@station\ndef pour(): ...\n\n@pour.check\ndef is_full(boil): ...\n"
+    project = collect({"stations.py": BOIL, "a/stations.py": BOIL + check})
+
+    keys = project.dependencies.upstream_of_checks(project["pour"])
+
+    assert keys == ("a/stations.py::boil",)
+
+
 # --- visibility
 
 
@@ -317,6 +327,19 @@ def test_values_of_another_type_differ(collect: Collect) -> None:
     }
 
 
+def test_values_without_a_hash_of_another_type_differ(collect: Collect) -> None:
+    """A value without a hash is not found where its equal of another type is."""
+    mark = '@pytest.mark.parametrize("tea", [b"green", bytearray(b"green")], ids=["a", "b"])\n'
+    project = collect(
+        {
+            "stations.py": f"@station\n{mark}def boil(tea): ...\n",
+            "test_tea.py": f"{mark}def test_tea(boil, tea): ...\n",
+        }
+    )
+
+    assert project.upstream("test_tea[b]") == ("boil[b]",)
+
+
 def test_value_that_no_instance_has_is_a_fault_of_the_test(collect: Collect) -> None:
     """A test with a value that no instance has receives nothing, and the run goes on."""
     source = '@pytest.mark.parametrize("tea", ["white"])\ndef test_tea(boil, tea): ...\n'
@@ -408,6 +431,24 @@ def test_check_that_requests_its_own_station_makes_no_cycle(collect: Collect) ->
     """A check and a clean may request the outcome of their own station."""
     checked = BOIL + "@boil.check\ndef is_hot(boil): ...\n\n@boil.clean\ndef cool(boil): ...\n"
     project = collect({"stations.py": checked})
+
+    assert project.faults() == ()
+    assert project.route("boil") == ()
+
+
+def test_fixture_of_a_check_that_requests_the_station_makes_no_cycle(collect: Collect) -> None:
+    """A check may receive the outcome of its own station through a fixture."""
+    source = """
+        @pytest.fixture
+        def kettle(boil): ...
+
+        @station
+        def boil(): ...
+
+        @boil.check
+        def is_hot(kettle): ...
+    """
+    project = collect({"stations.py": source})
 
     assert project.faults() == ()
     assert project.route("boil") == ()
@@ -559,6 +600,20 @@ def test_ordinary_fixtures_of_a_station_are_its_code(collect: Collect) -> None:
         ("conftest", "kettle"),
     ]
     assert "fetch" not in [name for _, name in named]
+
+
+def test_fixture_that_is_overridden_and_not_requested_is_no_code(collect: Collect) -> None:
+    """A fixture that another overrides without a request for it is no code of the station."""
+    project = collect(
+        {
+            "conftest.py": "@pytest.fixture\ndef kettle(): ...\n",
+            "stations.py": "@pytest.fixture\ndef kettle(): ...\n\n@station\ndef boil(kettle): ...\n",
+        }
+    )
+
+    ordinary = project.dependencies.ordinary_fixtures()["stations.py::boil"]
+
+    assert [each.__module__ for each in ordinary if each.__name__ == "kettle"] == ["stations"]
 
 
 def test_item_without_fixtures_requests_nothing(collect: Collect) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from unit.collection.conftest import Collect
@@ -79,6 +81,53 @@ def test_imported_stations_join_the_items_with_what_they_request(
     assert set(project.selected) == {f"lib/brewing.py::{name}" for name in selected}
 
 
+def test_imported_station_does_not_bring_those_of_other_files(collect: Collect) -> None:
+    """A station that a named test module imports is not selected because another requests it."""
+    project = collect(
+        {
+            "lib/__init__.py": "",
+            "lib/brewing.py": "@station\ndef boil(fetch): ...\n",
+            "lib/water.py": "@station\ndef fetch(): ...\n",
+            "stations.py": "from lib.brewing import boil\n",
+            "test_tea.py": "from lib.water import fetch\n\n" + TEST,
+        },
+        "stations.py",
+        "test_tea.py",
+    )
+
+    assert project.selected == ("test_tea.py::test_tea", "lib/brewing.py::boil")
+    assert set(project.registry.items) == {"lib/brewing.py::boil", "lib/water.py::fetch"}
+
+
+def test_station_imported_from_a_test_module_is_left_to_its_module(collect: Collect) -> None:
+    """A station at home in a test module is not selected where the user named another file."""
+    files = {
+        "test_brewing.py": BOIL,
+        "stations.py": "from test_brewing import boil\n",
+        "test_tea.py": TEST,
+    }
+    project = collect(files, "test_tea.py", "stations.py")
+
+    assert project.selected == ("test_tea.py::test_tea",)
+    assert list(project.registry.items) == ["test_brewing.py::boil"]
+
+
+def test_library_is_not_imported_a_second_time(collect: Collect) -> None:
+    """The module of an imported station is the one it was imported from, whatever its name."""
+    project = collect(
+        {
+            "lib/brewing.py": BOIL,
+            "conftest.py": "from lib.brewing import boil\n",
+            "test_tea.py": "def test_tea(boil): ...\n",
+        }
+    )
+
+    module = project["boil"].parent
+    assert isinstance(module, pytest.Module)
+    assert module.obj is sys.modules["lib.brewing"]
+    assert "brewing" not in sys.modules
+
+
 def test_broken_station_file_is_passed_over_by_plain_pytest(collect: Collect) -> None:
     """Plain pytest warns of a station file that cannot be imported, and goes on without it."""
     files = {"stations.py": BROKEN, "test_tea.py": TEST}
@@ -93,12 +142,15 @@ def test_broken_station_file_is_passed_over_by_plain_pytest(collect: Collect) ->
     assert [module.name for module in project.files.broken] == ["stations.py"]
 
 
-def test_broken_station_file_is_an_error_where_it_was_named(collect: Collect) -> None:
+def test_broken_station_file_is_an_error_where_it_was_named(
+    collect: Collect, recwarn: pytest.WarningsRecorder
+) -> None:
     """Plain pytest does not pass over a broken station file that the user named."""
     project = collect({"stations.py": BROKEN, "test_tea.py": TEST}, "stations.py", mode="")
 
     assert project.found == ()
     assert project.session.testsfailed == 1
+    assert list(recwarn) == []
 
 
 def test_broken_station_file_is_an_error_in_a_run(collect: Collect) -> None:

@@ -194,8 +194,10 @@ def test_two_stations_of_one_name_in_sight_are_a_fault(
 
 
 def test_station_imported_into_another_file_is_no_duplicate(collect: Collect) -> None:
-    """One station that two files have is no duplicate."""
-    project = collect({"stations.py": BOIL, "tea_stations.py": "from stations import boil\n"})
+    """One station that several files have is no duplicate."""
+    imported = "from stations import boil\n"
+    files = {"tea_stations.py": imported, "test_tea.py": imported + "def test_tea(): ...\n"}
+    project = collect({"stations.py": BOIL, **files})
 
     assert project.faults() == ()
 

@@ -305,7 +305,7 @@ def test_all_unknown_selectors_are_told_at_once() -> None:
         "no station is called 'stations.py::GRIND_'; did you mean 'stations.py::grind' "
         "or 'stations.py::pour' or 'stations.py::fill'?"
     )
-    assert third.startswith("no station is called 'zzz'; there are shop, fill, boil, boil[green]")
+    assert third.startswith("no station is called 'zzz'; choose from shop, fill, boil, boil[green]")
 
 
 def test_route_is_asked_by_key() -> None:

@@ -19,20 +19,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_choochoo import Secret
-from pytest_choochoo.engine.errors import Unstorable
-from pytest_choochoo.engine.judging.fingerprint import digest_value
+from pytest_choochoo.engine.digest import digest_value
+from pytest_choochoo.engine.errors import SecretNotKept, Unstorable
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
-from pytest_choochoo.engine.secrets import TOKEN, SecretNotKept, SecretStore
+from pytest_choochoo.engine.secrets import TOKEN, SecretStore
 
 VALUE = "open sesame"
 KEY = b"k" * 32
 
 
-def _codec(key: bytes = KEY, safe: SecretStore | None = None) -> Codec:
+def _codec(key: bytes = KEY, secrets: SecretStore | None = None) -> Codec:
     return Codec(
         encode=lambda value: None,
         decode=lambda kind, plain: None,
-        safe=safe or SecretStore(lambda: key),
+        secrets=secrets or SecretStore(lambda: key),
     )
 
 
@@ -154,7 +154,7 @@ def test_secret_is_not_pickled(protocol: int) -> None:
         pickle.dumps([Secret(VALUE)], protocol)
 
     assert str(refused.value) == (
-        "a Secret is not pickled, which would write it in clear; pass on reveal()"
+        "cannot pickle a Secret: it would be stored in plain text; pass secret.reveal() instead"
     )
 
 
@@ -278,29 +278,29 @@ REFUSED = [
         Secret(object()),
         Any,
         "Secret",
-        "what its Secret holds is no type that can be kept: object",
+        "its Secret holds a value of an unsupported type: object",
     ),
     (
         Secret({"boiling": float("nan")}),
         Any,
         "Secret",
-        "what its Secret holds is no type that can be kept: dict",
+        "its Secret holds a value of an unsupported type: dict",
     ),
-    (Secret(("boiling",)), Any, "Secret", "it would be read back as something else"),
+    (Secret(("boiling",)), Any, "Secret", "it does not survive a JSON round trip"),
     (
         Secret("boiling"),
         Secret[Literal["cold"]],
         "Secret",
-        "what its Secret holds would not be read back as Literal",
+        "the value of its Secret cannot be read back as Literal",
     ),
     (
         Secret("boiling"),
         Secret[Colour],
         "Secret",
-        "what its Secret holds would not be read back as Colour",
+        "the value of its Secret cannot be read back as Colour",
     ),
-    ({Secret("boiling"): 1}, Any, "dict", "the key *** of a dict is no text"),
-    (f"choochoo.secret:{'0' * 32}", Any, "str", "it would be read back as something else"),
+    ({Secret("boiling"): 1}, Any, "dict", "dict keys must be strings, got ***"),
+    (f"choochoo.secret:{'0' * 32}", Any, "str", "it does not survive a JSON round trip"),
 ]
 
 
@@ -334,8 +334,8 @@ def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
         refused.append(caught.value)
 
     assert [error.cause for error in refused] == [
-        "what its Secret holds is no type that can be kept: Kettle",
-        "what its Secret holds would not be read back as Kettle",
+        "its Secret holds a value of an unsupported type: Kettle",
+        "the value of its Secret cannot be read back as Kettle",
     ]
     assert all(error.__cause__ is None and error.__suppress_context__ for error in refused)
 
@@ -372,11 +372,11 @@ def test_digest_tells_secrets_apart(one: object, other: object, *, are_equal: bo
 def test_key_is_asked_for_once_and_only_for_secrets() -> None:
     """Where no outcome has a secret, no key is made."""
     asked = []
-    safe = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
+    secrets = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
 
-    _encoded({"a": 1}, Any, _codec(safe=safe))
+    _encoded({"a": 1}, Any, _codec(secrets=secrets))
     before = len(asked)
-    _encoded([Secret(1), Secret(2)], Any, _codec(safe=safe))
+    _encoded([Secret(1), Secret(2)], Any, _codec(secrets=secrets))
 
     assert (before, len(asked)) == (0, 1)
 

@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 
 from pytest_choochoo import Station, station
-from pytest_choochoo.engine.errors import BadSetting, ChoochooError
-from pytest_choochoo.engine.faults import AttachedTwice, YieldStation
+from pytest_choochoo.engine.errors import (
+    AttachedTwice,
+    BadSetting,
+    ChoochooError,
+    NotAFunction,
+    YieldStation,
+)
 from pytest_choochoo.engine.station import Check, Declaration
 
 
@@ -108,19 +113,19 @@ def test_station_keeps_its_keywords() -> None:
 @pytest.mark.parametrize(
     ("keywords", "where", "value", "must"),
     [
-        ({"files": "app.zip"}, "@station(files=...)", "app.zip", "a list of texts"),
-        ({"products": Path("app.zip")}, "@station(products=...)", "app.zip", "a list of texts"),
-        ({"env": 3}, "@station(env=...)", "3", "a list of texts"),
-        ({"values": [3]}, "@station(values=...)", "[3]", "a list of texts"),
-        ({"files": b"ab"}, "@station(files=...)", "b'ab'", "a list of texts"),
-        ({"title": 3}, "@station(title=...)", "3", "a text"),
-        ({"version": 3}, "@station(version=...)", "3", "a text"),
+        ({"files": "app.zip"}, "@station(files=...)", "app.zip", "a list of strings"),
+        ({"products": Path("app.zip")}, "@station(products=...)", "app.zip", "a list of strings"),
+        ({"env": 3}, "@station(env=...)", "3", "a list of strings"),
+        ({"values": [3]}, "@station(values=...)", "[3]", "a list of strings"),
+        ({"files": b"ab"}, "@station(files=...)", "b'ab'", "a list of strings"),
+        ({"title": 3}, "@station(title=...)", "3", "a string"),
+        ({"version": 3}, "@station(version=...)", "3", "a string"),
         *(
             (
                 {"max_age": max_age},
                 "@station(max_age=...)",
                 str(max_age),
-                "a timedelta, or seconds, zero or more",
+                "a timedelta, or a number of seconds, zero or more",
             )
             for max_age in (-1, float("nan"), True, "1 d", timedelta(days=-1))
         ),
@@ -149,10 +154,10 @@ def test_keyword_of_the_wrong_kind_is_refused(
 )
 def test_station_must_be_a_function(given: Any) -> None:
     """What has no source of its own cannot be a station."""
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(NotAFunction) as caught:
         station(given)
 
-    assert caught.value.args == ("@station", str(given), "put on a function")
+    assert caught.value.args == ("@station", str(given))
 
 
 def test_checks_are_kept_in_order() -> None:
@@ -185,31 +190,29 @@ def test_station_has_no_clean_unasked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attach", "where", "value", "must"),
+    ("attach", "error"),
     [
-        pytest.param(
-            lambda made: made.check(30), "@boil.check", "30", "put on a function", id="check"
-        ),
-        pytest.param(
-            lambda made: made.clean("x"), "@boil.clean", "x", "put on a function", id="clean"
-        ),
+        pytest.param(lambda made: made.check(30), NotAFunction("@boil.check", "30"), id="check"),
+        pytest.param(lambda made: made.clean("x"), NotAFunction("@boil.clean", "x"), id="clean"),
         pytest.param(
             lambda made: made.check(within=-1),
-            "@boil.check(within=...)",
-            "-1",
-            "a timedelta, or seconds, zero or more",
+            BadSetting(
+                "@boil.check(within=...)",
+                "-1",
+                "a timedelta, or a number of seconds, zero or more",
+            ),
             id="within",
         ),
     ],
 )
 def test_attaching_anything_else_is_refused(
-    attach: Callable[[Station[int]], object], where: str, value: str, must: str
+    attach: Callable[[Station[int]], object], error: ChoochooError
 ) -> None:
-    """Only functions can be checks and cleans, and only a time can be patience."""
-    with pytest.raises(BadSetting) as caught:
+    """Only functions can be checks and cleans, and `within` must be a time."""
+    with pytest.raises(type(error)) as caught:
         attach(station(boil))
 
-    assert caught.value.args == (where, value, must)
+    assert caught.value.args == error.args
 
 
 def _yields() -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Digests: of values of all types, of parts."""
+"""Digests of values of all types, of bytes and of their parts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Taste(Flag):
 
 
 class Degrees(int):
-    """A number of one's own, which shows its address."""
+    """A number whose text is its address."""
 
     def __repr__(self) -> str:
         return f"{id(self)}"
@@ -138,7 +138,7 @@ def test_different_values_have_different_digests() -> None:
     ],
 )
 def test_same_values_share_a_digest(one: object, other: object) -> None:
-    """The order of a dict or a set, and who made a value, make no difference."""
+    """The order of a dict or a set makes no difference, nor does the origin of a value."""
     assert digest_value(one) == digest_value(other)
 
 
@@ -165,7 +165,7 @@ def _written_out(value: object) -> object:
 
 
 @given(values, values)
-def test_digest_is_as_good_as_the_value(one: object, other: object) -> None:
+def test_only_equal_values_share_a_digest(one: object, other: object) -> None:
     """Two values of any depth share a digest exactly when they are the same."""
     same = _written_out(one) == _written_out(other)
 

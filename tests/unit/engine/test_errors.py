@@ -180,7 +180,7 @@ def test_error_crosses_processes(error: ChoochooError, crossed: object) -> None:
 
 
 def test_table_has_every_error() -> None:
-    """No error class lacks its sentence in the table above."""
+    """Each error class has its sentence in the table above."""
     known = {*ChoochooError.__subclasses__(), *errors.UnusableLedger.__subclasses__()}
 
     assert {type(error) for error in SENTENCES} == known
@@ -243,6 +243,8 @@ def test_error_without_its_facts_is_refused() -> None:
         pytest.param(errors.NoLedger(), "boil", False, id="of no station"),
     ],
 )
-def test_error_knows_whom_it_concerns(error: ChoochooError, name: str, concerned: bool) -> None:
+def test_error_knows_the_stations_that_it_concerns(
+    error: ChoochooError, name: str, concerned: bool
+) -> None:
     """A fault concerns the stations that it names, and no others."""
     assert error.concerns(name) is concerned

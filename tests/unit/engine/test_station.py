@@ -1,4 +1,4 @@
-"""What a user says about a step, and what is refused on the spot."""
+"""Stations as users declare them, and declarations that are rejected at once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_station_is_named_after_its_function() -> None:
 
 
 def test_decorated_function_keeps_its_place() -> None:
-    """A station is where its function stands, whatever it is wrapped in."""
+    """The location of a station is that of its function, whatever it is wrapped in."""
 
     @functools.wraps(boil)
     def retried() -> int:
@@ -76,7 +76,7 @@ def test_decorated_function_keeps_its_place() -> None:
 def test_station_has_a_title(
     function: Callable[..., object], title: str | None, shown: str
 ) -> None:
-    """A person reads the title given, else the docstring's first line, else the name."""
+    """A title is the one given, else the docstring's first line, else the name."""
     assert station(title=title)(function).title == shown
 
 
@@ -88,7 +88,7 @@ def test_station_without_keywords_has_no_inputs() -> None:
 
 
 def test_station_keeps_its_keywords() -> None:
-    """Each keyword may be any iterable of texts or paths, and is kept as a tuple of texts."""
+    """Each keyword may be any iterable of strings or paths, and becomes a tuple of strings."""
     made = station(
         title="Boil",
         files=(path for path in (Path("water.txt"), "pots/*")),
@@ -132,10 +132,10 @@ def test_station_keeps_its_keywords() -> None:
     ],
     ids=str,
 )
-def test_keyword_of_the_wrong_kind_is_refused(
+def test_keyword_of_the_wrong_type_is_rejected(
     keywords: dict[str, Any], where: str, value: str, must: str
 ) -> None:
-    """A keyword that is not of its kind is refused where it is written."""
+    """A keyword of a wrong type is rejected where it is written."""
     with pytest.raises(BadSetting) as caught:
         station(**keywords)
 
@@ -153,7 +153,7 @@ def test_keyword_of_the_wrong_kind_is_refused(
     ],
 )
 def test_station_must_be_a_function(given: Any) -> None:
-    """What has no source of its own cannot be a station."""
+    """An object without source of its own cannot be a station."""
     with pytest.raises(NotAFunction) as caught:
         station(given)
 
@@ -161,7 +161,7 @@ def test_station_must_be_a_function(given: Any) -> None:
 
 
 def test_checks_are_kept_in_order() -> None:
-    """A station may have several checks, each with its own patience."""
+    """A station may have several checks, each with its own `within`."""
     made = station(boil)
 
     @made.check
@@ -184,8 +184,8 @@ def test_attaching_gives_the_function_back() -> None:
     assert made.clean_function is pour
 
 
-def test_station_has_no_clean_unasked() -> None:
-    """A station without a clean says so."""
+def test_station_has_no_clean_by_default() -> None:
+    """The clean of a station that defines none is None."""
     assert station(boil).clean_function is None
 
 
@@ -205,7 +205,7 @@ def test_station_has_no_clean_unasked() -> None:
         ),
     ],
 )
-def test_attaching_anything_else_is_refused(
+def test_attaching_anything_else_is_rejected(
     attach: Callable[[Station[int]], object], error: ChoochooError
 ) -> None:
     """Only functions can be checks and cleans, and `within` must be a time."""
@@ -231,7 +231,7 @@ def _wraps() -> None: ...
     "function", [_yields, _yields_later, _wraps], ids=["generator", "asynchronous", "wrapped"]
 )
 def test_station_that_yields_is_at_fault(function: Callable[..., object]) -> None:
-    """A generator is no station, asynchronous or wrapped."""
+    """A generator cannot be a station, asynchronous or wrapped."""
     made = station(function)
 
     assert _facts(made.faults()) == [(YieldStation, (made.name, made.location))]
@@ -275,7 +275,7 @@ TWICE = "@station\ndef boil(): ...\n\n@station\ndef boil(): ...\n"
 
 
 def test_second_station_of_a_name_knows_the_first() -> None:
-    """A station that takes the name of another in its file remembers it."""
+    """A station that takes the name of another in its file knows that one."""
     second = _module(TWICE, os.path.abspath("kitchen/stations.py"))["boil"]
 
     assert second.location == os.path.join("kitchen", "stations.py:4")
@@ -283,7 +283,7 @@ def test_second_station_of_a_name_knows_the_first() -> None:
 
 
 def test_station_loaded_again_shadows_nothing() -> None:
-    """A module that is executed again declares the same stations, not second ones."""
+    """A module that is executed again declares the same stations again."""
     names = _module("@station\ndef boil(): ...\n")
 
     exec(compile("@station\ndef boil(): ...\n", "/kitchen/stations.py", "exec"), names)
@@ -311,7 +311,7 @@ def test_station_imported_under_two_names_is_one() -> None:
 
 
 def test_stations_of_a_factory_are_several() -> None:
-    """Stations made by one function are each their own, though they share a line."""
+    """Stations made by one function are different, though they share a line."""
     source = "def make():\n    @station\n    def boil(): ...\n    return boil\n"
     make = _module(source)["make"]
 
@@ -334,7 +334,7 @@ def test_marks_stand_on_either_side() -> None:
 
 
 def test_declared_values_are_frozen() -> None:
-    """What was declared cannot be altered afterwards."""
+    """A declaration cannot be altered."""
     made = station(boil)
 
     with pytest.raises(AttributeError):
@@ -342,7 +342,7 @@ def test_declared_values_are_frozen() -> None:
 
 
 def test_declaration_is_a_plain_value() -> None:
-    """What was declared is equal wherever it is the same, and crosses processes."""
+    """Two declarations of the same keywords are equal, across processes too."""
     declaration = station(files=["a"], max_age=1)(boil).declaration
 
     again = pickle.loads(pickle.dumps(declaration))

@@ -1,4 +1,4 @@
-"""Results put into words."""
+"""Results in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _result(word: Word, name: str = "boil", **facts: Any) -> Result:
     ],
 )
 def test_reason_is_one_line(result: Result, why: str) -> None:
-    """A result has a reason: its reasons, its error, or the stations that block it."""
+    """A result is explained by its reasons, its error, or the stations that block it."""
     assert wording.why(result) == why
 
 
@@ -73,7 +73,7 @@ def test_closing_counts_add_up(chosen: list[Word]) -> None:
     assert sum(counts[:-1] if line.endswith("spared") else counts) == len(chosen)
 
 
-def test_trouble_names_the_cause() -> None:
+def test_problems_have_their_cause() -> None:
     """Each station that failed or was blocked has a line of its own, in columns."""
     results = [
         _result("failed", "boil", cause="RuntimeError: boom"),
@@ -112,8 +112,8 @@ def test_left_in_place_is_listed() -> None:
         ),
     ],
 )
-def test_next_command_is_told(results: list[Result], command: str | None) -> None:
-    """The command to type next is told when something is left to do."""
+def test_next_command_is_named(results: list[Result], command: str | None) -> None:
+    """The command to type next is named when something is left to do."""
     assert wording.next_command(results, "pytest --cc-run") == command
 
 
@@ -134,7 +134,7 @@ def test_next_command_may_fix_failures(words: list[Word], command: str | None) -
 
 @pytest.mark.parametrize("word", get_args(Word))
 def test_every_word_has_its_place(word: Word) -> None:
-    """No word of a result is without its place in the closing line."""
+    """Each word of a result has its place in the closing line."""
     assert wording.closing_line([_result(word)], 1.0) == f"choochoo: 1 {word} in 1.0 s"
 
 
@@ -157,15 +157,15 @@ def test_every_word_has_its_place(word: Word) -> None:
         (86_400.0 * 400, "400 d"),
     ],
 )
-def test_time_is_said_as_a_person_does(seconds: float, words: str) -> None:
+def test_time_is_written_as_people_do(seconds: float, words: str) -> None:
     """A time has one or two units, and none of them runs over."""
     assert wording.elapsed(seconds) == words
 
 
 @given(st.floats(0, 1e9))
 def test_time_never_runs_over(seconds: float) -> None:
-    """Nobody reads `60 s`, `60 min` or `1 h 60 min`."""
+    """A time is never `60 s`, `60 min` or `1 h 60 min`."""
     words = wording.elapsed(seconds).split()
 
-    said = dict(zip(words[1::2], map(float, words[::2])))
-    assert all(said.get(unit, 0) < 60 for unit in ("s", "min"))
+    numbers = dict(zip(words[1::2], map(float, words[::2])))
+    assert all(numbers.get(unit, 0) < 60 for unit in ("s", "min"))

@@ -1,4 +1,4 @@
-"""A station's inputs, reduced to digests that have names."""
+"""Fingerprints: the inputs of a station, reduced to digests that have names."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_value_without_digest_is_named(
     assert caught.value.args == ("boil", named, type_)
 
 
-# --- what is taken
+# --- fingerprints
 
 
 def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,14 +131,14 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_version_takes_the_place_of_code(tmp_path: Path) -> None:
-    """Where a version is declared, the code is no input."""
+    """Where a version is declared, the code is not an input."""
     made = _station(tmp_path, version="3")
 
     assert _take(made, code={"stations.py::boil": "2"}).code == {"version": "3"}
 
 
 def test_values_may_be_unknown(tmp_path: Path) -> None:
-    """Values that were not looked at are not the same as no values."""
+    """Unknown values are not the same as no values."""
     made = _station(tmp_path)
 
     assert (_take(made, values=None).values, _take(made, values={}).values) == (None, {})
@@ -153,7 +153,7 @@ def test_values_may_be_unknown(tmp_path: Path) -> None:
     ],
 )
 def test_hint_is_short(tmp_path: Path, value: object, hint: str) -> None:
-    """What is shown of a value fits a line."""
+    """The hint of a value fits a line."""
     taken = _take(_station(tmp_path), parameters={"a": value})
 
     assert taken.hints == {"parameter a": hint}
@@ -161,7 +161,7 @@ def test_hint_is_short(tmp_path: Path, value: object, hint: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "x", "\udce9"], ids=["empty", "text", "bytes"])
 def test_variable_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """A variable that is set is never taken for one that is not, nor shown."""
+    """A variable that is set differs from one that is not, and is not shown."""
     made = _station(tmp_path, env=["HEAT"])
     monkeypatch.delenv("HEAT", raising=False)
     unset = _take(made).env
@@ -178,7 +178,7 @@ def test_variable_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, v
 
 
 def test_file_goes_by_content(tmp_path: Path) -> None:
-    """A file that was touched is the same, one that was altered in place is not."""
+    """A file that was touched is unchanged, one that was altered in place is not."""
     path = _write(tmp_path / "water.txt", "cold")
     before = _files(tmp_path, "water.txt")
     os.utime(path, (0, 0))
@@ -218,7 +218,7 @@ def test_glob_finds_files(tmp_path: Path, patterns: list[str], found: list[str])
 
 
 def test_glob_leaves_out_what_runs_leave_behind(tmp_path: Path) -> None:
-    """Byte code, and what lies in directories that are tagged as caches, is no input."""
+    """Byte code and the files in directories that are tagged as caches are not inputs."""
     for name in (
         "a.py",
         "__pycache__/a.pyc",
@@ -232,7 +232,7 @@ def test_glob_leaves_out_what_runs_leave_behind(tmp_path: Path) -> None:
 
 
 def test_glob_may_begin_in_a_cache(tmp_path: Path) -> None:
-    """A directory that is named by the user is looked into, whatever its tag says."""
+    """A directory that the user names is searched, even if it is tagged as a cache."""
     _write(tmp_path / "cache" / "CACHEDIR.TAG")
     _write(tmp_path / "cache" / "a.txt")
 
@@ -240,7 +240,7 @@ def test_glob_may_begin_in_a_cache(tmp_path: Path) -> None:
 
 
 def test_absolute_paths_are_allowed(tmp_path: Path) -> None:
-    """A file elsewhere is named by its whole path; one below the declaring file never is."""
+    """A file elsewhere goes by its absolute path, one below the declaring file never does."""
     kitchen = tmp_path / "kitchen"
     elsewhere = _write(tmp_path / "elsewhere" / "a.txt")
     _write(kitchen / "b.txt")
@@ -251,7 +251,7 @@ def test_absolute_paths_are_allowed(tmp_path: Path) -> None:
 
 
 def test_link_stands_for_its_file(tmp_path: Path) -> None:
-    """A linked file goes by the content of what it leads to."""
+    """A link goes by the content of the file that it leads to."""
     _write(tmp_path / "elsewhere.txt", "cold")
     (tmp_path / "kitchen").mkdir()
     (tmp_path / "kitchen" / "link.txt").symlink_to(tmp_path / "elsewhere.txt")
@@ -275,7 +275,7 @@ def test_link_stands_for_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_declared_file_must_be_there(tmp_path: Path, pattern: str, error: ChoochooError) -> None:
-    """What is declared by name must be a file, before anything is visited."""
+    """A file that is declared by name must exist before the visit."""
     (tmp_path / "pots").mkdir()
     (tmp_path / "broken").symlink_to("nowhere")
     _write(tmp_path / "file")
@@ -286,8 +286,8 @@ def test_declared_file_must_be_there(tmp_path: Path, pattern: str, error: Chooch
     assert caught.value.args == error.args
 
 
-def test_name_of_a_file_may_be_no_text(tmp_path: Path) -> None:
-    """A file whose name no encoding knows is an input like any other."""
+def test_name_of_a_file_may_be_undecodable(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is an input like any other."""
     name = os.fsdecode(b"caf\xe9")
     _write(tmp_path / name)
 
@@ -302,7 +302,7 @@ def _products(folder: Path, *names: str) -> dict[str, str]:
 
 
 def test_missing_product_has_no_digest(tmp_path: Path) -> None:
-    """A product that is not there is told from an empty one."""
+    """A missing product differs from an empty one."""
     _write(tmp_path / "empty")
     (tmp_path / "folder").mkdir()
 
@@ -336,7 +336,7 @@ def test_directory_is_all_that_is_below(tmp_path: Path, name: str, changes: bool
 
 
 def test_moved_file_changes_its_directory(tmp_path: Path) -> None:
-    """Where a file lies in a product counts, not only what is in it."""
+    """The place of a file in a product counts, not only its content."""
     path = _write(tmp_path / "out" / "a" / "b", "x")
     (tmp_path / "out" / "c").mkdir()
     before = _products(tmp_path, "out")
@@ -347,7 +347,7 @@ def test_moved_file_changes_its_directory(tmp_path: Path) -> None:
 
 
 def test_socket_is_a_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket or a pipe is there or not; nobody waits for what can be read from it."""
+    """A socket or a pipe exists or not; it is not read, which might take for ever."""
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     os.mkfifo("pipe")
     with socket.socket(socket.AF_UNIX) as server:

@@ -70,7 +70,7 @@ NEVER_RETURNED: dict[str, Any] = {
     "products": {},
     "visited": 0.0,
 }
-# The situation, and what becomes of it where there is a check: the second column of the
+# The situation, and its verdict where there is a check: the second column of the
 # table in the design, in which "settles" stands for "check passes → not visited".
 TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "selected by --cc-replay": ({"is_replayed": True}, "visit"),
@@ -121,7 +121,7 @@ every_situation = pytest.mark.parametrize(("facts", "answer"), TABLE.values(), i
 
 @every_situation
 def test_check_may_settle(facts: dict[str, Any], answer: str) -> None:
-    """With a check, a station is visited for what the check cannot see, and else asked."""
+    """With a check, a station is visited only for reasons that the check cannot see."""
     verdict = judge(_facts(has_check=True, **facts))
 
     assert (isinstance(verdict, Fresh), isinstance(verdict, Due) and verdict.check_settles) == (
@@ -220,8 +220,8 @@ def test_reasons_accumulate() -> None:
         ),
     ],
 )
-def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
-    """What the record says of the last attempt is the reason, in words."""
+def test_reason_is_taken_from_the_record(record: Record | None, text: str) -> None:
+    """The last attempt in the record is the reason, in words."""
     verdict = judge(_facts(record=record))
 
     assert isinstance(verdict, Due)
@@ -236,8 +236,8 @@ def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
     ],
     ids=["known", "unknown"],
 )
-def test_reason_speaks_of_who_is_visiting(pid: int, visitor: str) -> None:
-    """A visit whose process holds the lock is no interrupted one: it is under way."""
+def test_reason_names_the_visiting_process(pid: int, visitor: str) -> None:
+    """A visit whose process holds the lock was not interrupted: it is under way."""
     record = Record(status="visiting", since=NOW, pid=pid, host="kitchen")
 
     verdict = judge(_facts(record=record, is_locked=True))
@@ -276,7 +276,7 @@ def test_change_is_named(old: dict[str, str], new: dict[str, str], texts: list[s
 def test_version_stands_for_code(
     old: dict[str, str], new: dict[str, str], texts: list[str]
 ) -> None:
-    """Where a version is given, it is named in place of the code."""
+    """A version, where one is given, is named instead of the code."""
     found = changes(Fingerprint(code=old), Fingerprint(code=new))
 
     assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
@@ -304,7 +304,7 @@ fingerprints = st.builds(
 
 @given(fingerprints, fingerprints)
 def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
-    """No reason is given where all inputs are the same, and some where one is not."""
+    """There is a reason exactly where an input differs."""
     found = list(changes(old, new))
 
     looked_at = [name for name in Fingerprint.__struct_fields__ if name != "hints"]
@@ -324,8 +324,8 @@ def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
     ],
     ids=range(1, 5),
 )
-def test_secret_names_who_needs_it(names: tuple[str, ...], subject: str) -> None:
-    """A station that is visited for its secret says for whom, the first few by name."""
+def test_reason_names_the_consumers_of_a_secret(names: tuple[str, ...], subject: str) -> None:
+    """The reason of a visit for a secret names the first few of its consumers."""
     assert judge(_facts(has_check=True, secret_for=names)) == Due(
         reasons=(Reason("secret", f"its outcome has a secret, which {subject}"),),
         check_settles=False,

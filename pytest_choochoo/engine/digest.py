@@ -1,4 +1,4 @@
-"""Digests of values, files and folders: equal for what is equal, in every process and version."""
+"""Digests of values, files and folders, which are the same in every process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAGIC = frozenset("*?[")
 
 
 def digest_bytes(content: bytes, *, size: int = _SIZE, key: bytes = b"") -> str:
-    """Return the digest of *content*, *size* bytes long; without *key* nobody can guess it."""
+    """Return the digest of *content*, *size* bytes long; it cannot be guessed without *key*."""
     return blake2b(content, digest_size=size, key=key).hexdigest()
 
 

@@ -61,7 +61,7 @@ class CodeReader:
         """
         found: dict[str, str] = {}
         start: list[Spot] = []
-        for path, function in self._ours(functions):
+        for path, function in self._project_functions(functions):
             # Not its `__qualname__`, which a wrapper takes over from the function that it wraps.
             full_name = function.__code__.co_qualname
             start.append((path, full_name.partition(".")[0]))
@@ -77,7 +77,7 @@ class CodeReader:
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
         """Digest the values that *functions* hold now, as they may change them when they run."""
         made = [each for each in functions if _may_hold(each)]
-        for _, function in self._ours(made):
+        for _, function in self._project_functions(made):
             self._held(function)
 
     def _held(self, function: Any) -> dict[str, str]:
@@ -95,7 +95,9 @@ class CodeReader:
             if self._label(path):
                 self._source(path)
 
-    def _ours(self, functions: Iterable[Callable[..., Any]]) -> Iterator[tuple[Path, Any]]:
+    def _project_functions(
+        self, functions: Iterable[Callable[..., Any]]
+    ) -> Iterator[tuple[Path, Any]]:
         """Yield the project's functions among *functions*, and those that they wrap or hold.
 
         Each comes with the file that defines it.

@@ -262,5 +262,5 @@ def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:
         decode=lambda kind, plain: hook.pytest_choochoo_decode(
             config=config, type=kind, plain=plain
         ),
-        safe=SecretStore(ledger.secret_key, settings.process.secrets),
+        secrets=SecretStore(ledger.secret_key, settings.process.secrets),
     )

@@ -17,8 +17,7 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
-from pytest_choochoo.engine.errors import ChoochooError
-from pytest_choochoo.engine.faults import NoSuchInstance, ParametrisedFixture
+from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Station
 
@@ -269,7 +268,7 @@ class Dependencies:
         station = self._registry.instances[item.nodeid].station
         for name, definitions in requested.items():
             if name not in given and definitions[-1].params is not None:
-                self._add_fault(ParametrisedFixture(station.name, name, station.location))
+                self._add_fault(ParametrizedFixture(station.name, name, station.location))
 
     def _fixture_between(self, key: str, needed: str) -> str:
         """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""

@@ -18,9 +18,8 @@ import pytest
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
-from pytest_choochoo.engine.faults import StationInConftest
+from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.engine.wording import error_line
 from pytest_choochoo.settings import Settings
 
 

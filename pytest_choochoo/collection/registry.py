@@ -17,8 +17,8 @@ from pytest_choochoo.collection.functions import (
     parameters_of,
     without_second_backend,
 )
-from pytest_choochoo.engine.errors import ChoochooError
-from pytest_choochoo.engine.faults import (
+from pytest_choochoo.engine.errors import (
+    ChoochooError,
     DuplicateName,
     ReservedName,
     StationInClass,

@@ -15,8 +15,8 @@ from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import CheckFailed, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.judging.verdict import failed_check
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.engine.wording import failed_check
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection

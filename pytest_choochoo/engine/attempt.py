@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.ledger.protocol import HeldLock
-from pytest_choochoo.engine.ledger.record import Record, Result, Status
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
 from pytest_choochoo.engine.station import Check
 

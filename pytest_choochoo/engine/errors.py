@@ -1,4 +1,4 @@
-"""What can go wrong, a class each, with its facts and its sentence."""
+"""What can go wrong: a class for each error, with its facts and its sentence."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ from typing import dataclass_transform
 
 @dataclass_transform()
 class ChoochooError(Exception):
-    """Anything that pytest-choochoo has to say no to.
+    """The base class of all errors that pytest-choochoo reports.
 
     A subclass carries its facts as attributes, in the order of its arguments,
     and survives pickling: errors cross from xdist workers. As text it is one
     statement, with the way out where there is one.
     """
 
-    # By hand what a dataclass would do: thirty of them take as long to make as
-    # a small suite takes to run, and every run of pytest would wait for it.
+    #: The sentence, a format string of the facts and of `{command}`, which runs the stations.
+    template = ""
+
+    # A dataclass would do the same, but dozens of them take as long to make as a
+    # small suite takes to run, and every run of pytest would wait for them.
     def __init__(self, *facts: object) -> None:
         super().__init__(*facts)
         for name, fact in zip(type(self).__annotations__, facts, strict=True):
             setattr(self, name, fact)
 
+    def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self, command: str = "pytest --cc-run") -> str:
+        """Return the error in one sentence, in which *command* is what runs the stations."""
+        return self.template.format_map(vars(self) | {"command": command})
+
     def concerns(self, name: str) -> bool:
-        """Say whether the station *name* is at fault."""
+        """Return whether the station *name* is at fault."""
         names = getattr(self, "names", (getattr(self, "name", None),))
         return name in names
 
 
-# --- what was asked for cannot be done
+# --- the request cannot be carried out
 
 
 class UnknownSelector(ChoochooError):
@@ -35,56 +45,168 @@ class UnknownSelector(ChoochooError):
     selectors: tuple[str, ...]
     known: tuple[str, ...]
 
-    def __str__(self) -> str:
+    def sentence(self, command: str = "") -> str:
         parts = (f"no station is called {each!r}; {self._way_out(each)}" for each in self.selectors)
         return f"{self.option}: {' and '.join(parts)}"
 
     def _way_out(self, selector: str) -> str:
         if not self.known:
-            return "there are none here"
+            return "there are no stations here"
         import difflib  # only ever needed here, and every run of pytest would wait for it
 
         spelt = {name.lower(): name for name in reversed(self.known)}
         close = difflib.get_close_matches(selector.lower(), spelt, n=3, cutoff=0.5)
         if close:
             return f"did you mean {' or '.join(repr(spelt[name]) for name in close)}?"
-        return f"there are {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
+        return f"choose from {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
 
 
 class BadSetting(ChoochooError):
     where: str
     value: str
     must: str
+    template = "{where} is {value!r}; it must be {must}"
 
-    def __str__(self) -> str:
-        return f"{self.where} is {self.value!r}; it must be {self.must}"
+
+class NotAFunction(ChoochooError):
+    where: str
+    value: str
+    template = "{where} must decorate a function, not {value!r}"
 
 
 class Conflict(ChoochooError):
     first: str
     second: str
-
-    def __str__(self) -> str:
-        return f"{self.first} and {self.second} cannot go together; choose one of them"
+    template = "{first} and {second} cannot be combined; choose one of them"
 
 
 class NoLedger(ChoochooError):
-    def __str__(self) -> str:
-        return (
-            "there is no place to remember stations: the cache provider is switched off; "
-            "leave out '-p no:cacheprovider', or name a folder with --cc-state"
-        )
+    template = (
+        "there is no place to remember stations: the cache provider is disabled; "
+        "remove '-p no:cacheprovider', or name a folder with --cc-state"
+    )
 
 
 class UnusableLedger(ChoochooError):
     path: str
     cause: str
+    template = (
+        "the ledger {path} cannot be written: {cause}; "
+        "make the folder writable, or name another with --cc-state"
+    )
 
-    def __str__(self) -> str:
+
+class LostLedger(UnusableLedger):
+    """The ledger failed after it had been opened."""
+
+    path: str
+    cause: str
+    template = (
+        "the ledger cannot be used any more, {path}: {cause}; fix this and run again to resume"
+    )
+
+
+# --- stations are written wrongly: found while collecting, and reported all at once
+
+
+class Cycle(ChoochooError):
+    """*steps*: the names, each with its location, and the fixtures through which they wait."""
+
+    names: tuple[str, ...]
+    steps: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        path = " -> ".join((*self.steps, self.names[0]))
         return (
-            f"the ledger {self.path} cannot be written: {self.cause}; "
-            "make the folder writable, or name another with --cc-state"
+            f"stations wait for each other: {path}; remove one of these parameters, "
+            "or move what they share into a station of its own"
         )
+
+
+class DuplicateName(ChoochooError):
+    name: str
+    first: str
+    second: str
+    template = "two stations are called {name!r}: {first} and {second}; rename one of them"
+
+
+class ReservedName(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: a station cannot be called {name!r}, "
+        "which is the name of a fixture of pytest or of this plugin; rename it"
+    )
+
+
+class YieldStation(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: station {name!r} uses yield; "
+        "return the outcome, and undo the work in @{name}.clean"
+    )
+
+
+class StationInConftest(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: station {name!r} is defined in a conftest.py; "
+        "move it to stations.py beside it, which is visible to the same directories"
+    )
+
+
+class StationInClass(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: station {name!r} is defined in a class; move it to the top level of its file"
+    )
+
+
+class StationOutside(ChoochooError):
+    name: str
+    location: str
+    root: str
+    template = (
+        "{location}: station {name!r} is defined outside the rootdir {root}, where two stations "
+        "may share a node id; set another --rootdir, or import it from a file inside"
+    )
+
+
+class AttachedTwice(ChoochooError):
+    name: str
+    what: str
+    function: str
+    location: str
+
+    def sentence(self, command: str = "") -> str:
+        if self.what == "clean":
+            fault = f"a second clean, {self.function!r}; merge them into one function"
+        else:
+            fault = f"two checks called {self.function!r}; rename one of them"
+        return f"{self.location}: station {self.name!r} has {fault}"
+
+
+class NoSuchInstance(ChoochooError):
+    name: str
+    consumer: str
+    wanted: str
+    template = (
+        "{consumer} requests {name!r} with {wanted}, "
+        "but the station is not parametrized with that; give both the same values"
+    )
+
+
+class ParametrizedFixture(ChoochooError):
+    name: str
+    fixture: str
+    location: str
+    template = (
+        "{location}: a check or clean of station {name!r} requests the parametrized fixture "
+        "{fixture!r}; request it in the station itself, which is then parametrized as well"
+    )
 
 
 # --- a station fails, apart from its own exceptions
@@ -93,150 +215,152 @@ class UnusableLedger(ChoochooError):
 class MissingFile(ChoochooError):
     name: str
     path: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} declares the file {self.path}, which does not exist; "
-            "create it, or correct files=[...]"
-        )
+    template = (
+        "station {name!r} declares the file {path}, which does not exist; "
+        "create it, or correct files=[...]"
+    )
 
 
 class NotAFile(ChoochooError):
     name: str
     path: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} declares {self.path} in files, which is a directory; "
-            f"name the files in it, for instance '{self.path}/**/*'"
-        )
+    template = (
+        "station {name!r} declares {path} as a file, but it is a directory; "
+        "name the files in it, for instance '{path}/**/*'"
+    )
 
 
 class MissingProduct(ChoochooError):
     name: str
     path: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} was visited and its product {self.path} is not there; "
-            "make it in the visit, or correct products=[...]"
-        )
+    template = (
+        "station {name!r} was visited, but its product {path} does not exist; "
+        "create it in the visit, or correct products=[...]"
+    )
 
 
 class Undigestable(ChoochooError):
     name: str
     value: str
     type: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r}: {self.value} has no stable digest ({self.type}); "
-            "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
-        )
+    template = (
+        "station {name!r}: {value} has no stable digest ({type}); use plain data: "
+        "numbers, strings, bytes, collections, dataclasses, enums, paths or dates"
+    )
 
 
 class Unstorable(ChoochooError):
     name: str
     type: str
     cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"the outcome of station {self.name!r} cannot be kept ({self.type}): {self.cause}; "
-            "return plain data, or say in the return annotation what it is"
-        )
+    template = (
+        "the outcome of station {name!r} cannot be stored ({type}): {cause}; "
+        "return plain data, or declare its type in the return annotation"
+    )
 
 
 class UnreadableOutcome(ChoochooError):
     name: str
     cause: str
+    template = (
+        "the recorded outcome of station {name!r} does not fit its annotation any more: "
+        "{cause}; '{command}' visits it again"
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"the recorded outcome of station {self.name!r} does not fit its annotation any more: "
-            f"{self.cause}; 'pytest --cc-run' visits it again"
-        )
+
+class SecretNotKept(ChoochooError):
+    name: str
+    template = (
+        "the secret in the outcome of station {name!r} is unknown in this run: secrets "
+        "are never written down; '{command}' visits the station again for its consumers, "
+        "and data that a clean needs belongs in visit.resources"
+    )
+
+
+class UnkeptResource(ChoochooError):
+    """A resource is not a JSON value, or its id is not a string."""
+
+    key: str
+    id: str
+    type: str
+    template = (
+        "resource {id!r} of {key} cannot be stored ({type}); use a string id and a JSON value"
+    )
 
 
 class CheckFailed(ChoochooError):
     name: str
     check: str
     cause: str
-
-    def __str__(self) -> str:
-        return f"check {self.check!r} of station {self.name!r} does not pass: {self.cause}"
+    template = "check {check!r} of station {name!r} does not pass: {cause}"
 
 
 class CheckAnswer(ChoochooError):
     name: str
     check: str
     answer: str
-
-    def __str__(self) -> str:
-        return (
-            f"check {self.check!r} of station {self.name!r} returned {self.answer}; "
-            "a check returns nothing, True or False"
-        )
+    template = (
+        "check {check!r} of station {name!r} returned {answer}; "
+        "a check must return None, True or False"
+    )
 
 
 class StationDue(ChoochooError):
     name: str
     reasons: tuple[str, ...]
 
-    def __str__(self) -> str:
+    def sentence(self, command: str = "") -> str:
         return f"station {self.name!r} is due: {'; '.join(self.reasons)}"
 
 
 class NoRecord(ChoochooError):
     name: str
     cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} has no complete record: {self.cause}; "
-            "run 'pytest --cc-run' first"
-        )
+    template = "station {name!r} has no complete record: {cause}; run '{command}' first"
 
 
 class NotWaitedFor(ChoochooError):
     name: str
     cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} has no complete record: {self.cause}; "
-            "request it by a parameter, so that it is visited first"
-        )
+    template = (
+        "station {name!r} has no complete record: {cause}; "
+        "request it as a parameter, so that it is visited first"
+    )
 
 
 class LockTimeout(ChoochooError):
     name: str
     seconds: float
     holder: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} is still being visited by {self.holder} "
-            f"after {self.seconds:g} s; wait for it, or raise --cc-lock-timeout"
-        )
+    template = (
+        "station {name!r} is still being visited by {holder} after {seconds:g} s; "
+        "wait for it, or raise --cc-lock-timeout"
+    )
 
 
 class StillThere(ChoochooError):
     name: str
     check: str
-
-    def __str__(self) -> str:
-        return (
-            f"station {self.name!r} was cleaned and its check {self.check!r} still passes; "
-            "either the clean or the check is wrong"
-        )
+    template = (
+        "station {name!r} was cleaned, but its check {check!r} still passes; "
+        "either the clean or the check is wrong"
+    )
 
 
 class OnlyInStations(ChoochooError):
     consumer: str
+    template = (
+        "{consumer} requests 'visit', which exists only in stations, checks and cleans; "
+        "request the station instead"
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"{self.consumer} asks for 'visit', which exists only in stations, checks and cleans; "
-            "ask for the station instead"
-        )
+
+def error_line(error: BaseException) -> str:
+    """Return *error* in one line: its type, and the first line of its message."""
+    try:
+        first = (str(error).strip().splitlines() or [""])[0]
+    except Exception:  # noqa: BLE001 - the user's error may have a `__str__` of its own
+        first = "<it cannot be shown>"
+    if isinstance(error, CheckFailed):
+        return error.cause
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -35,14 +35,13 @@ from pytest_choochoo.engine.errors import (
 )
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict
+from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict, failed_check
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.visit import Progressed, Visit
-from pytest_choochoo.engine.wording import failed_check
 
 # How long a mere probe (`is_locked`) may hold a lock, in seconds.
 _PROBE = 0.1

@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.errors import UnknownSelector
-from pytest_choochoo.engine.faults import Cycle
+from pytest_choochoo.engine.errors import Cycle, UnknownSelector
+from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
 
 
-# One a station is kept to the end: nothing that the garbage collector need look at.
+# Each station has one until the session ends: the garbage collector can ignore it.
 class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A station on the route: one set of parameters of it, known by its node id *key*."""
+    """A station with one set of its parameters, known by its node id *key*."""
 
     key: str
     name: str
@@ -31,7 +31,7 @@ class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True)
 class Route:
-    """The stations of a session in definition order, and what each needs."""
+    """The stations of a session in definition order, and the keys that each needs."""
 
     stops: Mapping[str, StationInstance]
     upstream: Mapping[str, tuple[str, ...]]
@@ -43,45 +43,34 @@ class Route:
         return self.stops[key]
 
     def name(self, key: str) -> str:
-        """Return what *key* is called; a station that no longer exists goes by its key."""
+        """Return the name of *key*; the name of a station that no longer exists is its key."""
         return self.stops[key].name if key in self.stops else key
 
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.name(key) for key in keys)
 
     def downstream(self) -> dict[str, list[str]]:
-        """Return for each station the stations that need it directly."""
-        found: dict[str, list[str]] = {key: [] for key in self.stops}
-        for key in self.stops:
-            for needed in self.upstream.get(key, ()):
-                found[needed].append(key)
-        return found
+        """Return for each station those that need it directly."""
+        return followers({key: self.upstream.get(key, ()) for key in self.stops})
 
     def closure(
         self, keys: Iterable[str], neighbours: Mapping[str, Iterable[str]]
     ) -> dict[str, None]:
-        """Return *keys* and all that can be reached from them by *neighbours*."""
-        seen: dict[str, None] = {}
-        waiting = list(keys)
-        while waiting:
-            key = waiting.pop()
-            if key not in seen:
-                seen[key] = None
-                waiting += neighbours.get(key, ())
-        return seen
+        """Return *keys* and everything that can be reached from them by *neighbours*."""
+        return reachable(keys, lambda key: neighbours.get(key, ()))
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The keys in running order: upstream first, else as they were defined."""
+        """The keys in running order: upstream first, otherwise as they were defined."""
         return arranged(tuple(self.stops), self.upstream)
 
     def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
-        """Return a cycle for each group of stations that wait for each other, as they wait.
+        """Return a cycle for each group of stations that wait for each other.
 
         *by* names the fixture through which one waits for another, if there is one.
         """
         below = self.downstream()
-        # What only needs such a group, or is only needed by one, is in none.
+        # A station that only needs such a group, or is only needed by one, is in none.
         left = self.stops.keys() - {*self.order, *arranged(tuple(self.stops), below)}
         found = []
         for key in self.stops:
@@ -90,7 +79,7 @@ class Route:
                 down = {each: left.intersection(below[each]) for each in left}
                 group = self.closure([key], up).keys() & self.closure([key], down).keys()
                 if len(group) > 1 or key in up[key]:
-                    found.append(self._cycle(self._round(key), by))
+                    found.append(self._cycle(self._shortest_cycle(key), by))
                 left -= group
         return tuple(found)
 
@@ -102,27 +91,27 @@ class Route:
             steps += [f"fixture {fixture}"] if fixture else []
         return Cycle(self.names(keys), tuple(steps))
 
-    def _round(self, start: str) -> list[str]:
-        """Return the shortest way from *start* back to it, each waiting for the next."""
-        ways = deque([[start]])
+    def _shortest_cycle(self, start: str) -> list[str]:
+        """Return the shortest path from *start* back to it, each key waiting for the next."""
+        paths = deque([[start]])
         seen = {start}
         while True:
-            way = ways.popleft()
-            for needed in self.upstream[way[-1]]:
+            path = paths.popleft()
+            for needed in self.upstream[path[-1]]:
                 if needed == start:
-                    return way
+                    return path
                 if needed not in seen:
                     seen.add(needed)
-                    ways.append([*way, needed])
+                    paths.append([*path, needed])
 
     def select(
         self, option: str, expression: str, *, failed: Iterable[str], also: Iterable[str] = ()
     ) -> tuple[str, ...]:
         """Return the keys that *expression* selects, in running order.
 
-        *failed*: the keys that the selector `failed` stands for; *also*: keys
-        that may be named although they are not on the route. Raises
-        `UnknownSelector`, naming *option*.
+        *failed*: the keys that the selector `failed` stands for; *also*: more keys
+        that may be named, of stations that are not on the route. Raises
+        `UnknownSelector`, which names *option*.
         """
         chosen: dict[str, None] = {}
         unknown: list[str] = []
@@ -141,7 +130,7 @@ class Route:
     def _selected(
         self, selector: str, failed: tuple[str, ...], also: tuple[str, ...]
     ) -> Iterable[str] | None:
-        """Return what *selector* selects, None where it means nothing."""
+        """Return the keys that *selector* selects, None where it is unknown."""
         if selector == "all":
             return (*self.stops, *also)
         if selector == "failed":
@@ -159,17 +148,20 @@ class Route:
 
     def _named(self, name: str, also: tuple[str, ...]) -> list[str]:
         exact = [
-            key for key, stop in self.stops.items() if name in (stop.name, stop.station.name, key)
+            key
+            for key, instance in self.stops.items()
+            if name in (instance.name, instance.station.name, key)
         ]
         exact += [key for key in also if name in (key, _name(key))]
-        # Tried first as it stands: 'boil[green]' is a name, and a pattern as well.
+        # As a plain name first: 'boil[green]' is a name, and a pattern as well.
         return exact or [
-            *(key for key, stop in self.stops.items() if _fits((stop.name, key), name)),
+            *(key for key, instance in self.stops.items() if _fits((instance.name, key), name)),
             *(key for key in also if _fits((_name(key), key), name)),
         ]
 
     def _vocabulary(self, also: Iterable[str], *, with_keys: bool) -> tuple[str, ...]:
-        names = [name for stop in self.stops.values() for name in (stop.station.name, stop.name)]
+        instances = self.stops.values()
+        names = [name for each in instances for name in (each.station.name, each.name)]
         keys = [*self.stops, *also] if with_keys else []
         return tuple(dict.fromkeys((*names, *map(_name, also), *keys)))
 
@@ -215,10 +207,10 @@ def _name(key: str) -> str:
     return key.partition("::")[2]
 
 
-def _fits(texts: tuple[str, ...], pattern: str) -> bool:
-    # In 'boil[*]', the brackets are more likely those of an id than a choice of letters.
+def _fits(names: tuple[str, ...], pattern: str) -> bool:
+    # The brackets of 'boil[*]' more likely belong to an id than to a choice of letters.
     patterns = (pattern, pattern.replace("[", "[[]"))
-    return any(fnmatchcase(text, each) for text in texts for each in patterns)
+    return any(fnmatchcase(name, each) for name in names for each in patterns)
 
 
 def arranged(
@@ -226,32 +218,29 @@ def arranged(
     upstream: Mapping[str, Iterable[str]],
     position: Callable[[str], Any] | None = None,
 ) -> tuple[str, ...]:
-    """Return *keys* so that upstream comes first, else as they are, or by *position*.
+    """Return *keys* with upstream first, otherwise in their order, or by *position*.
 
     Keys that wait for each other are left out.
     """
-    places = {key: position(key) if position else location for location, key in enumerate(keys)}
-    waits = {key: {each for each in upstream.get(key, ()) if each in places} for key in keys}
-    followers: dict[str, list[str]] = {key: [] for key in keys}
-    for key, needed in waits.items():
-        for each in needed:
-            followers[each].append(key)
-    counts = {key: len(needed) for key, needed in waits.items()}
-    ready = [(places[key], key) for key in keys if not counts[key]]
+    positions = {key: position(key) if position else index for index, key in enumerate(keys)}
+    needs = {key: {each for each in upstream.get(key, ()) if each in positions} for key in keys}
+    below = followers(needs)
+    missing = {key: len(needed) for key, needed in needs.items()}
+    ready = [(positions[key], key) for key in keys if not missing[key]]
     heapq.heapify(ready)
     order = []
     while ready:
         _, key = heapq.heappop(ready)
         order.append(key)
-        for follower in followers[key]:
-            counts[follower] -= 1
-            if not counts[follower]:
-                heapq.heappush(ready, (places[follower], follower))
+        for follower in below[key]:
+            missing[follower] -= 1
+            if not missing[follower]:
+                heapq.heappush(ready, (positions[follower], follower))
     return tuple(order)
 
 
 def _split(expression: str) -> list[str]:
-    """Split at commas outside of brackets: a parameter id may contain one."""
+    """Split *expression* at commas outside of brackets: a parameter id may contain one."""
     parts, depth = [""], 0
     for letter in expression:
         depth += (letter == "[") - (letter == "]")

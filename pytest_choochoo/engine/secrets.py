@@ -1,44 +1,31 @@
-"""A value that shows itself to nobody, and the safe that has it while a run lasts."""
+"""Values that are never shown or written down, and the store that holds them during a run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from hashlib import blake2b
+from functools import cached_property
 from hmac import compare_digest
 from secrets import token_bytes
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
 
-from pytest_choochoo.engine.errors import ChoochooError
-
 T_co = TypeVar("T_co", covariant=True)
 
-#: What stands in a record for a secret: a digest that cannot be guessed without the key.
+#: A token stands in a record for a secret: a digest that cannot be guessed without the key.
 TOKEN_PREFIX = "choochoo.secret:"
 TOKEN = re.compile(rf"{re.escape(TOKEN_PREFIX)}[0-9a-f]{{32}}")
 _SHOWN = "***"
-
-
-class SecretNotKept(ChoochooError):
-    name: str
-
-    def __str__(self) -> str:
-        return (
-            f"the secret in the outcome of station {self.name!r} is not known in this run: it is "
-            "never written down; 'pytest --cc-run' visits the station again for who needs it, "
-            "and what a clean needs is to be kept in visit.resources"
-        )
 
 
 @final
 class Secret(Generic[T_co]):
     """A value inside an outcome that is shown as `***` and never written down.
 
-    `reveal()` returns it. What is revealed is a value like any other: shown by
-    an assert that fails, written by who writes it.
+    `reveal()` returns it. A revealed value is a value like any other: a failing
+    assert shows it, and code that writes it to a file does so in plain text.
     """
 
-    # The value itself is in a closure: who lists attributes does not come upon it.
+    # The value itself is in a closure: a tool that lists attributes does not find it.
     __slots__ = ("_find", "_token")
 
     def __init__(self, value: T_co, /) -> None:
@@ -46,7 +33,7 @@ class Secret(Generic[T_co]):
         self._token = ""
 
     def reveal(self) -> T_co:
-        """Return the value. Raises `ChoochooError` where it is not known in this run."""
+        """Return the value. Raises `ChoochooError` where it is unknown in this run."""
         __tracebackhide__ = True
         return self._find()
 
@@ -60,12 +47,12 @@ class Secret(Generic[T_co]):
         __tracebackhide__ = True
         if not isinstance(other, Secret):
             return NotImplemented
-        if self._token and other._token:  # the values need not be known
+        if self._token and other._token:  # the values may be unknown
             return compare_digest(self._token, other._token)
         return _equal(self.reveal(), other.reveal())
 
     def __hash__(self) -> int:
-        return hash(Secret)  # one for all of them: it says nothing about the value
+        return hash(Secret)  # the same for all secrets: it tells nothing about the value
 
     def __copy__(self) -> Self:
         return self
@@ -74,7 +61,9 @@ class Secret(Generic[T_co]):
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled, which would write it in clear; pass on reveal()")
+        raise TypeError(
+            "cannot pickle a Secret: it would be stored in plain text; pass secret.reveal() instead"
+        )
 
 
 def from_token(token: str, find: Callable[[], Any]) -> Secret[Any]:
@@ -85,7 +74,7 @@ def from_token(token: str, find: Callable[[], Any]) -> Secret[Any]:
 
 
 def token_of(secret: Secret[Any]) -> str:
-    """Return what stands for *secret* in a record, nothing where it was in none."""
+    """Return the token that stands for *secret* in a record, "" where it was in none."""
     return secret._token
 
 
@@ -104,10 +93,10 @@ def _bytes(text: str) -> bytes:
 
 
 class SecretStore:
-    """The texts of secrets by their tokens: in memory, and nowhere else.
+    """The secrets of a run as text, by their tokens: in memory, and nowhere else.
 
-    *key* returns what tokens are made with; *texts* is where they are, if not
-    in this process alone.
+    *key* returns the key of the tokens' digests. *texts* holds the secrets where
+    other processes have some of them.
     """
 
     def __init__(
@@ -115,25 +104,25 @@ class SecretStore:
         key: Callable[[], bytes] = lambda: token_bytes(32),
         texts: dict[str, str] | None = None,
     ) -> None:
-        self._new_key = key
-        self._key = b""
+        self._find_key = key
         self._texts = {} if texts is None else texts
 
-    def keep(self, text: str, digest: str) -> str:
-        """Keep the *text* of a value, whose digest is *digest*; return its token."""
-        self._key = self._key or self._new_key()
-        keyed = blake2b(digest.encode(), key=self._key, digest_size=16)
-        token = f"{TOKEN_PREFIX}{keyed.hexdigest()}"
+    @cached_property
+    def key(self) -> bytes:
+        """The key that the digests in tokens are made with."""
+        return self._find_key()
+
+    def keep(self, token: str, text: str) -> None:
+        """Keep the *text* of the secret that *token* stands for."""
         self._texts[token] = text
-        return token
 
     def find(self, token: str) -> str | None:
-        """Return the text that *token* stands for, None where it is not known."""
+        """Return the text that *token* stands for, None where it is unknown."""
         try:
             return self._texts[token]
         except KeyError:
             return None
 
     def lacks(self, text: str) -> bool:
-        """Say whether *text*, an outcome's, has a token of what is not known."""
+        """Return whether *text*, an outcome, has a token whose secret is unknown."""
         return any(self.find(token) is None for token in TOKEN.findall(text))

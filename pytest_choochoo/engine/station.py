@@ -1,4 +1,4 @@
-"""What a user says about a step."""
+"""Stations as users declare them: a function, its keywords, its checks and its clean."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from pytest_choochoo.engine.errors import BadSetting, ChoochooError
-from pytest_choochoo.engine.faults import AttachedTwice, YieldStation
+from pytest_choochoo.engine.errors import (
+    AttachedTwice,
+    BadSetting,
+    ChoochooError,
+    NotAFunction,
+    YieldStation,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -22,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., object])
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """A function that passes when its station is in the desired state.
 
-    *within* is how long, in seconds, it is tried again after a visit.
+    *within*: seconds for which it is tried again after a visit.
     """
 
     function: Callable[..., object]
@@ -31,7 +36,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
-    """The keywords that `station` was given, *max_age* in seconds."""
+    """The keywords of `station`, *max_age* in seconds."""
 
     title: str | None
     files: tuple[str, ...]
@@ -46,7 +51,7 @@ class Station(Generic[T_co]):
     """One step of a workflow; calling it calls the plain function.
 
     It is callable and has a `__name__`, so that marks may stand above it, and
-    an empty `__dict__`, because pytest takes what is in there for keywords.
+    an empty `__dict__`, because pytest takes the names in there for keywords.
     """
 
     __slots__ = (
@@ -75,19 +80,19 @@ class Station(Generic[T_co]):
         self.declaration = declaration
         #: The function's name.
         self.name: str = getattr(function, "__name__", "station")
-        #: The file that declares it, as text: asked for often.
+        #: The file that declares it, as a string: it is needed often.
         code = cast(Any, inspect.unwrap(function)).__code__
         self.file: str = code.co_filename
         #: The line on which it is declared, counted from one.
         self.line: int = code.co_firstlineno
         qualname = getattr(function, "__qualname__", self.name)
-        #: The same for a station imported under two module names. Made in a factory,
-        #: several stations share a line: they are who they are.
+        #: Equal for one station that is imported under two module names. Stations that
+        #: a factory makes share a line, so each is itself only.
         is_made = "<locals>" in qualname
         self.identity: object = id(self) if is_made else (self.file, qualname)
-        #: The file in which it stands, as text: that of who called the factory.
-        self.home: str = _standing_in() if is_made else self.file
-        #: A station of the same name that this one took the place of in its file.
+        #: The file in which it is defined, as a string; for a factory, the file that calls it.
+        self.home: str = _file_being_imported() if is_made else self.file
+        #: A station of the same name that this one replaces in its file.
         self.shadowed = shadowed
         # Marks below @station arrive with the function; those above are put here.
         self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
@@ -110,7 +115,7 @@ class Station(Generic[T_co]):
 
     @property
     def title(self) -> str:
-        """What a person reads: the title given, else the docstring's first line, else the name."""
+        """The title given, else the first line of the docstring, else the name."""
         if self.declaration.title is not None:
             return self.declaration.title
         lines = (self.function.__doc__ or "").strip().splitlines()
@@ -123,7 +128,7 @@ class Station(Generic[T_co]):
 
     @property
     def location(self) -> str:
-        """Where it is declared, as `file:line`, from the working directory."""
+        """Its place in the source, as `file:line`, relative to the working directory."""
         return _location(self.file, self.line)
 
     @property
@@ -139,12 +144,12 @@ class Station(Generic[T_co]):
     ) -> F | Callable[[F], F]:
         """Attach a check: it passes when it returns None or True and raises nothing.
 
-        *within*: after a visit it is tried again for up to so many seconds.
+        *within*: seconds, or a `timedelta`, for which it is tried again after a visit.
         """
         seconds = _seconds(f"@{self.name}.check(within=...)", within)
 
         def attach(function: F) -> F:
-            _require(callable(function), f"@{self.name}.check", function)
+            _require_function(callable(function), f"@{self.name}.check", function)
             name = getattr(function, "__name__", "check")
             self.checks += (Check(function=function, name=name, within=seconds),)
             return function
@@ -153,7 +158,7 @@ class Station(Generic[T_co]):
 
     def clean(self, function: F, /) -> F:
         """Attach the function that undoes the station."""
-        _require(callable(function), f"@{self.name}.clean", function)
+        _require_function(callable(function), f"@{self.name}.clean", function)
         self._cleans += (function,)
         return function
 
@@ -163,7 +168,7 @@ class Station(Generic[T_co]):
         return self.location if code is None else _location(code.co_filename, code.co_firstlineno)
 
     def faults(self) -> tuple[ChoochooError, ...]:
-        """Return what is wrong with the station by itself."""
+        """Return the errors of the station by itself."""
         found: list[ChoochooError] = []
         plain = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
@@ -214,40 +219,40 @@ def station(
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
-    *title*: what a person reads (default: the docstring's first line, else the name).
+    *title*: a title for people (default: the docstring's first line, else the name).
     *files*: paths or globs of input files, relative to the declaring file.
     *env*: names of environment variables that are inputs.
     *values*: names of fixtures whose value is an input.
     *products*: paths that the visit makes, relative to the declaring file.
-    *max_age*: after so long (a `timedelta`, or seconds) it is visited again.
+    *max_age*: a `timedelta`, or seconds, after which it is visited again.
     *version*: stands for the code instead of its source.
 
-    Raises `ChoochooError` when a keyword is not of its kind.
+    Raises `ChoochooError` when a keyword has a wrong type.
     """
     declaration = Declaration(
-        title=_text("title", title),
-        files=_texts("files", files),
-        env=_texts("env", env),
-        values=_texts("values", values),
-        products=_texts("products", products),
+        title=_string("title", title),
+        files=_strings("files", files),
+        env=_strings("env", env),
+        values=_strings("values", values),
+        products=_strings("products", products),
         max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
-        version=_text("version", version),
+        version=_string("version", version),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:
-        # Its source is an input: what has none, like a partial, would never be due.
+        # Its source is an input: a callable without source, like a partial, would never be due.
         has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
-        # A station is a fixture by itself: one that was made of a fixture could not be called.
+        # A station is a fixture already: the function of a fixture cannot be called.
         is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
         is_function = has_source and not is_fixture and not isinstance(function, Station)
-        _require(is_function, "@station", function)
+        _require_function(is_function, "@station", function)
         return Station(function, declaration, shadowed=_shadowed(function))
 
     return declare if function is None else declare(function)
 
 
-def _standing_in() -> str:
-    """Return the file of the module that is being imported."""
+def _file_being_imported() -> str:
+    """Return the file of the module that is being imported, "" where there is none."""
     frame = inspect.currentframe()
     while frame is not None:
         file = frame.f_code.co_filename
@@ -257,37 +262,37 @@ def _standing_in() -> str:
     return ""
 
 
-def _text(keyword: str, given: str | None) -> str | None:
+def _string(keyword: str, given: str | None) -> str | None:
     if not isinstance(given, str | None):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "a text")
+        raise BadSetting(f"@station({keyword}=...)", str(given), "a string")
     return None if given is None else str(given)
 
 
-def _texts(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:
+def _strings(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:
     if given == ():
         return ()
     # A lone string is an iterable of letters: files="app.zip" would be five files.
     is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-    texts = tuple(given) if is_list else ()
-    if not is_list or not all(isinstance(text, str | Path) for text in texts):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "a list of texts")
-    return tuple(str(text) for text in texts)
+    strings = tuple(given) if is_list else ()
+    if not is_list or not all(isinstance(each, str | Path) for each in strings):
+        raise BadSetting(f"@station({keyword}=...)", str(given), "a list of strings")
+    return tuple(str(each) for each in strings)
 
 
 def _seconds(where: str, given: float | timedelta) -> float:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise BadSetting(where, str(given), "a timedelta, or seconds, zero or more")
+        raise BadSetting(where, str(given), "a timedelta, or a number of seconds, zero or more")
     return float(seconds)
 
 
-def _require(is_function: bool, where: str, given: object) -> None:
+def _require_function(is_function: bool, where: str, given: object) -> None:
     if not is_function:
-        raise BadSetting(where, str(given), "put on a function")
+        raise NotAFunction(where, str(given))
 
 
 def _shadowed(function: Callable[..., object]) -> Station[Any] | None:
-    """Return the station whose name in the same file is being taken, or None."""
+    """Return the station in the same file that *function* replaces, or None."""
     plain = inspect.unwrap(function)
     before = getattr(plain, "__globals__", {}).get(getattr(function, "__name__", None))
     if not isinstance(before, Station) or "<locals>" in getattr(function, "__qualname__", ""):

@@ -1,4 +1,4 @@
-"""What may start now, what is under way, what goes first: a parallel run without its processes."""
+"""The order of a parallel run, without its processes: batches, and when they may start."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from graphlib import TopologicalSorter
 
 import msgspec
 
-_LONG = 0.1  # seconds, beside which a worker's way back and forth is nothing
+from pytest_choochoo.engine.graph import followers
+
+# Seconds of work beside which a worker's round trip to the controller does not count.
+_LONG = 0.1
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """An item that is to be run: a station, or a test of *module*.
 
     It *waits* for stations, by key. *seconds*: how long its last visit took, None
-    where nobody knows. Two of one group are never under way at once. *shares*:
-    what is set up for it is set up for its whole module, or class.
+    where that is unknown. Two jobs of one group are never under way at once.
+    *shares*: its fixtures are set up for its whole module or class.
     """
 
     key: str
@@ -28,7 +31,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What one worker does at one go: *items*, by number, which wait for other batches, by number."""
+    """The *items*, by number, that one worker runs at one go.
+
+    It *waits* for other batches, by number.
+    """
 
     items: tuple[int, ...]
     waits: tuple[int, ...] = ()
@@ -40,8 +46,8 @@ def batches(jobs: Mapping[int, Job], workers: int) -> list[Batch]:
     """Return the batches that *jobs* make, by the numbers of their items.
 
     A station is a batch. Tests of one module that wait for nothing, and share
-    something, are one batch: it is set up once. Others, and those that wait for
-    the same stations, are as many batches as keep all *workers* busy.
+    fixtures, are one batch: these are set up once. Other tests of a module that
+    wait for the same stations are as many batches as keep all *workers* busy.
     """
     batch_of: dict[str, int] = {}
     made: list[Batch] = []
@@ -49,11 +55,10 @@ def batches(jobs: Mapping[int, Job], workers: int) -> list[Batch]:
     stations = 0
     for number, job in jobs.items():
         if job.module is None:
-            batch_of.setdefault(job.key, stations)  # it may be there twice, if asked for
+            batch_of.setdefault(job.key, stations)  # an item that is asked for twice is there twice
             stations += 1
         else:
-            what = (job.module, job.waits, job.groups)
-            together.setdefault(what, []).append(number)
+            together.setdefault((job.module, job.waits, job.groups), []).append(number)
     for number, job in jobs.items():
         if job.module is None:
             made.append(_batch((number,), job, batch_of))
@@ -79,13 +84,14 @@ def _batch(items: tuple[int, ...], job: Job, batch_of: Mapping[str, int]) -> Bat
 
 
 class Timetable:
-    """Which batches may start now, the longest remaining path first, and which are under way."""
+    """The batches that may start now, the longest remaining path first, and those under way."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
+        needs = {number: set(batch.waits) for number, batch in enumerate(batches)}
         self._batches = batches
-        self._followers = _followers(batches)
+        self._followers = followers(needs)
         self._ahead = _remaining(batches, self._followers)
-        self._missing = [len(set(batch.waits)) for batch in batches]
+        self._missing = [len(needed) for needed in needs.values()]
         self._ready: list[tuple[float, int]] = []
         self._held: dict[str, list[tuple[float, int]]] = {}
         self._under_way: set[int] = set()
@@ -104,7 +110,7 @@ class Timetable:
         return frozenset(self._under_way)
 
     def start_next(self) -> int | None:
-        """Have the batch start that most depends on, and return its number; None: none may."""
+        """Start the batch with the longest path after it; return its number, None if none may."""
         while self._ready:
             entry = heapq.heappop(self._ready)
             number = entry[1]
@@ -113,16 +119,17 @@ class Timetable:
                 self._under_way.add(number)
                 return number
             heapq.heappush(self._held.setdefault(busy, []), entry)
-            for group in self._batches[number].groups:  # another of them need not wait as well
+            for group in self._batches[number].groups:  # those held for a free group may go
                 if not self._is_busy(group):
                     self._release(group)
         return None
 
     def start_after(self, number: int) -> int | None:
-        """Have the batch start, behind *number* and in the same place, that waits for that alone.
+        """Start a batch that waits for *number* alone, to follow it in the same worker.
 
-        It saves a worker the way back and forth. None: there is none, or one
-        that is ready has a longer path ahead; what may take long is not bound to a place.
+        That saves the worker a round trip. Returns its number; None where there
+        is no such batch, or one that is ready has a longer path ahead. A batch
+        that may take long is not bound to a worker.
         """
         alone = [
             follower
@@ -141,7 +148,7 @@ class Timetable:
         return best
 
     def finish(self, number: int) -> None:
-        """Take note that a batch under way is over, however it ended: what waits for it may start."""
+        """Mark a batch under way as finished, however it ended: batches behind it may start."""
         self._leave(number)
         self._finished.add(number)
         for follower in self._followers[number]:
@@ -150,7 +157,7 @@ class Timetable:
                 self._make_ready(follower)
 
     def requeue(self, number: int) -> None:
-        """Take note that a batch under way did not get through: it may start again."""
+        """Make a batch under way ready again, as it was not finished."""
         self._leave(number)
         if not self._missing[number]:
             self._make_ready(number)
@@ -176,22 +183,14 @@ class Timetable:
         return any(group in self._batches[number].groups for number in self._under_way)
 
 
-def _followers(batches: Sequence[Batch]) -> list[list[int]]:
-    followers: list[list[int]] = [[] for _ in batches]
-    for number, batch in enumerate(batches):
-        for needed in set(batch.waits):
-            followers[needed].append(number)
-    return followers
-
-
-def _remaining(batches: Sequence[Batch], followers: Sequence[Iterable[int]]) -> list[float]:
+def _remaining(batches: Sequence[Batch], below: Mapping[int, Iterable[int]]) -> list[float]:
     """Return the seconds from the start of each batch to the end of the last that waits for it."""
-    from statistics import median  # slow to import, and only who distributes needs it
+    from statistics import median  # slow to import, and only parallel runs need it
 
     known = [batch.seconds for batch in batches if batch.seconds]
     usual = median(known) if known else 1.0
     remaining = [usual if batch.seconds is None else batch.seconds for batch in batches]
     order = TopologicalSorter({number: batch.waits for number, batch in enumerate(batches)})
     for number in reversed([*order.static_order()]):
-        remaining[number] += max((remaining[each] for each in followers[number]), default=0)
+        remaining[number] += max((remaining[each] for each in below[number]), default=0)
     return remaining

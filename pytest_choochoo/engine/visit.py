@@ -1,4 +1,4 @@
-"""What a station knows of its own visit, and may use while it works."""
+"""The visit of a station as the station sees it: its directory, resources and progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """How far a visit has come: *done* of *total* (None: unknown), in *unit*."""
+    """The progress of a visit at one moment: *done* of *total* (None: unknown), in *unit*."""
 
     key: str
     done: float
@@ -23,7 +23,7 @@ class Progressed:
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """How far a part of a visit has come; made by `Visit.progress`."""
+    """The progress of a part of a visit; made by `Visit.progress`."""
 
     def __init__(self, tell: Callable[[Progressed], None], start: Progressed) -> None:
         self._tell = tell
@@ -31,7 +31,7 @@ class Progress(AbstractContextManager["Progress"]):
         tell(start)
 
     def update(self, n: float = 1) -> None:
-        """Say that *n* more units are done."""
+        """Report that *n* more units are done."""
         self._state = replace(self._state, done=self._state.done + n)
         self._tell(self._state)
 
@@ -48,7 +48,7 @@ class Progress(AbstractContextManager["Progress"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What a station knows of its own visit: the fixture `visit` in stations, checks and cleans.
+    """The visit under way: the fixture `visit` in stations, checks and cleans.
 
     *station*: its name. *profile*: the namespace of the record. *reasons*: why
     it is visited. *previous*: the outcome recorded before, or None. *resources*:

@@ -1,4 +1,4 @@
-"""Results put into words: lines of text from values."""
+"""Results in words: lines of text from values."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
-from pytest_choochoo.engine.errors import CheckFailed, ChoochooError
-from pytest_choochoo.engine.judging.verdict import Reason, elapsed, secret_needed
+from pytest_choochoo.engine.errors import ChoochooError, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
-from pytest_choochoo.engine.secrets import SecretNotKept
 
-#: The cause of what failed because the user stopped it: there is nothing to be mended.
+#: The cause of a failure where the user stopped the run: there is nothing to be fixed.
 INTERRUPTED = "interrupted"
-
-
-def failed_check(station: str, check: str, error: BaseException, drift: str) -> Reason:
-    """Return why *station* is visited one of whose checks does not pass."""
-    if isinstance(error, SecretNotKept) and error.name == station:
-        return secret_needed((f"check {check}",))
-    return Reason("drift", f"{drift}check {check} does not pass: {error_line(error)}")
 
 
 def why(result: Result) -> str:
@@ -32,25 +23,25 @@ def why(result: Result) -> str:
 
 
 def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
-    """Return what is to be said of a selection before the run, in names of stations.
+    """Return the lines about a selection that stand above a run, in names of stations.
 
-    Those *added* are needed by what is selected; those *left out* were to be
+    Those *added* are needed by the selection; those *left out* were to be
     replayed, and are not selected.
     """
-    told = {
+    lines = {
         "needed {} added": added,
         "{} selected by --cc-replay and then deselected": left_out,
     }
     return tuple(
-        f"choochoo: {len(names)} {what.format('station' if len(names) == 1 else 'stations')}: "
+        f"choochoo: {len(names)} {line.format('station' if len(names) == 1 else 'stations')}: "
         f"{', '.join(names)}"
-        for what, names in told.items()
+        for line, names in lines.items()
         if names
     )
 
 
 def closing_line(results: Sequence[Result], seconds: float) -> str:
-    """Return what happened in one line, zeros left out."""
+    """Return the number of stations of each result in one line, zeros left out."""
     counts = Counter(result.word for result in results)
     words = ", ".join(f"{counts[word]} {word}" for word in get_args(Word) if counts[word])
     spared = sum(result.spared for result in results)
@@ -60,35 +51,36 @@ def closing_line(results: Sequence[Result], seconds: float) -> str:
 
 def problem_lines(results: Iterable[Result]) -> list[str]:
     """Return a line for each station that failed or was blocked, with its cause."""
-    wanted = [result for result in results if result.word in {"failed", "blocked"}]
-    width = max((len(result.name) for result in wanted), default=0)
+    problems = [result for result in results if result.word in {"failed", "blocked"}]
+    width = max((len(result.name) for result in problems), default=0)
     return [
         f"  {result.word:<8} {result.name:<{width}}  {why(result).removeprefix('blocked ')}"
-        for result in wanted
+        for result in problems
     ]
 
 
 def left_in_place(results: Iterable[Result]) -> list[str]:
-    """Return a line for each station that has no clean."""
+    """Return one line with all stations that have no clean, none where each has one."""
     names = [result.name for result in results if result.word == "left in place"]
-    return [f"  left in place, for want of a clean: {', '.join(names)}"] if names else []
+    return [f"  left in place (no clean defined): {', '.join(names)}"] if names else []
 
 
-def next_command(results: Sequence[Result], command: str, *, mends: bool = False) -> str | None:
-    """Return the command to type next, or None when nothing is left to do.
+def next_command(results: Sequence[Result], command: str, *, fixes: bool = False) -> str | None:
+    """Return the line with the command to type next, or None when nothing is left to do.
 
-    *mends*: the command itself may mend what failed.
+    *fixes*: the command itself may fix the failures.
     """
     failed = [result for result in results if result.word == "failed"]
-    wrong = [result.name for result in failed if result.cause != INTERRUPTED]
-    if wrong and not mends:
-        return f"next: mend {', '.join(wrong[:3])}{', ...' if wrong[3:] else ''}, then {command}"
+    broken = [result.name for result in failed if result.cause != INTERRUPTED]
+    if broken and not fixes:
+        names = [*broken[:3], *(["..."] if broken[3:] else [])]
+        return f"next: fix {', '.join(names)}, then run {command}"
     is_left = failed or any(result.word == "not reached" for result in results)
     return f"next: {command}" if is_left else None
 
 
 def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
-    """Return why the fixture *name* may be missing: by file, the errors of *broken* ones."""
+    """Return why the fixture *name* may be missing; *broken*: by file, why it is not collected."""
     files = (
         f"of {file}, which could not be collected: {error_line(error)}"
         for file, error in broken.items()
@@ -96,17 +88,22 @@ def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
     return f"fixture {name!r} not found; it may be a station {'; or '.join(files)}"
 
 
-def full_message(error: ChoochooError | Warning) -> str:
-    """Return all that there is to say of *error*: its sentence, and what was added to it since."""
-    return "; ".join((str(error), *getattr(error, "__notes__", ())))
+def full_message(error: ChoochooError | Warning, command: str) -> str:
+    """Return the sentence of *error*, with *command* in it, and the notes that were added."""
+    sentence = error.sentence(command) if isinstance(error, ChoochooError) else str(error)
+    return "; ".join((sentence, *getattr(error, "__notes__", ())))
 
 
-def error_line(error: BaseException) -> str:
-    """Return *error* in one line: its type, and the first line of what it says."""
-    try:
-        first = (str(error).strip().splitlines() or [""])[0]
-    except Exception:  # noqa: BLE001 - what the user's error says of itself is his own code
-        first = "<it cannot be shown>"
-    if isinstance(error, CheckFailed):
-        return error.cause
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+def elapsed(seconds: float) -> str:
+    """Return *seconds* as people write them: `0.3 s`, `12 s`, `3 min`, `1 h 52 min`, `4 d`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d"

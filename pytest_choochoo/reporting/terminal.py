@@ -141,7 +141,7 @@ class Terminal:
             write(line)
         mode = self._settings.mode
         command = self._settings.command(mode.fixed_by or mode.name)
-        what_next = wording.next_command(results, command, mends=bool(mode.fixed_by))
+        what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
         if what_next is not None:
             write(what_next)
 

@@ -10,10 +10,9 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.errors import UnusableLedger, error_line
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
-from pytest_choochoo.engine.wording import error_line
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
 
 

@@ -11,12 +11,12 @@ import pytest
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
+from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations, error_line
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.engine.visit import Visit
-from pytest_choochoo.engine.wording import INTERRUPTED, error_line, full_message
+from pytest_choochoo.engine.wording import INTERRUPTED, full_message
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.observer import ReportObserver, failing_if_unrecorded
@@ -337,7 +337,7 @@ class ItemHooks:
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, ChoochooError | StationDueWarning):
             # Its sentence says it all; where in this plugin it was raised helps nobody.
-            report.longrepr = full_message(error).replace("pytest --cc-run", self._command)
+            report.longrepr = full_message(error, self._command)
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -72,7 +72,7 @@ def test_check_with_another_answer_is_an_error(project: Project, answer: str, op
     assert run.failed == ("boil",)
     assert run.causes["boil"] == (
         f"CheckAnswer: check 'is_hot' of station 'boil' returned {answer}; "
-        "a check returns nothing, True or False"
+        "a check must return None, True or False"
     )
 
 

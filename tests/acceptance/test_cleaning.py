@@ -70,7 +70,7 @@ def test_downstream_is_cleaned_first(done: Project) -> None:
 
     assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
     assert run.closing == "3 cleaned, 1 left in place"
-    assert "  left in place, for want of a clean: grind" in run.outlines
+    assert "  left in place (no clean defined): grind" in run.outlines
     assert (run.tests, run.exit_code) == ({}, 0)
 
 
@@ -128,7 +128,7 @@ def test_check_that_still_passes_fails_the_clean(done: Project) -> None:
 
     assert (run.failed, run.exit_code) == (("boil",), 1)
     assert run.errors["boil"] == (
-        "station 'boil' was cleaned and its check 'steams' still passes; "
+        "station 'boil' was cleaned, but its check 'steams' still passes; "
         "either the clean or the check is wrong"
     )
     assert done.run("--cc-clean").failed == ("boil",)

@@ -887,7 +887,7 @@ def test_station_in_any_class_is_a_fault(project: Project) -> None:
 
     assert run.exit_code == 2
     assert [error.partition(";")[0] for error in run.collect_errors] == [
-        "x/stations.py:6: station 'upload' stands in a class"
+        "x/stations.py:6: station 'upload' is defined in a class"
     ]
 
 

@@ -14,14 +14,14 @@ FAULTS = {
         "@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n",
         (
             "stations wait for each other: boil (stations.py:5) -> pour (stations.py:8) -> boil; "
-            "take one of the parameters away, or what the two share into a station of its own"
+            "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
     "itself": (
         "@station\ndef boil(boil): ...\n",
         (
             "stations wait for each other: boil (stations.py:5) -> boil; "
-            "take one of the parameters away, or what the two share into a station of its own"
+            "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
     "cycle through an ordinary fixture": (
@@ -32,7 +32,7 @@ FAULTS = {
         (
             "stations wait for each other: boil (stations.py:8) -> fixture cup -> "
             "pour (stations.py:11) -> boil; "
-            "take one of the parameters away, or what the two share into a station of its own"
+            "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
     "cycle through a check": (
@@ -42,14 +42,14 @@ FAULTS = {
         ),
         (
             "stations wait for each other: boil (stations.py:5) -> pour (stations.py:11) -> boil; "
-            "take one of the parameters away, or what the two share into a station of its own"
+            "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
     "cycle of three": (
         "@station\ndef a(c): ...\n\n@station\ndef b(a): ...\n\n@station\ndef c(b): ...\n",
         (
             "stations wait for each other: a (stations.py:5) -> c (stations.py:11) -> b (stations.py:8) -> a; "
-            "take one of the parameters away, or what the two share into a station of its own"
+            "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
     "yield": (
@@ -75,20 +75,20 @@ FAULTS = {
     ),
     "two cleans": (
         "@station\ndef boil(): ...\n\n@boil.clean\ndef cool(): ...\n\n@boil.clean\ndef chill(): ...\n",
-        "stations.py:11: station 'boil' has a second clean, 'chill'; make it one function",
+        "stations.py:11: station 'boil' has a second clean, 'chill'; merge them into one function",
     ),
     "class": (
         "class TestTea:\n    @station\n    def boil(self): ...\n",
         (
-            "stations.py:6: station 'boil' stands in a class; "
-            "move it out of the class, to the top level of its file"
+            "stations.py:6: station 'boil' is defined in a class; "
+            "move it to the top level of its file"
         ),
     ),
     "reserved name": (
         "@station\ndef visit(): ...\n",
         (
             "stations.py:5: a station cannot be called 'visit', "
-            "the name of a fixture of pytest's or of this plugin; rename it"
+            "which is the name of a fixture of pytest or of this plugin; rename it"
         ),
     ),
     "parametrised fixture of a check": (
@@ -97,9 +97,8 @@ FAULTS = {
             "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(kettle): ...\n"
         ),
         (
-            "stations.py:8: what is attached to station 'boil' asks for the fixture 'kettle', which "
-            "has parameters; have the station itself ask for it, so that there is one station for "
-            "each of them"
+            "stations.py:8: a check or clean of station 'boil' requests the parametrized fixture "
+            "'kettle'; request it in the station itself, which is then parametrized as well"
         ),
     ),
     "unknown instance": (
@@ -108,8 +107,8 @@ FAULTS = {
             "@pytest.mark.parametrize('n', [2])\n@station\ndef pour(boil, n): ...\n"
         ),
         (
-            "stations.py::pour[2] asks for 'boil' with n=2, "
-            "and the station is not parametrised with that; give both the same values"
+            "stations.py::pour[2] requests 'boil' with n=2, "
+            "but the station is not parametrized with that; give both the same values"
         ),
     ),
 }
@@ -196,8 +195,8 @@ def test_all_faults_are_told_at_once(project: Project) -> None:
     assert sorted(run.collect_errors) == sorted(
         (
             (
-                "conftest.py:3: station 'fill' stands in a conftest.py; "
-                "move it to stations.py beside it, where it is visible to the same directories"
+                "conftest.py:3: station 'fill' is defined in a conftest.py; "
+                "move it to stations.py beside it, which is visible to the same directories"
             ),
             FAULTS["yield"][1].replace("stations.py", "one/stations.py"),
             FAULTS["two cleans"][1]
@@ -277,7 +276,7 @@ BROKEN = {
     "raising": ("raise RuntimeError('no gas')", "RuntimeError: no gas"),
     "a keyword": (
         "from pytest_choochoo import station\n@station(max_age='1 d')\ndef boil(): ...",
-        "BadSetting: @station(max_age=...) is '1 d'; it must be a timedelta, or seconds, zero or more",
+        "BadSetting: @station(max_age=...) is '1 d'; it must be a timedelta, or a number of seconds, zero or more",
     ),
     "skipping": (
         "import pytest\npytest.skip('no kettle', allow_module_level=True)",
@@ -350,7 +349,9 @@ def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
     run = project.run()
 
     assert run.exit_code == 1
-    place = "conftest.py:3: station 'boil' stands in a " if where == "conftest" else "test_it.py:4"
+    place = (
+        "conftest.py:3: station 'boil' is defined in a " if where == "conftest" else "test_it.py:4"
+    )
     assert place in run.errors["test_it"]
 
 
@@ -358,7 +359,7 @@ def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
     ("marks", "told"),
     [
         ("@pytest.fixture\n@station", "Failed: Marks cannot be applied to fixtures."),
-        ("@station\n@pytest.fixture", "it must be put on a function"),
+        ("@station\n@pytest.fixture", "@station must decorate a function, not "),
     ],
     ids=["above", "below"],
 )
@@ -428,6 +429,6 @@ def test_station_that_is_named_outside_of_the_project_is_a_fault(
     assert run.exit_code == 2
     [error] = run.collect_errors
     assert error == (
-        f"{place}:3: station 'boil' stands outside of rootdir {project.path}, where two stations "
-        "may have one node id; give another --rootdir, or import it from a file inside"
+        f"{place}:3: station 'boil' is defined outside the rootdir {project.path}, where two "
+        "stations may share a node id; set another --rootdir, or import it from a file inside"
     )

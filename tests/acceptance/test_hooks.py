@@ -62,7 +62,7 @@ def test_without_the_hooks_the_type_is_refused(project: Project) -> None:
 
     run = project.run("--cc-run")
 
-    assert "the outcome of station 'boil' cannot be kept (Temperature)" in run.causes["boil"]
+    assert "the outcome of station 'boil' cannot be stored (Temperature)" in run.causes["boil"]
 
 
 def test_type_of_ones_own_nests(project: Project) -> None:

@@ -174,12 +174,12 @@ def test_it(boil):
 
 
 REFUSED = [
-    ("", "Unknown()", "Unknown", "Unknown is not a type that can be kept"),
-    ("", "Cup(Kind.GREEN)", "Cup", "Cup without an annotation is not a type that can be kept"),
-    ("", "(1, 2)", "tuple", "tuple without an annotation is not a type that can be kept"),
-    ("", "{1: 'a'}", "dict", "the key 1 of a dict is no text"),
-    ("", "[float('nan')]", "list", "nan is no number that JSON can keep"),
-    ("-> float", "float('inf')", "float", "inf is no number that JSON can keep"),
+    ("", "Unknown()", "Unknown", "Unknown is not a supported type"),
+    ("", "Cup(Kind.GREEN)", "Cup", "Cup needs a return annotation"),
+    ("", "(1, 2)", "tuple", "tuple needs a return annotation"),
+    ("", "{1: 'a'}", "dict", "dict keys must be strings, got 1"),
+    ("", "[float('nan')]", "list", "nan cannot be represented in JSON"),
+    ("-> float", "float('inf')", "float", "inf cannot be represented in JSON"),
     ("-> int", "'12'", "str", "Expected `int`, got `str`"),
     (
         "-> list[Path]",
@@ -187,10 +187,10 @@ REFUSED = [
         "list",
         "expected str, bytes or os.PathLike object, not int - at `$[0]`",
     ),
-    ("-> Unknown", "Unknown()", "Unknown", "Unknown is not a type that can be kept"),
-    ("-> Fraction", "Fraction(1, 3)", "Fraction", "Fraction is not a type that can be kept"),
+    ("-> Unknown", "Unknown()", "Unknown", "Unknown is not a supported type"),
+    ("-> Fraction", "Fraction(1, 3)", "Fraction", "Fraction is not a supported type"),
     ("-> None", "1", "int", "Expected `null`, got `int`"),
-    ("-> tuple[int, int]", "[1, 2]", "list", "it would be read back as something else"),
+    ("-> tuple[int, int]", "[1, 2]", "list", "it does not survive a JSON round trip"),
     ("-> Nowhere", "1", "Nowhere", "its annotation: name 'Nowhere' is not defined"),
 ]
 
@@ -219,8 +219,8 @@ def test_outcome_that_cannot_be_kept_fails_its_station(
     run = project.run("--cc-run")
 
     sentence = (
-        f"the outcome of station 'boil' cannot be kept ({kind}): {cause}; "
-        "return plain data, or say in the return annotation what it is"
+        f"the outcome of station 'boil' cannot be stored ({kind}): {cause}; "
+        "return plain data, or declare its type in the return annotation"
     )
     assert (run.causes, run.errors["boil"]) == ({"boil": f"Unstorable: {sentence}"}, sentence)
     assert (run.failed, run.blocked) == (("boil",), ("pour",))

@@ -589,7 +589,7 @@ def test_ledger_that_fails_while_workers_agree_is_named(project: Project) -> Non
         "conftest.py",
         """
         from pytest_choochoo import LedgerLocation, open_ledger
-        from pytest_choochoo.engine.ledger.protocol import LostLedger
+        from pytest_choochoo.engine.errors import LostLedger
 
         class Full:
             def __init__(self, ledger):

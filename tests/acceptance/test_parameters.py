@@ -150,8 +150,8 @@ def test_value_that_no_instance_has_is_a_fault(project: Project) -> None:
     assert run.exit_code == 2
     assert run.collect_errors == (
         (
-            "stations.py::pour[red] asks for 'boil' with kind='red', "
-            "and the station is not parametrised with that; give both the same values"
+            "stations.py::pour[red] requests 'boil' with kind='red', "
+            "but the station is not parametrized with that; give both the same values"
         ),
     )
 
@@ -185,8 +185,8 @@ def test_value_of_a_test_that_no_instance_has_is_its_error_alone(
         "test_all": "passed",
     }
     assert run.errors["test_one[red]"] == (
-        "test_it.py::test_one[red] asks for 'boil' with kind='red', "
-        "and the station is not parametrised with that; give both the same values"
+        "test_it.py::test_one[red] requests 'boil' with kind='red', "
+        "but the station is not parametrized with that; give both the same values"
     )
 
 
@@ -685,7 +685,7 @@ def test_parameter_without_digest_fails_its_station(
 
     assert run.errors == {
         "boil[red]": f"station 'boil': parameter 'kettle' has no stable digest ({kind}); "
-        "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
+        "use plain data: numbers, strings, bytes, collections, dataclasses, enums, paths or dates"
     }
 
 

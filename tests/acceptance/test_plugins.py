@@ -306,7 +306,7 @@ def test_outcome_of_a_visit_that_was_wrong_is_not_adopted(
 
     assert (failed.failed, failed.blocked) == (("boil",), ("pour",))
     assert run.visited == ("boil", "pour")
-    assert run.reasons["boil"][-1] == "no check can tell its outcome"
+    assert run.reasons["boil"][-1] == "its outcome is unknown: checks cannot restore it"
 
 
 SOFT = {

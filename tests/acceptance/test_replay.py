@@ -120,7 +120,7 @@ def test_failed_selects_what_failed(project: Project) -> None:
         pytest.param(
             "zzz",
             "--cc-replay: no station is called 'zzz'; "
-            "there are boil, grind, brew, cup, cup[blue], cup[red], sip",
+            "choose from boil, grind, brew, cup, cup[blue], cup[red], sip",
             id="no-close-name",
         ),
         pytest.param(
@@ -132,7 +132,7 @@ def test_failed_selects_what_failed(project: Project) -> None:
         pytest.param(
             "last:x",
             "--cc-replay: no station is called 'last:x'; "
-            "there are boil, grind, brew, cup, cup[blue], cup[red], sip",
+            "choose from boil, grind, brew, cup, cup[blue], cup[red], sip",
             id="last-what",
         ),
     ],
@@ -244,7 +244,10 @@ def test_selector_without_stations_is_usage_error(project: Project) -> None:
     run = project.run("--cc-replay", "boil")
 
     assert run.exit_code == 4
-    assert "ERROR: --cc-replay: no station is called 'boil'; there are none here" in run.outlines
+    assert (
+        "ERROR: --cc-replay: no station is called 'boil'; there are no stations here"
+        in run.outlines
+    )
 
 
 def test_empty_selector_is_usage_error(tea: Project) -> None:

@@ -35,9 +35,9 @@ def pour(login: Login) -> str:
     return login.user
 """
 UNKNOWN = (
-    "the secret in the outcome of station 'login' is not known in this run: it is never written "
-    "down; 'pytest --cc-run' visits the station again for who needs it, and what a clean needs "
-    "is to be kept in visit.resources"
+    "the secret in the outcome of station 'login' is unknown in this run: secrets are never "
+    "written down; 'pytest --cc-run' visits the station again for its consumers, and data that "
+    "a clean needs belongs in visit.resources"
 )
 
 
@@ -307,8 +307,8 @@ def test_value_may_have_a_secret_of_an_outcome(project: Project) -> None:
     assert runs[2].reasons["pour"] == ("outcome of login changed", "value received changed")
     assert runs[0].causes == {
         "serve": "Undigestable: station 'serve': value of fixture 'made' has no stable digest "
-        "(Secret); give plain data: numbers, text, bytes, collections, dataclasses, enums, "
-        "paths, dates"
+        "(Secret); use plain data: numbers, strings, bytes, collections, dataclasses, enums, "
+        "paths or dates"
     }
 
 
@@ -529,6 +529,6 @@ def test_secret_is_no_resource(project: Project) -> None:
     run = project.run("--cc-run")
 
     assert run.errors["log_in"] == (
-        "resource 'token' of stations.py::log_in cannot be kept (Secret): "
+        "resource 'token' of stations.py::log_in cannot be stored (Secret); "
         "use a string id and a JSON value"
     )

@@ -101,23 +101,23 @@ def test_command_line_before_environment_before_ini(
         ),
         pytest.param(
             ("--cc-run", "--cc-check"),
-            "--cc-run and --cc-check cannot go together; choose one of them",
+            "--cc-run and --cc-check cannot be combined; choose one of them",
             id="two-commands",
         ),
         pytest.param(
             ("--cc-replay", "boil", "--cc-clean"),
-            "--cc-replay and --cc-clean cannot go together; choose one of them",
+            "--cc-replay and --cc-clean cannot be combined; choose one of them",
             id="replay-and-clean",
         ),
         pytest.param(
             ("--cc-run", "-p", "no:cacheprovider"),
-            "there is no place to remember stations: the cache provider is switched off; "
-            "leave out '-p no:cacheprovider', or name a folder with --cc-state",
+            "there is no place to remember stations: the cache provider is disabled; "
+            "remove '-p no:cacheprovider', or name a folder with --cc-state",
             id="no-cache-provider",
         ),
         pytest.param(
             ("--cc-run", "-n", "2", "--dist", "each"),
-            "--cc-run and --dist each cannot go together; choose one of them",
+            "--cc-run and --dist each cannot be combined; choose one of them",
             id="dist-each",
         ),
     ],

@@ -52,7 +52,7 @@ def test_closing_lines(mix: Project, mode: str) -> None:
     assert end[-3:] == [
         "  failed   pour  RuntimeError: boom",
         "  blocked  sip   by pour",
-        "next: mend pour, then pytest --cc-run",
+        "next: fix pour, then run pytest --cc-run",
     ]
     assert run.last_line == "1 failed, 2 passed, 2 skipped"
 
@@ -112,14 +112,14 @@ def test_next_command_keeps_profile(mix: Project) -> None:
     """The command to type next is about the same profile."""
     run = mix.run("--cc-run", "--cc-profile", "staging")
 
-    assert "next: mend pour, then pytest --cc-run --cc-profile=staging" in run.outlines
+    assert "next: fix pour, then run pytest --cc-run --cc-profile=staging" in run.outlines
 
 
 def test_next_command_keeps_state(mix: Project) -> None:
     """The command to type next is about the same ledger."""
     run = mix.run("--cc-run", "--cc-state", "my ledger", "-x")
 
-    assert "next: mend pour, then pytest --cc-run --cc-state='my ledger'" in run.outlines
+    assert "next: fix pour, then run pytest --cc-run --cc-state='my ledger'" in run.outlines
 
 
 def test_spared_time_is_told(project: Project) -> None:
@@ -164,8 +164,8 @@ def test_short_summary_has_the_sentence_only(
     run = project.run("--cc-run", "--junitxml=out.xml", *options)
 
     unstored = (
-        "the outcome of station 'pour' cannot be kept (str): Expected `int`, got `str`; "
-        "return plain data, or say in the return annotation what it is"
+        "the outcome of station 'pour' cannot be stored (str): Expected `int`, got `str`; "
+        "return plain data, or declare its type in the return annotation"
     )
     missing = (
         "station 'boil' declares the file water.txt, which does not exist; "

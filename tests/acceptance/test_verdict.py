@@ -371,7 +371,7 @@ def test_station_with_unknown_outcome_is_visited(project: Project) -> None:
     assert run.visited == ("boil",)
     assert run.reasons["boil"] == (
         "never visited",
-        "no check can tell its outcome",
+        "its outcome is unknown: checks cannot restore it",
     )
 
 

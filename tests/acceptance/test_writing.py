@@ -103,12 +103,12 @@ def test_station_is_called_plainly(project: Project) -> None:
     [
         pytest.param(
             'files="leaves.txt"',
-            "@station(files=...) is 'leaves.txt'; it must be a list of texts",
+            "@station(files=...) is 'leaves.txt'; it must be a list of strings",
             id="lone text",
         ),
         pytest.param(
             "max_age=-1",
-            "@station(max_age=...) is '-1'; it must be a timedelta, or seconds, zero or more",
+            "@station(max_age=...) is '-1'; it must be a timedelta, or a number of seconds, zero or more",
             id="negative age",
         ),
     ],
@@ -437,8 +437,8 @@ def test_visit_is_refused_to_tests(project: Project) -> None:
     project.stations("@station\ndef boil(): ...\n")
     project.write("test_it.py", "def test_it(visit): ...")
     message = (
-        "asks for 'visit', which exists only in stations, checks and cleans; "
-        "ask for the station instead"
+        "requests 'visit', which exists only in stations, checks and cleans; "
+        "request the station instead"
     )
 
     runs = [project.run("--cc-run"), project.run()]

@@ -1,1 +1,1 @@
-"""The project's source as digests: what a function reaches by name."""
+"""The code of functions as digests of the source that they reach by name."""

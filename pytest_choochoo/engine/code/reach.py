@@ -1,4 +1,4 @@
-"""The project's source as named digests: what a function reaches by name, and nothing else."""
+"""The code of functions: digests of the project's source that they reach by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from functools import cache
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from types import FunctionType
@@ -20,15 +19,17 @@ from typing import Any
 import msgspec
 
 from pytest_choochoo.engine.code.source import Definition, Source, joined, read
-from pytest_choochoo.engine.judging.fingerprint import digest_value
+from pytest_choochoo.engine.digest import digest_bytes, digest_value
+from pytest_choochoo.engine.graph import reachable
 
-# Part of the key of what is cached: raise it when the same source reads differently.
+# Part of each key in the source cache: raise it when the same source reads differently.
 CACHE_VERSION = "3"
 
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _NOTHING = Source({}, {})
-# Of how many parts a value may be that is held by a function, to count as its code.
+_EMPTY = Definition("", ())
+# A value that a function holds counts as its code if it has no more parts than this.
 _SMALL = 10_000
 _DECODER = msgspec.json.Decoder(Source)
 
@@ -36,10 +37,10 @@ Spot = tuple[Path, str]  # a file, and a top-level name in it
 
 
 class CodeReader:
-    """Answers what code a function consists of, as digests by `file::name`.
+    """Finds the code that functions consist of, as digests by `file::name`.
 
-    *root*: only files below it are the project's. *source_cache*: what was read of
-    files before, each with the digest of what it was read of; new source_cache are put there.
+    *root*: only files below it are the project's. *source_cache* holds the sources
+    that were read before, each with the digest of its file; new ones are added.
     """
 
     def __init__(self, root: Path, source_cache: MutableMapping[str, str]) -> None:
@@ -56,78 +57,81 @@ class CodeReader:
     def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         """Return the digest of all the project's code that *functions* reach by name.
 
-        Of a function that was made by another, the values that it holds are part of it.
+        The values that a function holds, if another one made it, are part of its code.
         """
         found: dict[str, str] = {}
-        seen: set[Spot] = set()
-        waiting: list[Spot] = []
-        for path, function in self._ours(functions):
-            full_name = function.__code__.co_qualname  # a wrapper calls itself like what it wraps
-            waiting.append((path, full_name.partition(".")[0]))
+        start: list[Spot] = []
+        for path, function in self._project_functions(functions):
+            # Not its `__qualname__`, which a wrapper takes over from the function that it wraps.
+            full_name = function.__code__.co_qualname
+            start.append((path, full_name.partition(".")[0]))
             for name, held in self._held(function).items():
                 where = f"{name} in {self._label(path)}::{full_name}"
                 found[where] = held if where not in found else digest_value((found[where], held))
-        while waiting:
-            spot = waiting.pop()
-            if spot in seen:
-                continue
-            seen.add(spot)
-            path, name = spot
+        for path, name in reachable(start, self._loaded):
             definition = self._source(path).definitions.get(name)
             if definition is not None:
                 found[f"{self._label(path)}::{name}"] = definition.digest
-                waiting += self._loaded(spot, definition)
         return dict(sorted(found.items()))
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
-        """Take what *functions* hold for what it is now: when they run, they may change it."""
+        """Digest the values that *functions* hold now, as they may change them when they run."""
         made = [each for each in functions if _may_hold(each)]
-        for _, function in self._ours(made):
+        for _, function in self._project_functions(made):
             self._held(function)
 
     def _held(self, function: Any) -> dict[str, str]:
-        """Return the digests of the values that *function* carries, of those that have one."""
+        """Return the digests of the values that *function* holds, of those that have one."""
         if id(function) not in self._holdings:
-            digests = {name: _digest(value) for name, value in _carried(function)}
+            digests = {name: _digest(value) for name, value in _held_values(function)}
             found = {name: held for name, held in digests.items() if held is not None}
-            self._holdings[id(function)] = function, found  # which lives as long as its number
+            # The function itself is kept, so that no other one gets its id.
+            self._holdings[id(function)] = function, found
         return self._holdings[id(function)][1]
 
     def read_ahead(self, files: Iterable[Path]) -> None:
-        """Read those of *files* that are the project's, for whoever has the same source_cache."""
+        """Read those of *files* that are the project's into the source cache."""
         for path in files:
             if self._label(path):
                 self._source(path)
 
-    def _ours(self, functions: Iterable[Callable[..., Any]]) -> Iterator[tuple[Path, Any]]:
-        """Yield those of *functions*, and of those they have closed over, that are the project's.
+    def _project_functions(
+        self, functions: Iterable[Callable[..., Any]]
+    ) -> Iterator[tuple[Path, Any]]:
+        """Yield the project's functions among *functions*, and those that they wrap or hold.
 
-        Each with the file it is defined in.
+        Each comes with the file that defines it.
         """
-        waiting: list[Any] = list(functions)
+        pending: list[Any] = list(functions)
         seen: set[int] = set()
-        while waiting:
-            plain = waiting.pop()
-            if id(plain) in seen:
+        while pending:
+            function = pending.pop()
+            if id(function) in seen:  # not by equality: a callable object may have no hash
                 continue
-            seen.add(id(plain))
-            wrapped = getattr(plain, "__wrapped__", None)
+            seen.add(id(function))
+            wrapped = getattr(function, "__wrapped__", None)
             if wrapped is not None:
-                waiting.append(wrapped)
-            code = getattr(plain, "__code__", None)
-            if code is None:
-                continue
-            if code.co_filename not in self._paths:
-                path = Path(code.co_filename)
-                self._paths[code.co_filename] = path if self._label(path) else None
-                self._packages.setdefault(path, plain.__globals__.get("__package__") or "")
-            ours = self._paths[code.co_filename]
-            if ours is not None:
-                yield ours, plain
-                waiting += (value for _, value in _carried(plain) if type(value) is FunctionType)
+                pending.append(wrapped)
+            path = self._path_of(function)
+            if path is not None:
+                yield path, function
+                pending += (
+                    held for _, held in _held_values(function) if type(held) is FunctionType
+                )
+
+    def _path_of(self, function: Any) -> Path | None:
+        """Return the file that defines *function*, None when it is not the project's."""
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return None
+        if code.co_filename not in self._paths:
+            path = Path(code.co_filename)
+            self._paths[code.co_filename] = path if self._label(path) else None
+            self._packages.setdefault(path, function.__globals__.get("__package__") or "")
+        return self._paths[code.co_filename]
 
     def _label(self, path: Path) -> str | None:
-        """Return what the file at *path* is called in the project, None when it is not of it."""
+        """Return the name of the file at *path* in the project, None when it is not part of it."""
         if path not in self._labels:
             inside = (
                 each.relative_to(root)
@@ -150,19 +154,14 @@ class CodeReader:
             content = path.read_bytes()
         except OSError:
             return _NOTHING
-        key, digest = (
-            f"{CACHE_VERSION}:{self._label(path)}",
-            blake2b(content, digest_size=16).hexdigest(),
-        )
-        known, _, reading = self._source_cache.get(key, "").partition(" ")
+        key, digest = f"{CACHE_VERSION}:{self._label(path)}", digest_bytes(content)
+        known, _, cached = self._source_cache.get(key, "").partition(" ")
         if known == digest:
-            try:
-                return _DECODER.decode(reading)
-            except msgspec.MsgspecError:
-                pass  # a damaged reading is no reading
+            with suppress(msgspec.MsgspecError):  # a damaged entry is made again
+                return _DECODER.decode(cached)
         try:
             with warnings.catch_warnings():
-                # The import has said them; where they are errors, a "\d" would hide the file.
+                # The import has shown them; where they are errors, a "\d" would hide the file.
                 warnings.simplefilter("ignore")
                 source = read(ast.parse(content))
         except (SyntaxError, ValueError):
@@ -170,10 +169,12 @@ class CodeReader:
         self._source_cache[key] = f"{digest} {msgspec.json.encode(source).decode()}"
         return source
 
-    def _loaded(self, spot: Spot, definition: Definition) -> tuple[Spot, ...]:
+    def _loaded(self, spot: Spot) -> tuple[Spot, ...]:
+        """Return where the names are defined that the definition at *spot* loads."""
         if spot not in self._targets:
             path, seen = spot[0], set[Spot]()
             found: dict[Spot, None] = {}
+            definition = self._source(path).definitions.get(spot[1], _EMPTY)
             for dotted in definition.loads:
                 found |= dict.fromkeys(self._resolve(path, dotted, seen))
             for module, dotted in definition.imports:
@@ -196,7 +197,7 @@ class CodeReader:
             yield from self._inside(path, star, dotted, seen)
 
     def _inside(self, path: Path, module: str, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
-        """Yield where *dotted* of *module*, imported from *path*, is defined; "" is all of it."""
+        """Yield where *dotted* of *module*, imported in *path*, is defined; "" means all of it."""
         absolute = self._absolute(path, module)
         target = self._find(absolute)
         if target is None:
@@ -243,7 +244,7 @@ class CodeReader:
                 return None
             folders = spec.submodule_search_locations or ()
             return Path(spec.origin) if spec.origin else _package(folders)
-        # By hand: what a function imports when it runs must not be imported to look at it.
+        # Not by importlib, which imports the package: a function may do so only when it runs.
         parent = self._find(package)
         if parent is None or parent.name != "__init__.py":
             return None
@@ -255,13 +256,13 @@ class CodeReader:
 
 
 def _package(folders: Iterable[str | Path]) -> Path | None:
-    # A folder may be a package without that file, which then reads as an empty one.
+    # A folder without that file may be a package too; the file then reads as an empty one.
     folder = next((Path(each) for each in folders if Path(each).is_dir()), None)
     return folder and folder / "__init__.py"
 
 
-def _carried(function: Any) -> Iterator[tuple[str, object]]:
-    """Yield what *function* was given by the one that made it, if it was made by another."""
+def _held_values(function: Any) -> Iterator[tuple[str, object]]:
+    """Yield the values that *function* got from the function that made it, if one did."""
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         with suppress(ValueError):  # not filled yet
             yield name, cell.cell_contents
@@ -277,22 +278,22 @@ def _may_hold(function: Any) -> bool:
 
 
 def _digest(value: object) -> str | None:
-    """Return the digest of a value that a function holds, None for one that has none."""
+    """Return the digest of a value that a function holds, None where it has none."""
     try:
-        # A mock for example claims to be what it is not, and is like no other.
+        # A mock, for example, claims to be of another class, and equals no other mock.
         is_plain = value.__class__ is type(value) and _is_small(value)
         return digest_value(value) if is_plain else None
     except Exception:
-        return None  # it is the user's, who may have made it of whatever he likes
+        return None  # the user's class may raise anything
 
 
 def _is_small(value: object) -> bool:
-    """Say whether *value* is looked through in no time, also where it has a part many times."""
-    waiting, left = [value], _SMALL
-    while waiting and left:
-        part, left = waiting.pop(), left - 1
+    """Return whether *value* has few parts, each counted as often as it occurs."""
+    pending, left = [value], _SMALL
+    while pending and left:
+        part, left = pending.pop(), left - 1
         if isinstance(part, dict):
-            waiting += islice(part.items(), left + 1)
+            pending += islice(part.items(), left + 1)
         elif isinstance(part, list | tuple | set | frozenset):
-            waiting += islice(part, left + 1)
-    return not waiting
+            pending += islice(part, left + 1)
+    return not pending

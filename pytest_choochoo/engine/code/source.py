@@ -1,28 +1,31 @@
-"""One file of source read: what it defines and imports, and what each definition loads."""
+"""The source of one file: its definitions with what each loads, and its imports."""
 
 from __future__ import annotations
 
 import ast
 import dis
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from types import CodeType
 
 import msgspec
 
-# What these hand out as decorators declares something, and does nothing to the function.
+from pytest_choochoo.engine.digest import digest_bytes
+from pytest_choochoo.engine.graph import reachable
+
+# Decorators of these packages declare something, and do nothing to the function.
 _DECLARING = frozenset({"pytest", "pytest_choochoo", "pytest_asyncio"})
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME", "DELETE_NAME"})
 _GLOBAL_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 
-Target = tuple[str, str]  # a module as it is written, and a dotted name in it, "" for all of it
+# A module as it is written, and a dotted name in it, "" for all of it.
+Target = tuple[str, str]
 
 
 class Definition(msgspec.Struct, frozen=True, gc=False):
-    """One top-level name: the digest of its statements, and what they load.
+    """One top-level name: the digest of its statements, and the names that they load.
 
-    *loads*: dotted names of the file; *imports*: what is imported inside.
+    *loads*: dotted names of the file; *imports*: names imported inside of it.
     """
 
     digest: str
@@ -31,7 +34,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file: its top-level names, what each import may stand for, its star imports."""
+    """One file: its top-level names, the targets of each imported name, its star imports."""
 
     definitions: dict[str, Definition]
     imports: dict[str, tuple[Target, ...]]
@@ -39,7 +42,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def read(tree: ast.Module) -> Source:
-    """Return what *tree* defines and imports, comments, docstrings and formatting left out."""
+    """Return the source in *tree*, comments, docstrings and formatting left out."""
     imports, stars = _imported(_outside_functions(tree))
     declaring = _declaring(tree, imports)
     parts: dict[str, list[Definition]] = {}
@@ -53,7 +56,7 @@ def read(tree: ast.Module) -> Source:
         loads, binds, sets = _names(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             callables |= set() if sets else binds
-        if sets:  # who reads what a function sets depends on how it is called as well
+        if sets:  # readers of a global that a function sets depend on how it is called too
             loads, chains = loads | binds, chains | binds
         names = binds | sets | _mutated(statement)
         if names or touches:
@@ -61,7 +64,7 @@ def read(tree: ast.Module) -> Source:
             for name in sorted(names):
                 parts.setdefault(name, []).append(definition)
             touched.append((touches - names, definition))
-    # To be handed over changes a table, and neither a function nor a class.
+    # A call may change a table that it is given, but neither a function nor a class.
     tables = parts.keys() - callables
     for touches, definition in touched:
         for name in sorted(touches & tables):
@@ -81,14 +84,14 @@ def _joined(pieces: list[Definition]) -> Definition:
 
 
 def _digest(text: str) -> str:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return digest_bytes(text.encode(errors="surrogatepass"), size=8)
 
 
-# --- what a file imports
+# --- imports of a file
 
 
 def _imported(nodes: Iterable[ast.AST]) -> tuple[dict[str, tuple[Target, ...]], tuple[str, ...]]:
-    """Return all that each imported name may stand for, and the modules imported with a star."""
+    """Return the targets of each imported name, and the modules imported with a star."""
     targets: dict[str, dict[Target, None]] = {}
     stars: dict[str, None] = {}
     for node in nodes:
@@ -108,17 +111,18 @@ def _imported(nodes: Iterable[ast.AST]) -> tuple[dict[str, tuple[Target, ...]], 
     return {name: tuple(found) for name, found in targets.items()}, tuple(stars)
 
 
-def _outside_functions(tree: ast.AST) -> Iterator[ast.AST]:
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting += ast.iter_child_nodes(node)
+def _outside_functions(tree: ast.AST) -> Iterable[ast.AST]:
+    """Return *tree* and all nodes in it, but nothing inside of functions."""
+    return reachable([tree], _children_outside_functions)
+
+
+def _children_outside_functions(node: ast.AST) -> Iterable[ast.AST]:
+    is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    return () if is_function else ast.iter_child_nodes(node)
 
 
 def _declaring(tree: ast.Module, imports: dict[str, tuple[Target, ...]]) -> set[str]:
-    """Return the names whose decorators only declare: of pytest, and marks kept under a name."""
+    """Return the names whose decorators only declare: of pytest, and marks with a name."""
     found = {
         name
         for name, targets in imports.items()
@@ -139,20 +143,18 @@ def _declares(decorator: ast.expr, declaring: set[str]) -> bool:
     return name in declaring or rest.rpartition(".")[2] in {"check", "clean"}
 
 
-# --- what a statement defines or changes
+# --- names that a statement defines or changes
 
 
 def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
-    """Return the global names that *statement* loads, binds, and sets from within a function.
+    """Return the global names that *statement* loads, binds, and sets inside a function.
 
-    The compiler knows the scopes best.
+    They are read from compiled code, as the compiler knows the scopes best.
     """
     module = ast.Module(body=[statement], type_ignores=[])
     top = compile(module, "<statement>", "exec", dont_inherit=True)
     loads, binds, sets = set[str](), set[str](), set[str]()
-    waiting: list[CodeType] = [top]
-    while waiting:
-        code = waiting.pop()
+    for code in reachable([top], _code_inside):
         for instruction in dis.get_instructions(code) if code.co_names else ():
             if instruction.opname in _LOADS:
                 loads.add(str(instruction.argval))
@@ -160,8 +162,11 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
                 sets.add(str(instruction.argval))
             elif code is top and instruction.opname in _STORES:
                 binds.add(str(instruction.argval))
-        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
     return loads, binds, sets
+
+
+def _code_inside(code: CodeType) -> list[CodeType]:
+    return [const for const in code.co_consts if isinstance(const, CodeType)]
 
 
 def _mutated(statement: ast.stmt) -> set[str]:
@@ -202,19 +207,19 @@ def _root(node: ast.expr) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-# --- what a statement consists of, and what it loads
+# --- the words of a statement, and the names that it loads
 
 
 def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[ast.AST]]:
-    """Take decorators that only declare off *statement*; return its names and inner imports.
+    """Remove decorators that only declare from *statement*; return its names and inner imports.
 
-    A name comes with the attributes that are asked of it: `a.b.c`, and not `a.b`.
+    A name comes with the attributes that are read of it: `a.b.c`, and not `a.b`.
     """
     chains: set[str] = set()
     imports: list[ast.AST] = []
-    waiting: list[tuple[ast.AST, bool]] = [(statement, False)]
-    while waiting:
-        node, is_inside = waiting.pop()
+    pending: list[tuple[ast.AST, bool]] = [(statement, False)]
+    while pending:
+        node, is_inside = pending.pop()
         if isinstance(node, ast.Name | ast.Attribute):
             dotted = _dotted(node)
             if dotted is not None:
@@ -225,7 +230,7 @@ def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[
             is_inside = is_inside or not isinstance(node, ast.ClassDef)
         elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
-        waiting += [(child, is_inside) for child in ast.iter_child_nodes(node)]
+        pending += [(child, is_inside) for child in ast.iter_child_nodes(node)]
     return chains, imports
 
 
@@ -237,7 +242,7 @@ def _define(
     imports: dict[str, tuple[Target, ...]],
 ) -> Definition:
     words = _words(statement)
-    # What an imported name stands for is what is called under it.
+    # The target of an imported name is part of what the statement does.
     words += [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
     return Definition(
         digest=_digest("\0".join(words)),
@@ -271,37 +276,37 @@ def _dotted(node: ast.expr) -> str | None:
 
 
 class _Word(str):
-    """A word of a syntax tree's form, not a text in the source."""
+    """A word for the form of a syntax tree, not a string in the source."""
 
     __slots__ = ()
 
 
-# Fields that differ between formattings and versions of Python, not in meaning.
-_NO_MEANING = frozenset({"ctx", "kind", "type_comment"})
+# Fields that differ between formattings and versions of Python, but not in meaning.
+_MEANINGLESS = frozenset({"ctx", "kind", "type_comment"})
 _END = _Word(")")
 
 
 def _words(statement: ast.stmt) -> list[str]:
     """Return *statement* as words, so that no two syntax trees coincide."""
     words: list[str] = []
-    waiting: list[object] = [statement]
-    while waiting:
-        value = waiting.pop()
+    pending: list[object] = [statement]
+    while pending:
+        value = pending.pop()
         if isinstance(value, _Word):
             words.append(value)
         elif isinstance(value, ast.AST):
             words.append(type(value).__name__)
-            waiting.append(_END)
+            pending.append(_END)
             for field in reversed(value._fields):
                 inside = getattr(value, field, None)
                 if isinstance(inside, list):
                     inside = [each for each in inside if not _is_idle(each, value)]
                 # Newer versions add fields; an empty one means the same as none.
-                if field not in _NO_MEANING and inside is not None and inside != []:
-                    waiting += (inside, _Word(field))
+                if field not in _MEANINGLESS and inside is not None and inside != []:
+                    pending += (inside, _Word(field))
         elif isinstance(value, list):
             words.append("[")
-            waiting += (_END, *reversed(value))
+            pending += (_END, *reversed(value))
         else:
             # Not in decimals: their number is limited.
             shown = f"{value:x}" if type(value) is int else repr(value)
@@ -310,11 +315,11 @@ def _words(statement: ast.stmt) -> list[str]:
 
 
 def _is_idle(node: object, parent: ast.AST) -> bool:
-    """Say whether *node* does nothing: a docstring, `pass`, an empty piece of an f-string."""
+    """Return whether *node* does nothing: a docstring, `pass`, an empty piece of an f-string."""
     match node:
         case ast.Pass() | ast.Expr(value=ast.Constant(value=str())):
             return True
         case ast.Constant(value=""):
-            return isinstance(parent, ast.JoinedStr)  # Python 3.12 has some
+            return isinstance(parent, ast.JoinedStr)  # Python 3.12 makes some
         case _:
             return False

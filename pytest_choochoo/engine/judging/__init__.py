@@ -1,1 +1,1 @@
-"""Is a station due, and why: the facts, and the verdict on them."""
+"""The verdict on a station, with all reasons, and the facts that it depends on."""

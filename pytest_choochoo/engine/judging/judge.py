@@ -12,10 +12,9 @@ from typing import Any
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
 from pytest_choochoo.engine.ledger.protocol import Ledger
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
 

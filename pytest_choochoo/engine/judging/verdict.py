@@ -1,4 +1,4 @@
-"""Compares what is with what was."""
+"""The verdict on a station: its record compared with its inputs as they are now."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.errors import SecretNotKept, error_line
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.wording import elapsed
 
 Kind = Literal[
     "replay",
@@ -26,7 +27,7 @@ Texts = dict[str, str]
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why a station is due: of what kind, and in words."""
+    """Why a station is due: the kind of reason, and its text."""
 
     kind: Kind
     text: str
@@ -37,7 +38,7 @@ class Fresh(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """The station must be visited, unless *a check may settle it* and passes."""
+    """The station must be visited, unless *check_settles* and all its checks pass."""
 
     reasons: tuple[Reason, ...]
     check_settles: bool
@@ -48,25 +49,25 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blocked(msgspec.Struct, frozen=True, kw_only=True):
-    """Something upstream did not complete: *by* names what failed."""
+    """A station upstream did not complete: *by* names those that failed."""
 
     by: tuple[str, ...]
 
 
 Verdict = Fresh | Due | Blocked
 
-# What a check can see for itself; an input that changed it cannot.
+# The reasons that a check can judge by itself; it cannot see that an input changed.
 _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a verdict depends on. *now* is in seconds since the epoch.
+    """Everything that a verdict depends on. *now* is in seconds since the epoch.
 
-    *products*: their digests now. *is_replayed*: the user asks for the visit.
+    *products*: their digests now. *is_replayed*: the user requests the visit.
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
-    somebody else is visiting it right now. *secret_for*: who needs a secret in its
-    outcome that only a visit can tell. *decode_error*: why what it returned before cannot be
-    what it returns now.
+    another process is visiting it right now. *secret_for*: the consumers of a secret
+    in its outcome that only a visit can restore. *decode_error*: why its recorded
+    outcome does not fit its annotation.
     """
 
     record: Record | None
@@ -94,7 +95,7 @@ def judge(facts: Facts) -> Fresh | Due:
         return Fresh()
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
-        unknown = Reason("outcome", "no check can tell its outcome")
+        unknown = Reason("outcome", "its outcome is unknown: checks cannot restore it")
         return Due(reasons=(*reasons, unknown), check_settles=False)
     return Due(reasons=reasons, check_settles=seen_by_check)
 
@@ -123,14 +124,21 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
 
 
 def secret_needed(names: tuple[str, ...]) -> Reason:
-    """Return why a station is visited though nothing changed: secrets are never written down."""
+    """Return why a station is visited again for *names*, as secrets are never written down."""
     *others, last = names if len(names) < 4 else (*names[:2], f"{len(names) - 2} others")
     subject = f"{', '.join(others)} and {last} need" if others else f"{last} needs"
     return Reason("secret", f"its outcome has a secret, which {subject}")
 
 
+def failed_check(station: str, check: str, error: BaseException, drift: str) -> Reason:
+    """Return why *station* is visited where its *check* does not pass, but raises *error*."""
+    if isinstance(error, SecretNotKept) and error.name == station:
+        return secret_needed((f"check {check}",))
+    return Reason("drift", f"{drift}check {check} does not pass: {error_line(error)}")
+
+
 def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
-    """Return why *record* is not that of a complete station, None where it is."""
+    """Return why *record* does not show a complete station, None where it does."""
     if record is None:
         return Reason("no record", "never visited")
     ago = elapsed(now - record.since)
@@ -182,7 +190,7 @@ def _compared(
 
 
 def _verb(old: str | None, new: str | None) -> str:
-    # An input that is declared and not there, like a variable that is not set, is empty.
+    # The digest of a declared input that does not exist, like a variable not set, is empty.
     if new is None or (old and not new):
         return "removed"
     return "changed" if old else "added"
@@ -198,18 +206,3 @@ def _product_changes(old: Texts, new: Texts) -> Iterator[Reason]:
             yield Reason("product", f"product {name} is missing")
         elif old.get(name) != digest:
             yield Reason("product", f"product {name} {_verb(old.get(name), digest)}")
-
-
-def elapsed(seconds: float) -> str:
-    """Return *seconds* as a person says it: `0.3 s`, `12 s`, `3 min`, `1 h 52 min`, `4 d`."""
-    if seconds < 9.95:
-        return f"{max(seconds, 0):.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d"

@@ -9,39 +9,12 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
 
 
 class LockBusy(Exception):
     """The lock is held already, by another process or by this one."""
-
-
-class LostLedger(UnusableLedger):
-    """The ledger failed after it had been opened."""
-
-    path: str
-    cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"the ledger cannot be used any more, {self.path}: {self.cause}; "
-            "fix this and run again to resume"
-        )
-
-
-class UnkeptResource(ChoochooError):
-    """A resource is not a JSON value, or its id is not a string."""
-
-    key: str
-    id: str
-    type: str
-
-    def __str__(self) -> str:
-        return (
-            f"resource {self.id!r} of {self.key} cannot be kept ({self.type}): "
-            "use a string id and a JSON value"
-        )
 
 
 class HeldLock(Protocol):

@@ -7,9 +7,23 @@ from typing import Any, Literal
 
 import msgspec
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
-
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The digest of each input of one visit, by kind and name.
+
+    *values* is None where the values were not looked at. *hints* show old and
+    new to a person, for inputs that may be shown.
+    """
+
+    upstream: dict[str, str] = {}
+    files: dict[str, str] = {}
+    env: dict[str, str] = {}
+    values: dict[str, str] | None = None
+    parameters: dict[str, str] = {}
+    code: dict[str, str] = {}
+    hints: dict[str, str] = {}
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine.errors import LostLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.protocol import (
     DurableMapping,
     HeldLock,
     LockBusy,
-    LostLedger,
     SnapshotMixin,
     as_text,
 )

@@ -1,1 +1,1 @@
-"""What visits return: encoded, kept, and decoded for each consumer."""
+"""The outcomes of visits: encoded, recorded, and decoded for each consumer."""

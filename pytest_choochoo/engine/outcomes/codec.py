@@ -1,38 +1,39 @@
-"""What a visit returned, as text that is kept, and back."""
+"""Outcomes as text: encoded for the record, and decoded for each consumer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any, cast, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
-from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
-from pytest_choochoo.engine.judging.fingerprint import digest_value, fields_of
+from pytest_choochoo.engine.digest import digest_bytes, digest_value, fields_of
+from pytest_choochoo.engine.errors import SecretNotKept, UnreadableOutcome, Unstorable
 from pytest_choochoo.engine.outcomes.enums import StandIn, readable
-from pytest_choochoo.engine.secrets import TOKEN, Secret, SecretNotKept, SecretStore, from_token
+from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
 
-_UNKEPT = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
+T = TypeVar("T")
+
+_UNSTORABLE = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
 
 
 class Codec(msgspec.Struct, frozen=True, kw_only=True):
-    """How types that msgspec does not know are written and read.
+    """Conversions of types that msgspec does not know.
 
     *encode* gets a value and returns plain data, or None when it does not know
     the type; *decode* gets a type and plain data and returns the value, or None.
-    *safe* has the values of secrets.
+    *secrets* holds the values of secrets.
     """
 
     encode: Callable[[object], object]
     decode: Callable[[type, object], object]
-    safe: SecretStore = msgspec.field(default_factory=SecretStore)
+    secrets: SecretStore = msgspec.field(default_factory=SecretStore)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,24 +44,24 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
-    """Return *value* as it will be kept.
+    """Return *value* as it is recorded.
 
-    Raises `Unstorable` when what would be read back is not what was returned.
+    Raises `Unstorable` when it would not be decoded to an equal value.
     """
     try:
         plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=_to(codec))
         if annotation is Any:
-            _require_on_json(value)
-        _require_on_numbers(plain)
-        # An enum's value is left as it is, whatever it is.
+            _require_json(value)
+        _require_finite(plain)
+        # The values of enums are in *plain* as they are, whatever their types.
         text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
         again = _read(name, text, annotation, codec)
-        if TOKEN.search(text):  # a token is text, and read wherever a text would be
+        if TOKEN.search(text):  # a token is a string, and would be read where a string is expected
             msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
-            raise ValueError("it would be read back as something else")
+            raise ValueError("it does not survive a JSON round trip")
         return Outcome(text=text, digest=_digest(again, codec))
-    except _UNKEPT as error:
+    except _UNSTORABLE as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
@@ -71,7 +72,7 @@ def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     """
     try:
         return _read(name, text, annotation, codec)
-    except _UNKEPT as error:
+    except _UNSTORABLE as error:
         raise UnreadableOutcome(name, _cause(error)) from None
 
 
@@ -88,23 +89,23 @@ def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
 
 
 def _digest(again: object, codec: Codec) -> str:
-    """Return the digest of what downstream receives, in which dicts and sets have no order."""
+    """Return the digest of an outcome as its consumers get it; dicts and sets have no order."""
     try:
         plain = msgspec.to_builtins(
             again, str_keys=True, enc_hook=_to(codec), order="deterministic"
         )
-    except TypeError:  # a set of things that cannot be sorted
+    except TypeError:  # a set of values that cannot be sorted
         return digest_value(again)
-    text = msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec))
-    return blake2b(text, digest_size=16).hexdigest()
+    return digest_bytes(msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec)))
 
 
 def _cause(error: BaseException) -> str:
-    if isinstance(error, NotImplementedError):
-        return f"{error} is not a type that can be kept"
     if isinstance(error, RecursionError):
         return "it contains itself, or is nested too deeply"
     return str(error)
+
+
+# --- types that msgspec does not know
 
 
 def _to(codec: Codec) -> Callable[[object], object]:
@@ -115,45 +116,56 @@ def _to(codec: Codec) -> Callable[[object], object]:
             return _token(value, codec)
         plain = codec.encode(value)
         if plain is None:
-            raise NotImplementedError(type(value).__qualname__)
+            raise _unsupported(type(value))
         return plain
 
     return write
 
 
 def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
-    def read(kind: type, plain: object) -> object:
+    def read(kind: type, plain: Any) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
-            return kind(plain)  # type: ignore[arg-type]
+            return kind(plain)
         if (get_origin(kind) or kind) is Secret:
             return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
         if isinstance(kind, StandIn):
             return kind.read(plain, _to(codec), read)
         value = codec.decode(kind, plain)
         if value is None:
-            raise NotImplementedError(_named(kind))
+            raise _unsupported(kind)
         return value
 
     return read
 
 
+def _unsupported(kind: Any) -> NotImplementedError:
+    return NotImplementedError(f"{_named(kind)} is not a supported type")
+
+
+def _named(kind: Any) -> str:
+    return getattr(kind, "__qualname__", str(kind))
+
+
+# --- secrets
+
+
 def _token(secret: Secret[Any], codec: Codec) -> str:
-    """Put what *secret* holds into the safe; return what stands for it."""
-    token = _put_away(secret.reveal(), codec)
+    """Keep the value of *secret*, and return the token that stands for it."""
+    token = _quietly(None, _kept, secret.reveal(), codec)
     if token is None:
         kind = _named(type(secret.reveal()))
-        raise ValueError(f"what its Secret holds is no type that can be kept: {kind}")
+        raise ValueError(f"its Secret holds a value of an unsupported type: {kind}")
     return token
 
 
-def _put_away(value: object, codec: Codec) -> str | None:
-    try:
-        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
-        _require_on_numbers(plain)
-        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
-        return codec.safe.keep(text, _digest(value, codec))
-    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
-        return None
+def _kept(value: object, codec: Codec) -> str:
+    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
+    _require_finite(plain)
+    text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
+    content = _digest(value, codec).encode()
+    token = f"{TOKEN_PREFIX}{digest_bytes(content, key=codec.secrets.key)}"
+    codec.secrets.keep(token, text)
+    return token
 
 
 def _secret(name: str, token: object, kind: Any, codec: Codec) -> Secret[Any]:
@@ -163,20 +175,27 @@ def _secret(name: str, token: object, kind: Any, codec: Codec) -> Secret[Any]:
 
     def find() -> Any:
         __tracebackhide__ = True
-        text = codec.safe.find(token)
+        text = codec.secrets.find(token)
         if text is None:
             raise SecretNotKept(name)
-        try:
-            return _read(name, text, kind, codec)
-        except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
-            del text
-        raise ValueError(f"what its Secret holds would not be read back as {_named(kind)}")
+        value = _quietly(_FAILED, _read, name, text, kind, codec)
+        if value is _FAILED:
+            del text  # a traceback may show local variables
+            raise ValueError(f"the value of its Secret cannot be read back as {_named(kind)}")
+        return value
 
     return from_token(token, find)
 
 
-def _named(kind: Any) -> str:
-    return getattr(kind, "__qualname__", str(kind))
+_FAILED = object()
+
+
+def _quietly(default: Any, function: Callable[..., T], *arguments: Any) -> T | Any:
+    """Return what *function* returns, *default* where it fails."""
+    try:
+        return function(*arguments)
+    except Exception:  # noqa: BLE001 - any error about the value of a secret may show it
+        return default
 
 
 def _with_secrets(value: Any, secret: Callable[[str], Secret[Any]]) -> Any:
@@ -190,11 +209,14 @@ def _with_secrets(value: Any, secret: Callable[[str], Secret[Any]]) -> Any:
     return value
 
 
+# --- equality
+
+
 def _same(value: object, again: object, codec: Codec) -> bool:
-    """Say whether *again* is *value*: equal at any depth, and of the same types."""
-    waiting = [(value, again)]
-    while waiting:
-        one, other = waiting.pop()
+    """Return whether *again* equals *value* at any depth, and is of the same types."""
+    pending = [(value, again)]
+    while pending:
+        one, other = pending.pop()
         if type(one) is not type(other) or isinstance(one, Secret):
             if not _may_stand_for(one, other, codec):
                 return False
@@ -202,34 +224,30 @@ def _same(value: object, again: object, codec: Codec) -> bool:
             twins: dict[object, object] = {each: each for each in cast(Any, other)}
             if one != other:
                 return False
-            waiting += ((each, twins[each]) for each in one)
+            pending += ((each, twins[each]) for each in one)
         elif (parts := _parts_of(one, codec)) is None:
-            # Which of the two hours after summer time it is, equality does not ask.
+            # Equality ignores which of the two hours after summer time it is.
             if one != other or getattr(one, "fold", 0) != getattr(other, "fold", 0):
                 return False
         else:
             others = _parts_of(other, codec) or []
             if len(parts) != len(others):
                 return False
-            waiting += zip(parts, others)
+            pending += zip(parts, others)
     return True
 
 
 def _may_stand_for(one: object, other: object, codec: Codec) -> bool:
-    """Say whether *other* is what *one* may be read back as: a secret, or of another type."""
-    if not isinstance(one, Secret) or not isinstance(other, Secret):
-        # Where a float is announced an int may be given, and where a pure path any other.
-        may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
-        return may_differ and one == other
-    held = other.reveal()
-    try:
-        return _same(one.reveal(), held, codec)
-    except Exception:  # noqa: BLE001 - whatever is said of a secret may show it
-        return False
+    """Return whether *one* may be read back as *other*, a secret or a value of another type."""
+    if isinstance(one, Secret) and isinstance(other, Secret):
+        return _quietly(False, _same, one.reveal(), other.reveal(), codec)
+    # An int may stand for an annotated float, and a path for an annotated pure path.
+    may_differ = isinstance(one, PurePath) or (type(one), type(other)) == (int, float)
+    return may_differ and one == other
 
 
 def _parts_of(value: object, codec: Codec) -> list[object] | None:
-    """Return what *value* consists of, None for what is one thing."""
+    """Return the parts of *value*, None where it is compared as a whole."""
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list | tuple):
@@ -243,40 +261,44 @@ def _parts_of(value: object, codec: Codec) -> list[object] | None:
     return None if plain is None else [plain]
 
 
-# What knows what equals it; a type of the user's need not.
+# Types whose equality can be trusted; that of a user's type cannot.
 _WHOLE = (
     *(type(None), str, int, float, bytes, bytearray, Enum, PurePath, UUID, Decimal),
     *(date, time, timedelta),
 )
 
 
-_JSON = (str, int, float, bool, type(None), Secret)
+# --- plain data
+
+_JSON = {str, int, float, bool, type(None), list, dict, Secret}
+_SEQUENCES = (list, tuple, set, frozenset)
 
 
-def _require_on_json(value: object) -> None:
+def _require_json(value: object) -> None:
     """Raise `NotImplementedError` unless JSON gives back exactly *value*, types included."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if type(each) is list:
-            waiting += each
-        elif type(each) is dict:
+    for each in _nested(value):
+        if type(each) not in _JSON:
+            raise NotImplementedError(f"{type(each).__qualname__} needs a return annotation")
+        if isinstance(each, dict):
             for key in each:
                 if type(key) is not str:
-                    raise TypeError(f"the key {key!r} of a dict is no text")
-            waiting += each.values()
-        elif type(each) not in _JSON:
-            raise NotImplementedError(f"{type(each).__qualname__} without an annotation")
+                    raise TypeError(f"dict keys must be strings, got {key!r}")
 
 
-def _require_on_numbers(plain: object) -> None:
+def _require_finite(plain: object) -> None:
     """Raise `ValueError` for a NaN or an infinity, which JSON would turn into null."""
-    waiting = [plain]
-    while waiting:
-        each = waiting.pop()
+    for each in _nested(plain):
+        if isinstance(each, float) and not math.isfinite(each):
+            raise ValueError(f"{each} cannot be represented in JSON")
+
+
+def _nested(value: object) -> Iterator[object]:
+    """Yield *value* and everything in it, in collections of any depth."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        yield each
         if isinstance(each, dict):
-            waiting += each.values()
-        elif isinstance(each, list | tuple | set | frozenset):
-            waiting += each
-        elif isinstance(each, float) and not math.isfinite(each):
-            raise ValueError(f"{each} is no number that JSON can keep")
+            pending += each.values()
+        elif isinstance(each, _SEQUENCES):
+            pending += each

@@ -1,4 +1,4 @@
-"""Enums whose values are of several kinds, which msgspec refuses, made readable at any depth."""
+"""Enums with values of several types, which msgspec rejects, made readable at any depth."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import msgspec
 
 
 class StandIn(type):
-    """What msgspec reads by a hook in the place of *kind*: such an enum, or what has one in it.
+    """A type that msgspec reads by a hook instead of *kind*: such an enum, or a class with one.
 
-    *fields*: the annotations of what has fields, None for an enum.
+    *fields*: the annotations of the class, None for an enum.
     """
 
     kind: Any
     fields: dict[str, Any] | None
 
     def __instancecheck__(cls, value: object) -> bool:
-        # A TypedDict is none of its own instances.
+        # A TypedDict has no instances: its values are dicts.
         return isinstance(value, dict if typing.is_typeddict(cls.kind) else cls.kind)
 
     def read(
@@ -33,9 +33,10 @@ class StandIn(type):
         enc_hook: Callable[[object], object],
         dec_hook: Callable[[type, object], object],
     ) -> Any:
-        """Return the value that was written as *plain*. Raises `ValueError` where there is none."""
+        """Return the value that was encoded as *plain*. Raises `ValueError` where there is none."""
         if cls.fields is None:
-            # By its value, as all other enums: an enum may lose or gain the kind that makes it one.
+            # By its value, as msgspec reads other enums: an enum may become one of these, or cease
+            # to be one, between runs.
             written = msgspec.json.encode(plain)
             for member in cls.kind:
                 if msgspec.json.encode(member, enc_hook=enc_hook) == written:
@@ -53,7 +54,7 @@ class StandIn(type):
 
 
 def readable(annotation: Any, within: tuple[Any, ...] = ()) -> Any:
-    """Return *annotation* with stand-ins for what msgspec refuses; *within* what it stands."""
+    """Return *annotation* with stand-ins for types that msgspec rejects; *within*: its parents."""
     arguments, origin = get_args(annotation), get_origin(annotation)
     if arguments:
         changed = tuple(readable(each, within) for each in arguments)
@@ -74,7 +75,7 @@ def readable(annotation: Any, within: tuple[Any, ...] = ()) -> Any:
 
 
 def _is_known(annotation: Any) -> bool:
-    """Say whether msgspec itself reads *annotation*."""
+    """Return whether msgspec itself reads *annotation*."""
     try:
         msgspec.json.Decoder(annotation)
     except (TypeError, NotImplementedError):
@@ -91,7 +92,7 @@ def _differ(some: Iterable[object], others: Iterable[object]) -> bool:
 
 
 def _fields(kind: type) -> dict[str, Any]:
-    """Return the annotations of what msgspec reads field by field."""
+    """Return the annotations of a class that msgspec reads field by field, none of another."""
     has_fields = (
         dataclasses.is_dataclass(kind)
         or typing.is_typeddict(kind)

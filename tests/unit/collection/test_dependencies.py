@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_choochoo.engine.faults import Cycle, NoSuchInstance, ParametrisedFixture
+from pytest_choochoo.engine.errors import Cycle, NoSuchInstance, ParametrizedFixture
 from unit.collection.conftest import Collect
 
 BOIL = "@station\ndef boil(): ...\n"
@@ -462,7 +462,7 @@ def test_parametrized_fixture_requested_by_a_check_is_a_fault(collect: Collect) 
 
     [fault] = project.faults()
 
-    assert isinstance(fault, ParametrisedFixture)
+    assert isinstance(fault, ParametrizedFixture)
 
 
 def test_parametrized_fixture_of_the_station_is_open_to_its_check(collect: Collect) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from pytest_choochoo.collection.registry import StationRegistry
-from pytest_choochoo.engine.faults import (
+from pytest_choochoo.engine.errors import (
     DuplicateName,
     ReservedName,
     StationInClass,

@@ -22,8 +22,7 @@ from pytest_choochoo.engine.attempt import (
     record_of_start,
     record_of_visit,
 )
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
-from pytest_choochoo.engine.ledger.record import Record, Result
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result
 from pytest_choochoo.engine.outcomes.codec import Outcome
 
 OUTCOME = Outcome(text="100", digest="d100")

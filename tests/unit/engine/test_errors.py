@@ -7,55 +7,52 @@ import pickle
 
 import pytest
 
-from pytest_choochoo.engine import errors, faults
+from pytest_choochoo.engine import errors
 from pytest_choochoo.engine.errors import ChoochooError
-from pytest_choochoo.engine.ledger.protocol import UnkeptResource
-from pytest_choochoo.engine.secrets import SecretNotKept
 
 SENTENCES: dict[ChoochooError, str] = {
-    faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
+    errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")): (
         "stations wait for each other: boil (stations.py:3) -> pour (stations.py:7) -> boil; "
-        "take one of the parameters away, or what the two share into a station of its own"
+        "remove one of these parameters, or move what they share into a station of its own"
     ),
-    faults.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
+    errors.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
         "two stations are called 'boil': stations.py:3 and stations.py:9; rename one of them"
     ),
-    faults.ReservedName("visit", "stations.py:3"): (
+    errors.ReservedName("visit", "stations.py:3"): (
         "stations.py:3: a station cannot be called 'visit', "
-        "the name of a fixture of pytest's or of this plugin; rename it"
+        "which is the name of a fixture of pytest or of this plugin; rename it"
     ),
-    faults.YieldStation("boil", "stations.py:3"): (
+    errors.YieldStation("boil", "stations.py:3"): (
         "stations.py:3: station 'boil' uses yield; "
         "return the outcome, and undo the work in @boil.clean"
     ),
-    faults.StationInConftest("boil", "conftest.py:3"): (
-        "conftest.py:3: station 'boil' stands in a conftest.py; "
-        "move it to stations.py beside it, where it is visible to the same directories"
+    errors.StationInConftest("boil", "conftest.py:3"): (
+        "conftest.py:3: station 'boil' is defined in a conftest.py; "
+        "move it to stations.py beside it, which is visible to the same directories"
     ),
-    faults.StationInClass("boil", "stations.py:3"): (
-        "stations.py:3: station 'boil' stands in a class; "
-        "move it out of the class, to the top level of its file"
+    errors.StationInClass("boil", "stations.py:3"): (
+        "stations.py:3: station 'boil' is defined in a class; move it to the top level of its file"
     ),
-    faults.StationOutside("boil", "../stations.py:3", "/tea"): (
-        "../stations.py:3: station 'boil' stands outside of rootdir /tea, where two stations may "
-        "have one node id; give another --rootdir, or import it from a file inside"
+    errors.StationOutside("boil", "../stations.py:3", "/tea"): (
+        "../stations.py:3: station 'boil' is defined outside the rootdir /tea, where two "
+        "stations may share a node id; set another --rootdir, or import it from a file inside"
     ),
-    faults.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
+    errors.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
         "stations.py:3: station 'boil' has two checks called 'is_hot'; rename one of them"
     ),
-    faults.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
-        "stations.py:3: station 'boil' has a second clean, 'cool'; make it one function"
+    errors.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
+        "stations.py:3: station 'boil' has a second clean, 'cool'; merge them into one function"
     ),
-    faults.ParametrisedFixture("boil", "kettle", "stations.py:3"): (
-        "stations.py:3: what is attached to station 'boil' asks for the fixture 'kettle', which has "
-        "parameters; have the station itself ask for it, so that there is one station for each of them"
+    errors.ParametrizedFixture("boil", "kettle", "stations.py:3"): (
+        "stations.py:3: a check or clean of station 'boil' requests the parametrized fixture 'kettle'; "
+        "request it in the station itself, which is then parametrized as well"
     ),
-    faults.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
-        "stations.py::pour[tea] asks for 'boil' with kettle='blue', "
-        "and the station is not parametrised with that; give both the same values"
+    errors.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
+        "stations.py::pour[tea] requests 'boil' with kettle='blue', "
+        "but the station is not parametrized with that; give both the same values"
     ),
     errors.UnknownSelector("--cc-replay", ("brew",), ()): (
-        "--cc-replay: no station is called 'brew'; there are none here"
+        "--cc-replay: no station is called 'brew'; there are no stations here"
     ),
     errors.UnknownSelector("--cc-replay", ("biol",), ("boil", "pour")): (
         "--cc-replay: no station is called 'biol'; did you mean 'boil'?"
@@ -64,69 +61,75 @@ SENTENCES: dict[ChoochooError, str] = {
         "--cc-replay: no station is called 'grind'; did you mean 'grind_2' or 'grind_1'?"
     ),
     errors.UnknownSelector("--cc-replay", ("zzz",), ("boil", "pour")): (
-        "--cc-replay: no station is called 'zzz'; there are boil, pour"
+        "--cc-replay: no station is called 'zzz'; choose from boil, pour"
     ),
     errors.UnknownSelector("--cc-forget", ("zzz",), tuple("abcdefghijklm")): (
-        "--cc-forget: no station is called 'zzz'; there are a, b, c, d, e, f, g, h, i, j, k, l, …"
+        "--cc-forget: no station is called 'zzz'; choose from a, b, c, d, e, f, g, h, i, j, k, l, …"
     ),
     errors.BadSetting("--cc-state", "x", "a folder"): "--cc-state is 'x'; it must be a folder",
+    errors.NotAFunction("@station", "<station boil>"): (
+        "@station must decorate a function, not '<station boil>'"
+    ),
     errors.Conflict("--cc-run", "--cc-clean"): (
-        "--cc-run and --cc-clean cannot go together; choose one of them"
+        "--cc-run and --cc-clean cannot be combined; choose one of them"
     ),
     errors.NoLedger(): (
-        "there is no place to remember stations: the cache provider is switched off; "
-        "leave out '-p no:cacheprovider', or name a folder with --cc-state"
+        "there is no place to remember stations: the cache provider is disabled; "
+        "remove '-p no:cacheprovider', or name a folder with --cc-state"
     ),
     errors.UnusableLedger("/var/default.sqlite", "permission denied"): (
         "the ledger /var/default.sqlite cannot be written: permission denied; "
         "make the folder writable, or name another with --cc-state"
+    ),
+    errors.LostLedger("/var/default.sqlite", "it was removed, or replaced"): (
+        "the ledger cannot be used any more, /var/default.sqlite: it was removed, or replaced; "
+        "fix this and run again to resume"
     ),
     errors.MissingFile("boil", "water.txt"): (
         "station 'boil' declares the file water.txt, which does not exist; "
         "create it, or correct files=[...]"
     ),
     errors.NotAFile("boil", "pots"): (
-        "station 'boil' declares pots in files, which is a directory; "
+        "station 'boil' declares pots as a file, but it is a directory; "
         "name the files in it, for instance 'pots/**/*'"
     ),
     errors.MissingProduct("boil", "steam.txt"): (
-        "station 'boil' was visited and its product steam.txt is not there; "
-        "make it in the visit, or correct products=[...]"
+        "station 'boil' was visited, but its product steam.txt does not exist; "
+        "create it in the visit, or correct products=[...]"
     ),
     errors.Undigestable("boil", "parameter 'kettle'", "Kettle"): (
-        "station 'boil': parameter 'kettle' has no stable digest (Kettle); "
-        "give plain data: numbers, text, bytes, collections, dataclasses, enums, paths, dates"
+        "station 'boil': parameter 'kettle' has no stable digest (Kettle); use plain data: "
+        "numbers, strings, bytes, collections, dataclasses, enums, paths or dates"
     ),
-    errors.Unstorable("boil", "Kettle", "Kettle is not a type that can be kept"): (
-        "the outcome of station 'boil' cannot be kept (Kettle): "
-        "Kettle is not a type that can be kept; "
-        "return plain data, or say in the return annotation what it is"
+    errors.Unstorable("boil", "Kettle", "Kettle is not a supported type"): (
+        "the outcome of station 'boil' cannot be stored (Kettle): Kettle is not a supported type; "
+        "return plain data, or declare its type in the return annotation"
     ),
     errors.UnreadableOutcome("boil", "Expected `int`, got `str`"): (
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
     ),
-    UnkeptResource("stations.py::boil", "kettle", "Secret"): (
-        "resource 'kettle' of stations.py::boil cannot be kept (Secret): "
+    errors.UnkeptResource("stations.py::boil", "kettle", "Secret"): (
+        "resource 'kettle' of stations.py::boil cannot be stored (Secret); "
         "use a string id and a JSON value"
     ),
-    SecretNotKept("boil"): (
-        "the secret in the outcome of station 'boil' is not known in this run: it is "
-        "never written down; 'pytest --cc-run' visits the station again for who needs it, "
-        "and what a clean needs is to be kept in visit.resources"
+    errors.SecretNotKept("boil"): (
+        "the secret in the outcome of station 'boil' is unknown in this run: secrets are "
+        "never written down; 'pytest --cc-run' visits the station again for its consumers, "
+        "and data that a clean needs belongs in visit.resources"
     ),
     errors.CheckFailed("boil", "is_hot", "it returned False"): (
         "check 'is_hot' of station 'boil' does not pass: it returned False"
     ),
     errors.CheckAnswer("boil", "is_hot", "0"): (
-        "check 'is_hot' of station 'boil' returned 0; a check returns nothing, True or False"
+        "check 'is_hot' of station 'boil' returned 0; a check must return None, True or False"
     ),
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"
     ),
     errors.NotWaitedFor("boil", "never visited"): (
         "station 'boil' has no complete record: never visited; "
-        "request it by a parameter, so that it is visited first"
+        "request it as a parameter, so that it is visited first"
     ),
     errors.NoRecord("boil", "never visited"): (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
@@ -136,12 +139,12 @@ SENTENCES: dict[ChoochooError, str] = {
         "wait for it, or raise --cc-lock-timeout"
     ),
     errors.StillThere("boil", "is_hot"): (
-        "station 'boil' was cleaned and its check 'is_hot' still passes; "
+        "station 'boil' was cleaned, but its check 'is_hot' still passes; "
         "either the clean or the check is wrong"
     ),
     errors.OnlyInStations("test_tea"): (
-        "test_tea asks for 'visit', which exists only in stations, checks and cleans; "
-        "ask for the station instead"
+        "test_tea requests 'visit', which exists only in stations, checks and cleans; "
+        "request the station instead"
     ),
 }
 every_error = pytest.mark.parametrize(
@@ -177,8 +180,34 @@ def test_error_crosses_processes(error: ChoochooError, crossed: object) -> None:
 
 
 def test_table_has_every_error() -> None:
-    """No error class lacks its sentence in the table above."""
-    assert {type(error) for error in SENTENCES} == set(ChoochooError.__subclasses__())
+    """Each error class has its sentence in the table above."""
+    known = {*ChoochooError.__subclasses__(), *errors.UnusableLedger.__subclasses__()}
+
+    assert {type(error) for error in SENTENCES} == known
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(error, id=type(error).__name__)
+        for error, sentence in SENTENCES.items()
+        if "pytest --cc-run" in sentence
+    ],
+)
+def test_error_names_the_command_that_is_given(error: ChoochooError) -> None:
+    """The way out is the command that the user has to type, with the options of this session."""
+    command = "pytest --cc-run --cc-profile=staging"
+
+    assert error.sentence(command) == SENTENCES[error].replace("pytest --cc-run", command)
+
+
+@pytest.mark.parametrize("fact", ["{command}", "{", "}"])
+def test_braces_in_facts_are_kept(fact: str) -> None:
+    """Facts with braces in them stand in the sentence as they are."""
+    assert str(errors.MissingFile("boil", fact)) == (
+        f"station 'boil' declares the file {fact}, which does not exist; "
+        "create it, or correct files=[...]"
+    )
 
 
 def test_facts_are_in_the_order_of_arguments() -> None:
@@ -198,22 +227,24 @@ def test_error_without_its_facts_is_refused() -> None:
     ("error", "name", "concerned"),
     [
         pytest.param(
-            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
             "pour",
             True,
             id="in a cycle",
         ),
         pytest.param(
-            faults.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
+            errors.Cycle(("boil", "pour"), ("boil (stations.py:3)", "pour (stations.py:7)")),
             "grind",
             False,
             id="outside of a cycle",
         ),
-        pytest.param(faults.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
-        pytest.param(faults.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
+        pytest.param(errors.StationInClass("boil", "x.py:1"), "boil", True, id="by name"),
+        pytest.param(errors.StationInClass("boil", "x.py:1"), "x.py:1", False, id="by place"),
         pytest.param(errors.NoLedger(), "boil", False, id="of no station"),
     ],
 )
-def test_error_knows_whom_it_concerns(error: ChoochooError, name: str, concerned: bool) -> None:
+def test_error_knows_the_stations_that_it_concerns(
+    error: ChoochooError, name: str, concerned: bool
+) -> None:
     """A fault concerns the stations that it names, and no others."""
     assert error.concerns(name) is concerned

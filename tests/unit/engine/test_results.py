@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_choochoo.engine import results
+from pytest_choochoo.engine.errors import LostLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
-from pytest_choochoo.engine.ledger.protocol import LostLedger
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.results import Results, RunStopped
 from unit.memory_ledger import MemoryLedger

@@ -1,4 +1,4 @@
-"""All stations of a session: their order, their cycles, and who is selected."""
+"""All stations of a session: their order, their cycles, and selections of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_choochoo.engine.route import Route, StationInstance, arranged
 
 
 def _route(upstream: Mapping[str, Iterable[str]]) -> Route:
-    """Return the route of stations in `stations.py`, a name like `boil[green]` for an instance."""
+    """Return the route of stations in `stations.py`; a name like `boil[green]` is an instance."""
     stops = {}
     for name in upstream:
         plain, _, parameter = name.partition("[")
@@ -63,7 +63,7 @@ def _select(
 
 
 def test_order_is_that_of_definition() -> None:
-    """Stations run in definition order, but for those that have to wait."""
+    """Stations run in definition order, except for those that have to wait."""
     route = _route({"pour": ["boil"], "grind": [], "boil": [], "wash": []})
 
     assert _names(route.order) == ["grind", "boil", "pour", "wash"]
@@ -74,7 +74,7 @@ names = st.sampled_from("abcdefgh")
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
-    """Draw stations in any definition order that wait only for what is earlier in another."""
+    """Draw stations in any definition order that wait only for earlier ones of another order."""
     ranked = draw(st.lists(names, unique=True))
     upstream = {
         name: draw(st.lists(st.sampled_from(ranked[:rank]), unique=True)) if rank else []
@@ -85,7 +85,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 
 @given(graphs())
 def test_order_is_complete_and_puts_upstream_first(upstream: dict[str, list[str]]) -> None:
-    """Every station is there once, after all that it waits for."""
+    """Every station is there once, after all stations that it waits for."""
     order = _names(_route(upstream).order)
 
     assert sorted(order) == sorted(upstream)
@@ -95,7 +95,7 @@ def test_order_is_complete_and_puts_upstream_first(upstream: dict[str, list[str]
 
 @given(graphs())
 def test_order_is_stable(upstream: dict[str, list[str]]) -> None:
-    """A station that comes before one defined earlier does so only for somebody's sake."""
+    """A station comes before one defined earlier only where another station waits for it."""
     order = _names(_route(upstream).order)
 
     defined = list(upstream)
@@ -108,7 +108,7 @@ def test_order_is_stable(upstream: dict[str, list[str]]) -> None:
 
 @given(graphs(), st.data())
 def test_order_follows_positions(upstream: dict[str, list[str]], data: st.DataObject) -> None:
-    """Where positions are given, they count in place of the definition order."""
+    """Positions, where they are given, replace the definition order."""
     wanted = data.draw(st.permutations(list(upstream)))
 
     order = arranged(tuple(upstream), upstream, wanted.index)
@@ -116,13 +116,13 @@ def test_order_follows_positions(upstream: dict[str, list[str]], data: st.DataOb
     assert order == arranged(tuple(wanted), upstream)
 
 
-def test_unknown_upstream_is_not_waited_for() -> None:
-    """What is not among the keys holds nobody up."""
+def test_unknown_upstream_is_ignored() -> None:
+    """A station does not wait for one that is not among the keys."""
     assert arranged(("a", "b"), {"a": ("b", "nowhere"), "b": ("nowhere",)}) == ("b", "a")
 
 
-def test_long_chain_is_no_trouble() -> None:
-    """A chain of 5,000 stations is put in order and selected along, whatever is nested."""
+def test_long_chain_is_put_in_order() -> None:
+    """A chain of 5,000 stations is put in order and selected along."""
     chain = [f"s{number}" for number in range(5000)]
     route = _route(
         {name: chain[place - 1 : place] for place, name in reversed([*enumerate(chain)])}
@@ -173,7 +173,7 @@ def test_long_chain_is_no_trouble() -> None:
         pytest.param({"a": ["b", "a"], "b": ["a"]}, [["a"]], id="itself and another"),
     ],
 )
-def test_cycles_are_named_as_they_wait(
+def test_cycles_are_named_in_the_order_of_waiting(
     upstream: dict[str, list[str]], cycles: list[list[str]]
 ) -> None:
     """Each group of stations that wait for each other is named once, all of them at once."""
@@ -184,7 +184,7 @@ def test_cycles_are_named_as_they_wait(
 
 @given(st.dictionaries(names, st.lists(names, unique=True, max_size=3)))
 def test_cycles_are_real(needed: dict[str, list[str]]) -> None:
-    """There are cycles exactly where not all can be put in order; each leads back to its start."""
+    """There are cycles exactly where some stations cannot be put in order, and each is closed."""
     upstream = {name: [each for each in needed[name] if each in needed] for name in needed}
     route = _route(upstream)
 
@@ -196,7 +196,7 @@ def test_cycles_are_real(needed: dict[str, list[str]]) -> None:
     assert len({name for cycle in cycles for name in cycle}) == sum(map(len, cycles))
 
 
-def test_long_cycle_is_no_trouble() -> None:
+def test_long_cycle_is_named() -> None:
     """A cycle of 2,000 stations is named in full."""
     circle = [f"s{number}" for number in range(2000)]
 
@@ -242,8 +242,8 @@ def test_selector_stands_for_stations(expression: str, selected: list[str]) -> N
     assert _select(expression) == selected
 
 
-def test_failed_stands_for_what_failed() -> None:
-    """What failed is told by the caller, and put in running order."""
+def test_failed_stands_for_failed_stations() -> None:
+    """The caller names the failed stations, which come in running order."""
     assert _select("failed,shop", failed=[_key("pour"), _key("fill")]) == ["shop", "fill", "pour"]
 
 
@@ -259,7 +259,7 @@ def test_failed_stands_for_what_failed() -> None:
     ],
 )
 def test_odd_parameter_id_can_be_selected(expression: str, selected: list[str]) -> None:
-    """An instance is selected by its name as it is shown, whatever its id contains."""
+    """An instance is selected by the name that is shown, whatever its id contains."""
     odd = _route(
         {
             name: []
@@ -271,13 +271,13 @@ def test_odd_parameter_id_can_be_selected(expression: str, selected: list[str]) 
 
 
 @pytest.mark.parametrize("expression", ["gone", "g*ne", "stations.py::gone", "+gone+"])
-def test_what_is_gone_may_be_named(expression: str) -> None:
+def test_former_station_may_be_named(expression: str) -> None:
     """Recorded stations that exist no longer can be selected where the caller has them."""
     assert _select(expression, also=[_key("gone")]) == ["gone"]
 
 
-def test_all_has_what_is_gone() -> None:
-    """What exists no longer comes last."""
+def test_all_has_former_stations() -> None:
+    """Stations that exist no longer come last."""
     assert _select("all", also=[_key("gone")])[-2:] == ["wash", "gone"]
 
 
@@ -294,8 +294,8 @@ def test_unknown_selector_is_an_error(selector: str) -> None:
     assert caught.value.args == ("--cc-replay", (selector,), known)
 
 
-def test_all_unknown_selectors_are_told_at_once() -> None:
-    """Each of several gets its own way out; a node id, those of the stations."""
+def test_all_unknown_selectors_are_reported_at_once() -> None:
+    """Each unknown selector gets its own way out; for a node id, these are node ids."""
     with pytest.raises(UnknownSelector) as caught:
         _select("biol,shop,stations.py::GRIND_,zzz")
 
@@ -305,11 +305,11 @@ def test_all_unknown_selectors_are_told_at_once() -> None:
         "no station is called 'stations.py::GRIND_'; did you mean 'stations.py::grind' "
         "or 'stations.py::pour' or 'stations.py::fill'?"
     )
-    assert third.startswith("no station is called 'zzz'; there are shop, fill, boil, boil[green]")
+    assert third.startswith("no station is called 'zzz'; choose from shop, fill, boil, boil[green]")
 
 
-def test_route_is_asked_by_key() -> None:
-    """A route answers what it has and what it is called."""
+def test_route_is_read_by_key() -> None:
+    """A route has stations by key, and their names."""
     assert _key("pour") in BREAKFAST
     assert "pour" not in BREAKFAST
     assert BREAKFAST[_key("pour")].name == "pour"

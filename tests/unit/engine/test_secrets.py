@@ -1,6 +1,6 @@
-"""Secrets: shown to nobody, equal by value, kept in memory only, from_token for the record."""
+"""Secrets: never shown, equal by value, kept in memory only, and tokens in the record."""
 
-# No future import here: annotations are taken as types, not as text.
+# No future import here: annotations must be types, not strings.
 import copy
 import dataclasses
 import json
@@ -19,20 +19,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_choochoo import Secret
-from pytest_choochoo.engine.errors import Unstorable
-from pytest_choochoo.engine.judging.fingerprint import digest_value
+from pytest_choochoo.engine.digest import digest_value
+from pytest_choochoo.engine.errors import SecretNotKept, Unstorable
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
-from pytest_choochoo.engine.secrets import TOKEN, SecretNotKept, SecretStore
+from pytest_choochoo.engine.secrets import TOKEN, SecretStore
 
 VALUE = "open sesame"
 KEY = b"k" * 32
 
 
-def _codec(key: bytes = KEY, safe: SecretStore | None = None) -> Codec:
+def _codec(key: bytes = KEY, secrets: SecretStore | None = None) -> Codec:
     return Codec(
         encode=lambda value: None,
         decode=lambda kind, plain: None,
-        safe=safe or SecretStore(lambda: key),
+        secrets=secrets or SecretStore(lambda: key),
     )
 
 
@@ -73,7 +73,7 @@ class Cup(msgspec.Struct):
     place: Secret[Path]
 
 
-# --- shown to nobody
+# --- never shown
 
 SHOWN: dict[str, Callable[[Any], str]] = {
     "repr": repr,
@@ -91,7 +91,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 def test_secret_shows_three_stars(show: Callable[[Any], str]) -> None:
-    """Whichever way a secret becomes text, the text is three stars."""
+    """A secret becomes three stars, in whatever way it becomes text."""
     assert show(Secret(VALUE)) == "***"
 
 
@@ -101,7 +101,7 @@ def test_secret_is_aligned_like_text() -> None:
 
 
 def test_secret_in_something_shows_three_stars() -> None:
-    """What holds a secret shows the rest of itself."""
+    """An object that holds a secret shows the rest of itself."""
     assert repr(Login("ann", Secret(VALUE))) == "Login(user='ann', token=***, old=None)"
     assert pprint.pformat({"a": [Secret(VALUE)]}) == "{'a': [***]}"
 
@@ -138,28 +138,28 @@ def test_secrets_of_one_value_are_equal(value: object) -> None:
 
 @pytest.mark.parametrize("other", [Secret("b"), Secret(b"a"), Secret(1), "a", None], ids=range(5))
 def test_secrets_of_two_values_differ(other: object) -> None:
-    """A secret equals no other secret, and nothing that is none: nobody guesses it by comparing."""
+    """A secret differs from other secrets and from plain values, which would allow guessing."""
     assert Secret("a") != other
 
 
-def test_hash_says_nothing() -> None:
-    """All secrets have one hash, so that it says nothing about the value."""
+def test_hash_tells_nothing() -> None:
+    """All secrets have one hash, so that it tells nothing about the value."""
     assert hash(Secret(1)) == hash(Secret(["no hash"]))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_secret_is_not_pickled(protocol: int) -> None:
-    """A secret refuses to be pickled, in which it would be in clear."""
+    """A secret cannot be pickled, as the pickle would have it in plain text."""
     with pytest.raises(TypeError) as refused:
         pickle.dumps([Secret(VALUE)], protocol)
 
     assert str(refused.value) == (
-        "a Secret is not pickled, which would write it in clear; pass on reveal()"
+        "cannot pickle a Secret: it would be stored in plain text; pass secret.reveal() instead"
     )
 
 
 def test_secret_is_not_written_by_encoders() -> None:
-    """Encoders that do not know secrets refuse them."""
+    """Encoders that do not know secrets reject them."""
     with pytest.raises(TypeError):
         json.dumps(Secret(VALUE))
     with pytest.raises(TypeError):
@@ -208,7 +208,7 @@ HOLDERS: list[tuple[object, Any]] = [
 
 @pytest.mark.parametrize(("value", "annotation"), HOLDERS, ids=range(len(HOLDERS)))
 def test_secret_is_received_as_it_was_returned(value: object, annotation: Any) -> None:
-    """Wherever an outcome has a secret, downstream receives it, and the text does not have it."""
+    """Downstream receives a secret in any place of an outcome; the text does not have it."""
     codec = _codec()
 
     outcome = _encoded(value, annotation, codec)
@@ -232,7 +232,7 @@ json_like = st.recursive(
 
 
 def _revealed(value: Any) -> Any:
-    """Return *value* with secrets told apart from what they hold, and numbers by their type."""
+    """Return *value* so that secrets differ from their values, and numbers by their type."""
     match value:
         case Secret():
             return ("secret", repr(value.reveal()))
@@ -253,8 +253,8 @@ def test_secrets_in_plain_data_are_received(value: object) -> None:
     assert _revealed(received) == _revealed(value)
 
 
-def test_everybody_gets_a_copy_of_what_is_secret() -> None:
-    """Who alters what was revealed alters nothing for others."""
+def test_each_consumer_gets_a_copy_of_a_secret() -> None:
+    """A consumer that alters a revealed value alters nothing for others."""
     codec = _codec()
     text = _encoded(Secret([1]), Any, codec).text
     one, other = decode("boil", text, Any, codec), decode("boil", text, Any, codec)
@@ -278,49 +278,49 @@ REFUSED = [
         Secret(object()),
         Any,
         "Secret",
-        "what its Secret holds is no type that can be kept: object",
+        "its Secret holds a value of an unsupported type: object",
     ),
     (
         Secret({"boiling": float("nan")}),
         Any,
         "Secret",
-        "what its Secret holds is no type that can be kept: dict",
+        "its Secret holds a value of an unsupported type: dict",
     ),
-    (Secret(("boiling",)), Any, "Secret", "it would be read back as something else"),
+    (Secret(("boiling",)), Any, "Secret", "it does not survive a JSON round trip"),
     (
         Secret("boiling"),
         Secret[Literal["cold"]],
         "Secret",
-        "what its Secret holds would not be read back as Literal",
+        "the value of its Secret cannot be read back as Literal",
     ),
     (
         Secret("boiling"),
         Secret[Colour],
         "Secret",
-        "what its Secret holds would not be read back as Colour",
+        "the value of its Secret cannot be read back as Colour",
     ),
-    ({Secret("boiling"): 1}, Any, "dict", "the key *** of a dict is no text"),
-    (f"choochoo.secret:{'0' * 32}", Any, "str", "it would be read back as something else"),
+    ({Secret("boiling"): 1}, Any, "dict", "dict keys must be strings, got ***"),
+    (f"choochoo.secret:{'0' * 32}", Any, "str", "it does not survive a JSON round trip"),
 ]
 
 
 @pytest.mark.parametrize(("value", "annotation", "kind", "cause"), REFUSED, ids=range(len(REFUSED)))
-def test_what_cannot_be_kept_is_refused_without_showing_it(
+def test_unsupported_secret_is_rejected_without_showing_it(
     value: object, annotation: Any, kind: str, cause: str
 ) -> None:
-    """A secret that would not be received as it was returned is refused, and not shown."""
+    """A secret that would not be received as it was returned is rejected, and not shown."""
     with pytest.raises(Unstorable) as refused:
         _encoded(value, annotation)
 
     assert (refused.value.type, refused.value.cause) == (kind, cause)
-    told: BaseException | None = refused.value
-    while told is not None:
-        assert "boiling" not in str(told)
-        told = told.__cause__ or told.__context__
+    error: BaseException | None = refused.value
+    while error is not None:
+        assert "boiling" not in str(error)
+        error = error.__cause__ or error.__context__
 
 
 def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
-    """Whatever a hook raises over what is in a secret, nobody is told."""
+    """An error that a hook raises about a secret is not shown."""
 
     def fail(*given: object) -> object:
         raise KeyError("boiling", given)
@@ -334,8 +334,8 @@ def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
         refused.append(caught.value)
 
     assert [error.cause for error in refused] == [
-        "what its Secret holds is no type that can be kept: Kettle",
-        "what its Secret holds would not be read back as Kettle",
+        "its Secret holds a value of an unsupported type: Kettle",
+        "the value of its Secret cannot be read back as Kettle",
     ]
     assert all(error.__cause__ is None and error.__suppress_context__ for error in refused)
 
@@ -344,7 +344,7 @@ def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
 
 
 def test_digest_needs_the_key() -> None:
-    """The digest of a secret is another under another key, so that nobody guesses short ones."""
+    """A secret has another digest with another key, so that short ones cannot be guessed."""
     one, other = _encoded(Secret("1234")), _encoded(Secret("1234"), Any, _codec(b"x" * 32))
 
     assert one.text != other.text
@@ -364,19 +364,19 @@ def test_digest_needs_the_key() -> None:
     ],
     ids=range(7),
 )
-def test_digest_tells_secrets_apart(one: object, other: object, *, are_equal: bool) -> None:
-    """Under one key, one secret has one digest, and another has another."""
+def test_secrets_have_different_digests(one: object, other: object, *, are_equal: bool) -> None:
+    """With one key, two secrets have the same digest only if their values are the same."""
     assert (_encoded(one).digest == _encoded(other).digest) is are_equal
 
 
-def test_key_is_asked_for_once_and_only_for_secrets() -> None:
+def test_key_is_made_once_and_only_for_secrets() -> None:
     """Where no outcome has a secret, no key is made."""
     asked = []
-    safe = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
+    secrets = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
 
-    _encoded({"a": 1}, Any, _codec(safe=safe))
+    _encoded({"a": 1}, Any, _codec(secrets=secrets))
     before = len(asked)
-    _encoded([Secret(1), Secret(2)], Any, _codec(safe=safe))
+    _encoded([Secret(1), Secret(2)], Any, _codec(secrets=secrets))
 
     assert (before, len(asked)) == (0, 1)
 
@@ -385,7 +385,7 @@ def test_key_is_asked_for_once_and_only_for_secrets() -> None:
 
 
 def test_rest_of_an_outcome_works_without_its_secret() -> None:
-    """In another run all of an outcome is there but the value of its secret."""
+    """In another run, an outcome is complete except for the value of its secret."""
     text = _encoded(Login("ann", Secret(VALUE)), Login).text
 
     login = decode("boil", text, Login, _codec())
@@ -397,8 +397,8 @@ def test_rest_of_an_outcome_works_without_its_secret() -> None:
     assert unknown.value.name == "boil"
 
 
-def test_unknown_secrets_compare_by_their_seals() -> None:
-    """Two secrets of records are told apart without their values, in sets as well."""
+def test_unknown_secrets_compare_by_their_tokens() -> None:
+    """Secrets of records are compared without their values, in sets as well."""
     text = _encoded({Secret("a"), Secret("b")}, set[Secret[str]]).text
 
     received = decode("boil", text, set[Secret[str]], _codec())
@@ -407,7 +407,7 @@ def test_unknown_secrets_compare_by_their_seals() -> None:
 
 
 def test_unknown_secret_is_not_compared_with_a_value() -> None:
-    """Whether a secret that is not known equals another one is not guessed."""
+    """An unknown secret cannot be compared with one that is in no record."""
     unknown = decode("boil", _encoded(Secret(VALUE)).text, Any, _codec())
 
     with pytest.raises(SecretNotKept):

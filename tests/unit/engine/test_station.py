@@ -1,4 +1,4 @@
-"""What a user says about a step, and what is refused on the spot."""
+"""Stations as users declare them, and declarations that are rejected at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 
 from pytest_choochoo import Station, station
-from pytest_choochoo.engine.errors import BadSetting, ChoochooError
-from pytest_choochoo.engine.faults import AttachedTwice, YieldStation
+from pytest_choochoo.engine.errors import (
+    AttachedTwice,
+    BadSetting,
+    ChoochooError,
+    NotAFunction,
+    YieldStation,
+)
 from pytest_choochoo.engine.station import Check, Declaration
 
 
@@ -49,7 +54,7 @@ def test_station_is_named_after_its_function() -> None:
 
 
 def test_decorated_function_keeps_its_place() -> None:
-    """A station is where its function stands, whatever it is wrapped in."""
+    """The location of a station is that of its function, whatever it is wrapped in."""
 
     @functools.wraps(boil)
     def retried() -> int:
@@ -71,7 +76,7 @@ def test_decorated_function_keeps_its_place() -> None:
 def test_station_has_a_title(
     function: Callable[..., object], title: str | None, shown: str
 ) -> None:
-    """A person reads the title given, else the docstring's first line, else the name."""
+    """A title is the one given, else the docstring's first line, else the name."""
     assert station(title=title)(function).title == shown
 
 
@@ -83,7 +88,7 @@ def test_station_without_keywords_has_no_inputs() -> None:
 
 
 def test_station_keeps_its_keywords() -> None:
-    """Each keyword may be any iterable of texts or paths, and is kept as a tuple of texts."""
+    """Each keyword may be any iterable of strings or paths, and becomes a tuple of strings."""
     made = station(
         title="Boil",
         files=(path for path in (Path("water.txt"), "pots/*")),
@@ -108,29 +113,29 @@ def test_station_keeps_its_keywords() -> None:
 @pytest.mark.parametrize(
     ("keywords", "where", "value", "must"),
     [
-        ({"files": "app.zip"}, "@station(files=...)", "app.zip", "a list of texts"),
-        ({"products": Path("app.zip")}, "@station(products=...)", "app.zip", "a list of texts"),
-        ({"env": 3}, "@station(env=...)", "3", "a list of texts"),
-        ({"values": [3]}, "@station(values=...)", "[3]", "a list of texts"),
-        ({"files": b"ab"}, "@station(files=...)", "b'ab'", "a list of texts"),
-        ({"title": 3}, "@station(title=...)", "3", "a text"),
-        ({"version": 3}, "@station(version=...)", "3", "a text"),
+        ({"files": "app.zip"}, "@station(files=...)", "app.zip", "a list of strings"),
+        ({"products": Path("app.zip")}, "@station(products=...)", "app.zip", "a list of strings"),
+        ({"env": 3}, "@station(env=...)", "3", "a list of strings"),
+        ({"values": [3]}, "@station(values=...)", "[3]", "a list of strings"),
+        ({"files": b"ab"}, "@station(files=...)", "b'ab'", "a list of strings"),
+        ({"title": 3}, "@station(title=...)", "3", "a string"),
+        ({"version": 3}, "@station(version=...)", "3", "a string"),
         *(
             (
                 {"max_age": max_age},
                 "@station(max_age=...)",
                 str(max_age),
-                "a timedelta, or seconds, zero or more",
+                "a timedelta, or a number of seconds, zero or more",
             )
             for max_age in (-1, float("nan"), True, "1 d", timedelta(days=-1))
         ),
     ],
     ids=str,
 )
-def test_keyword_of_the_wrong_kind_is_refused(
+def test_keyword_of_the_wrong_type_is_rejected(
     keywords: dict[str, Any], where: str, value: str, must: str
 ) -> None:
-    """A keyword that is not of its kind is refused where it is written."""
+    """A keyword of a wrong type is rejected where it is written."""
     with pytest.raises(BadSetting) as caught:
         station(**keywords)
 
@@ -148,15 +153,15 @@ def test_keyword_of_the_wrong_kind_is_refused(
     ],
 )
 def test_station_must_be_a_function(given: Any) -> None:
-    """What has no source of its own cannot be a station."""
-    with pytest.raises(BadSetting) as caught:
+    """An object without source of its own cannot be a station."""
+    with pytest.raises(NotAFunction) as caught:
         station(given)
 
-    assert caught.value.args == ("@station", str(given), "put on a function")
+    assert caught.value.args == ("@station", str(given))
 
 
 def test_checks_are_kept_in_order() -> None:
-    """A station may have several checks, each with its own patience."""
+    """A station may have several checks, each with its own `within`."""
     made = station(boil)
 
     @made.check
@@ -179,37 +184,35 @@ def test_attaching_gives_the_function_back() -> None:
     assert made.clean_function is pour
 
 
-def test_station_has_no_clean_unasked() -> None:
-    """A station without a clean says so."""
+def test_station_has_no_clean_by_default() -> None:
+    """The clean of a station that defines none is None."""
     assert station(boil).clean_function is None
 
 
 @pytest.mark.parametrize(
-    ("attach", "where", "value", "must"),
+    ("attach", "error"),
     [
-        pytest.param(
-            lambda made: made.check(30), "@boil.check", "30", "put on a function", id="check"
-        ),
-        pytest.param(
-            lambda made: made.clean("x"), "@boil.clean", "x", "put on a function", id="clean"
-        ),
+        pytest.param(lambda made: made.check(30), NotAFunction("@boil.check", "30"), id="check"),
+        pytest.param(lambda made: made.clean("x"), NotAFunction("@boil.clean", "x"), id="clean"),
         pytest.param(
             lambda made: made.check(within=-1),
-            "@boil.check(within=...)",
-            "-1",
-            "a timedelta, or seconds, zero or more",
+            BadSetting(
+                "@boil.check(within=...)",
+                "-1",
+                "a timedelta, or a number of seconds, zero or more",
+            ),
             id="within",
         ),
     ],
 )
-def test_attaching_anything_else_is_refused(
-    attach: Callable[[Station[int]], object], where: str, value: str, must: str
+def test_attaching_anything_else_is_rejected(
+    attach: Callable[[Station[int]], object], error: ChoochooError
 ) -> None:
-    """Only functions can be checks and cleans, and only a time can be patience."""
-    with pytest.raises(BadSetting) as caught:
+    """Only functions can be checks and cleans, and `within` must be a time."""
+    with pytest.raises(type(error)) as caught:
         attach(station(boil))
 
-    assert caught.value.args == (where, value, must)
+    assert caught.value.args == error.args
 
 
 def _yields() -> Iterator[int]:
@@ -228,7 +231,7 @@ def _wraps() -> None: ...
     "function", [_yields, _yields_later, _wraps], ids=["generator", "asynchronous", "wrapped"]
 )
 def test_station_that_yields_is_at_fault(function: Callable[..., object]) -> None:
-    """A generator is no station, asynchronous or wrapped."""
+    """A generator cannot be a station, asynchronous or wrapped."""
     made = station(function)
 
     assert _facts(made.faults()) == [(YieldStation, (made.name, made.location))]
@@ -272,7 +275,7 @@ TWICE = "@station\ndef boil(): ...\n\n@station\ndef boil(): ...\n"
 
 
 def test_second_station_of_a_name_knows_the_first() -> None:
-    """A station that takes the name of another in its file remembers it."""
+    """A station that takes the name of another in its file knows that one."""
     second = _module(TWICE, os.path.abspath("kitchen/stations.py"))["boil"]
 
     assert second.location == os.path.join("kitchen", "stations.py:4")
@@ -280,7 +283,7 @@ def test_second_station_of_a_name_knows_the_first() -> None:
 
 
 def test_station_loaded_again_shadows_nothing() -> None:
-    """A module that is executed again declares the same stations, not second ones."""
+    """A module that is executed again declares the same stations again."""
     names = _module("@station\ndef boil(): ...\n")
 
     exec(compile("@station\ndef boil(): ...\n", "/kitchen/stations.py", "exec"), names)
@@ -308,7 +311,7 @@ def test_station_imported_under_two_names_is_one() -> None:
 
 
 def test_stations_of_a_factory_are_several() -> None:
-    """Stations made by one function are each their own, though they share a line."""
+    """Stations made by one function are different, though they share a line."""
     source = "def make():\n    @station\n    def boil(): ...\n    return boil\n"
     make = _module(source)["make"]
 
@@ -331,7 +334,7 @@ def test_marks_stand_on_either_side() -> None:
 
 
 def test_declared_values_are_frozen() -> None:
-    """What was declared cannot be altered afterwards."""
+    """A declaration cannot be altered."""
     made = station(boil)
 
     with pytest.raises(AttributeError):
@@ -339,7 +342,7 @@ def test_declared_values_are_frozen() -> None:
 
 
 def test_declaration_is_a_plain_value() -> None:
-    """What was declared is equal wherever it is the same, and crosses processes."""
+    """Two declarations of the same keywords are equal, across processes too."""
     declaration = station(files=["a"], max_age=1)(boil).declaration
 
     again = pickle.loads(pickle.dumps(declaration))

@@ -1,4 +1,4 @@
-"""Who may start, who is under way, and what goes first."""
+"""The order of a parallel run: batches that may start, that are under way, that go first."""
 
 from __future__ import annotations
 
@@ -20,77 +20,86 @@ def batch(number: int, *waits: int, seconds: float | None = 1, groups: str = "")
     return Batch(items=(number,), waits=waits, seconds=seconds, groups=tuple(groups))
 
 
-def departing(timetable: Timetable) -> list[int]:
-    """Return all that may start now, in the order in which it does."""
+def started(timetable: Timetable) -> list[int]:
+    """Start all batches that may start now, and return them in that order."""
     return list(iter(timetable.start_next, None))
 
 
-def test_what_waits_for_nothing_departs_at_once() -> None:
-    assert departing(Timetable([batch(0), batch(1, 0), batch(2)])) == [0, 2]
+def test_batch_that_waits_for_nothing_starts_at_once() -> None:
+    """A batch that waits for no other may start at once."""
+    assert started(Timetable([batch(0), batch(1, 0), batch(2)])) == [0, 2]
 
 
-def test_arrival_lets_followers_depart() -> None:
+def test_finished_batches_let_followers_start() -> None:
+    """A batch may start when all that it waits for have finished."""
     timetable = Timetable([batch(0), batch(1), batch(2, 0, 1)])
-    departing(timetable)
+    started(timetable)
 
     timetable.finish(0)
-    assert departing(timetable) == []
+    assert started(timetable) == []
 
     timetable.finish(1)
-    assert departing(timetable) == [2]
+    assert started(timetable) == [2]
 
 
-def test_leg_named_twice_is_waited_for_once() -> None:
+def test_batch_named_twice_is_waited_for_once() -> None:
+    """A batch may name another twice."""
     timetable = Timetable([batch(0), batch(1, 0, 0)])
-    departing(timetable)
+    started(timetable)
     timetable.finish(0)
-    assert departing(timetable) == [1]
+    assert started(timetable) == [1]
 
 
 def test_longest_remaining_path_goes_first() -> None:
-    """Not the longest batch: what most is left to be done behind."""
+    """The batch with the most work after it goes first, not the longest batch."""
     timetable = Timetable(
         [batch(0, seconds=5), batch(1, seconds=1), batch(2, 1, seconds=6), batch(3, seconds=2)]
     )
-    assert departing(timetable) == [1, 0, 3]
+    assert started(timetable) == [1, 0, 3]
 
 
 def test_equal_paths_go_in_order() -> None:
-    assert departing(Timetable([batch(number) for number in range(5)])) == [0, 1, 2, 3, 4]
+    """Batches with equal paths start in the order of their numbers."""
+    assert started(Timetable([batch(number) for number in range(5)])) == [0, 1, 2, 3, 4]
 
 
 def test_unknown_duration_counts_as_the_median() -> None:
+    """A batch that was never measured counts as the median of the others."""
     timetable = Timetable(
         [batch(0, seconds=1), batch(1, seconds=None), batch(2, seconds=3), batch(3, seconds=9)]
     )
-    assert departing(timetable) == [3, 1, 2, 0]
+    assert started(timetable) == [3, 1, 2, 0]
 
 
 def test_group_is_never_under_way_twice() -> None:
+    """Two batches of one group never run at once."""
     timetable = Timetable(
         [batch(0, groups="a"), batch(1, groups="ab"), batch(2, groups="b"), batch(3)]
     )
 
-    assert departing(timetable) == [0, 2, 3]
+    assert started(timetable) == [0, 2, 3]
     timetable.finish(0)
-    assert departing(timetable) == []
+    assert started(timetable) == []
     timetable.finish(2)
-    assert departing(timetable) == [1]
+    assert started(timetable) == [1]
 
 
-def test_turned_back_leg_departs_anew() -> None:
+def test_requeued_batch_starts_again() -> None:
+    """A batch that was not finished may start again."""
     timetable = Timetable([batch(0), batch(1, 0)])
     timetable.start_next()
     timetable.requeue(0)
-    assert departing(timetable) == [0]
+    assert started(timetable) == [0]
 
 
-def test_what_is_not_under_way_cannot_arrive() -> None:
+def test_batch_that_is_not_under_way_cannot_finish() -> None:
+    """A batch must have started before it can finish."""
     with pytest.raises(ValueError, match="batch 0 is not under way"):
         Timetable([batch(0)]).finish(0)
 
 
-def test_stations_are_legs_and_know_whom_they_wait_for() -> None:
+def test_station_is_a_batch_that_waits_for_stations() -> None:
+    """A station is a batch of its own, and waits for the batches of its upstream."""
     jobs = {
         3: Job(key="boil", seconds=2, groups=("stove",)),
         4: Job(key="pour", waits=("boil", "gone")),
@@ -101,7 +110,8 @@ def test_stations_are_legs_and_know_whom_they_wait_for() -> None:
     ]
 
 
-def test_tests_of_a_module_that_share_something_stay_together() -> None:
+def test_tests_that_share_fixtures_stay_together() -> None:
+    """Tests of a module that share fixtures are one batch."""
     jobs = {
         number: Job(key=f"test_{number}", module="ab"[number % 2], shares=number < 2)
         for number in range(6)
@@ -109,7 +119,8 @@ def test_tests_of_a_module_that_share_something_stay_together() -> None:
     assert [each.items for each in batches(jobs, workers=4)] == [(0, 2, 4), (1, 3, 5)]
 
 
-def test_tests_of_a_module_that_share_nothing_keep_all_workers_busy() -> None:
+def test_tests_that_share_nothing_keep_all_workers_busy() -> None:
+    """Tests of a module that share no fixtures are spread over all workers."""
     jobs = {number: Job(key=f"test_{number}", module="a") for number in range(6)}
     assert [each.items for each in batches(jobs, workers=2)] == [(0, 1), (2, 3), (4, 5)]
 
@@ -118,10 +129,10 @@ def test_tests_of_a_module_that_share_nothing_keep_all_workers_busy() -> None:
     ("long", "groups", "follower"),
     [(None, (), 2), (0.01, (), 2), (2.0, (), None), (0.01, ("stove",), None)],
 )
-def test_what_most_depends_on_is_not_overtaken_from_behind(
+def test_follower_with_the_longest_path_goes_next(
     long: float | None, groups: tuple[str, ...], follower: int | None
 ) -> None:
-    """Behind a batch goes the follower with the longest path, or none where it is not to be bound."""
+    """The follower with the longest path follows in the same worker, unless it may take long."""
     timetable = Timetable(
         [
             Batch(items=(0,), seconds=0.1),
@@ -134,6 +145,7 @@ def test_what_most_depends_on_is_not_overtaken_from_behind(
 
 
 def test_tests_that_wait_keep_all_workers_busy() -> None:
+    """Tests that wait for the same stations are spread over all workers."""
     jobs = {0: Job(key="boil")} | {
         number: Job(key=f"test_{number}", module="a", waits=("boil",)) for number in range(1, 10)
     }
@@ -145,10 +157,11 @@ def test_tests_that_wait_keep_all_workers_busy() -> None:
     ]
 
 
-def test_tests_leave_the_right_of_way_to_stations() -> None:
+def test_stations_go_before_tests() -> None:
+    """A station starts before a test that comes first."""
     jobs = {0: Job(key="test_a", module="a"), 1: Job(key="boil")}
     made = batches(jobs, workers=1)
-    assert [made[number].items for number in departing(Timetable(made))] == [(1,), (0,)]
+    assert [made[number].items for number in started(Timetable(made))] == [(1,), (0,)]
 
 
 routes = st.integers(1, 12).flatmap(
@@ -170,9 +183,10 @@ routes = st.integers(1, 12).flatmap(
 
 
 @given(routes, st.integers(1, 4))
-def test_everything_arrives_with_any_number_of_workers(
+def test_everything_finishes_with_any_number_of_workers(
     route: tuple[Batch, ...], workers: int
 ) -> None:
+    """Any number of workers runs each batch once."""
     timetable, under_way, order = Timetable(route), list[int](), list[int]()
     while not timetable.is_over:
         while len(under_way) < workers and (number := timetable.start_next()) is not None:
@@ -244,5 +258,6 @@ class Run(RuleBasedStateMachine):
         assert self.timetable.is_over == (len(self.finished) == len(self.route))
 
 
-def test_whatever_workers_do_nothing_departs_early_or_twice() -> None:
+def test_no_batch_starts_early_or_twice() -> None:
+    """No batch starts before its upstream or twice, whatever the workers do."""
     run_state_machine_as_test(Run)

@@ -1,4 +1,4 @@
-"""What a station knows of its own visit."""
+"""The visit of a station as the station sees it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pytest_choochoo import Visit
 from pytest_choochoo.engine.visit import Progressed
 
 
-def _visit(*, told: list[Progressed] | None = None, directory: Callable[[], Path] = Path) -> Visit:
-    told = [] if told is None else told
+def _visit(
+    *, reported: list[Progressed] | None = None, directory: Callable[[], Path] = Path
+) -> Visit:
+    reported = [] if reported is None else reported
     return Visit(
         station="boil",
         profile="default",
@@ -20,7 +22,7 @@ def _visit(*, told: list[Progressed] | None = None, directory: Callable[[], Path
         previous=None,
         resources={},
         _directory=directory,
-        _tell=told.append,
+        _tell=reported.append,
         _key="stations.py::boil",
     )
 
@@ -29,29 +31,29 @@ def _progressed(done: float, total: float | None = None, unit: str = "") -> Prog
     return Progressed(key="stations.py::boil", done=done, total=total, unit=unit, description="")
 
 
-def test_progress_is_told_from_its_start() -> None:
-    """A progress is told when it begins and with each update."""
-    told: list[Progressed] = []
+def test_progress_is_reported_from_its_start() -> None:
+    """A progress is reported when it begins and with each update."""
+    reported: list[Progressed] = []
 
-    with _visit(told=told).progress(total=3, unit="B") as progress:
+    with _visit(reported=reported).progress(total=3, unit="B") as progress:
         progress.update()
         progress.update(1.5)
 
-    assert told == [_progressed(0, 3, "B"), _progressed(1, 3, "B"), _progressed(2.5, 3, "B")]
+    assert reported == [_progressed(0, 3, "B"), _progressed(1, 3, "B"), _progressed(2.5, 3, "B")]
     assert (progress.done, progress.total) == (2.5, 3)
 
 
 def test_progress_goes_without_with() -> None:
     """A progress of unknown length may be used by itself."""
-    told: list[Progressed] = []
+    reported: list[Progressed] = []
 
-    _visit(told=told).progress().update(2)
+    _visit(reported=reported).progress().update(2)
 
-    assert told == [_progressed(0), _progressed(2)]
+    assert reported == [_progressed(0), _progressed(2)]
 
 
 def test_progress_swallows_no_error() -> None:
-    """An error inside a progress is the visit's."""
+    """An error inside of a progress reaches the visit."""
     with pytest.raises(ZeroDivisionError), _visit().progress():
         1 / 0  # noqa: B018
 
@@ -64,16 +66,18 @@ def test_progress_swallows_no_error() -> None:
         pytest.param("ab", 5, 5, id="as given"),
     ],
 )
-def test_tracking_counts_what_is_done(
+def test_tracking_counts_finished_items(
     iterable: Iterable[str], total: float | None, shown: float | None
 ) -> None:
     """Tracking yields each item, and counts it once the work on it is over."""
-    told: list[Progressed] = []
+    reported: list[Progressed] = []
 
-    tracked = [(each, told[-1].done) for each in _visit(told=told).track(iterable, total)]
+    tracked = [
+        (each, reported[-1].done) for each in _visit(reported=reported).track(iterable, total)
+    ]
 
     assert tracked == [("a", 0), ("b", 1)]
-    assert told == [_progressed(done, shown) for done in (0, 1, 2)]
+    assert reported == [_progressed(done, shown) for done in (0, 1, 2)]
 
 
 def test_directory_is_made_when_asked_for() -> None:
@@ -91,7 +95,7 @@ def test_directory_is_made_when_asked_for() -> None:
 
 
 def test_visit_shows_no_inner_parts() -> None:
-    """What a user sees of a visit in an assertion is what he may use."""
+    """A failing assertion shows of a visit only the parts that users may use."""
     assert repr(_visit()) == (
         "Visit(station='boil', profile='default', reasons=('never visited',), "
         "previous=None, resources={})"

@@ -1,4 +1,4 @@
-"""Results put into words."""
+"""Results in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine import wording as report
+from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result, Word
 
 words = st.sampled_from(get_args(Word))
@@ -40,8 +40,8 @@ def _result(word: Word, name: str = "boil", **facts: Any) -> Result:
     ],
 )
 def test_reason_is_one_line(result: Result, why: str) -> None:
-    """A result says why: its reasons, its error, or who stands in its way."""
-    assert report.why(result) == why
+    """A result is explained by its reasons, its error, or the stations that block it."""
+    assert wording.why(result) == why
 
 
 def test_closing_line_leaves_zeros_out() -> None:
@@ -54,26 +54,26 @@ def test_closing_line_leaves_zeros_out() -> None:
         _result("failed"),
     ]
 
-    assert report.closing_line(results, 2.1) == (
+    assert wording.closing_line(results, 2.1) == (
         "choochoo: 1 visited, 2 unchanged, 1 failed, 1 not reached in 2.1 s, 1 h 52 min spared"
     )
 
 
 def test_closing_line_of_nothing() -> None:
     """A run without a station says so."""
-    assert report.closing_line([], 0.0) == "choochoo: no station in 0.0 s"
+    assert wording.closing_line([], 0.0) == "choochoo: no station in 0.0 s"
 
 
 @given(st.lists(words))
 def test_closing_counts_add_up(chosen: list[Word]) -> None:
     """No result is missing from the closing line, whatever words there are."""
-    line = report.closing_line([_result(word) for word in chosen], 1.0)
+    line = wording.closing_line([_result(word) for word in chosen], 1.0)
 
     counts = [int(part) for part in line.replace(",", "").split() if part.isdecimal()]
     assert sum(counts[:-1] if line.endswith("spared") else counts) == len(chosen)
 
 
-def test_trouble_names_the_cause() -> None:
+def test_problems_have_their_cause() -> None:
     """Each station that failed or was blocked has a line of its own, in columns."""
     results = [
         _result("failed", "boil", cause="RuntimeError: boom"),
@@ -81,7 +81,7 @@ def test_trouble_names_the_cause() -> None:
         _result("blocked", "pour_slowly", by=("boil",)),
     ]
 
-    assert report.problem_lines(results) == [
+    assert wording.problem_lines(results) == [
         "  failed   boil         RuntimeError: boom",
         "  blocked  pour_slowly  by boil",
     ]
@@ -91,7 +91,7 @@ def test_left_in_place_is_listed() -> None:
     """Stations that have no clean are named in one line."""
     results = [_result("left in place"), _result("cleaned", "fill"), _result("left in place", "x")]
 
-    assert report.left_in_place(results) == ["  left in place, for want of a clean: boil, x"]
+    assert wording.left_in_place(results) == ["  left in place (no clean defined): boil, x"]
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ def test_left_in_place_is_listed() -> None:
         pytest.param([_result("not reached")], "next: pytest --cc-run", id="stopped"),
         pytest.param(
             [_result("failed", "boil"), _result("blocked", "pour")],
-            "next: mend boil, then pytest --cc-run",
+            "next: fix boil, then run pytest --cc-run",
             id="failed",
         ),
         pytest.param(
             [_result("failed", name) for name in "abcd"],
-            "next: mend a, b, c, ..., then pytest --cc-run",
+            "next: fix a, b, c, ..., then run pytest --cc-run",
             id="many failed",
         ),
     ],
 )
-def test_next_command_is_told(results: list[Result], command: str | None) -> None:
-    """The command to type next is told when something is left to do."""
-    assert report.next_command(results, "pytest --cc-run") == command
+def test_next_command_is_named(results: list[Result], command: str | None) -> None:
+    """The command to type next is named when something is left to do."""
+    assert wording.next_command(results, "pytest --cc-run") == command
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,47 @@ def test_next_command_is_told(results: list[Result], command: str | None) -> Non
         pytest.param(["not reached"], "next: pytest --cc-run", id="stopped"),
     ],
 )
-def test_next_command_may_mend(words: list[Word], command: str | None) -> None:
-    """A command that may mend by itself what failed is told alone."""
+def test_next_command_may_fix_failures(words: list[Word], command: str | None) -> None:
+    """A command that may fix the failures by itself stands alone."""
     results = [_result(word) for word in words]
 
-    assert report.next_command(results, "pytest --cc-run", mends=True) == command
+    assert wording.next_command(results, "pytest --cc-run", fixes=True) == command
 
 
 @pytest.mark.parametrize("word", get_args(Word))
 def test_every_word_has_its_place(word: Word) -> None:
-    """No word of a result is without its place in the closing line."""
-    assert report.closing_line([_result(word)], 1.0) == f"choochoo: 1 {word} in 1.0 s"
+    """Each word of a result has its place in the closing line."""
+    assert wording.closing_line([_result(word)], 1.0) == f"choochoo: 1 {word} in 1.0 s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5.0, "0.0 s"),
+        (0.0, "0.0 s"),
+        (0.31, "0.3 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (180.0, "3 min"),
+        (3569.0, "59 min"),
+        (3571.0, "1 h"),
+        (6720.0, "1 h 52 min"),
+        (172_700.0, "47 h 58 min"),
+        (172_799.0, "2 d"),
+        (86_400.0 * 400, "400 d"),
+    ],
+)
+def test_time_is_written_as_people_do(seconds: float, words: str) -> None:
+    """A time has one or two units, and none of them runs over."""
+    assert wording.elapsed(seconds) == words
+
+
+@given(st.floats(0, 1e9))
+def test_time_never_runs_over(seconds: float) -> None:
+    """A time is never `60 s`, `60 min` or `1 h 60 min`."""
+    words = wording.elapsed(seconds).split()
+
+    numbers = dict(zip(words[1::2], map(float, words[::2])))
+    assert all(numbers.get(unit, 0) < 60 for unit in ("s", "min"))

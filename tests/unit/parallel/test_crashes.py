@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.parallel.crashes import DIED, record_crash, report_crash
 from pytest_choochoo.parallel.run import ParallelRun

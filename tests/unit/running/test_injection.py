@@ -11,8 +11,7 @@ import pytest
 
 from pytest_choochoo import Station, station
 from pytest_choochoo.collection.dependencies import Dependencies, Dependency
-from pytest_choochoo.engine.errors import ChoochooError, NoRecord
-from pytest_choochoo.engine.faults import NoSuchInstance
+from pytest_choochoo.engine.errors import ChoochooError, NoRecord, NoSuchInstance
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes

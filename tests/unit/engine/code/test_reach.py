@@ -1,4 +1,4 @@
-"""What code a station consists of: all that it reaches by name, and nothing else."""
+"""The code of a station: everything that it reaches by name, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _function(file: Path, name: str = "boil", package: str = "") -> Callable[...
 
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Write the files given, and return what `boil` in `stations.py` reaches, read anew."""
+    """Write the files given, and return what `boil` in `stations.py` reaches with a new reader."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def read(
@@ -58,7 +58,7 @@ def boil(water):
 def neighbour():
     return 1
 """
-# What is altered in the text above, and is no change.
+# Alterations of the text above that are no change of the code.
 COSMETIC = {
     "comment": ("    return", "    # at last\n    return"),
     "docstring": ("Boil the water.", "Heat it."),
@@ -243,9 +243,9 @@ NO_CHANGES = {
     ),
     "another comprehension": ("X = 1\nY = [X for X in a]\ndef boil(): X", "in a", "in b"),
     "another constant": ("X = 1\nY = 2\ndef boil(): return X", "Y = 2", "Y = 3"),
-    "who uses it": ("def f(): ...\ndef g(): return f() or 1\ndef boil(): f()", "1", "2"),
-    "who prints it": ("def f(): ...\nprint(f, 1)\ndef boil(): f()", "1", "2"),
-    "who decorates with it": (
+    "a user of it": ("def f(): ...\ndef g(): return f() or 1\ndef boil(): f()", "1", "2"),
+    "a statement that prints it": ("def f(): ...\nprint(f, 1)\ndef boil(): f()", "1", "2"),
+    "a use of it as decorator": (
         "from functools import cache\n@cache\ndef g(): return 1\n@cache\ndef boil(): ...",
         "return 1",
         "return 2",
@@ -266,7 +266,7 @@ NO_CHANGES = {
 
 @pytest.mark.parametrize(("text", "old", "new"), NO_CHANGES.values(), ids=list(NO_CHANGES))
 def test_change_of_anything_else_is_not(read: Read, text: str, old: str, new: str) -> None:
-    """What merely shares a file or a name with a station is none of its code."""
+    """Code that merely shares a file or a name with a station is not part of its code."""
     assert old in text
     before = read({"stations.py": text})
     head, _, tail = text.rpartition(old)
@@ -353,7 +353,7 @@ def test_helper_in_another_file_is_reached(read: Read, files: dict[str, str]) ->
     [pytest.param(files, id=name) for name, files in ACROSS.items() if "module " not in name],
 )
 def test_neighbour_of_a_helper_is_not(read: Read, files: dict[str, str]) -> None:
-    """What else stands in a helper's file is none of the station's code."""
+    """Other code in the file of a helper is not part of the station's code."""
     before = read({"helpers.py": HELPERS, **files})
 
     after = read({"helpers.py": HELPERS.replace("return 2", "return 9"), **files})
@@ -427,7 +427,7 @@ def test_station_in_a_package_reaches_its_siblings(read: Read) -> None:
 
 
 def test_nothing_is_imported_by_looking(read: Read) -> None:
-    """A module that a function imports when it runs is looked at, and never run."""
+    """A module that a function imports when it runs is read, and never executed."""
     read(
         {
             "stations.py": "def boil():\n    from pkg.sub import deep\n    deep.run()",
@@ -440,7 +440,7 @@ def test_nothing_is_imported_by_looking(read: Read) -> None:
 
 
 def test_library_is_not_the_projects(read: Read) -> None:
-    """What is installed, below the project's folder or elsewhere, is not its code."""
+    """Installed packages are not part of the project, even below its folder."""
     files = {
         "stations.py": "import json, lib\ndef boil(): json.loads(lib.run())",
         "venv/lib/python3/site-packages/lib.py": HELPERS,
@@ -452,14 +452,14 @@ def test_library_is_not_the_projects(read: Read) -> None:
 def test_project_may_lie_below_the_interpreter(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A project in a folder of Python's own, as in containers, is a project all the same."""
+    """A project in a folder of Python itself, as in containers, is a project nevertheless."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path.parent))
 
     assert list(read({"stations.py": PLAIN})) == ["stations.py::boil"]
 
 
 def test_project_may_be_reached_by_a_link(tmp_path: Path) -> None:
-    """Files of the project are called alike, whichever way led to them."""
+    """Files of the project have the same name when they are reached by a link."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "stations.py").write_text(PLAIN)
     (tmp_path / "link").symlink_to("real")
@@ -475,7 +475,7 @@ def test_project_may_be_reached_by_a_link(tmp_path: Path) -> None:
     assert list(found[0]) == ["stations.py::boil"]
 
 
-def test_file_of_somebody_else_has_no_code(tmp_path: Path) -> None:
+def test_file_outside_of_the_project_has_no_code(tmp_path: Path) -> None:
     """A function from outside of the project, or without source, has no code of it."""
     reader = CodeReader(tmp_path, {})
 
@@ -538,7 +538,7 @@ def _held(tmp_path: Path, *arguments: object) -> dict[str, str]:
 
 
 def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> None:
-    """What a function was given by the one that made it counts, where it has a digest."""
+    """A value that a function got from the one that made it counts, if it has a digest."""
     first, same, other = (_held(tmp_path, degrees, object()) for degrees in (90, 90, 80))
 
     assert list(first) == [
@@ -552,8 +552,8 @@ def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> Non
     }
 
 
-def test_several_functions_made_in_one_place_are_told_apart(tmp_path: Path) -> None:
-    """Two functions of one maker count both, each with what it holds."""
+def test_several_functions_made_in_one_place_all_count(tmp_path: Path) -> None:
+    """Two functions that one function made count both, each with the values that it holds."""
     path = tmp_path / "stations.py"
     path.write_text(MAKER)
     names: dict[str, Any] = {}
@@ -577,11 +577,11 @@ def test_several_functions_are_reached_together(tmp_path: Path) -> None:
     assert list(found) == ["stations.py::a", "stations.py::b"]
 
 
-# --- source_cache
+# --- the source cache
 
 
-def test_kept_reading_equals_a_fresh_one(tmp_path: Path) -> None:
-    """What was read before, in this process or another, answers like a reading anew."""
+def test_cached_source_equals_a_new_one(tmp_path: Path) -> None:
+    """A source in the cache, of this process or another, equals the one of a new reader."""
     (tmp_path / "stations.py").write_text(PLAIN + "\n".join(t for t, _, _ in CHANGES.values()))
     function = _function(tmp_path / "stations.py")
     source_cache: dict[str, str] = {}
@@ -596,8 +596,8 @@ def test_kept_reading_equals_a_fresh_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"definitions":3}'])
-def test_damaged_reading_is_read_anew(tmp_path: Path, damage: str) -> None:
-    """A reading that is no reading is as good as none, and mended."""
+def test_damaged_source_is_read_again(tmp_path: Path, damage: str) -> None:
+    """A damaged entry of the cache is ignored, and replaced."""
     (tmp_path / "stations.py").write_text(PLAIN)
     function = _function(tmp_path / "stations.py")
     source_cache: dict[str, str] = {}
@@ -611,7 +611,7 @@ def test_damaged_reading_is_read_anew(tmp_path: Path, damage: str) -> None:
 
 
 def test_reader_reads_a_file_once(tmp_path: Path) -> None:
-    """A file that is edited while a session runs is not what the session has imported."""
+    """A file that is edited while a session runs is not read again: its import was earlier."""
     path = tmp_path / "stations.py"
     path.write_text("def boil(): return 1")
     reader = CodeReader(tmp_path, {})
@@ -635,7 +635,7 @@ def test_warnings_of_the_parser_hide_nothing(read: Read) -> None:
     assert list(found) == ["stations.py::boil"]
 
 
-def test_long_expressions_are_no_trouble(read: Read) -> None:
+def test_long_expressions_are_read(read: Read) -> None:
     """An expression of many terms, or a condition of many cases, is read like any other."""
     terms = " + ".join(f"a{number}" for number in range(400))
     cases = "".join(f"    elif x == {number}: y = {number}\n" for number in range(400))
@@ -648,7 +648,7 @@ def test_long_expressions_are_no_trouble(read: Read) -> None:
     assert after != before
 
 
-def test_long_chain_of_helpers_is_no_trouble(read: Read) -> None:
+def test_long_chain_of_helpers_is_reached(read: Read) -> None:
     """Two thousand helpers, each calling the next, are all reached, and in good time."""
     text = "def boil(): f0()\n" + "".join(f"def f{n}(): f{n + 1}()\n" for n in range(2000))
     began = time.process_time()
@@ -690,16 +690,16 @@ async def boil(a: int = 1, *, b: "text" = None) -> dict[str, X]:
 """
 
 
-def test_reading_is_the_same_for_every_python(read: Read) -> None:
-    """The digest depends on what is written, and not on the Python that reads it."""
+def test_source_is_the_same_for_every_python(read: Read) -> None:
+    """The digest depends on the source only, and not on the version of Python."""
     assert read({"stations.py": EVERYTHING}) == {
         "stations.py::X": "fd27de9eceb2bead",
         "stations.py::boil": "99da74c16602d7bc",
     }
 
 
-def test_one_reading_is_kept_of_each_file(tmp_path: Path) -> None:
-    """However often a file is edited, what is kept of it is the last reading."""
+def test_one_source_is_cached_of_each_file(tmp_path: Path) -> None:
+    """The cache has the last source of a file, however often it was edited."""
     source_cache: dict[str, str] = {}
     for number in range(3):
         (tmp_path / "kettle.py").write_text(f"def boil(): return {number}\n")
@@ -717,8 +717,8 @@ def _made(tmp_path: Path, text: str, name: str = "boil") -> Any:
     return names[name]
 
 
-def test_what_a_made_function_holds_counts_as_it_was_before_it_ran(tmp_path: Path) -> None:
-    """A function may keep what it likes in what it holds: that is no change of its code."""
+def test_values_that_a_function_holds_count_as_they_were_before_it_ran(tmp_path: Path) -> None:
+    """A function may alter the values that it holds: that is no change of its code."""
     boil = _made(
         tmp_path,
         """
@@ -741,7 +741,7 @@ def _again(tmp_path: Path) -> Any:
 
 
 class Lazy:
-    """Like what is set up when it is used first, and not yet."""
+    """An object that is set up when it is used first, and is not yet."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -772,10 +772,10 @@ ODD: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
-def test_what_cannot_be_looked_through_is_no_part_of_the_code(
+def test_value_without_digest_is_not_part_of_the_code(
     tmp_path: Path, make: Callable[[], object]
 ) -> None:
-    """Whatever a function holds, it has a digest that is the same again, in no time."""
+    """The digest of a function is the same again, and fast, whatever values it holds."""
     assert list(_held(tmp_path, 90, make())) == [
         "degrees in stations.py::make.<locals>.boil",
         "stations.py::make",
@@ -799,8 +799,8 @@ boil = times({n})(_boil)
 """
 
 
-def test_what_a_wrapper_was_made_with_counts(tmp_path: Path) -> None:
-    """A decorator's arguments are code, also where it was called by hand."""
+def test_arguments_of_a_decorator_count(tmp_path: Path) -> None:
+    """The arguments of a decorator are code, also where it was called as a function."""
     two, three = (
         CodeReader(tmp_path, {}).reach([_made(tmp_path, WRAPPING.format(n=n))]) for n in (2, 3)
     )

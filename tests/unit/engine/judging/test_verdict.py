@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.judging.verdict import (
     Due,
     Facts,
     Fresh,
     Reason,
     changes,
-    elapsed,
     judge,
 )
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 
 NOW = 1_000_000.0
 BEFORE = Fingerprint(
@@ -72,7 +70,7 @@ NEVER_RETURNED: dict[str, Any] = {
     "products": {},
     "visited": 0.0,
 }
-# The situation, and what becomes of it where there is a check: the second column of the
+# The situation, and its verdict where there is a check: the second column of the
 # table in the design, in which "settles" stands for "check passes → not visited".
 TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "selected by --cc-replay": ({"is_replayed": True}, "visit"),
@@ -123,7 +121,7 @@ every_situation = pytest.mark.parametrize(("facts", "answer"), TABLE.values(), i
 
 @every_situation
 def test_check_may_settle(facts: dict[str, Any], answer: str) -> None:
-    """With a check, a station is visited for what the check cannot see, and else asked."""
+    """With a check, a station is visited only for reasons that the check cannot see."""
     verdict = judge(_facts(has_check=True, **facts))
 
     assert (isinstance(verdict, Fresh), isinstance(verdict, Due) and verdict.check_settles) == (
@@ -158,7 +156,7 @@ def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) ->
 
     assert isinstance(verdict, Due)
     assert verdict.check_settles is settles
-    unknown = "no check can tell its outcome"
+    unknown = "its outcome is unknown: checks cannot restore it"
     assert (unknown in verdict.texts) is not settles
 
 
@@ -222,8 +220,8 @@ def test_reasons_accumulate() -> None:
         ),
     ],
 )
-def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
-    """What the record says of the last attempt is the reason, in words."""
+def test_reason_is_taken_from_the_record(record: Record | None, text: str) -> None:
+    """The last attempt in the record is the reason, in words."""
     verdict = judge(_facts(record=record))
 
     assert isinstance(verdict, Due)
@@ -238,8 +236,8 @@ def test_reason_speaks_of_the_record(record: Record | None, text: str) -> None:
     ],
     ids=["known", "unknown"],
 )
-def test_reason_speaks_of_who_is_visiting(pid: int, visitor: str) -> None:
-    """A visit whose process holds the lock is no interrupted one: it is under way."""
+def test_reason_names_the_visiting_process(pid: int, visitor: str) -> None:
+    """A visit whose process holds the lock was not interrupted: it is under way."""
     record = Record(status="visiting", since=NOW, pid=pid, host="kitchen")
 
     verdict = judge(_facts(record=record, is_locked=True))
@@ -278,7 +276,7 @@ def test_change_is_named(old: dict[str, str], new: dict[str, str], texts: list[s
 def test_version_stands_for_code(
     old: dict[str, str], new: dict[str, str], texts: list[str]
 ) -> None:
-    """Where a version is given, it is named in place of the code."""
+    """A version, where one is given, is named instead of the code."""
     found = changes(Fingerprint(code=old), Fingerprint(code=new))
 
     assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
@@ -306,7 +304,7 @@ fingerprints = st.builds(
 
 @given(fingerprints, fingerprints)
 def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
-    """No reason is given where all inputs are the same, and some where one is not."""
+    """There is a reason exactly where an input differs."""
     found = list(changes(old, new))
 
     looked_at = [name for name in Fingerprint.__struct_fields__ if name != "hints"]
@@ -314,39 +312,6 @@ def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
         looked_at.remove("values")
     pairs = [(getattr(old, name) or {}, getattr(new, name) or {}) for name in looked_at]
     assert bool(found) is any(was != is_now for was, is_now in pairs)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-5.0, "0.0 s"),
-        (0.0, "0.0 s"),
-        (0.31, "0.3 s"),
-        (9.94, "9.9 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min"),
-        (180.0, "3 min"),
-        (3569.0, "59 min"),
-        (3571.0, "1 h"),
-        (6720.0, "1 h 52 min"),
-        (172_700.0, "47 h 58 min"),
-        (172_799.0, "2 d"),
-        (86_400.0 * 400, "400 d"),
-    ],
-)
-def test_time_is_said_as_a_person_does(seconds: float, words: str) -> None:
-    """A time has one or two units, and none of them runs over."""
-    assert elapsed(seconds) == words
-
-
-@given(st.floats(0, 1e9))
-def test_time_never_runs_over(seconds: float) -> None:
-    """Nobody reads `60 s`, `60 min` or `1 h 60 min`."""
-    words = elapsed(seconds).split()
-
-    said = dict(zip(words[1::2], map(float, words[::2])))
-    assert all(said.get(unit, 0) < 60 for unit in ("s", "min"))
 
 
 @pytest.mark.parametrize(
@@ -359,8 +324,8 @@ def test_time_never_runs_over(seconds: float) -> None:
     ],
     ids=range(1, 5),
 )
-def test_secret_names_who_needs_it(names: tuple[str, ...], subject: str) -> None:
-    """A station that is visited for its secret says for whom, the first few by name."""
+def test_reason_names_the_consumers_of_a_secret(names: tuple[str, ...], subject: str) -> None:
+    """The reason of a visit for a secret names the first few of its consumers."""
     assert judge(_facts(has_check=True, secret_for=names)) == Due(
         reasons=(Reason("secret", f"its outcome has a secret, which {subject}"),),
         check_settles=False,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
-from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy, UnkeptResource
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
+from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Fingerprint, Record
 from pytest_choochoo.engine.ledger.remote import LedgerServer, RemoteLedger
 from unit.memory_ledger import MemoryLedger
 
@@ -270,7 +270,7 @@ def test_resource_that_is_not_json_is_refused(
         ledger.resources(KEY)[name] = value
 
     assert str(caught.value) == (
-        f"resource {name!r} of {KEY} cannot be kept ({type_}): use a string id and a JSON value"
+        f"resource {name!r} of {KEY} cannot be stored ({type_}); use a string id and a JSON value"
     )
     assert dict(ledger.resources(KEY)) == {}
 

@@ -18,13 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
+from pytest_choochoo.engine.errors import ChoochooError, LostLedger, UnusableLedger
 from pytest_choochoo.engine.ledger import schema
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
-from pytest_choochoo.engine.ledger.protocol import LostLedger
-from pytest_choochoo.engine.ledger.record import Record, to_text
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record, to_text
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
 KEYS = tuple(f"stations.py::s{n}" for n in range(4))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.ledger.record import (
+    Fingerprint,
     Record,
     Result,
     Status,

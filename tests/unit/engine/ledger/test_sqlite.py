@@ -20,10 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pytest_choochoo.engine.judging.fingerprint import Fingerprint
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
 # No surrogates: pytest's node ids are what it can write to a terminal.

@@ -1,6 +1,6 @@
-"""What a visit returned: kept exactly, or refused."""
+"""Outcomes: stored exactly, or rejected."""
 
-# No future import here: annotations are taken as types, not as text.
+# No future import here: annotations must be types, not strings.
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def _encoded(value: object, annotation: Any = Any, codec: Codec = NO_CODEC) -> O
 
 
 def _received(value: object, annotation: Any = Any, codec: Codec = NO_CODEC) -> Any:
-    """Return what a downstream station receives of *value*."""
+    """Return the copy of *value* that a downstream station receives."""
     return decode("boil", _encoded(value, annotation, codec).text, annotation, codec)
 
 
@@ -114,7 +114,7 @@ class Spoon(msgspec.Struct):
     size: int
 
 
-# --- kept exactly
+# --- stored exactly
 
 text = st.text(st.characters(codec="utf-8"), max_size=4)
 json_like = st.recursive(
@@ -181,7 +181,7 @@ typed: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Say whether nothing tells *one* from *other*: no type, no sign, no order of a dict."""
+    """Return whether *one* and *other* are the same in type, sign and order of dicts."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -203,7 +203,7 @@ def test_outcome_is_received_as_returned(annotation: Any) -> None:
         try:
             received = _received(value, kind)
         except Unstorable:
-            # Only what JSON has no word for may be refused.
+            # Only values that JSON does not have may be rejected.
             assert re.search("inf|fold=1", repr(value))
         else:
             assert _is_same(received, value)
@@ -236,8 +236,8 @@ def test_outcome_is_received_as_returned(annotation: Any) -> None:
         pytest.param("a", Literal["a", "b"], id="literal"),
     ],
 )
-def test_odd_outcome_is_kept(value: object, annotation: Any) -> None:
-    """What is kept at all is kept to the last digit."""
+def test_odd_outcome_is_stored(value: object, annotation: Any) -> None:
+    """An outcome is stored to the last digit."""
     received = _received(value, annotation)
 
     assert _is_same(received, value)
@@ -250,10 +250,10 @@ def test_odd_outcome_is_kept(value: object, annotation: Any) -> None:
         pytest.param(Path("a"), PurePath, PurePosixPath("a"), id="path for a pure path"),
     ],
 )
-def test_wider_annotation_is_what_is_received(
+def test_wider_annotation_decides_the_type(
     value: object, annotation: Any, received: object
 ) -> None:
-    """Where the annotation is wider, downstream receives an equal value of the announced type."""
+    """Where the annotation is wider, downstream receives an equal value of the annotated type."""
     found = _received(value, annotation)
 
     assert found == value == received
@@ -271,7 +271,7 @@ def test_moment_in_a_zone_is_the_same_moment() -> None:
 
 
 def test_every_consumer_receives_its_own_copy() -> None:
-    """What one consumer alters, no other sees."""
+    """A consumer does not see alterations by another one."""
     kept = _encoded({"a": [1]})
     one = decode("boil", kept.text, Any, NO_CODEC)
     one["a"].append(2)
@@ -281,7 +281,7 @@ def test_every_consumer_receives_its_own_copy() -> None:
     assert other == {"a": [1]}
 
 
-# --- refused
+# --- rejected
 
 
 def _endless() -> list[Any]:
@@ -297,12 +297,12 @@ def _nested() -> list[Any]:
     return made
 
 
-OTHER = "it would be read back as something else"
+OTHER = "it does not survive a JSON round trip"
 DEEP = "it contains itself, or is nested too deeply"
 
 
 def _alone(kind: str) -> str:
-    return f"{kind} without an annotation is not a type that can be kept"
+    return f"{kind} needs a return annotation"
 
 
 @pytest.mark.parametrize(
@@ -317,16 +317,16 @@ def _alone(kind: str) -> str:
         pytest.param(Colour.RED, Any, "Colour", _alone("Colour"), id="enum"),
         pytest.param(Level.LOW, Any, "Level", _alone("Level"), id="enum of numbers"),
         pytest.param(OrderedDict(a=1), Any, "OrderedDict", _alone("OrderedDict"), id="subclass"),
-        pytest.param({1: "a"}, Any, "dict", "the key 1 of a dict is no text", id="key"),
+        pytest.param({1: "a"}, Any, "dict", "dict keys must be strings, got 1", id="key"),
         pytest.param(
-            {True: "a"}, Any, "dict", "the key True of a dict is no text", id="boolean key"
+            {True: "a"}, Any, "dict", "dict keys must be strings, got True", id="boolean key"
         ),
-        pytest.param(float("nan"), Any, "float", "nan is no number that JSON can keep", id="nan"),
+        pytest.param(float("nan"), Any, "float", "nan cannot be represented in JSON", id="nan"),
         pytest.param(
-            {"a": [float("inf")]}, Any, "dict", "inf is no number that JSON can keep", id="inf"
+            {"a": [float("inf")]}, Any, "dict", "inf cannot be represented in JSON", id="inf"
         ),
         pytest.param(
-            (float("-inf"),), tuple, "tuple", "-inf is no number that JSON can keep", id="-inf"
+            (float("-inf"),), tuple, "tuple", "-inf cannot be represented in JSON", id="-inf"
         ),
         pytest.param({float("nan"): 1}, dict[float, int], "dict", OTHER, id="nan as a key"),
         pytest.param(Decimal("NaN"), Decimal, "Decimal", OTHER, id="decimal nan"),
@@ -363,13 +363,11 @@ def _alone(kind: str) -> str:
             Twins.OBJECT,
             Twins,
             "Twins",
-            "object is not a type that can be kept",
+            "object is not a supported type",
             id="enum of an object",
         ),
         pytest.param(Number(1), int, "Number", "", id="own number"),
-        pytest.param(
-            1j, complex, "complex", "complex is not a type that can be kept", id="unknown"
-        ),
+        pytest.param(1j, complex, "complex", "complex is not a supported type", id="unknown"),
         pytest.param(len, Any, "builtin_function_or_method", "", id="function"),
         pytest.param(Kettle, Any, "type", "", id="class"),
         pytest.param(_endless(), Any, "list", DEEP, id="contains itself"),
@@ -377,17 +375,17 @@ def _alone(kind: str) -> str:
         pytest.param({"a": _endless()}, dict, "dict", DEEP, id="contains itself, announced"),
     ],
 )
-def test_outcome_that_would_be_altered_is_refused(
+def test_outcome_that_would_be_altered_is_rejected(
     value: object, annotation: Any, kind: str, cause: str
 ) -> None:
-    """What would not be received as it was returned is refused, with type and cause."""
+    """An outcome that would not be received as returned is rejected, with type and cause."""
     with pytest.raises(Unstorable) as caught:
         _encoded(value, type(None) if annotation is None else annotation)
 
     assert caught.value.args == (
         "boil",
         kind,
-        cause or f"{kind} is not a type that can be kept",
+        cause or f"{kind} is not a supported type",
     )
 
 
@@ -412,8 +410,8 @@ anything = st.recursive(
     anything,
     st.sampled_from([Any, int, float, str, list, dict, tuple, set, Path, Cup, Kettle, Order]),
 )
-def test_nothing_is_altered_in_silence(value: object, annotation: Any) -> None:
-    """Whatever is returned under whatever annotation, it is received as it was or refused."""
+def test_outcome_is_never_altered_silently(value: object, annotation: Any) -> None:
+    """Any outcome with any annotation is received as it was returned, or rejected."""
     try:
         received = _received(value, annotation)
     except Unstorable:
@@ -433,7 +431,7 @@ def test_nothing_is_altered_in_silence(value: object, annotation: Any) -> None:
         pytest.param("{}", Cup, "Expected `array`, got `object`", id="another shape"),
         pytest.param('"mauve"', Colour, "Invalid enum value 'mauve'", id="value gone"),
         pytest.param("{", Any, "Input data was truncated", id="damaged"),
-        pytest.param("1", complex, "complex is not a type that can be kept", id="unknown type"),
+        pytest.param("1", complex, "complex is not a supported type", id="unknown type"),
         pytest.param("[" * 5000 + "]" * 5000, Any, DEEP, id="nested"),
     ],
 )
@@ -461,19 +459,19 @@ def test_outcome_that_does_not_fit_is_named(kept: str, annotation: Any, cause: s
     ],
 )
 def test_equal_outcomes_share_a_digest(one: object, other: object, annotation: Any) -> None:
-    """What downstream could not tell apart has one digest; its order is kept all the same."""
+    """Outcomes that downstream cannot distinguish have one digest; their order is stored."""
     assert _encoded(one, annotation).digest == _encoded(other, annotation).digest
 
 
 @given(json_like, json_like)
 def test_different_outcomes_have_different_digests(one: object, other: object) -> None:
-    """What downstream could tell apart, order aside, never shares a digest."""
+    """Outcomes that downstream can distinguish, order aside, never share a digest."""
     try:
         digests = [_encoded(value).digest for value in (one, other)]
     except Unstorable:
         return
 
-    # 1 and True are equal, and not the same; in text, they differ.
+    # 1 and True are equal, but not the same; as JSON, they differ.
     same = _without_order(one) == _without_order(other)
     assert (digests[0] == digests[1]) is same
 
@@ -493,11 +491,11 @@ def test_digest_is_the_same_in_every_process() -> None:
     assert _encoded(names, set[Path]).digest == "080fa287bd68e82f2f74f26e2eadee31"
 
 
-# --- types of the user's own
+# --- types of the user
 
 
 class Money:
-    """A type that does not say what equals it."""
+    """A type without an equality of its own."""
 
     def __init__(self, cents: int) -> None:
         self.cents = cents
@@ -518,21 +516,21 @@ FORGETFUL = Codec(encode=MONEY.encode, decode=lambda kind, plain: Money(0))
         pytest.param(Money(5), Money | None, lambda received: received.cents, id="optional"),
     ],
 )
-def test_codec_keeps_types_of_the_users(value: object, annotation: Any, cents: Any) -> None:
-    """A type that a plugin can write and read is kept, though it does not know what equals it."""
+def test_codec_stores_types_of_the_user(value: object, annotation: Any, cents: Any) -> None:
+    """A type that a plugin can encode and decode is stored, even if it defines no equality."""
     assert cents(_received(value, annotation, MONEY)) == 5
 
 
-def test_codec_that_forgets_is_refused() -> None:
-    """A plugin that reads something else than it wrote is found out at the first visit."""
+def test_codec_that_loses_data_is_rejected() -> None:
+    """A plugin that decodes another value than it encoded is detected at the first visit."""
     with pytest.raises(Unstorable) as caught:
         _encoded(Money(5), Money, FORGETFUL)
 
     assert caught.value.args == ("boil", "Money", OTHER)
 
 
-def test_codec_is_not_asked_without_an_annotation() -> None:
-    """A type of the user's is kept only where it is announced."""
+def test_codec_is_not_used_without_an_annotation() -> None:
+    """A type of the user is stored only where it is annotated."""
     with pytest.raises(Unstorable) as caught:
         _encoded(Money(5), Any, MONEY)
 
@@ -547,14 +545,14 @@ def test_codec_is_not_asked_without_an_annotation() -> None:
         pytest.param('"green"', Tea, Tea.GREEN, id="of-one-kind"),
     ],
 )
-def test_enum_is_kept_by_its_value(text: str, annotation: Any, value: object) -> None:
-    """An enum is kept by its value, so that its other members may change their kind."""
+def test_enum_is_stored_by_its_value(text: str, annotation: Any, value: object) -> None:
+    """An enum is stored by its value, so that its other members may change their type."""
     assert _encoded(value, annotation).text == text
     assert decode("boil", text, annotation, NO_CODEC) == value
 
 
-def test_value_that_no_member_has_any_more_is_told() -> None:
-    """A recorded value that an enum of several kinds has lost does not fit any more."""
+def test_value_that_no_member_has_any_more_is_an_error() -> None:
+    """A recorded value that an enum with values of several types has lost is an error."""
     with pytest.raises(UnreadableOutcome) as caught:
         decode("boil", "[3]", list[Mixed], NO_CODEC)
 

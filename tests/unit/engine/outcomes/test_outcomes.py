@@ -101,7 +101,7 @@ def test_value_that_cannot_be_kept_names_station_and_type() -> None:
     """An outcome that JSON cannot hold is an error before anything is recorded."""
     kitchen = Kitchen(returning(Any))
 
-    with pytest.raises(Unstorable, match="outcome of station 'boil' cannot be kept"):
+    with pytest.raises(Unstorable, match="outcome of station 'boil' cannot be stored"):
         kitchen.outcomes.encoded(KEY, object())
 
 

@@ -1,0 +1,184 @@
+"""Digests of values, files and folders, which are the same in every process."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from hashlib import blake2b, file_digest
+from itertools import takewhile
+from pathlib import Path, PurePath
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from pytest_choochoo.engine.ledger.location import is_of_ledger
+from pytest_choochoo.engine.secrets import Secret, token_of
+
+_SIZE = 16  # bytes
+_MAGIC = frozenset("*?[")
+
+
+def digest_bytes(content: bytes, *, size: int = _SIZE, key: bytes = b"") -> str:
+    """Return the digest of *content*, *size* bytes long; it cannot be guessed without *key*."""
+    return blake2b(content, digest_size=size, key=key).hexdigest()
+
+
+def digest_parts(*parts: bytes) -> str:
+    """Return one digest of *parts*, in which no two lists of parts coincide."""
+    whole = blake2b(digest_size=_SIZE)
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "big"))
+        whole.update(part)
+    return whole.hexdigest()
+
+
+# --- files and folders
+
+
+def is_pattern(path: str) -> bool:
+    """Return whether *path* may be a glob pattern."""
+    return not _MAGIC.isdisjoint(path)
+
+
+def matches(base: Path, pattern: str) -> Iterator[Path]:
+    """Yield the files below *base* that *pattern* matches, without caches and ledgers.
+
+    What a run itself leaves behind must not make a station with '**/*' due for ever.
+    """
+    parts = Path(pattern).parts
+    plain = tuple(takewhile(_MAGIC.isdisjoint, parts))
+    root, rest = base.joinpath(*plain), [*parts[len(plain) :]]
+    if rest[-1] == "**":  # Python before 3.13 matches no file with it
+        rest.append("*")
+    is_cache = cache(_is_cache)
+    for path in root.glob("/".join(rest)):
+        folders = path.relative_to(root).parents[:-1]
+        if path.is_file() and not any(is_cache(root / folder) for folder in folders):
+            if not is_of_ledger(path):
+                yield path
+
+
+def _is_cache(folder: Path) -> bool:
+    is_tagged = folder.name == "__pycache__" or (folder / "CACHEDIR.TAG").exists()
+    return is_tagged or is_of_ledger(folder)
+
+
+def relative(path: Path, base: Path) -> str:
+    """Return the name of *path* within *base*, as a record can hold it."""
+    inside = path.relative_to(base) if path.is_relative_to(base) else path
+    # A file name may hold bytes that are not UTF-8; a record may not.
+    return inside.as_posix().encode(errors="backslashreplace").decode()
+
+
+def digest_path(path: Path) -> str:
+    """Return the digest of a file's content, or of all files below a folder; "" for no file."""
+    if path.is_dir():
+        pairs = ((relative(p, path), digest_path(p)) for p in sorted(matches(path, "**/*")))
+        return digest_parts(*(part.encode() for pair in pairs for part in pair))
+    if path.exists() and not path.is_file():
+        return digest_parts(b"socket, pipe or device")  # it exists, but must not be read
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, lambda: blake2b(digest_size=_SIZE)).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+# --- values
+
+
+def digest_value(value: object) -> str:
+    """Return a digest that no two values share: those of 1, True, 1.0 and "1" differ.
+
+    Raises `TypeError`, with the type's name, for a value that has no stable one.
+    """
+    return digest_parts(*_parts(value))
+
+
+def _parts(value: Any) -> tuple[bytes, ...]:
+    kind = type(value)
+    named = _name(kind)
+    if isinstance(value, Enum):
+        # An unnamed combination of flags has a value only.
+        return b"enum", named, (value.name or "").encode(), _inner(value.value)
+    if isinstance(value, PurePath):
+        return b"path", str(value).encode(errors="surrogateescape")
+    if isinstance(value, Secret) and token_of(value):
+        return b"secret", token_of(value).encode()
+    if isinstance(value, type):
+        if "<locals>" in value.__qualname__:  # several share the name
+            raise TypeError(value.__qualname__)
+        return b"type", _name(value)
+    fields = fields_of(value)
+    if fields is not None:
+        return b"object", named, _inner(fields)
+    builtin = next((each for each in kind.__mro__ if each in _CONTENT), None)
+    if builtin is None:
+        raise TypeError(kind.__qualname__)
+    # The tag is what makes 1, True, 1.0 and "1" four values.
+    parts = builtin.__name__.encode(), *_CONTENT[builtin](value)
+    if kind is builtin:
+        return parts
+    return b"subclass", named, digest_parts(*parts).encode(), _inner(object.__getstate__(value))
+
+
+def _name(kind: type) -> bytes:
+    # One file may be imported under several names that differ in their beginning.
+    return f"{kind.__module__.rpartition('.')[2]}.{kind.__qualname__}".encode()
+
+
+def _inner(value: object) -> bytes:
+    return digest_value(value).encode()
+
+
+def _text(write: Callable[[Any], str]) -> Callable[[Any], Iterable[bytes]]:
+    return lambda value: (write(value).encode(errors="surrogatepass"),)
+
+
+def _moment(value: Any) -> str:
+    # ISO format has neither the zone of a time of day nor the zone's name.
+    return f"{value.isoformat()} {getattr(value.tzinfo, 'key', value.tzinfo is not None)}"
+
+
+# By their own methods: a subclass may show itself in any way, with its address for instance.
+_CONTENT: dict[type, Callable[[Any], Iterable[bytes]]] = {
+    type(None): _text(repr),
+    bool: _text(repr),
+    int: _text(hex),
+    float: _text(float.__repr__),
+    complex: _text(complex.__repr__),
+    str: _text(str.__str__),
+    bytes: lambda value: (bytes(value),),
+    bytearray: lambda value: (bytes(value),),
+    Decimal: _text(Decimal.__str__),
+    UUID: _text(UUID.__str__),
+    datetime: _text(_moment),
+    date: _text(lambda value: value.isoformat()),
+    time: _text(_moment),
+    timedelta: _text(lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
+    list: lambda value: map(_inner, value),
+    tuple: lambda value: map(_inner, value),
+    set: lambda value: sorted(map(_inner, value)),
+    frozenset: lambda value: sorted(map(_inner, value)),
+    dict: lambda value: sorted(map(_inner, value.items())),
+    OrderedDict: lambda value: map(_inner, value.items()),
+}
+
+
+def fields_of(value: Any) -> dict[str, object] | None:
+    """Return the fields of a dataclass, an attrs class or a msgspec Struct, else None."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    elif hasattr(type(value), "__attrs_attrs__"):
+        names = [field.name for field in type(value).__attrs_attrs__]
+    elif isinstance(value, msgspec.Struct):
+        names = list(value.__struct_fields__)
+    else:
+        return None
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}

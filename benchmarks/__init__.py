@@ -1,1 +1,1 @@
-"""What stations cost, in CPU time and memory, against plain pytest."""
+"""The cost of stations, in CPU time and memory, against plain pytest."""

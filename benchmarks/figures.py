@@ -1,4 +1,4 @@
-"""The figures that are promised, each measured and put beside its goal."""
+"""The promised figures, each measured and compared with its goal."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def first(folder: Path, count: int) -> Iterator[Figure]:
 
 
 def growth(folder: Path, count: int) -> Iterator[Figure]:
-    """Four times the stations take four times as long, in whatever shape they stand."""
+    """Four times the stations take four times as long, in every shape."""
     start = stations(folder / "start", 1, "apart")
     for shape in ("chain", "wide", "layers"):
         small = stations(folder / f"{shape}-{SOME}", SOME, shape)

@@ -20,7 +20,7 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a command took: *seconds* of CPU time, *wall* by the clock, *memory* in bytes.
+    """The cost of a command: *seconds* of CPU time, *wall* by the clock, *memory* in bytes.
 
     The time is that of the process and of all below it that were waited for; the memory is the
     peak of the process alone.
@@ -47,10 +47,10 @@ def cost(
     exits: int = 0,
     variables: Mapping[str, str] = _NO_VARIABLES,
 ) -> Cost:
-    """Run pytest in *folder*, with *variables* in its environment; return what it took.
+    """Run pytest in *folder*, with *variables* in its environment; return its cost.
 
-    Raises `RuntimeError` unless it *exits* so and its output has *says* in it:
-    what went wrong must not be taken for fast.
+    Raises `RuntimeError` unless it exits with the status *exits* and prints *says*:
+    a run that failed early must not count as a fast one.
     """
     command = (sys.executable, "-m", "pytest", *arguments)
     taken, output = run(folder, command, exits, variables)
@@ -65,9 +65,9 @@ def run(
     exits: int = 0,
     variables: Mapping[str, str] = _NO_VARIABLES,
 ) -> tuple[Cost, str]:
-    """Run *command* in *folder*; return what it took and what it said.
+    """Run *command* in *folder*; return its cost and its output.
 
-    Raises `RuntimeError` unless it *exits* so.
+    Raises `RuntimeError` unless it exits with the status *exits*.
     """
     environment = _environment() | dict(variables)
     with tempfile.TemporaryFile("w+") as output:
@@ -87,8 +87,8 @@ def run(
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without what makes the tools other than they are."""
-    # Where tox says where its environment is, pytest keeps one cache there, for all projects.
+    """Return our environment without the variables that change how the tools work."""
+    # In an environment of tox, pytest would keep one cache for all projects.
     altering = ("PYTEST", "PYTHON", "CC_", "COV", "TOX_", "MAKE", "DOIT_", "SNAKEMAKE_")
     ours = {
         name: text
@@ -104,7 +104,8 @@ def pairs(
 ) -> Iterator[tuple[Cost, Cost]]:
     """Yield the costs of *one* and *other*, measured in turn: A B A B.
 
-    The machine's moods then meet both alike. The first of each is not counted: it compiles.
+    A change of the machine's load then affects both alike. The first run of each does not count,
+    since it compiles.
     """
     one(), other()
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Figures of parallel runs: how near they come to what no scheduler could beat."""
+"""Figures of parallel runs: how close they come to the bound that no scheduler beats."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def idle(folder: Path, count: int) -> Iterator[Figure]:
 
 
 def scheduling(folder: Path, count: int) -> Iterator[Figure]:
-    """What the controller's scheduler takes for 10,000 stations, with nothing else around it."""
+    """The cost of the controller's scheduler alone, for 10,000 stations."""
     for shape in ("chain", "wide", "layers"):
         seconds = [scheduled(shape, 10_000) for _ in range(count)]
         name = f"scheduling 10,000 stations ({shape}): CPU"
@@ -81,7 +81,7 @@ def scheduling(folder: Path, count: int) -> Iterator[Figure]:
 
 
 class _Worker:
-    """A worker that finishes whatever it is sent at once."""
+    """A worker that finishes each item as soon as it receives it."""
 
     shutting_down = False
 

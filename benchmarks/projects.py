@@ -85,9 +85,9 @@ def pytest_configure(config):
 
 
 def timed(project: Path) -> Path:
-    """Have runs of *project* write when its items began and when they ended into `log.txt`.
+    """Make runs of *project* write to `log.txt` when their items began and when they ended.
 
-    What its stations would have to do for that themselves would be measured as well.
+    If the stations did this themselves, it would be measured as well.
     """
     (project / "conftest.py").write_text(_TIMES)
     return project
@@ -96,8 +96,8 @@ def timed(project: Path) -> Path:
 def forget_all(folder: Path) -> None:
     """Take a project back to before its first run; what Python compiled stays.
 
-    What was remembered is moved away, not deleted: some file systems are slow to make
-    new files where others were deleted a moment ago, which no first run has to bear.
+    The cache is moved away, not deleted: some file systems create files slowly just after
+    others were deleted, which is no cost of a first run.
     """
     cache = folder / ".pytest_cache"
     if cache.exists():

@@ -1,1 +1,1 @@
-"""What the same workflow costs with pytest-choochoo and with its peers."""
+"""The cost of the same workflow with pytest-choochoo and with its peers."""

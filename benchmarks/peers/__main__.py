@@ -102,7 +102,7 @@ def _tables(
 
 
 def _circumstances(given: argparse.Namespace) -> str:
-    """Return where and how was measured, as a sentence or two."""
+    """Return the conditions of the measurement, in a sentence or two."""
     tools = () if len(given.tools) == len(TOOLS) else ("--tools", *given.tools)
     parts = () if len(given.parts) == len(SHAPES) + 1 else given.parts
     options = ("--steps", given.steps, "--repeats", given.repeats)

@@ -1,4 +1,4 @@
-"""All tools in turn, round after round, so that the machine's moods meet all of them alike."""
+"""All tools in turn, round after round, so that changes of the load affect all of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(
 ) -> Results:
     """Return *repeats* runs of each tool in each situation.
 
-    Raises `RuntimeError` if a tool fails, or if other steps ran than had to.
+    Raises `RuntimeError` if a tool fails or runs the wrong steps.
     """
     sites = [
         _Site(tool, flow, folder / tool.name, workers)
@@ -46,9 +46,9 @@ def measure(
         if not tool.missing(workers)
     ]
     runs: dict[tuple[Situation, str], list[Run]] = {}
-    # The first round is not counted: it compiles.
+    # The first round does not count, since it compiles.
     for number in range(repeats + 1):
-        # Nobody is always the one who comes after the slowest.
+        # Rotated, so that no tool always follows the slowest one.
         first = number % max(1, len(sites))
         for situation in situations:
             for site in (*sites[first:], *sites[:first]):

@@ -1,4 +1,4 @@
-"""What was measured, as tables: text from values."""
+"""The measurements as tables: text from values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Table:
     note: str = ""
 
     def plain(self) -> str:
-        """Return the table for a terminal: columns that stand below each other."""
+        """Return the table for a terminal: in aligned columns."""
         widths = [max(map(len, column)) for column in zip(self.head, *self.rows)]
         lines = [self.title]
         for row in (self.head, *self.rows):
@@ -97,7 +97,7 @@ def with_workers(workers: int, runs: Results, tools: Sequence[Tool], bound: floa
 
 
 def usage(tools: Sequence[Tool], workers: int) -> Table:
-    """Return the table of the tools: versions, commands, and by what they judge."""
+    """Return the table of the tools: versions, commands, and what makes a step run again."""
     rows = []
     for tool in tools:
         packages = dict.fromkeys((*tool.packages, *tool.engine))
@@ -114,9 +114,9 @@ def losses(
     tools: Sequence[Tool],
     quantity: Quantity,
 ) -> str:
-    """Return who took less of *quantity* than we did, shape by shape, as a sentence.
+    """Return a sentence that names the tools that took less of *quantity* than ours, by shape.
 
-    Plain pytest does less work, so it is no peer.
+    Plain pytest is left out, since it does less work.
     """
     peers = [tool.name for tool in tools if tool.name not in (YARDSTICK, OURS)]
     found = {
@@ -149,14 +149,14 @@ def ratio(numbers: Sequence[float]) -> str:
 
 
 def short(number: float) -> str:
-    """Return *number* as precisely as one run is like the next."""
+    """Return *number* with as many digits as repeated runs agree on."""
     return (
         f"{number:.0f}" if number >= 10 else f"{number:.2f}" if number >= 0.1 else f"{number:.3f}"
     )
 
 
 def shown(command: Sequence[str]) -> str:
-    """Return *command* as one would type it."""
+    """Return *command* as a user would type it."""
     return " ".join("python" if word == sys.executable else Path(word).name for word in command)
 
 
@@ -174,6 +174,6 @@ def _seconds(runs: Sequence[Run], quantity: Quantity) -> str:
 
 
 def _ratios(own: Sequence[Run], others: Sequence[Run], quantity: Quantity) -> list[float]:
-    """Return the ratios of runs of the same round: the machine's mood is then the same."""
+    """Return the ratios of runs of the same round: the load of the machine is then the same."""
     read = _READ[quantity]
     return [read(run.cost) / read(other.cost) for run, other in zip(own, others)]

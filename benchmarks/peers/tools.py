@@ -1,4 +1,4 @@
-"""The tools: what they are made of, how they are run, by what they judge."""
+"""The tools: their packages, their commands, and what makes them run a step again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Tool:
     """One way to run a workflow.
 
     *packages* must be installed, those of *engine* where there are workers. *alone* and *together*
-    are its commands, without and with workers. *rerun* says by what it judges that a step must
-    run again.
+    are its commands, without and with workers. *rerun* says what makes a
+    step run again.
     """
 
     name: str
@@ -80,7 +80,7 @@ TOOLS: Mapping[str, Tool] = {
             engine=("pytask-parallel",),
             write=projects.pytask,
             alone=_python("pytask"),
-            # What its documentation recommends for steps that wait.
+            # As its documentation recommends for steps that wait.
             together=_python("pytask", "-n", str(WORKERS), "--parallel-backend", "threads"),
             rerun="content: files, the whole file of the task",
         ),

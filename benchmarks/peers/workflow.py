@@ -1,4 +1,4 @@
-"""The workflow that all tools are given, and what may be expected of a run of it."""
+"""The workflow that all tools run, and which steps a correct run executes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAUSE = 0.05  # seconds that a step sleeps where workers are measured
 
 
 class Situation(StrEnum):
-    """In what state a run finds the workflow."""
+    """The state in which a run finds the workflow."""
 
     COLD = "cold"
     NO_OP = "no-op"
@@ -43,7 +43,7 @@ class Workflow:
         return frozenset(found)
 
     def bound(self, workers: int) -> float:
-        """Return the seconds that *workers* cannot be faster than."""
+        """Return the seconds that *workers* need at least."""
         longest: list[int] = []
         for needed in self.above:
             longest.append(1 + max((longest[number] for number in needed), default=0))

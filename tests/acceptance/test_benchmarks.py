@@ -59,7 +59,7 @@ READ = {
 
 @pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
 def test_all_tools_are_given_the_same_edges(shape: str) -> None:
-    """Each tool's project has the steps and the dependencies of the workflow, and the one file."""
+    """The project of each tool has the steps, the dependencies and the file of the workflow."""
     flow = workflow(shape, 40)
     texts = {
         name: text
@@ -127,7 +127,7 @@ def test_bound_is_the_work_or_the_longest_path(flow: Workflow, workers: int, bou
 def test_run_is_judged_by_the_steps_that_ran(
     situation: Situation, ran: list[int], fault: str | None
 ) -> None:
-    """A run counts only if the steps ran that had to, in an order in which they may."""
+    """A run counts only if exactly the required steps ran, in an allowed order."""
     assert DIAMOND.fault(situation, ran) == fault
 
 
@@ -145,7 +145,7 @@ def _results(situation: Situation) -> Results:
 
 
 def test_ratios_are_of_the_same_round() -> None:
-    """A tool stands beside what plain pytest took in the same round, and losses are named."""
+    """A tool is compared with plain pytest of the same round, and the note names cheaper tools."""
     situation = Situation.ONE_CHANGED
 
     table = one_by_one(situation, {"chain": _results(situation)}, SOME)
@@ -165,7 +165,7 @@ def test_ratios_are_of_the_same_round() -> None:
 
 
 def test_workers_are_measured_against_the_bound() -> None:
-    """With workers the clock counts, beside what no scheduler can be faster than."""
+    """With workers, wall time is compared with the bound that no scheduler beats."""
     results = _results(Situation.COLD)
     results[Situation.COLD, "doit"] = ()
 
@@ -193,7 +193,7 @@ def test_workers_are_measured_against_the_bound() -> None:
     ],
 )
 def test_losses_are_named(doit: float | None, said: str) -> None:
-    """Below a table stands who took less than we did, or that nobody who was measured did."""
+    """The note of a table names the tools that took less than ours, or denies that there are any."""
     runs: Results = {
         (Situation.COLD, YARDSTICK): (_run(1, 4),),
         (Situation.COLD, OURS): (_run(2, 4),),
@@ -234,7 +234,7 @@ def test_table_is_readable_in_a_terminal_and_on_a_page() -> None:
 
 
 def test_tool_that_is_not_installed_has_no_runs(tmp_path: Path) -> None:
-    """A tool whose packages are missing is not run, and not forgotten."""
+    """A tool whose packages are missing is not run, but keeps its place in the results."""
     tool = Tool(
         name="absent",
         packages=("no-such-package-anywhere",),
@@ -254,7 +254,7 @@ def test_tool_that_is_not_installed_has_no_runs(tmp_path: Path) -> None:
 def test_comparison_runs_from_end_to_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pytest-choochoo and plain pytest are run in all situations, and written into a page."""
+    """The command runs pytest-choochoo and plain pytest in all situations, and writes a page."""
     page = tmp_path / "page.md"
     page.write_text("Above.\n<!-- measured -->\nold\n<!-- /measured -->\nBelow.\n")
     short = ("layers", "--steps", "12", "--repeats", "1", "--tools", YARDSTICK, OURS)
@@ -273,7 +273,7 @@ def test_comparison_runs_from_end_to_end(
 
 
 def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tool that nobody knows is an error that names the known ones."""
+    """An unknown tool is an error that names the known ones."""
     with pytest.raises(SystemExit):
         main(("--tools", "brew"))
 
@@ -284,7 +284,7 @@ def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_page_without_markers_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A page that has no place for the tables is an error before anything is measured."""
+    """A page without markers for the tables is an error before anything is measured."""
     page = tmp_path / "page.md"
     page.write_text("# Benchmarks\n")
 
@@ -310,7 +310,7 @@ def test_page_shows_every_part_of_the_comparison() -> None:
 
 @pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
 def test_scheduling_is_measured_to_its_end(shape: str) -> None:
-    """The workers of the measurement do all that they are sent, in whatever way it is sent."""
+    """The workers of the measurement run every item that they receive."""
     assert scheduled(shape, 40) > 0
 
 

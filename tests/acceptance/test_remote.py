@@ -135,7 +135,7 @@ def test_far_worker_waits_for_who_is_visiting(background: BackgroundRuns, far: s
     other = background.start(
         "--cc-run", "--dist=load", "--tx", far, f"--rsyncdir={project.path}", str(project.path)
     )
-    line = f"choochoo: boil waits for process {near.pid} on "
+    line = f"choochoo: boil: waiting for process {near.pid} on "
     background.wait_for(lambda: line in background.text(other))
     background.release()
 

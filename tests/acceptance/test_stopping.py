@@ -21,7 +21,7 @@ def test_once_finishes_the_visit_under_way(
     run = background.held("--cc-run", *workers)
 
     background.interrupt(run, number)
-    line = "choochoo: boil is finished first; Ctrl-C again stops it now"
+    line = "choochoo: waiting for boil to finish; press Ctrl-C again to stop it now"
     background.wait_for(lambda: line in background.text(run))
     background.release()
     text = background.end(run)
@@ -43,7 +43,7 @@ def test_twice_stops_now(
     run = background.held("--cc-run", *workers)
 
     background.interrupt(run)
-    background.wait_for(lambda: "is finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     background.interrupt(run, number)
     text = background.end(run)
 
@@ -75,7 +75,7 @@ def test_several_visits_under_way_are_all_finished(background: BackgroundRuns) -
     background.wait_for(lambda: "grind begins" in background.project.log())
 
     background.interrupt(run)
-    line = "choochoo: boil, grind are finished first; Ctrl-C again stops them now"
+    line = "choochoo: waiting for boil, grind to finish; press Ctrl-C again to stop them now"
     background.wait_for(lambda: line in background.text(run))
     background.release()
     text = background.end(run)
@@ -106,7 +106,7 @@ def test_what_was_sent_ahead_does_not_start(background: BackgroundRuns) -> None:
     run = background.held("--cc-run", "-n", "1")
 
     run.send_signal(signal.SIGINT)
-    background.wait_for(lambda: "is finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     background.release()
     text = background.end(run)
 
@@ -150,7 +150,7 @@ def test_second_signal_to_the_controller_alone_stops_its_workers(
     run = background.held("--cc-run", "-n", "1")
 
     run.send_signal(number)
-    background.wait_for(lambda: "is finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     run.send_signal(number)
     text = background.end(run)
 
@@ -167,14 +167,14 @@ def test_station_that_waits_for_another_run_does_not_start(
     background.project.stations(HELD)
     holder = background.held("--cc-run")
     run = background.start("--cc-run", *workers)
-    background.wait_for(lambda: "boil waits for process" in background.text(run))
+    background.wait_for(lambda: "boil: waiting for process" in background.text(run))
 
     run.send_signal(signal.SIGTERM)
     text = background.end(run)
 
     assert run.returncode == 2, text
     assert "choochoo: 2 not reached in" in text
-    assert "is finished first" not in text
+    assert "press Ctrl-C again" not in text
     background.release()
     background.end(holder)
     assert background.project.log() == ("boil begins", "boil ends", "pour")

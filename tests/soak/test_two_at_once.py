@@ -41,7 +41,7 @@ def test_second_run_waits_and_finds_it_done(background: BackgroundRuns) -> None:
 
     ends = background.end(first), background.end(second)
     assert re.search(
-        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        rf"^choochoo: boil: waiting for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
         r"which is visiting it$",
         ends[1],
         re.MULTILINE,
@@ -58,7 +58,7 @@ def test_worker_that_waits_says_so(background: BackgroundRuns) -> None:
 
     run = background.project.run("--cc-run", "-n", "2", "--cc-lock-timeout", "0.1", apart=True)
 
-    assert "choochoo: boil waits for process " in run.text
+    assert "choochoo: boil: waiting for process " in run.text
 
 
 def test_replay_of_what_another_run_visits_meanwhile_is_done(
@@ -141,7 +141,7 @@ def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
 
     text = background.end(second)
     assert re.search(
-        rf"^choochoo: boil waits for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        rf"^choochoo: boil: waiting for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
         r"which is visiting it\nchoochoo: forgot boil$",
         text,
         re.MULTILINE,

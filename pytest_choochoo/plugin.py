@@ -54,13 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _register_front(config: pytest.Config, read: Settings) -> None:
     """Register the hooks that speak to the user, and to xdist's workers."""
     if not read.process.is_worker:
-        from pytest_choochoo import commands
         from pytest_choochoo.reporting.terminal import Terminal
 
-        command = commands.find(read.mode)
-        config.pluginmanager.register(
-            Terminal(config, read, summary=command.summary, nothing_done=command.nothing_done())
-        )
+        config.pluginmanager.register(Terminal(config, read))
     if settings.distributes(config):
         parallel.register_controller(config, read)
 

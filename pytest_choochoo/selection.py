@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -22,8 +21,7 @@ from pytest_choochoo.settings import Settings
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workflow:
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of the stations of a session before anything is selected.
 
     *run*: the name under which xdist's workers take part in one run, or None.

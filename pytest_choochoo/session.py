@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import pytest
 
 from pytest_choochoo import commands, storage
@@ -40,8 +40,7 @@ from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, kw_only=True):
     """All that this process needs for the stations of one session."""
 
     workflow: Workflow

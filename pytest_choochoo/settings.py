@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -25,13 +23,14 @@ _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "p
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mode:
+# Named tuples: every run of pytest imports this file, and dataclasses take time to be made.
+class Mode(NamedTuple):
     """What is done with the stations of a session; its command is the file *name* in `commands`.
 
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
     the mode that may fix what went wrong in this one, if it is not the same one again.
+    *idle*: the line to show where no station was selected.
     """
 
     name: str = ""
@@ -40,6 +39,7 @@ class Mode:
     writes: bool = False
     is_serial: bool = False
     fixed_by: str = ""
+    idle: str = ""
 
 
 PLAIN = Mode(collects=False)
@@ -47,13 +47,14 @@ MODES = {
     "--cc-run": Mode(name="run", visits=True, writes=True),
     "--cc-replay": Mode(name="run", visits=True, writes=True),
     "--cc-check": Mode(name="check", fixed_by="run"),
-    "--cc-clean": Mode(name="clean", writes=True, is_serial=True),
+    "--cc-clean": Mode(
+        name="clean", writes=True, is_serial=True, idle="choochoo: there was nothing to clean"
+    ),
     "--cc-forget": Mode(name="forget", writes=True, is_serial=True),
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Process:
+class Process(NamedTuple):
     """How this process takes part in the run: alone, or as one of xdist's workers.
 
     *is_worker*: another process has the terminal and decides what is run. *run*: the name
@@ -64,16 +65,15 @@ class Process:
     token, shared by all processes of the run.
     """
 
+    began: float
+    secrets: dict[str, str]
     is_worker: bool = False
     run: str | None = None
-    began: float = field(default_factory=time.time)
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
-    secrets: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user asked for.
 
     *folder*: the ledger's, None where there is none; *is_in_cache*: it is below pytest's

@@ -76,18 +76,6 @@ class Command:
         """Return the error to raise as no outcome of *key* is known; None: hand out None."""
         return NoRecord(self.workflow.route[key].name, self.judge.why_incomplete(key))
 
-    # --- at the end
-
-    @staticmethod
-    def summary(results: Sequence[Result]) -> Iterable[str]:
-        """Return the lines below the closing line, but for failures."""
-        return ()
-
-    @staticmethod
-    def nothing_done() -> str | None:
-        """Return the line to show where no station was selected."""
-        return None
-
 
 def find(mode: Mode) -> type[Command]:
     """Return the command of *mode*; its file is imported only now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
-from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import StillThere
 from pytest_choochoo.engine.journey import Journey
@@ -55,14 +53,6 @@ class Command(commands.Command):
 
     def why_unknown(self, key: str) -> Exception | None:
         return None
-
-    @staticmethod
-    def summary(results: Sequence[Result]) -> Iterable[str]:
-        return wording.left_in_place(results)
-
-    @staticmethod
-    def nothing_done() -> str | None:
-        return "choochoo: there was nothing to clean"
 
 
 class CleanTrip:

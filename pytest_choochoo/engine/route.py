@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -29,8 +28,7 @@ class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     parameter_id: str = ""
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, dict=True):
     """The stations of a session in definition order, and the keys that each needs."""
 
     stops: Mapping[str, StationInstance]

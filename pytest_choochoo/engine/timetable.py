@@ -185,11 +185,10 @@ class Timetable:
 
 def _remaining(batches: Sequence[Batch], below: Mapping[int, Iterable[int]]) -> list[float]:
     """Return the seconds from the start of each batch to the end of the last that waits for it."""
-    from statistics import median  # slow to import, and only parallel runs need it
-
-    known = [batch.seconds for batch in batches if batch.seconds]
-    usual = median(known) if known else 1.0
-    remaining = [usual if batch.seconds is None else batch.seconds for batch in batches]
+    known = sorted(batch.seconds for batch in batches if batch.seconds)
+    half = len(known) // 2
+    median = (known[half] + known[~half]) / 2 if known else 1.0
+    remaining = [median if batch.seconds is None else batch.seconds for batch in batches]
     order = TopologicalSorter({number: batch.waits for number, batch in enumerate(batches)})
     for number in reversed([*order.static_order()]):
         remaining[number] += max((remaining[each] for each in below[number]), default=0)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progressed:
+class Progressed(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a visit at one moment: *done* of *total* (None: unknown), in *unit*."""
 
     key: str
@@ -32,7 +32,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def update(self, n: float = 1) -> None:
         """Report that *n* more units are done."""
-        self._state = replace(self._state, done=self._state.done + n)
+        self._state = msgspec.structs.replace(self._state, done=self._state.done + n)
         self._tell(self._state)
 
     @property
@@ -46,8 +46,7 @@ class Progress(AbstractContextManager["Progress"]):
     def __exit__(self, *error: object) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """The visit under way: the fixture `visit` in stations, checks and cleans.
 
     *station*: its name. *profile*: the namespace of the record. *reasons*: why
@@ -61,9 +60,13 @@ class Visit:
     reasons: tuple[str, ...]
     previous: Any
     resources: MutableMapping[str, Any]
-    _directory: Callable[[], Path] = field(repr=False)
-    _tell: Callable[[Progressed], None] = field(repr=False)
-    _key: str = field(repr=False)
+    _directory: Callable[[], Path]
+    _tell: Callable[[Progressed], None]
+    _key: str
+
+    def __repr__(self) -> str:
+        public = (name for name in self.__struct_fields__ if not name.startswith("_"))
+        return f"Visit({', '.join(f'{name}={getattr(self, name)!r}' for name in public)})"
 
     @property
     def dir(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,9 +31,9 @@ def process_of(config: pytest.Config) -> Process:
     """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
     workerinput = getattr(config, "workerinput", None)
     if workerinput is None:
-        return Process()
+        return Process(began=time.time(), secrets={})
     if INPUT not in workerinput:  # plain pytest: nothing is shared
-        return Process(is_worker=True)
+        return Process(began=time.time(), secrets={}, is_worker=True)
     from pytest_choochoo.parallel.messages import ControllerLink
 
     given = workerinput[INPUT]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -51,8 +50,7 @@ _USUAL = {
 _PHASES = {"setup", "call", "teardown"}
 
 
-@dataclass(frozen=True)
-class _Parts:
+class _Parts(NamedTuple):
     """What there is once the run has begun."""
 
     run: ParallelRun

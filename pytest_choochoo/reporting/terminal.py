@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -45,24 +45,11 @@ RUN_FACTS = pytest.StashKey[RunFacts]()
 
 
 class Terminal:
-    """The hooks that speak to the user, in the process that has the terminal.
+    """The hooks that speak to the user, in the process that has the terminal."""
 
-    *summary* returns the command's own lines for its results; *nothing_done* is the line to
-    show where no station was selected.
-    """
-
-    def __init__(
-        self,
-        config: pytest.Config,
-        settings: Settings,
-        *,
-        summary: Callable[[Sequence[Result]], Iterable[str]],
-        nothing_done: str | None,
-    ) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        self._summary = summary
-        self._nothing_done = nothing_done
         self._began = time.monotonic()
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
@@ -133,11 +120,11 @@ class Terminal:
         write = terminalreporter.write_line
         if not results:
             is_good = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-            if self._nothing_done and is_good:
-                write(self._nothing_done)
+            if self._settings.mode.idle and is_good:
+                write(self._settings.mode.idle)
             return
         write(wording.closing_line(results, time.monotonic() - self._began))
-        for line in (*wording.problem_lines(results), *self._summary(results)):
+        for line in (*wording.problem_lines(results), *wording.left_in_place(results)):
             write(line)
         mode = self._settings.mode
         command = self._settings.command(mode.fixed_by or mode.name)

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
@@ -26,8 +26,7 @@ _AHEAD = 0.2
 # --- Ctrl-C and SIGTERM
 
 
-@dataclass(frozen=True, kw_only=True)
-class StopAnswer:
+class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the run *waits* before it stops, and the *names* of the visits to tell of."""
 
     waits: bool

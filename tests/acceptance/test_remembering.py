@@ -71,7 +71,10 @@ def test_first_interrupt_lets_visit_finish(chain: Project) -> None:
     run = chain.run("--cc-run")
 
     assert (stopped.exit_code, stopped.closing) == (2, "2 visited, 2 not reached")
-    assert "choochoo: waiting for pour to finish; press Ctrl-C again to stop it now" in stopped.outlines
+    assert (
+        "choochoo: waiting for pour to finish; press Ctrl-C again to stop it now"
+        in stopped.outlines
+    )
     assert "next: pytest --cc-run" in stopped.outlines
     assert "!!!" in stopped.text and "stopped after the visit of pour" in stopped.text
     assert (run.unchanged, run.visited) == (("boil", "pour"), ("sip", "grind"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from pytest_choochoo import Station, station
@@ -249,9 +249,9 @@ def test_stations_that_are_gone_can_be_forgotten_only(project: Project) -> None:
 
 def test_worker_that_joins_late_takes_what_was_agreed(project: Project) -> None:
     """Workers of one run select alike, though the records change while they join."""
-    first = replace(project.workflow, run="run")
+    first = msgspec.structs.replace(project.workflow, run="run")
     assert first.agree_on("added", ("boil",), tuple[str, ...]) == ("boil",)
 
-    late: Any = replace(project.workflow, run="run")
+    late: Any = msgspec.structs.replace(project.workflow, run="run")
 
     assert late.agree_on("added", ("pour",), tuple[str, ...]) == ("boil",)

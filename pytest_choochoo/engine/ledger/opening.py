@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -32,23 +32,15 @@ def open_ledger(location: LedgerLocation, *, warn: Warn = warnings.warn) -> Sqli
     One that cannot be read is moved aside, and *warn* is called with a sentence
     that says so. Raises `UnusableLedger`.
     """
-    locks = location.data_dir / "locks"
     try:
-        location.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (location.data_dir, locks):
-            _set_aside_if_wrong_kind(folder, warn, is_folder=True)
-            folder.mkdir(mode=0o700, exist_ok=True)
-        _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
-        # Under a lock, since another process may just be making an empty file into a ledger.
-        with LockFile(str(locks / "ledger.lock"), -1):
-            _set_aside_wrong_kinds(location, warn)
-            connection = _open_or_replace(location, warn)
-            for name in _damaged_resources(connection):
-                warn(
-                    f"the ledger {location.file} is damaged: ignoring resource {name} "
-                    "(checksum mismatch); check by hand what it refers to"
-                )
-            return SqliteLedger(location, connection)
+        # A sound ledger needs no lock to be opened: most runs then take none at all.
+        connection = _open_if_sound(location) or _open_under_lock(location, warn)
+        for name in _damaged_resources(connection):
+            warn(
+                f"the ledger {location.file} is damaged: ignoring resource {name} "
+                "(checksum mismatch); check by hand what it refers to"
+            )
+        return SqliteLedger(location, connection)
     except (OSError, sqlite3.Error, NotImplementedError) as error:
         raise UnusableLedger(str(location.file), cause_of(error)) from error
 
@@ -106,14 +98,18 @@ def _connect(target: str) -> sqlite3.Connection:
 def _connect_to_write(target: str) -> sqlite3.Connection:
     connection = _connect(target)
     try:
-        connection.execute("pragma journal_mode = wal")
-        # Full: what was reported as complete survives even a power cut.
-        connection.execute("pragma synchronous = full")
+        _prepare(connection)
         bring_up_to_date(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("pragma journal_mode = wal")
+    # Full: what was reported as complete survives even a power cut.
+    connection.execute("pragma synchronous = full")
 
 
 def _connect_to_read(file: Path, *, has_journal: bool) -> sqlite3.Connection:
@@ -141,6 +137,38 @@ def _connect_to_file_or_copy(file: Path) -> sqlite3.Connection:
 def _has_journal(file: Path) -> bool:
     """Return whether a process may be writing to the ledger in *file*."""
     return Path(f"{file}-wal").exists()
+
+
+def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
+    """Return a connection to the ledger at *location* if nothing there needs to be changed."""
+    try:
+        if not location.file.is_file() or not location.file.stat().st_size:
+            return None
+        if any(_wrong_kinds(location)) or _problem(location) is not None:
+            return None
+        connection = _connect(str(location.file))
+    except (OSError, sqlite3.Error):
+        return None  # what is wrong is found out, and said, under the lock
+    if not is_up_to_date(connection):
+        connection.close()
+        return None
+    _prepare(connection)
+    return connection
+
+
+def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:
+    """Return a connection to the ledger at *location*, made, upgraded or replaced as needed."""
+    locks = location.data_dir / "locks"
+    location.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (location.data_dir, locks):
+        _set_aside_if_wrong_kind(folder, warn, is_folder=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
+    # Under a lock, since another process may just be making an empty file into a ledger.
+    with LockFile(str(locks / "ledger.lock"), -1):
+        for path, is_folder in [*_wrong_kinds(location)]:
+            _set_aside_if_wrong_kind(path, warn, is_folder=is_folder)
+        return _open_or_replace(location, warn)
 
 
 # --- what is wrong with a ledger
@@ -210,25 +238,32 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
     return len(rows)
 
 
-def _set_aside_wrong_kinds(location: LedgerLocation, warn: Warn) -> None:
-    """Move aside each folder in the place of a file, and each file in that of a folder."""
-    _set_aside_if_wrong_kind(location.file, warn)
-    for suffix in _JOURNALS:
-        _set_aside_if_wrong_kind(Path(f"{location.file}{suffix}"), warn)
-    stations = location.data_dir / "stations"
-    _set_aside_if_wrong_kind(stations, warn, is_folder=True)
-    with os.scandir(location.data_dir / "locks") as locks:
-        for lock in [Path(lock) for lock in locks if lock.is_dir()]:
-            _set_aside_if_wrong_kind(lock, warn)
-    if stations.is_dir():
-        with os.scandir(stations) as folders:
-            for folder in [Path(folder) for folder in folders if not folder.is_dir()]:
-                _set_aside_if_wrong_kind(folder, warn, is_folder=True)
+def _wrong_kinds(location: LedgerLocation) -> Iterator[tuple[Path, bool]]:
+    """Yield each folder in the place of a file, and each file in that of a folder.
+
+    With each, whether a folder belongs there.
+    """
+    files = (location.file, *(Path(f"{location.file}{suffix}") for suffix in _JOURNALS))
+    yield from ((file, False) for file in files if _is_wrong_kind(file))
+    stations, locks = location.data_dir / "stations", location.data_dir / "locks"
+    if _is_wrong_kind(stations, is_folder=True):
+        yield stations, True
+    elif stations.is_dir():
+        with os.scandir(stations) as entries:
+            found = [Path(each) for each in entries if not each.is_dir()]
+        yield from ((path, True) for path in found if _is_wrong_kind(path, is_folder=True))
+    with os.scandir(locks) as entries:
+        found = [Path(each) for each in entries if each.is_dir()]
+    yield from ((path, False) for path in found if _is_wrong_kind(path))
+
+
+def _is_wrong_kind(path: Path, *, is_folder: bool = False) -> bool:
+    is_right = path.is_dir() if is_folder else path.is_file()
+    return not is_right and path.exists() and _ASIDE not in path.name
 
 
 def _set_aside_if_wrong_kind(path: Path, warn: Warn, *, is_folder: bool = False) -> None:
-    is_right = path.is_dir() if is_folder else path.is_file()
-    if is_right or not path.exists() or _ASIDE in path.name:
+    if not _is_wrong_kind(path, is_folder=is_folder):
         return
     aside = _path_aside(path)
     path.replace(aside)

@@ -101,12 +101,10 @@ class UnknownMessage(ChoochooError):
     """A message is none of this version's."""
 
     cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"a worker and its controller do not understand each other ({self.cause}): "
-            "install the same version of pytest-choochoo on all hosts"
-        )
+    template = (
+        "a worker and its controller do not understand each other ({cause}): "
+        "install the same version of pytest-choochoo on all hosts"
+    )
 
 
 def encode(message: FromWorker | FromController) -> str:

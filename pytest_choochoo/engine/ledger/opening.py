@@ -246,15 +246,15 @@ def _wrong_kinds(location: LedgerLocation) -> Iterator[tuple[Path, bool]]:
     files = (location.file, *(Path(f"{location.file}{suffix}") for suffix in _JOURNALS))
     yield from ((file, False) for file in files if _is_wrong_kind(file))
     stations, locks = location.data_dir / "stations", location.data_dir / "locks"
+    with os.scandir(locks) as entries:
+        found = [Path(each) for each in entries if each.is_dir()]
+    yield from ((path, False) for path in found if _is_wrong_kind(path))
     if _is_wrong_kind(stations, is_folder=True):
         yield stations, True
     elif stations.is_dir():
         with os.scandir(stations) as entries:
             found = [Path(each) for each in entries if not each.is_dir()]
         yield from ((path, True) for path in found if _is_wrong_kind(path, is_folder=True))
-    with os.scandir(locks) as entries:
-        found = [Path(each) for each in entries if each.is_dir()]
-    yield from ((path, False) for path in found if _is_wrong_kind(path))
 
 
 def _is_wrong_kind(path: Path, *, is_folder: bool = False) -> bool:

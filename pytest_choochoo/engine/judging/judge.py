@@ -148,7 +148,8 @@ class Judge:
     def why_stale(self, key: str) -> tuple[str, ...]:
         """Return why *key*, or anything upstream of it, is due; nothing when all is fresh.
 
-        For sessions that visit nothing: each station is judged once. Raises `NoRecord` when there is no complete record of *key*.
+        For sessions that visit nothing: each station is judged once. Raises `NoRecord` when
+        there is no complete record of *key*.
         """
         reasons = self._why_due_once(key)
         for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):

@@ -91,7 +91,7 @@ def test_what_an_idle_worker_did_last_is_reported(background: BackgroundRuns) ->
     background.wait_for(lambda: "VISITED" in background.text(run))
 
     background.interrupt(run)
-    background.wait_for(lambda: "finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     background.interrupt(run)
     background.end(run)
 
@@ -220,7 +220,7 @@ def test_rest_of_a_module_does_not_start(background: BackgroundRuns) -> None:
     background.wait_for(lambda: "0" in background.project.log())
 
     run.send_signal(signal.SIGTERM)
-    background.wait_for(lambda: "finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     background.release()
     text = background.end(run)
 
@@ -259,7 +259,7 @@ def test_what_was_not_reached_is_taken_by_last_failed(background: BackgroundRuns
     run = background.held("--cc-run", "-n", "2", "--lf")
 
     run.send_signal(signal.SIGTERM)
-    background.wait_for(lambda: "finished first" in background.text(run))
+    background.wait_for(lambda: "press Ctrl-C again" in background.text(run))
     background.release()
     text = background.end(run)
 

@@ -56,10 +56,12 @@ def test_visit_that_makes_it_after_all_is_complete(project: Project) -> None:
     """What was noted a moment before a time-out gives way to the visit's own end."""
     project.stations(
         """
+        from pytest_choochoo.session import SESSION
+
         @station
         def boil(request) -> int:
-            line = request.config.pluginmanager.get_plugin("choochoo-line")
-            line.journey.note_failure(request.node.nodeid, "too late")
+            runner = request.config.stash[SESSION].runner
+            runner.note_failure(request.node.nodeid, "too late")
             return 100
         """
     )

@@ -35,7 +35,7 @@ def test_second_run_waits_and_finds_it_done(background: BackgroundRuns) -> None:
     background.project.stations(HELD)
     first = background.held("--cc-run")
     second = background.start("--cc-run")
-    background.wait_for(lambda: "waiting for" in background.text(second))
+    background.wait_for(lambda: "waiting for process" in background.text(second))
 
     background.release()
 
@@ -135,7 +135,7 @@ def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
     second = background.start("--cc-forget", "all")
-    background.wait_for(lambda: "waiting for" in background.text(second))
+    background.wait_for(lambda: "waiting for process" in background.text(second))
 
     background.release()
 
@@ -297,7 +297,7 @@ def test_killed_holder_lets_go(background: BackgroundRuns) -> None:
     background.project.stations(HELD)
     first = background.held("--cc-run")
     second = background.start("--cc-run", "-v")
-    background.wait_for(lambda: "waiting for" in background.text(second))
+    background.wait_for(lambda: "waiting for process" in background.text(second))
     first.kill()
     first.wait()
     background.release()
@@ -327,7 +327,7 @@ def test_dead_worker_takes_no_visit_of_another_run_with_it(background: Backgroun
     background.project.stations(HELD)
     first = background.held("--cc-run")
     second = background.start("--cc-run", "-n", "1")
-    background.wait_for(lambda: "waiting for" in background.text(second))
+    background.wait_for(lambda: "waiting for process" in background.text(second))
     os.kill(int((background.project.path / "worker").read_text()), signal.SIGKILL)
 
     text = background.end(second)

@@ -1,1 +1,1 @@
-"""From pytest's items to stations and the edges between them."""
+"""Pytest's items become stations, and fixture requests the edges between them."""

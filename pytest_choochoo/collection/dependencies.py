@@ -1,4 +1,4 @@
-"""Which stations an item requests, through fixtures of any depth, and which of their instances."""
+"""The stations that an item requests, through fixtures of any depth, and their instances."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from pytest_choochoo.engine.station import Station
 Definition = pytest.FixtureDef[Any]
 
 
-# Thousands are kept until the session ends, and none can be part of a reference cycle.
-class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
     """A station that an item requests as *name*, with the *keys* of the instances it receives.
 
     *is_fan_in*: it receives a dict of their outcomes by parameter id. *is_direct*: no
@@ -57,11 +56,11 @@ class Dependencies:
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
-        """What is wrong between stations, as far as they were asked about: see `route`."""
+        """The faults between stations that were found so far; those of the route after `route`."""
         return tuple(self._faults.values())
 
     def route(self) -> Route:
-        """Return the route of all collected stations; what is wrong with it is in `faults`."""
+        """Return the route of all collected stations, and add its faults to `faults`."""
         items = self._registry.items
         instances = {key: self._registry.instances[key] for key in items}
         upstream = {}
@@ -151,9 +150,10 @@ class Dependencies:
     def instances_for(
         self, name: str, station: Station[Any], parameters: Mapping[str, object], consumer: str
     ) -> Dependency:
-        """Return which instances of *station*, requested as *name*, have the same *parameters*.
+        """Return the instances of *station*, requested as *name*, that fit *parameters*.
 
-        Of its parameters, those that the *consumer* does not have make it a fan-in.
+        They fit where the values of the shared parameters are equal. A parameter of the
+        station that *consumer* does not share makes it a fan-in.
         """
         instances: Sequence[StationInstance] = self._registry.instances_of(station)
         own = instances[0].parameters if instances else {}
@@ -235,14 +235,14 @@ class Dependencies:
                     by_values.setdefault(_values(instance.parameters, shared), []).append(instance)
                 self._by_values[place] = by_values  # whole, or not at all
             return self._by_values[place].get(_values(parameters, shared), [])
-        except TypeError:  # a value cannot be hashed
+        except TypeError:  # a value has no hash
             return [
                 instance
                 for instance in instances
                 if all(_are_equal(instance.parameters[each], parameters[each]) for each in shared)
             ]
 
-    # --- what is attached to a station, and what is wrong
+    # --- checks, cleans and `values`, and faults
 
     def _requested_by_attached(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the fixtures that checks, clean and `values` of *item* request, at any depth."""
@@ -279,7 +279,7 @@ class Dependencies:
         for dependency in self.requested_by(item, names):
             if needed in dependency.keys and dependency.is_direct:
                 return ""
-        # Those that nobody names, like an autouse fixture, come with the item.
+        # Fixtures without a request, like autouse fixtures, come with the item.
         unnamed = [name for name in item.fixturenames if self._visible_station(item, name) is None]
         for name in (*names, *unnamed):
             if needed in self.upstream_through(item, name):
@@ -303,7 +303,7 @@ def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
 
 
 def _are_equal(one: object, other: object) -> bool:
-    with suppress(Exception):  # arrays, for example, have no answer
+    with suppress(Exception):  # arrays, for example, refuse to be compared as a whole
         return one is other or (type(one) is type(other) and bool(one == other))
     return False
 
@@ -332,7 +332,7 @@ def _requested_at_any_depth(
 def _item_requesting(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
     """Return an item beside *item* that requests *names*, and is never run.
 
-    Pytest works out for it which fixtures these are, and what they request.
+    Pytest resolves for it the fixtures of these names, and all that they request.
     """
 
     def request() -> None: ...

@@ -1,4 +1,4 @@
-"""Station files: found, imported side by side though they share a name, and brought along."""
+"""Station files: found, imported side by side though they share a name, and selected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StationFiles:
 
     @property
     def broken(self) -> Mapping[pytest.Module, BaseException]:
-        """What station files raised when they were imported."""
+        """The errors that station files raised when they were imported."""
         return MappingProxyType(self._broken)
 
     # --- while pytest collects
@@ -66,7 +66,7 @@ class StationFiles:
     def add_directory(self, directory: pytest.Directory, report: pytest.CollectReport) -> None:
         """Register the stations of all station files in *directory*, whatever is selected.
 
-        A broken station file that plain pytest passes over is taken out of *report*.
+        Broken station files that plain pytest passes over are removed from *report*.
         """
         conftest = self._conftests.get(directory.path)
         if conftest is not None:
@@ -94,9 +94,9 @@ class StationFiles:
         report.result = [node for node in report.result if node not in ignored]
 
     def add_module(self, module: pytest.Module, report: pytest.CollectReport) -> None:
-        """Add the station items in *report*, after other plugins made them their own.
+        """Add the station items in *report*, after other plugins have adapted them.
 
-        Plain pytest does not show them: they are taken out of *report*.
+        Plain pytest does not show them: they are removed from *report*.
         """
         self._modules.setdefault(module.path, module)
         error = self._broken.get(module)
@@ -130,8 +130,8 @@ class StationFiles:
     def _is_ignored(self, module: pytest.Module) -> bool:
         """Return whether plain pytest passes over *module*, a station file; if so, warn.
 
-        It passes over a file that cannot be imported, unless the user named the file:
-        somebody else may not even know that its name makes it a station file.
+        It passes over a file that cannot be imported, unless the user named the file. The
+        authors of other files may not even know that a name makes a station file.
         """
         error = self._broken.get(module)
         if error is None or isinstance(error, pytest.skip.Exception):
@@ -157,9 +157,9 @@ class StationFiles:
     def add_imported_stations(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Append to *items* the stations imported from elsewhere, and what they request there.
 
-        A file named on the command line selects the stations that it defines, and if
-        it is a station file also those that it imports. A station that another file
-        imports is visited when something selected requests it.
+        A test file that the user named selects nothing but its own items: the stations
+        that it imports are visited when something selected requests them. All other
+        files that pytest collects select the stations that they import as well.
         """
         known, homes = frozenset(self._collected), set[Path]()
         added: dict[str, pytest.Function] = {}
@@ -219,7 +219,7 @@ class StationFiles:
         """Collect the module *path* as pytest would if it were among the arguments."""
         module = self._modules.get(path) or self._module_at(session, path)
         if module is None or (module in self._broken and not self._settings.mode.collects):
-            return  # a station file that plain pytest was not asked for does not stop it
+            return  # a broken station file that nobody named does not stop plain pytest
         # --lf leaves out files without failures; stations that are needed may stand there.
         manager = self._config.pluginmanager
         skipper = manager.get_plugin("lfplugin-collskip")

@@ -70,8 +70,8 @@ class ReturnValue:
 def item_function(station: Station[Any], return_value: ReturnValue) -> Callable[..., Any]:
     """Return the function of the station's item, which leaves its result in *return_value*.
 
-    It is async if any function of the station is: plugins make the item one of
-    theirs, and can then await a check although the visit is not async.
+    It is async if any function of the station is: then plugins adapt the item so that
+    they can await a check, although the visit may not be async.
     """
     if not is_async(station):
         return _visit(station, return_value)
@@ -141,9 +141,9 @@ def outside_loop(
 def adapt_async_item(
     item: pytest.Function, station: Station[Any], return_value: ReturnValue
 ) -> None:
-    """Let the *item* of an async station call its visit in an event loop only if that is async.
+    """Let the *item* of an async station call the visit in an event loop only if this is async.
 
-    Call it when other plugins have made the item one of theirs.
+    Other plugins must have adapted the item before.
     """
     if not inspect.iscoroutinefunction(item.obj):
         return

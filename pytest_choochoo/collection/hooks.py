@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CollectionHooks:
-    """Passes on the stations and station files that pytest meets."""
+    """The hooks that pass the stations and station files that pytest meets to `files`."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
@@ -31,7 +31,7 @@ class CollectionHooks:
 
     @property
     def has_met_stations(self) -> bool:
-        """Whether there was anything that `files` had to be made for."""
+        """Whether a station or a station file was met."""
         return self._files is not None
 
     @property

@@ -11,8 +11,8 @@ import pytest
 def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.FixtureDef[Any]]]:
     """Return by name the fixtures that *item* may request, the nearest one last.
 
-    An item tells the names of its fixtures (`fixturenames`), but neither which
-    definitions they resolve to nor what these request in turn.
+    The public `fixturenames` has the names alone, neither the definitions that they
+    resolve to nor the requests of these in turn.
     """
     return item._fixtureinfo.name2fixturedefs
 
@@ -20,8 +20,8 @@ def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.Fixtur
 def init_request(item: pytest.Function) -> None:
     """Give *item* a new fixture request, so that it can be set up again.
 
-    Pytest makes the request together with the item and keeps in it what was set
-    up. Plugins that rerun tests use the same method, for want of a public one.
+    Pytest makes the request together with the item, and it remembers the fixtures
+    that were set up. Plugins that rerun tests call the same method: none is public.
     """
     item._initrequest()
 
@@ -29,14 +29,14 @@ def init_request(item: pytest.Function) -> None:
 def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     """Tear down all fixtures that *nextitem* does not share.
 
-    The public way is the hook `pytest_runtest_teardown`, whose implementations in
-    other plugins rely on an item that was set up, which a settled station never is.
+    The public way is the hook `pytest_runtest_teardown`. Its implementations in other
+    plugins expect an item that was set up, and a settled station never is.
     """
     session._setupstate.teardown_exact(nextitem)
 
 
 def is_python_module(node: object) -> TypeGuard[pytest.Module]:
-    """Return whether *node* is a module that is searched for functions, not for doctests.
+    """Return whether *node* is a module that pytest searches for functions, not doctests.
 
     `DoctestModule` is a `pytest.Module` too, and has no public name.
     """

@@ -1,4 +1,4 @@
-"""The stations of a session: registered as fixtures, made items, and found to be at fault."""
+"""The stations of a session: their fixtures, their items, and the faults in them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from pytest_choochoo.engine.errors import (
 from pytest_choochoo.engine.route import StationInstance
 from pytest_choochoo.engine.station import Station
 
-#: Fixtures that no station may be called like.
+#: Names of fixtures that no station may take.
 RESERVED = frozenset({"request", "visit"})
 
 
 class StationRegistry:
-    """The stations that pytest collected, their instances and items, and what is wrong with them.
+    """The stations that pytest has collected, their instances and items, and their faults.
 
     It is filled while pytest collects (`add_station`, `make_items`, `add_item`,
     `add_class`, `add_fault`) and read afterwards.
     """
 
     def __init__(self) -> None:
-        #: What the fixture of a station returns; the session sets it before anything is run.
+        #: Returns the value of a station's fixture; the session sets it before anything is run.
         self.fixture_value: Callable[[Station[Any]], Any] = _no_value_yet
         self._return_value = ReturnValue()
         self._faults: dict[str, ChoochooError] = {}
@@ -55,7 +55,7 @@ class StationRegistry:
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
-        """What is wrong with the stations themselves, in the order in which it was found."""
+        """The faults of the stations themselves, in the order in which they were found."""
         return tuple(self._faults.values())
 
     @property
@@ -108,7 +108,7 @@ class StationRegistry:
     # --- filling
 
     def add_fault(self, fault: ChoochooError) -> None:
-        """Add what is wrong with a station; the same sentence is kept once."""
+        """Add a fault of a station; one with the same sentence is added once."""
         self._faults.setdefault(str(fault), fault)
 
     def add_class(self, kind: type) -> None:
@@ -142,13 +142,13 @@ class StationRegistry:
     ) -> list[pytest.Function]:
         """Return the items of *station*, called *name* in the *module* that defines it.
 
-        None where it has them already under another name, or has a fault.
+        There are none where the station has items under another name, or a fault.
         """
         path, root = module.path, module.config.rootpath
         if not path.is_relative_to(root) and module.nodeid != path.as_posix():
             self.add_fault(StationOutside(station.name, station.location, str(root)))
             return []
-        # It may have been imported before, under another name of its module.
+        # Its file may have been imported before, under another module name.
         station = self._stations.get(station.identity, station)
         if self._item_names.setdefault(station.identity, name) != name:
             return []
@@ -169,7 +169,7 @@ class StationRegistry:
         return items
 
     def add_item(self, item: pytest.Function) -> None:
-        """Add the item of a station instance, after other plugins made it one of theirs."""
+        """Add the item of a station instance, after other plugins have adapted it."""
         if self._items.setdefault(item.nodeid, item) is item:
             station = self._instances[item.nodeid].station
             adapt_async_item(item, station, self._return_value)
@@ -209,7 +209,7 @@ def _made_items(
     module: pytest.Module, name: str, station: Station[Any], function: Any
 ) -> list[pytest.Function]:
     """Return the items that pytest makes of *station*, which call *function*."""
-    # Pytest knows a test function by its name, or by this.
+    # Pytest recognizes a test function by its name, or by this attribute.
     function.__test__ = True
     # Marks can parametrize, and request fixtures: they must be known while items are made.
     station_mark = pytest.mark.station
@@ -219,7 +219,7 @@ def _made_items(
     del function.__test__  # else -k test would select every station
     items = [item for item in made or () if isinstance(item, pytest.Function)]
     for item in items:
-        # Pytest took marks and function from the name in the module, which is the station.
+        # Pytest took marks and function from the module's attribute, which is the station.
         item.add_marker(station_mark)
         item.obj = function
         # Pytest would read the source to find out.

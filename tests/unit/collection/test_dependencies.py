@@ -1,4 +1,4 @@
-"""Dependencies: which stations an item requests, and which of their instances."""
+"""Dependencies: the stations that an item requests, and their instances."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_requests_without_a_parameter_count(collect: Collect, source: str) -> No
 
 
 def test_parameter_with_a_default_requests_nothing(collect: Collect) -> None:
-    """A parameter with a default is no request."""
+    """A parameter with a default does not request a fixture."""
     project = collect({"stations.py": BOIL, "test_tea.py": "def test_tea(boil=None): ...\n"})
 
     assert project.upstream("test_tea") == ()
@@ -150,7 +150,7 @@ def test_chain_of_overrides_is_followed_to_the_station(collect: Collect) -> None
 
 
 def test_nearest_station_of_a_name_counts(collect: Collect) -> None:
-    """Of two stations of one name, a test depends on the one in the nearer directory."""
+    """A test depends on the nearer one of two stations that share a name."""
     project = collect(
         {
             "stations.py": BOIL,
@@ -165,7 +165,7 @@ def test_nearest_station_of_a_name_counts(collect: Collect) -> None:
 
 
 def test_nearest_station_counts_for_checks_as_well(collect: Collect) -> None:
-    """What a check requests is the nearest station, though its own station requests none."""
+    """A check receives the nearest station, though its own station does not request it."""
     check = "@station\ndef pour(): ...\n\n@pour.check\ndef is_full(boil): ...\n"
     project = collect({"stations.py": BOIL, "a/stations.py": BOIL + check})
 
@@ -394,7 +394,7 @@ def test_route_includes_what_checks_and_clean_request(collect: Collect) -> None:
 
 
 def test_clean_does_not_count_for_the_checks(collect: Collect) -> None:
-    """Judging a station takes what its checks and `values` request, not what its clean does."""
+    """A station is judged with all that its checks and `values` request, not its clean."""
     project = collect(
         {
             "stations.py": """
@@ -500,7 +500,7 @@ def test_cycle_of_stations_names_them(collect: Collect) -> None:
 
 
 def test_cycle_through_a_fixture_names_the_fixture(collect: Collect) -> None:
-    """Where a station waits for another through a fixture, the fault names the fixture."""
+    """The fault names the fixture through which a station waits for another."""
     project = collect(
         {
             "stations.py": """
@@ -546,7 +546,7 @@ def test_same_fault_is_kept_once(collect: Collect) -> None:
 
 
 def test_stations_behind_a_fixture_are_told_apart(collect: Collect) -> None:
-    """Of all that a station requests, `upstream_through` returns what one fixture leads to."""
+    """Of the stations upstream, `upstream_through` returns those that one fixture leads to."""
     project = collect(
         {
             "stations.py": """
@@ -603,7 +603,7 @@ def test_ordinary_fixtures_of_a_station_are_its_code(collect: Collect) -> None:
 
 
 def test_fixture_that_is_overridden_and_not_requested_is_no_code(collect: Collect) -> None:
-    """A fixture that another overrides without a request for it is no code of the station."""
+    """A fixture that another overrides and does not request is not part of the code."""
     project = collect(
         {
             "conftest.py": "@pytest.fixture\ndef kettle(): ...\n",

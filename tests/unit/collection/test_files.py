@@ -1,4 +1,4 @@
-"""Station files: found, imported side by side, passed over, and brought along."""
+"""Station files: found, imported side by side, passed over, and selected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: stations as fixtures and items, and what is wrong with them."""
+"""The registry: stations as fixtures and items, and the faults in them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_station_with_a_fault_has_no_item(collect: Collect) -> None:
 
 
 def test_fixture_of_a_station_returns_what_the_session_says(collect: Collect) -> None:
-    """The value of a station's fixture comes from `fixture_value`, which receives the station."""
+    """`fixture_value` receives the station and returns the value of its fixture."""
     project = collect({"stations.py": BOIL})
     [(provider, station)] = project.registry.providers.items()
 
@@ -151,7 +151,7 @@ def test_fixture_shows_the_station_in_the_list_of_fixtures(collect: Collect) -> 
 
 
 def test_registry_is_read_only_from_outside(collect: Collect) -> None:
-    """What the registry shows cannot be written to."""
+    """The mappings of the registry cannot be written to."""
     registry = collect({"stations.py": BOIL}).registry
 
     for shown in (registry.items, registry.instances, registry.registrations, registry.providers):
@@ -194,7 +194,7 @@ def test_two_stations_of_one_name_in_sight_are_a_fault(
 
 
 def test_station_imported_into_another_file_is_no_duplicate(collect: Collect) -> None:
-    """One station that several files have is no duplicate."""
+    """A station that several files import is not a duplicate."""
     imported = "from stations import boil\n"
     files = {"tea_stations.py": imported, "test_tea.py": imported + "def test_tea(): ...\n"}
     project = collect({"stations.py": BOIL, **files})
@@ -204,7 +204,7 @@ def test_station_imported_into_another_file_is_no_duplicate(collect: Collect) ->
 
 @pytest.mark.parametrize("name", ["visit", "request"])
 def test_reserved_names_are_faults(collect: Collect, name: str) -> None:
-    """A station cannot be called like a fixture that it may have to request."""
+    """A station cannot take the name of a fixture that stations may request."""
     project = collect({"stations.py": f"@station\ndef {name}(): ...\n"})
 
     assert [type(fault) for fault in project.registry.faults] == [ReservedName]
@@ -220,7 +220,7 @@ def test_station_in_a_class_is_a_fault(collect: Collect) -> None:
 
 
 def test_class_may_refer_to_a_station(collect: Collect) -> None:
-    """A class attribute that refers to a station is no definition."""
+    """A class attribute that refers to a station is not a definition."""
     project = collect({"stations.py": BOIL + "\nclass Tea:\n    made_by = boil\n"})
 
     assert project.faults() == ()
@@ -245,7 +245,7 @@ def test_station_outside_of_rootdir_is_a_fault(collect: Collect, pytester: pytes
 
 
 def test_same_sentence_is_one_fault() -> None:
-    """A fault that is found twice is told once."""
+    """A fault that is found twice is kept once."""
     registry = StationRegistry()
 
     for _ in range(2):

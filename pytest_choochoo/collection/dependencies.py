@@ -110,7 +110,7 @@ class Dependencies:
             for each in dependencies
             if len(instances := self._registry.instances_of(each.station)) > len(each.keys)
         }
-        # What outlives the item cannot follow its parameters: it receives all instances.
+        # A fixture that outlives the item cannot follow its parameters: it receives them all.
         outliving = self._requested_by_outliving(item, names) if partial else set[str]()
         for name, instances in partial.items():
             if name in outliving:

@@ -184,12 +184,9 @@ class StationRegistry:
         provider.__doc__ = station.declaration.title or station.function.__doc__
         provider.__name__ = station.name
         provider.__module__ = station.function.__module__
-        provider.__wrapped__ = station.function  # type: ignore[attr-defined] # for --fixtures
-        provider.__signature__ = _NO_ARGUMENTS  # type: ignore[attr-defined] # not the station's
+        # `--fixtures` shows where the station is defined; its arguments are not the fixture's.
+        vars(provider).update(__wrapped__=station.function, __signature__=inspect.Signature())
         return provider
-
-
-_NO_ARGUMENTS = inspect.Signature()
 
 
 def stations_in(module: ModuleType) -> dict[str, Station[Any]]:

@@ -65,7 +65,7 @@ def test_reruns_that_all_fail_leave_it_failed(project: Project) -> None:
 
 
 def test_rerun_of_a_check_after_the_visit(project: Project) -> None:
-    """A check that fails after the visit has the visit rerun, fixtures set up anew."""
+    """A visit is rerun, with fixtures set up again, when a check fails after it."""
     project.use("rerunfailures")
     project.stations(
         """

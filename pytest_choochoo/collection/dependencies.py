@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from pytest_choochoo.collection.functions import (
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
 from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
+from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Station
 
@@ -111,13 +112,15 @@ class Dependencies:
             if len(instances := self._registry.instances_of(each.station)) > len(each.keys)
         }
         # A fixture that outlives the item cannot follow its parameters: it receives them all.
-        outliving = self._requested_by_outliving(item, names) if partial else set[str]()
+        outliving = self._requested_by_outliving(item, names) if partial else ()
         for name, instances in partial.items():
             if name in outliving:
                 keys |= dict.fromkeys(instance.key for instance in instances)
         return tuple(keys)
 
-    def _requested_by_outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
+    def _requested_by_outliving(
+        self, item: pytest.Function, names: Sequence[str]
+    ) -> Collection[str]:
         """Return what fixtures of a wider scope than *item* request, where it requests *names*."""
         known = definitions_of(_item_requesting(item, names))
         outliving = [
@@ -318,15 +321,14 @@ def _overridden(name: str, known: Mapping[str, Sequence[Definition]]) -> Iterato
 
 def _requested_at_any_depth(
     definitions: Iterable[Definition], known: Mapping[str, Sequence[Definition]]
-) -> set[str]:
+) -> Collection[str]:
     """Return the names of the *known* fixtures that *definitions* request, at any depth."""
-    pending, found = list(definitions), set[str]()
-    while pending:
-        for name in pending.pop().argnames:
-            if name not in found:
-                found.add(name)
-                pending += _overridden(name, known)
-    return found
+    return reachable(_argnames(definitions), lambda name: _argnames(_overridden(name, known)))
+
+
+def _argnames(definitions: Iterable[Definition]) -> Iterator[str]:
+    for definition in definitions:
+        yield from definition.argnames
 
 
 def _item_requesting(item: pytest.Function, names: Sequence[str]) -> pytest.Function:

@@ -90,6 +90,125 @@ def start(
     return made
 
 
+def build(
+    session: pytest.Session,
+    registry: StationRegistry,
+    settings: Settings,
+    items: list[pytest.Item],
+) -> Session | None:
+    """Put into *items* what is to be run, in order; return the session, if it needs one.
+
+    Structural faults are reported as collection errors, all at once. Raises
+    `ChoochooError` for a request that cannot be met.
+    """
+    dependencies = Dependencies(registry)
+    route = dependencies.route()
+    faults = registry.faults + dependencies.faults
+    if settings.mode.collects and faults:
+        _report(session, faults)
+        items.clear()
+        return None
+    if not route.stops and not (settings.replay or settings.forget):
+        if settings.mode.is_serial:
+            items.clear()
+        if not registry.has_stations:
+            return None
+    ledger = storage.ledger_of(session.config, settings)
+    try:
+        return _assemble(session.config, settings, registry, dependencies, route, ledger, items)
+    except BaseException:
+        ledger.close()  # `SessionHooks` does so at the end of the session, once there is one
+        raise
+
+
+def _assemble(
+    config: pytest.Config,
+    settings: Settings,
+    registry: StationRegistry,
+    dependencies: Dependencies,
+    route: Route,
+    ledger: Ledger,
+    items: list[pytest.Item],
+) -> Session:
+    workflow = Workflow(
+        settings=settings,
+        registry=registry,
+        dependencies=dependencies,
+        route=route,
+        ledger=ledger,
+        outcomes=Outcomes(route, ledger, _codec(config, ledger, settings)),
+        run=settings.process.run,
+    )
+    judge = _judge(config, workflow)
+    command = commands.find(settings.mode)(workflow, judge)
+    selection = command.select(config, items)
+    journey = _journey(config, workflow, judge, selection)
+    deadline = Deadline()
+    runner = Runner(
+        command=command,
+        journey=journey,
+        injection=_injection(workflow, command),
+        dependencies=dependencies,
+        deadline=deadline,
+    )
+    registry.fixture_value = runner.fixture_value
+    return Session(
+        workflow=workflow,
+        command=command,
+        selection=selection,
+        judge=judge,
+        journey=journey,
+        runner=runner,
+        deadline=deadline,
+    )
+
+
+def _judge(config: pytest.Config, workflow: Workflow) -> Judge:
+    settings, ledger = workflow.settings, workflow.ledger
+    return Judge(
+        route=workflow.route,
+        ledger=ledger,
+        outcomes=workflow.outcomes,
+        code=CodeReader(config.rootpath, storage.source_cache_of(ledger, settings)),
+        ordinary=workflow.dependencies.ordinary_fixtures(),
+        replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
+        began=settings.process.began,
+    )
+
+
+def _journey(
+    config: pytest.Config, workflow: Workflow, judge: Judge, selection: Selection
+) -> Journey:
+    settings = workflow.settings
+    return Journey(
+        route=workflow.route,
+        options=RunOptions(
+            profile=settings.profile,
+            selected=selection.selected,
+            lock_timeout=settings.lock_timeout,
+        ),
+        ledger=workflow.ledger,
+        outcomes=workflow.outcomes,
+        judge=judge,
+        results=Results(workflow.ledger, workflow.run),
+        tell=lambda progressed: None,
+        notify=lambda text: notify(config, text),
+        judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
+            config=config, node_id=key, verdict=verdict
+        ),
+    )
+
+
+def _injection(workflow: Workflow, command: Command) -> Injection:
+    return Injection(
+        route=workflow.route,
+        outcomes=workflow.outcomes,
+        dependencies=workflow.dependencies,
+        providers=workflow.registry.providers,
+        rule=command,
+    )
+
+
 class SessionHooks:
     """The hooks around the run of all items."""
 
@@ -138,112 +257,6 @@ def _finish_first(runner: Runner, session: pytest.Session, *, is_worker: bool) -
     session.shouldstop = f"stopped after the visit of {name}"
     # The controller speaks for its workers.
     return StopAnswer(waits=True, names=() if is_worker else (name,))
-
-
-def build(
-    session: pytest.Session,
-    registry: StationRegistry,
-    settings: Settings,
-    items: list[pytest.Item],
-) -> Session | None:
-    """Put into *items* what is to be run, in order; return the session, if it needs one.
-
-    Structural faults are reported as collection errors, all at once. Raises
-    `ChoochooError` for a request that cannot be met.
-    """
-    dependencies = Dependencies(registry)
-    route = dependencies.route()
-    faults = registry.faults + dependencies.faults
-    if settings.mode.collects and faults:
-        _report(session, faults)
-        items.clear()
-        return None
-    if not route.stops and not (settings.replay or settings.forget):
-        if settings.mode.is_serial:
-            items.clear()
-        if not registry.has_stations:
-            return None
-    ledger = storage.ledger_of(session.config, settings)
-    try:
-        return _build(session.config, settings, registry, dependencies, route, ledger, items)
-    except BaseException:
-        ledger.close()  # `close` does so at the end of the session, once there is one
-        raise
-
-
-def _build(
-    config: pytest.Config,
-    settings: Settings,
-    registry: StationRegistry,
-    dependencies: Dependencies,
-    route: Route,
-    ledger: Ledger,
-    items: list[pytest.Item],
-) -> Session:
-    process = settings.process
-    outcomes = Outcomes(route, ledger, _codec(config, ledger, settings))
-    workflow = Workflow(
-        settings=settings,
-        registry=registry,
-        dependencies=dependencies,
-        route=route,
-        ledger=ledger,
-        outcomes=outcomes,
-        run=process.run,
-    )
-    judge = Judge(
-        route=route,
-        ledger=ledger,
-        outcomes=outcomes,
-        code=CodeReader(config.rootpath, storage.source_cache_of(ledger, settings)),
-        ordinary=dependencies.ordinary_fixtures(),
-        replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
-        began=process.began,
-    )
-    command = commands.find(settings.mode)(workflow, judge)
-    selection = command.select(config, items)
-    journey = Journey(
-        route=route,
-        options=RunOptions(
-            profile=settings.profile,
-            selected=selection.selected,
-            lock_timeout=settings.lock_timeout,
-        ),
-        ledger=ledger,
-        outcomes=outcomes,
-        judge=judge,
-        results=Results(ledger, process.run),
-        tell=lambda progressed: None,
-        notify=lambda text: notify(config, text),
-        judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
-            config=config, node_id=key, verdict=verdict
-        ),
-    )
-    deadline = Deadline()
-    injection = Injection(
-        route=route,
-        outcomes=outcomes,
-        dependencies=dependencies,
-        providers=registry.providers,
-        rule=command,
-    )
-    runner = Runner(
-        command=command,
-        journey=journey,
-        injection=injection,
-        dependencies=dependencies,
-        deadline=deadline,
-    )
-    registry.fixture_value = runner.fixture_value
-    return Session(
-        workflow=workflow,
-        command=command,
-        selection=selection,
-        judge=judge,
-        journey=journey,
-        runner=runner,
-        deadline=deadline,
-    )
 
 
 def _report(session: pytest.Session, faults: Sequence[ChoochooError]) -> None:

@@ -39,8 +39,12 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         """Return the keys of the stations among *items*."""
         return frozenset(item.nodeid for item in items if item.nodeid in self.route)
 
-    def named(self, option: str, expression: str) -> tuple[str, ...]:
-        """Return the keys of the stations that *expression* selects. Raises `UnknownSelector`."""
+    def named(self, option: str, expression: str, *, with_gone: bool = False) -> tuple[str, ...]:
+        """Return the keys of the stations that *expression* selects, for *option*.
+
+        *with_gone*: records whose stations no longer exist count as well. Raises
+        `UnknownSelector`.
+        """
         if not expression:
             return ()
         records = self.ledger.records()
@@ -50,7 +54,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
             if key in records and records[key].status in {"failed", "interrupted", "visiting"}
         ]
         gone = [key for key in records if key not in self.route]
-        also = gone if option == "--cc-forget" else ()
+        also = gone if with_gone else ()
         keys = self.route.select(option, expression, failed=failed, also=also)
         return self.agree_on(option, keys, tuple[str, ...])
 

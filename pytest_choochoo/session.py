@@ -227,7 +227,7 @@ class SessionHooks:
             with stopping_without_ledger(session):
                 self._made.journey.results.stop()
         is_empty = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
-        if is_empty and self._made.command.is_content:
+        if is_empty and self._made.command.succeeds_without_items:
             session.exitstatus = pytest.ExitCode.OK
 
     def pytest_unconfigure(self) -> None:
@@ -251,7 +251,7 @@ def _finish_first(runner: Runner, session: pytest.Session, *, is_worker: bool) -
     current = runner.current
     if is_worker and current is None:
         return StopAnswer(waits=True)  # its controller sends it home
-    if current is None or current.trip is None or not current.trip.is_visiting:
+    if current is None or current.trip is None or not current.trip.has_begun:
         return StopAnswer(waits=False)
     name = current.item.name
     session.shouldstop = f"stopped after the visit of {name}"

@@ -27,7 +27,7 @@ class Command:
     """
 
     #: Whether a session that ran nothing has done what was asked for.
-    is_content = False
+    succeeds_without_items = False
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         self.workflow = workflow

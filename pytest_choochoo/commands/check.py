@@ -47,7 +47,7 @@ class Command(commands.Command):
 class CheckTrip:
     """A station whose checks are asked in set-up; the call raises what they raised."""
 
-    is_visiting = False
+    has_begun = False
 
     def __init__(self, item: StationItem, journey: Journey, judge: Judge) -> None:
         self._item = item

@@ -24,7 +24,7 @@ from pytest_choochoo.selection import Selection, Workflow
 class Command(commands.Command):
     """Cleans the selected stations and their downstream."""
 
-    is_content = True
+    succeeds_without_items = True
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         super().__init__(workflow, judge)
@@ -58,7 +58,7 @@ class Command(commands.Command):
 class CleanTrip:
     """A station whose clean is called, and whose checks must then fail."""
 
-    is_visiting = False
+    has_begun = False
 
     def __init__(self, item: StationItem, journey: Journey, keep_upstream: Any) -> None:
         self._item = item

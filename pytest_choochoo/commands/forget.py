@@ -14,10 +14,10 @@ from pytest_choochoo.selection import Selection
 class Command(commands.Command):
     """Forgets records instead of running items."""
 
-    is_content = True
+    succeeds_without_items = True
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        chosen = self.workflow.named("--cc-forget", self.workflow.settings.forget)
+        chosen = self.workflow.named("--cc-forget", self.workflow.settings.forget, with_gone=True)
         known = self.workflow.registry.items
         items[:] = [known[key] for key in chosen if key in known]
         return Selection(forgotten=chosen)

@@ -11,6 +11,7 @@ from pytest_choochoo.engine.attempt import Attempt, Ending, NotReached, Settled
 from pytest_choochoo.engine.errors import NotWaitedFor
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.results import RunStopped
 from pytest_choochoo.running.protocol import Trip, result_of_item
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection
@@ -27,17 +28,20 @@ class Command(commands.Command):
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         if item.nodeid not in journey.route:
-            keys = self.workflow.dependencies.upstream_of(item)
-            blocked = journey.blocked(keys) if keys else None
-            if blocked is None:
-                return None
-            word = "blocked" if blocked.by else "not reached"
-            return result_of_item(journey, item, word, by=blocked.by)
+            return self._settle_test(item, journey)
         result = journey.settle(item.nodeid)
         if result is not None and result.is_complete:
             if any(mark.name in _MARKS_OF_PYTEST for mark in item.iter_markers()):
                 return None
         return result
+
+    def _settle_test(self, item: pytest.Item, journey: Journey) -> Result | None:
+        keys = self.workflow.dependencies.upstream_of(item)
+        try:
+            blocked = journey.blocked(keys) if keys else None
+        except RunStopped:
+            return result_of_item(journey, item, "not reached")
+        return result_of_item(journey, item, "blocked", by=blocked.by) if blocked else None
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return VisitTrip(item, journey, self.workflow.registry.return_value)
@@ -59,8 +63,8 @@ class VisitTrip:
         self._attempt = Attempt(item.key)
 
     @property
-    def is_visiting(self) -> bool:
-        return self._attempt.is_visiting
+    def has_begun(self) -> bool:
+        return self._attempt.has_begun
 
     def set_up(self) -> None:
         """Judge the station, its checks included; set up its fixtures if it must be visited."""
@@ -82,7 +86,7 @@ class VisitTrip:
 
     def after_call(self) -> None:
         """Keep what the visit returned, and ask the checks again."""
-        if self._attempt.is_visiting:
+        if self._attempt.has_begun:
             self._journey.complete(self._attempt, self._return_value.pop(), self._item.ask)
 
     def result(self, ending: Ending) -> Result:

@@ -1,4 +1,4 @@
-"""What happens to one station in one session: how far it has come, and the records made of it."""
+"""One station's attempt in one session: how far it has come, and the records made of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -30,6 +30,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     and_more: bool = False
     skipped: str = ""
     is_interrupted: bool = False
+
+
+S = TypeVar("S", bound="Stage")
 
 
 # --- how far a station has come: each stage holds what is known by then
@@ -69,19 +72,15 @@ class Settled(Stage, frozen=True, kw_only=True):
     is_news: bool = False
 
 
-class Due(Stage, frozen=True, kw_only=True):
+class ToVisit(Stage, frozen=True, kw_only=True):
     """The station must be visited: its record *before*, its inputs as they are now, and why."""
 
     before: Record | None
     fingerprint: Fingerprint
-    why: tuple[str, ...]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        return self.why
+    reasons: tuple[str, ...]
 
 
-class Visiting(Due, frozen=True, kw_only=True):
+class Begun(ToVisit, frozen=True, kw_only=True):
     """The visit has begun; *began* is in seconds since the epoch."""
 
     began: float
@@ -91,18 +90,19 @@ class Visiting(Due, frozen=True, kw_only=True):
         return time.time() - self.began
 
 
-class Returned(Visiting, frozen=True, kw_only=True):
+class Returned(Begun, frozen=True, kw_only=True):
     """The visit has returned *outcome*."""
 
     outcome: Outcome
+
+
+class Rechecking(Returned, frozen=True, kw_only=True):
+    """The *products* are there, by digest, and the checks are being asked again."""
+
     products: dict[str, str]
 
 
-class Asked(Returned, frozen=True, kw_only=True):
-    """The checks are being asked again, after the visit."""
-
-
-class Refused(Asked, frozen=True, kw_only=True):
+class RecheckFailed(Rechecking, frozen=True, kw_only=True):
     """A *check* did not pass after the visit."""
 
     check: str
@@ -111,7 +111,7 @@ class Refused(Asked, frozen=True, kw_only=True):
         return ending.error and f"check {self.check} does not pass: {ending.error}"
 
 
-class Passed(Asked, frozen=True, kw_only=True):
+class Passed(Rechecking, frozen=True, kw_only=True):
     """The visit and all checks after it have passed; *ended* is in seconds since the epoch."""
 
     ended: float
@@ -121,7 +121,7 @@ class Passed(Asked, frozen=True, kw_only=True):
         return self.ended - self.began
 
 
-def advance(kind: type[Any], stage: Stage, **facts: object) -> Any:
+def advance(kind: type[S], stage: Stage, **facts: object) -> S:
     """Return the stage *kind*, which knows what *stage* knew, and *facts*."""
     known = {name: getattr(stage, name) for name in stage.__struct_fields__}
     wanted = {name: known[name] for name in kind.__struct_fields__ if name in known}
@@ -144,19 +144,29 @@ class Attempt:
         self.start: Record | None = None
 
     @property
-    def is_visiting(self) -> bool:
-        return isinstance(self.stage, Visiting)
+    def has_begun(self) -> bool:
+        """Whether a visit has begun, and perhaps ended."""
+        return isinstance(self.stage, Begun)
+
+    @property
+    def before(self) -> Record | None:
+        """The record from before the visit, if one has begun."""
+        return self.stage.before if isinstance(self.stage, Begun) else None
+
+    def restart(self) -> None:
+        """Forget what the visit came to: another plugin runs it again."""
+        self.stage = advance(Begun, self.stage)
 
 
 # --- the records that are made of it
 
 
-def record_of_start(stage: Visiting) -> Record:
+def record_of_start(stage: Begun) -> Record:
     """Return the record that says `visiting`."""
     return _record(stage.before, "visiting", stage.began, **_this_process())
 
 
-def record_of_visit(stage: Visiting, ending: Ending) -> Record:
+def record_of_visit(stage: Begun, ending: Ending) -> Record:
     """Return the record of a visit that is over."""
     now, error = time.time(), stage.cause(ending)
     status: Status = "failed" if error else "complete"
@@ -171,7 +181,7 @@ def record_of_visit(stage: Visiting, ending: Ending) -> Record:
         outcome=stage.outcome.text,
         outcome_digest=stage.outcome.digest,
         is_sound=not error or (_only_a_check_failed(stage, ending) and not ending.and_more),
-        products=stage.products,
+        products=stage.products if isinstance(stage, Rechecking) else {},
         visited=now,
         began=stage.began,
         seconds=stage.seconds,
@@ -180,9 +190,9 @@ def record_of_visit(stage: Visiting, ending: Ending) -> Record:
 
 def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:
     """Return whether the visit returned, and one of its checks failed or was skipped."""
-    if isinstance(stage, Refused):
+    if isinstance(stage, RecheckFailed):
         return True
-    return bool(ending.skipped) and isinstance(stage, Asked) and not isinstance(stage, Passed)
+    return bool(ending.skipped) and isinstance(stage, Rechecking) and not isinstance(stage, Passed)
 
 
 def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) -> Record:

@@ -11,16 +11,17 @@ import msgspec
 
 from pytest_choochoo.engine.attempt import (
     Ask,
-    Asked,
     Attempt,
-    Due,
+    Begun,
     Ending,
     NotReached,
     Passed,
-    Refused,
+    RecheckFailed,
+    Rechecking,
     Returned,
     Settled,
-    Visiting,
+    Stage,
+    ToVisit,
     advance,
     record_of_check,
     record_of_start,
@@ -43,9 +44,9 @@ from pytest_choochoo.engine.results import Results, RunStopped
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.visit import Progressed, Visit
 
-# How long a mere probe (`is_locked`) may hold a lock, in seconds.
+# Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
 _PROBE = 0.1
-# Seconds between two looks whether the run still goes on, while a lock is waited for.
+# Seconds between two checks that the run goes on, while waiting for a lock.
 _LOOK = 0.5
 
 
@@ -61,7 +62,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journey:
-    """Takes the stations of one session through it, one at a time; one in each process.
+    """Takes stations through a session, one at a time; each process has one.
 
     *tell* is called with the progress of a visit, *notify* with a line for the user,
     *judged* with the verdict on a station by its record.
@@ -96,8 +97,9 @@ class Journey:
 
     def settle(self, key: str) -> Result | None:
         """Return the result of a station that needs neither a check nor a visit, else None."""
-        blocked = self.blocked(self.route.upstream[key])
-        if blocked is not None and not blocked.by:
+        try:
+            blocked = self.blocked(self.route.upstream[key])
+        except RunStopped:
             return self.result(key, "not reached")
         if blocked is not None:
             self._judged(key, blocked)
@@ -121,14 +123,12 @@ class Journey:
     def blocked(self, upstream: Sequence[str]) -> Blocked | None:
         """Return what blocks a consumer of the stations *upstream*, or None.
 
-        Waits for those that another process of this run has not finished yet. Blocked
-        by nothing means that the run stops, and the consumer is not reached.
+        Waits for those that another process of this run has not finished yet. Raises
+        `RunStopped` when the run stops meanwhile.
         """
         by: dict[str, None] = {}
         for key in upstream:
             result = self.results.awaited(key) if key in self.options.selected else None
-            if self.results.is_stopped:
-                return Blocked(by=())
             if result is not None:
                 if not result.is_complete:
                     by |= dict.fromkeys(result.by or (result.name,))
@@ -142,11 +142,11 @@ class Journey:
     def begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
         """Judge the station; where it is due, lock it, judge it again, and begin its visit.
 
-        Afterwards the stage is `Settled`, `NotReached` or `Visiting`. Raises `LockTimeout`,
+        Afterwards the stage is `Settled`, `NotReached` or `Begun`. Raises `LockTimeout`,
         and whatever makes judging impossible.
         """
-        if isinstance(attempt.stage, Visiting):  # another plugin reruns a visit that failed
-            attempt.stage = advance(Visiting, attempt.stage)
+        if attempt.has_begun:
+            attempt.restart()
             return
         try:
             self._begin(attempt, values, ask)
@@ -156,27 +156,25 @@ class Journey:
     def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
         key = attempt.key
         record = self.ledger.record(key)
-        # Only the lock tells whether a visit is still under way; and what `settle` found
-        # due needs no second judgement before the one under the lock.
-        is_first_look = not (key in self._found_due or (record and record.is_visiting))
-        if is_first_look:
+        # Only the lock tells whether another process is still visiting; and a station that
+        # `settle` found due is judged once more only, under its lock.
+        may_settle_unlocked = key not in self._found_due and not (record and record.is_visiting)
+        if may_settle_unlocked:
             attempt.stage = self._judge(key, values, ask, record)
             if isinstance(attempt.stage, Settled) and not attempt.stage.is_news:
                 return
         attempt.lock = attempt.lock or self.lock(key)
-        now = self.ledger.record(key)
-        if not is_first_look or now != record:  # another process may have visited it
-            attempt.stage = self._judge(key, values, ask, now)
-        if isinstance(attempt.stage, Due):
-            if key not in self._found_due:  # its checks may have taken their time
-                self.results.raise_if_stopped()
-            visiting: Visiting = advance(Visiting, attempt.stage, began=time.time())
-            attempt.stage = visiting
-            self.ledger.begin(key, record_of_start(visiting), visiting.reasons)
+        found = self.ledger.record(key)
+        if not may_settle_unlocked or found != record:  # another process may have visited it
+            attempt.stage = self._judge(key, values, ask, found)
+        if isinstance(attempt.stage, ToVisit):
+            self.results.raise_if_stopped()  # the lock and the checks may have taken their time
+            begun = attempt.stage = advance(Begun, attempt.stage, began=time.time())
+            self.ledger.begin(key, record_of_start(begun), begun.reasons)
 
     def _judge(
         self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None
-    ) -> Settled | Due:
+    ) -> Settled | ToVisit:
         """Return whether the station must be visited, by its record and by its checks."""
         station, name = self.route[key].station, self.route[key].name
         self.outcomes.look_again()
@@ -190,7 +188,7 @@ class Journey:
         if failures or not may_stand:
             prefix = "drift: " if is_fresh else ""
             drift = (failed_check(name, *each, prefix).text for each in failures.items())
-            return Due(before=record, fingerprint=taken, why=(*reasons, *drift))
+            return ToVisit(before=record, fingerprint=taken, reasons=(*reasons, *drift))
         spared = record.seconds if record is not None else 0.0
         if isinstance(verdict, Fresh):
             result = self.result(key, "unchanged", spared=spared)
@@ -208,13 +206,12 @@ class Journey:
         station = self.route[attempt.key].station
         outcome = self.outcomes.encoded(attempt.key, value)
         self.outcomes.keep(attempt.key, outcome)
-        attempt.stage = advance(Returned, attempt.stage, outcome=outcome, products={})
+        attempt.stage = advance(Returned, attempt.stage, outcome=outcome)
         products = fingerprints.products(station)
-        attempt.stage = advance(Returned, attempt.stage, products=products)
         for product, digest in products.items():
             if not digest:
                 raise MissingProduct(station.name, product)
-        attempt.stage = advance(Asked, attempt.stage)
+        attempt.stage = advance(Rechecking, attempt.stage, products=products)
         self._ask_again(attempt, ask)
         attempt.stage = advance(Passed, attempt.stage, ended=time.time())
 
@@ -229,7 +226,7 @@ class Journey:
             left = {check.within - waited: check.name for check in reversed(checks)}
             if left and min(left) <= 0:
                 refused = left[min(left)]
-                attempt.stage = advance(Refused, attempt.stage, check=refused)
+                attempt.stage = advance(RecheckFailed, attempt.stage, check=refused)
                 raise _after_the_visit(name, refused, failures[refused])
             if left:
                 time.sleep(min(pause, *left))
@@ -238,8 +235,8 @@ class Journey:
     def so_far(self, attempt: Attempt, ending: Ending) -> Result:
         """Return the result that `finish` would record now."""
         key, stage = attempt.key, attempt.stage
-        has_begun = isinstance(stage, Visiting | Settled)
-        if isinstance(stage, NotReached) or (ending.is_interrupted and not has_begun):
+        is_decided = isinstance(stage, Begun | Settled)
+        if isinstance(stage, NotReached) or (ending.is_interrupted and not is_decided):
             return self.result(key, "not reached")
         facts = {"reasons": stage.reasons, "seconds": stage.seconds}
         if ending.skipped:
@@ -253,9 +250,16 @@ class Journey:
 
         Raises `UnusableLedger`; the station then counts as failed, as it is not recorded.
         """
-        key, result = attempt.key, self.so_far(attempt, ending)
+        key, stage, result = attempt.key, attempt.stage, self.so_far(attempt, ending)
+        is_plain_skip = bool(ending.skipped) and not ending.error
+        record = None
         try:
-            record = self._record(attempt, ending, result)
+            if attempt.start is not None:  # `note_failure` was too early
+                self.ledger.begin(key, attempt.start, stage.reasons)
+            if is_plain_skip and attempt.has_begun and not isinstance(stage, Returned):
+                self.ledger.cancel(key, attempt.before)  # nothing was done
+            else:
+                record = self._record_of(key, stage, ending, result)
             if record is not None:
                 self.results.record(result, record)
         except UnusableLedger as error:
@@ -269,19 +273,13 @@ class Journey:
             return self.results.setdefault(key, result)
         return result if record is not None else self.results.share(result)
 
-    def _record(self, attempt: Attempt, ending: Ending, result: Result) -> Record | None:
-        """Return the record to write now that the station has ended; None where there is none."""
-        key, stage = attempt.key, attempt.stage
-        if attempt.start is not None:  # `note_failure` was too early
-            self.ledger.begin(key, attempt.start, stage.reasons)
+    def _record_of(self, key: str, stage: Stage, ending: Ending, result: Result) -> Record | None:
+        """Return the record of a station that has ended, None where nothing is to be written."""
         match stage:
-            case Visiting() if ending.skipped and not ending.error:
-                if isinstance(stage, Returned):
-                    skipped = f"skipped after the visit: {ending.skipped}"
-                    return record_of_visit(stage, Ending(error=skipped, skipped=skipped))
-                self.ledger.cancel(key, stage.before)  # nothing was done
-                return None
-            case Visiting():
+            case Returned() if ending.skipped and not ending.error:
+                skipped = f"skipped after the visit: {ending.skipped}"
+                return record_of_visit(stage, Ending(error=skipped, skipped=skipped))
+            case Begun():
                 return record_of_visit(stage, ending)
             case Settled(is_news=True) if result is stage.result:
                 products = fingerprints.products(self.route[key].station)
@@ -292,7 +290,7 @@ class Journey:
     def note_failure(self, attempt: Attempt, error: str) -> None:
         """Record that the visit under way failed, should this process not live to do so."""
         stage = attempt.stage
-        if isinstance(stage, Visiting):
+        if isinstance(stage, Begun):
             attempt.start = self.ledger.record(attempt.key)
             self.ledger.finish(attempt.key, record_of_visit(stage, Ending(error=error)))
 

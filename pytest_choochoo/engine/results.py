@@ -35,8 +35,7 @@ class Results(dict[str, Result]):
         super().__init__()
         self._ledger = ledger
         self._run = run
-        #: Whether a process stopped before it did what others wait for.
-        self.is_stopped = False
+        self._is_stopped = False
 
     def share(self, result: Result) -> Result:
         """Add *result*, in all processes of the run; return it."""
@@ -59,8 +58,8 @@ class Results(dict[str, Result]):
     def have_stopped(self) -> bool:
         """Return whether a process of the run has stopped it by now."""
         if self._run is not None and self._ledger.result(self._run, _STOPPED) is not None:
-            self.is_stopped = True
-        return self.is_stopped
+            self._is_stopped = True
+        return self._is_stopped
 
     def raise_if_stopped(self) -> None:
         """Raise `RunStopped` where a process of the run has stopped it by now."""
@@ -75,17 +74,18 @@ class Results(dict[str, Result]):
     def awaited(self, key: str) -> Result | None:
         """Return the result of *key*; wait for the process that is to share it.
 
-        Return None where there is no other process, and when the run `is_stopped`. Raises
-        `UnusableLedger` when no process can share a result any more.
+        Return None where there is no other process. Raises `RunStopped` when the run stops,
+        and `UnusableLedger` when no process can share a result any more.
         """
+        if self._is_stopped:
+            raise RunStopped
         pause, tried = 0.005, time.monotonic()
         while key not in self and self._run is not None:
             result = self.shared(key)
             if result is not None:
                 self[key] = result
                 break
-            if self.have_stopped():
-                return None
+            self.raise_if_stopped()
             if time.monotonic() - tried > _PATIENCE:
                 self._ledger.write_result(self._run, _WAITING, "")
                 tried = time.monotonic()

@@ -13,7 +13,7 @@ from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations, error_line
 from pytest_choochoo.engine.journey import Journey
-from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.engine.wording import INTERRUPTED, full_message
@@ -49,8 +49,8 @@ class Trip(Protocol):
         """Record that the station failed, as the process may be about to end."""
 
     @property
-    def is_visiting(self) -> bool:
-        """Whether a visit has begun."""
+    def has_begun(self) -> bool:
+        """Whether a visit has begun, and perhaps ended."""
 
 
 class TripMaker(Protocol):
@@ -222,7 +222,7 @@ class Runner:
         return self.current.station.visit
 
 
-def result_of_item(journey: Journey, item: pytest.Item, word: Any, **facts: Any) -> Result:
+def result_of_item(journey: Journey, item: pytest.Item, word: Word, **facts: Any) -> Result:
     """Return the result *word* of *item*, a station or a test."""
     if item.nodeid in journey.route:
         return journey.result(item.nodeid, word, **facts)

@@ -242,7 +242,7 @@ def test_stations_that_are_gone_can_be_forgotten_only(project: Project) -> None:
     """A record whose station no longer exists has a name for --cc-forget, and for nothing else."""
     project.ledger.finish("stations.py::gone", Record(status="failed", since=1.0, error="cold"))
 
-    assert project.workflow.named("--cc-forget", "gone") == ("stations.py::gone",)
+    assert project.workflow.named("--cc-forget", "gone", with_gone=True) == ("stations.py::gone",)
     with pytest.raises(UnknownSelector, match="no station is called 'gone'"):
         project.workflow.named("--cc-replay", "gone")
 

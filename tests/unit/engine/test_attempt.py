@@ -7,16 +7,16 @@ import os
 import pytest
 
 from pytest_choochoo.engine.attempt import (
-    Asked,
     Attempt,
-    Due,
+    Begun,
     Ending,
     Passed,
-    Refused,
+    RecheckFailed,
+    Rechecking,
     Returned,
     Settled,
     Stage,
-    Visiting,
+    ToVisit,
     advance,
     record_of_check,
     record_of_start,
@@ -38,11 +38,11 @@ BEFORE = Record(
     seconds=7.0,
 )
 
-DUE = Due(before=BEFORE, fingerprint=TAKEN, why=("env HEAT changed",))
-VISITING: Visiting = advance(Visiting, DUE, began=10.0)
-RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME, products={"tea": "t"})
-ASKED: Asked = advance(Asked, RETURNED)
-REFUSED: Refused = advance(Refused, ASKED, check="hot")
+DUE = ToVisit(before=BEFORE, fingerprint=TAKEN, reasons=("env HEAT changed",))
+VISITING: Begun = advance(Begun, DUE, began=10.0)
+RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME)
+ASKED: Rechecking = advance(Rechecking, RETURNED, products={"tea": "t"})
+REFUSED: RecheckFailed = advance(RecheckFailed, ASKED, check="hot")
 PASSED: Passed = advance(Passed, ASKED, ended=12.5)
 
 FAILURE = Ending(error="RuntimeError: boom")
@@ -58,17 +58,17 @@ def test_stage_knows_what_the_stage_before_knew() -> None:
 
 def test_stage_can_go_back() -> None:
     """A visit that is made again knows nothing of what the one before returned."""
-    again = advance(Visiting, REFUSED)
+    again = advance(Begun, REFUSED)
 
     assert again == VISITING
-    assert type(again) is Visiting
+    assert type(again) is Begun
 
 
 def test_attempt_begins_with_nothing() -> None:
     """An attempt that has just been made knows nothing, and holds no lock."""
     attempt = Attempt("stations.py::boil")
 
-    assert (attempt.stage, attempt.lock, attempt.is_visiting) == (Stage(), None, False)
+    assert (attempt.stage, attempt.lock, attempt.has_begun) == (Stage(), None, False)
     assert (attempt.stage.reasons, attempt.stage.seconds) == ((), 0.0)
 
 
@@ -77,7 +77,7 @@ def test_seconds_end_with_the_checks() -> None:
     assert PASSED.seconds == 2.5
 
 
-def test_record_of_start_says_who_is_visiting() -> None:
+def test_record_of_start_says_who_has_begun() -> None:
     """The record of a visit that has begun names the process, and keeps the last outcome."""
     record = record_of_start(VISITING)
 
@@ -108,7 +108,8 @@ def test_record_of_a_visit_that_returned(
 
     assert (record.status, record.is_sound) == (status, is_sound)
     assert (record.outcome, record.outcome_digest) == ("100", "d100")
-    assert (record.fingerprint, record.products, record.began) == (TAKEN, {"tea": "t"}, 10.0)
+    products = stage.products if isinstance(stage, Rechecking) else {}
+    assert (record.fingerprint, record.products, record.began) == (TAKEN, products, 10.0)
 
 
 def test_record_of_a_visit_that_raised() -> None:

@@ -11,12 +11,12 @@ import pytest
 from pytest_choochoo import station
 from pytest_choochoo.engine.attempt import (
     Attempt,
+    Begun,
     Ending,
     NotReached,
     Passed,
-    Refused,
+    RecheckFailed,
     Settled,
-    Visiting,
 )
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import LockTimeout, MissingProduct, UnusableLedger
@@ -111,7 +111,7 @@ class Line:
     def visit(self, key: str, value: object = None, ending: Ending | None = None) -> Result:
         """Take *key* through, whose visit returns *value*."""
         attempt = self.begin(key)
-        if attempt.is_visiting:
+        if attempt.has_begun:
             self.journey.complete(attempt, value, self.ask)
         return self.journey.finish(attempt, ending or Ending())
 
@@ -304,7 +304,7 @@ def test_rerun_keeps_its_lock_and_begins_again(line: Line) -> None:
 
     line.journey.begin(attempt, {}, line.ask)
 
-    assert (type(attempt.stage), attempt.lock is lock) == (Visiting, True)
+    assert (type(attempt.stage), attempt.lock is lock) == (Begun, True)
     assert len(line.ledger.attempts(BOIL)) == 1
 
 
@@ -332,7 +332,7 @@ def test_check_that_refuses_the_visit_says_what_that_means(tmp_path: Path) -> No
     with pytest.raises(AssertionError) as raised:
         line.journey.complete(attempt, None, line.ask)
 
-    assert isinstance(attempt.stage, Refused)
+    assert isinstance(attempt.stage, RecheckFailed)
     [note] = raised.value.__notes__
     assert note == (
         "check 'hot' of station 'pour' does not pass after the visit: "

@@ -31,7 +31,6 @@ from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
 from pytest_choochoo.running.stopping import (
     Deadline,
-    StopAnswer,
     StopHooks,
     TimeoutHooks,
     stopping_without_ledger,
@@ -243,20 +242,7 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     manager.register(ItemHooks(runner, settings.command("run")))
     manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     if visits:
-        manager.register(StopHooks(partial(_finish_first, runner, is_worker=is_worker)))
-
-
-def _finish_first(runner: Runner, session: pytest.Session, *, is_worker: bool) -> StopAnswer:
-    """Stop *session* after the visit under way; return what is finished first."""
-    current = runner.current
-    if is_worker and current is None:
-        return StopAnswer(waits=True)  # its controller sends it home
-    if current is None or current.trip is None or not current.trip.has_begun:
-        return StopAnswer(waits=False)
-    name = current.item.name
-    session.shouldstop = f"stopped after the visit of {name}"
-    # The controller speaks for its workers.
-    return StopAnswer(waits=True, names=() if is_worker else (name,))
+        manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
 
 
 def _report(session: pytest.Session, faults: Sequence[ChoochooError]) -> None:

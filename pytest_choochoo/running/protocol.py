@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -24,6 +24,7 @@ from pytest_choochoo.running.settled import report_settled
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.running.stopping import (
     Deadline,
+    StopAnswer,
     failing_without_ledger,
     stopping_without_ledger,
 )
@@ -65,14 +66,20 @@ class TripMaker(Protocol):
         """Return the trip of a station that is run."""
 
 
-class ItemRun:
-    """One item that is being run: a station on its *trip*, or a test."""
+class StationRun:
+    """A station that is being run: its item, its trip, and how it has ended so far."""
 
-    def __init__(self, item: pytest.Function, station: StationItem | None, trip: Trip | None):
+    def __init__(self, item: StationItem, trip: Trip) -> None:
         self.item = item
-        self.station = station
         self.trip = trip
-        self.observer = ReportObserver(trip.result) if trip is not None else None
+        self.observer = ReportObserver(trip.result)
+
+
+class ItemRun(NamedTuple):
+    """One item that is being run: a test, or a *station*."""
+
+    item: pytest.Function
+    station: StationRun | None
 
 
 class Runner:
@@ -100,9 +107,6 @@ class Runner:
     def is_station(self, item: pytest.Item) -> bool:
         return item.nodeid in self.journey.route
 
-    def is_running(self, item: pytest.Item) -> bool:
-        return self.current is not None and self.current.item is item
-
     # --- items that need not be run
 
     def settle(self, item: pytest.Item) -> Result | None:
@@ -118,7 +122,7 @@ class Runner:
         return result
 
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
-        """Yield those of *items* that are fresh stations, as are all upstream, and the results.
+        """Yield the stations among *items* that need not be run, each with its result.
 
         One by one, every plugin would prepare each of them as an item that is run.
         """
@@ -150,10 +154,10 @@ class Runner:
         """Start with *item*; nothing has been set up yet."""
         self.journey.outcomes.look_again()
         if not self.is_station(item):
-            self.current = ItemRun(item, None, None)
+            self.current = ItemRun(item, None)
             return
         self.injection.station = item
-        station = StationItem(
+        station_item = StationItem(
             item,
             self.journey.route[item.nodeid].station,
             injection=self.injection,
@@ -162,36 +166,36 @@ class Runner:
             make_visit=self.journey.visit,
             deadline=self._deadline,
         )
-        self.current = ItemRun(item, station, self._command.trip(station, self.journey))
+        station = StationRun(station_item, self._command.trip(station_item, self.journey))
+        self.current = ItemRun(item, station)
 
     def before_setup(self, current: ItemRun) -> None:
         """Prepare set-up: give a test its outcomes; set up none of a station's fixtures yet."""
         __tracebackhide__ = True
-        if current.observer is not None:
-            current.observer.start_again()
-        if current.station is not None:
-            current.station.strip()
-        else:
+        if current.station is None:
             self.injection.inject(current.item)
+        else:
+            current.station.observer.start_again()
+            current.station.item.strip()
 
     def after_setup(self, current: ItemRun) -> None:
         """Let the command decide what becomes of the station, and what is called."""
-        if current.trip is not None:
-            current.trip.set_up()
+        if current.station is not None:
+            current.station.trip.set_up()
 
     def after_call(self, current: ItemRun) -> None:
         """Let the command look at what the call came to."""
-        if current.trip is not None and current.station is not None:
+        if current.station is not None:
             try:
-                current.trip.after_call()
+                current.station.trip.after_call()
             finally:
-                current.item.obj = current.station.function
+                current.item.obj = current.station.item.function
 
     def interrupted(self, error: BaseException) -> None:
         """Note that the run ends in the middle of the item."""
-        if self.current is not None and self.current.observer is not None:
-            by_user = isinstance(error, KeyboardInterrupt)
-            self.current.observer.note_interrupt(INTERRUPTED if by_user else error_line(error))
+        if self.current is not None and self.current.station is not None:
+            cause = INTERRUPTED if isinstance(error, KeyboardInterrupt) else error_line(error)
+            self.current.station.observer.note_interrupt(cause)
 
     def finish(self) -> None:
         """Record how a station ended, now that pytest has nothing to add; forget the item."""
@@ -199,15 +203,27 @@ class Runner:
         if current is None:  # it was settled without being run
             return
         self.injection.forget()
-        if current.trip is not None and current.station and current.observer:
-            current.station.restore()
-            current.trip.finish(current.observer.ending)
+        if current.station is not None:
+            current.station.item.restore()
+            current.station.trip.finish(current.station.observer.ending)
+
+    def finish_first(self, session: pytest.Session, *, is_worker: bool) -> StopAnswer:
+        """Stop *session* after the visit under way; return what is finished first."""
+        current = self.current
+        if is_worker and current is None:
+            return StopAnswer(waits=True)  # its controller sends it home
+        if current is None or current.station is None or not current.station.trip.has_begun:
+            return StopAnswer(waits=False)
+        name = current.item.name
+        session.shouldstop = f"stopped after the visit of {name}"
+        # The controller speaks for its workers.
+        return StopAnswer(waits=True, names=() if is_worker else (name,))
 
     def note_failure(self, key: str, error: str) -> None:
         """Record that the station *key* failed, as the process may be about to end."""
         current = self.current
-        if current is not None and current.trip is not None and current.item.nodeid == key:
-            current.trip.note_failure(error)
+        if current is not None and current.station is not None and current.item.nodeid == key:
+            current.station.trip.note_failure(error)
 
     def fixture_value(self, station: Station[Any]) -> Any:
         """Return what the fixture of *station* returns to the item that is being run."""
@@ -219,7 +235,7 @@ class Runner:
         """Return the visit of the station under way. Raises `OnlyInStations`."""
         if self.current is None or self.current.station is None:
             raise OnlyInStations(consumer)
-        return self.current.station.visit
+        return self.current.station.item.visit
 
 
 def result_of_item(journey: Journey, item: pytest.Item, word: Word, **facts: Any) -> Result:
@@ -331,8 +347,8 @@ class ItemHooks:
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         current = self._runner.current
-        if current is not None and current.item is item and current.observer is not None:
-            current.observer.note_call(call)
+        if current is not None and current.item is item and current.station is not None:
+            current.station.observer.note_call(call)
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, ChoochooError | StationDueWarning):
@@ -343,7 +359,7 @@ class ItemHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         current = self._runner.current
-        if current is None or current.observer is None:
+        if current is None or current.station is None:
             return
         if report.nodeid == current.item.nodeid:
-            current.observer.observe(report)
+            current.station.observer.observe(report)

@@ -75,11 +75,11 @@ def test_stop_reaches_processes_that_wait() -> None:
 
     mine.stop()
 
-    for results in (mine, others):
+    for each in (mine, others):
         with pytest.raises(RunStopped):
-            results.awaited(KEY)
+            each.awaited(KEY)
         with pytest.raises(RunStopped):
-            results.raise_if_stopped()
+            each.raise_if_stopped()
 
 
 def test_lost_ledger_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

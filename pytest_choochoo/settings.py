@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -43,14 +44,41 @@ class Mode(NamedTuple):
 
 
 PLAIN = Mode(collects=False)
+_RUN = Mode(name="run", visits=True, writes=True)
+_CLEAN = Mode(
+    name="clean", writes=True, is_serial=True, idle="choochoo: there was nothing to clean"
+)
+
+
+class ModeOption(NamedTuple):
+    """An option that chooses a *mode*; *selects*: it takes the stations that are meant."""
+
+    mode: Mode
+    help: str
+    selects: bool = False
+
+
 MODES = {
-    "--cc-run": Mode(name="run", visits=True, writes=True),
-    "--cc-replay": Mode(name="run", visits=True, writes=True),
-    "--cc-check": Mode(name="check", fixed_by="run"),
-    "--cc-clean": Mode(
-        name="clean", writes=True, is_serial=True, idle="choochoo: there was nothing to clean"
+    "--cc-run": ModeOption(
+        _RUN, "bring all stations to their desired state, and run the tests after them"
     ),
-    "--cc-forget": Mode(name="forget", writes=True, is_serial=True),
+    "--cc-replay": ModeOption(
+        _RUN,
+        "run, and visit the selected stations although they are fresh: a comma-separated "
+        "list of name, name[param], node id, glob, +x (x and all upstream), "
+        "x+ (x and all downstream), last:N, failed, all",
+        selects=True,
+    ),
+    "--cc-check": ModeOption(
+        Mode(name="check", fixed_by="run"),
+        "verify only: the checks of all stations run as assertions, nothing is visited",
+    ),
+    "--cc-clean": ModeOption(_CLEAN, "undo the stations, downstream first, and forget them"),
+    "--cc-forget": ModeOption(
+        Mode(name="forget", writes=True, is_serial=True),
+        "forget the records of the selected stations, and touch nothing else",
+        selects=True,
+    ),
 }
 
 
@@ -120,35 +148,26 @@ def declare(parser: pytest.Parser) -> None:
 
 
 def _declare_what_to_do(group: pytest.OptionGroup) -> None:
-    group.addoption(
-        "--cc-run",
-        action="store_true",
-        help="bring all stations to their desired state, and run the tests after them",
-    )
-    group.addoption(
-        "--cc-replay",
-        metavar="SEL",
-        action="append",
-        help="run, and visit the selected stations although they are fresh: a comma-separated "
-        "list of name, name[param], node id, glob, +x (x and all upstream), "
-        "x+ (x and all downstream), last:N, failed, all",
-    )
-    group.addoption(
-        "--cc-check",
-        action="store_true",
-        help="verify only: the checks of all stations run as assertions, nothing is visited",
-    )
-    group.addoption(
-        "--cc-clean",
-        action="store_true",
-        help="undo the stations, downstream first, and forget them",
-    )
-    group.addoption(
-        "--cc-forget",
-        metavar="SEL",
-        action="append",
-        help="forget the records of the selected stations, and touch nothing else",
-    )
+    for name, option in MODES.items():
+        if option.selects:
+            group.addoption(name, action=_ChooseMode, metavar="SEL", help=option.help)
+        else:
+            group.addoption(name, action=_ChooseMode, nargs=0, default=False, help=option.help)
+
+
+class _ChooseMode(argparse.Action):
+    """Chooses a mode, whichever options chose one before: the last one counts."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.cc_mode = self.option_strings[0]
+        given = True if self.nargs == 0 else [*(getattr(namespace, self.dest) or ()), values]
+        setattr(namespace, self.dest, given)
 
 
 def _declare_where(group: pytest.OptionGroup) -> None:
@@ -186,8 +205,8 @@ def read(config: pytest.Config) -> Settings:
         raise NoLedger
     return Settings(
         mode=mode,
-        replay=_selectors(config, "replay"),
-        forget=_selectors(config, "forget"),
+        replay=_selectors(config, "replay") if mode.visits else "",
+        forget=_selectors(config, "forget") if mode.name == "forget" else "",
         profile=_profile(config),
         folder=folder,
         is_in_cache=is_in_cache,
@@ -205,16 +224,8 @@ def read(config: pytest.Config) -> Settings:
 
 
 def _mode(config: pytest.Config) -> Mode:
-    given = [option for option in MODES if config.getoption(option)]
-    modes = list(dict.fromkeys(MODES[option] for option in given))
-    if len(modes) > 1:
-        raise Conflict(*(_last_option(given, mode) for mode in modes[:2]))
-    return modes[0] if modes else PLAIN
-
-
-def _last_option(given: list[str], mode: Mode) -> str:
-    """Return the option that the user knows *mode* by: `--cc-replay` implies `--cc-run`."""
-    return [option for option in given if MODES[option] == mode][-1]
+    chosen: str | None = getattr(config.option, "cc_mode", None)
+    return PLAIN if chosen is None else MODES[chosen].mode
 
 
 def _selectors(config: pytest.Config, name: str) -> str:

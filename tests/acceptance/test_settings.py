@@ -100,16 +100,6 @@ def test_command_line_before_environment_before_ini(
             id="state-is-a-url",
         ),
         pytest.param(
-            ("--cc-run", "--cc-check"),
-            "--cc-run and --cc-check cannot be combined; choose one of them",
-            id="two-commands",
-        ),
-        pytest.param(
-            ("--cc-replay", "boil", "--cc-clean"),
-            "--cc-replay and --cc-clean cannot be combined; choose one of them",
-            id="replay-and-clean",
-        ),
-        pytest.param(
             ("--cc-run", "-p", "no:cacheprovider"),
             "there is no place to remember stations: the cache provider is disabled; "
             "remove '-p no:cacheprovider', or name a folder with --cc-state",
@@ -130,6 +120,29 @@ def test_wrong_setting_is_usage_error(
 
     assert (run.exit_code, run.log) == (4, ())
     assert f"ERROR: {message}" in run.outlines
+
+
+@pytest.mark.parametrize(
+    ("addopts", "arguments", "results"),
+    [
+        pytest.param("--cc-run", ("--cc-check",), {"boil": "unchanged"}, id="check-after-run"),
+        pytest.param("--cc-run", ("--cc-clean",), {"boil": "left in place"}, id="clean-after-run"),
+        pytest.param("--cc-check", ("--cc-replay", "all"), {"boil": "visited"}, id="replay-last"),
+        pytest.param("--cc-replay=all", ("--cc-run",), {"boil": "visited"}, id="one-mode-twice"),
+        pytest.param("", ("--cc-clean", "--cc-run"), {"boil": "unchanged"}, id="on-one-line"),
+        pytest.param("--cc-run --cc-forget=all", ("--cc-run",), {"boil": "unchanged"}, id="three"),
+    ],
+)
+def test_last_mode_option_counts(
+    one: Project, mode: str, addopts: str, arguments: tuple[str, ...], results: dict[str, str]
+) -> None:
+    """Options that choose a mode overrule each other: the command line those in `addopts`."""
+    one.run("--cc-run")
+    one.ini(f"addopts = {addopts}")
+
+    run = one.run(*arguments)
+
+    assert (run.exit_code, run.results) == (0, results), run.text
 
 
 def test_wrong_profile_in_environment_is_usage_error(

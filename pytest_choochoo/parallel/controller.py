@@ -56,8 +56,10 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:
-        self._read_messages()
-        self._workers.close(node)
+        try:
+            self._read_messages()
+        finally:
+            self._workers.close(node)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:

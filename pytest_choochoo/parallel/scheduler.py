@@ -75,6 +75,7 @@ class RouteScheduling:
         self._has_rejected = False
         #: What is called once nothing is under way, where nothing more is to start.
         self._stopped: Callable[[], None] | None = None
+        self._is_to_take_back = False
 
     # --- xdist asks how far it is
 
@@ -142,6 +143,8 @@ class RouteScheduling:
         for node in self._collected:
             if self._pending.get(node, True) or node.shutting_down:
                 continue  # gone, or busy
+            if self.is_stopped:  # a signal came meanwhile
+                return
             batch = self._timetable.start_next()
             if batch is None:
                 return
@@ -188,6 +191,8 @@ class RouteScheduling:
     def mark_test_complete(self, node: Node, item_index: int, duration: float = 0) -> None:
         if item_index == NO_ITEM:
             self._read_messages()
+            if self._is_to_take_back:
+                self.take_back()
             return
         if self._items is None or item_index == len(self._items):  # the placeholder
             return
@@ -271,8 +276,18 @@ class RouteScheduling:
         return {self._items[pending[0]] for pending in self._pending.values() if pending}
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Start nothing more, and call *stopped* once nothing is under way."""
+        """Start nothing more, and call *stopped* once nothing is under way.
+
+        It sends nothing, and a signal handler may call it: the signal may have interrupted
+        this thread while it sends, and a second message inside of the first is an error of
+        execnet. So `take_back` follows, at the latest when a message of a worker is read.
+        """
         self._stopped = stopped
+        self._is_to_take_back = True
+
+    def take_back(self) -> None:
+        """Ask all workers, after `stop`, for what they have got and not started."""
+        self._is_to_take_back = False
         for node, pending in self._pending.items():
             with suppress(OSError):  # it died, of which xdist has yet to tell
                 for kept in _KEPT:

@@ -12,7 +12,7 @@ import pytest
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.scheduler import RouteScheduling
-from pytest_choochoo.parallel.xdist_internals import stop_session
+from pytest_choochoo.parallel.xdist_internals import stop_session, wake_controller
 
 
 class RunStopper:
@@ -26,7 +26,7 @@ class RunStopper:
     def finish_visits(self) -> list[str]:
         """Start nothing more; return the names of the stations that are being visited.
 
-        Where there are none, the caller ends the run at once.
+        Where there are none, the caller ends the run at once. A signal handler calls this.
         """
         self._tell_workers()
         busy = self._scheduler.under_way()
@@ -42,6 +42,7 @@ class RunStopper:
     def stop_for_failures(self) -> None:
         """Start nothing more; xdist itself waits for all that the workers have got."""
         self._scheduler.stop(lambda: None)
+        self._scheduler.take_back()
         self._tell_workers()
 
     def interrupt_workers(self) -> None:
@@ -62,8 +63,10 @@ class RunStopper:
 
     def _tell_workers(self) -> None:
         # A signal interrupts this thread anywhere, perhaps in a transaction of the ledger.
-        threading.Thread(target=self._share_the_stop).start()
+        threading.Thread(target=self._tell_all).start()
 
-    def _share_the_stop(self) -> None:
+    def _tell_all(self) -> None:
+        for node in self._scheduler.nodes[:1]:
+            wake_controller(node)  # to take back what the workers have not started
         with suppress(UnusableLedger):  # a worker that visits something will notice, and stop
             self._run.results.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,8 @@ class RememberingNode:
     def __init__(self, name: str = "gw0") -> None:
         self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
         self.workerinput: dict[str, Any] = {}
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.putevent = self.events.append
+        self._events: Queue[tuple[str, dict[str, Any]]] = Queue()
+        self.putevent = self._events.put
         self.shutting_down = False
         self.is_dead = False
         #: What it was sent and has not started, in order.
@@ -27,6 +28,13 @@ class RememberingNode:
 
     def __repr__(self) -> str:
         return str(self.gateway.id)
+
+    def event(self) -> tuple[str, dict[str, Any]]:
+        """Return the next event in the controller's queue, which another thread may put there."""
+        return self._events.get(timeout=60)
+
+    def has_event(self) -> bool:
+        return not self._events.empty()
 
     def send_runtest_some(self, indices: Sequence[int]) -> None:
         if self.is_dead:

@@ -11,8 +11,8 @@ import pytest
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.remote import RemoteLedger
-from pytest_choochoo.parallel import BEGUN, CONTROLLER, INPUT, process_of
-from pytest_choochoo.parallel.messages import Notice, encode
+from pytest_choochoo.parallel import BEGUN, CONTROLLER, INPUT, process_of, refuse
+from pytest_choochoo.parallel.messages import Notice, Refusal, encode
 
 
 class Channel:
@@ -27,8 +27,18 @@ class Channel:
     def setcallback(self, callback: object, endmarker: object = ...) -> None: ...
 
 
+class Hooks:
+    """Hooks that remember the collection errors that they are called with."""
+
+    def __init__(self) -> None:
+        self.reports: list[pytest.CollectReport] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.reports.append(report)
+
+
 def worker(**workerinput: Any) -> Any:
-    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
+    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash(), hook=Hooks())
 
 
 def test_process_of_its_own_shares_nothing() -> None:
@@ -82,3 +92,30 @@ def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None
     process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": "run"}}))
 
     assert isinstance(process.ledger(LedgerLocation(tmp_path, "default")), RemoteLedger)
+
+
+def test_worker_that_refuses_leaves_it_to_its_controller(request: pytest.FixtureRequest) -> None:
+    """It runs nothing, and the controller ends the run with the sentence."""
+    channel, items = Channel(), [request.node]
+    config = worker(**{INPUT: {"channel": channel, "began": 7.0, "run": "run"}})
+    process_of(config)
+
+    refuse(config, ValueError("no such station"), items)
+
+    assert items == []
+    assert channel.sent == [encode(Refusal("no such station"))]
+
+
+def test_worker_of_plain_pytest_refuses_with_a_collection_error(
+    request: pytest.FixtureRequest,
+) -> None:
+    """So the run fails, whose controller knows nothing of stations."""
+    items = [request.node]
+    config = worker(workerid="gw0")
+    process_of(config)
+
+    refuse(config, ValueError("the ledger is damaged"), items)
+
+    assert items == []
+    [report] = config.hook.reports
+    assert (report.failed, report.longrepr) == (True, "the ledger is damaged")

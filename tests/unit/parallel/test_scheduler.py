@@ -354,6 +354,9 @@ def test_stop_takes_back_what_was_sent_ahead() -> None:
     assert worker.sent() == [0, 1, 2]
 
     run.scheduler.stop(run.stops)
+    assert (worker.asked_back, worker.sent()) == ([], [])
+
+    run.done(worker, NO_ITEM)
 
     assert worker.asked_back == [[1, 2], [2]]
     assert worker.sent() == [run.placeholder]
@@ -384,6 +387,7 @@ def test_stop_survives_a_dead_worker() -> None:
     run.workers[0].is_dead = True
 
     run.scheduler.stop(run.stops)
+    run.scheduler.take_back()
 
     assert run.scheduler.is_stopped
 

@@ -83,6 +83,11 @@ def test_visit_under_way_is_finished(
     visit(run, station, pid=7)
 
     assert stopper.finish_visits() == ["boil"]
+    assert worker.asked_back == []
+
+    name, said = worker.event()
+    assert name == "runtest_protocol_complete"
+    scheduler.mark_test_complete(said["node"], said["item_index"])
 
     assert worker.asked_back == [[1]]
     scheduler.remove_pending_tests_from_node(worker, [1])

@@ -64,7 +64,7 @@ def test_events_of_a_worker_go_through_one_function() -> None:
     event: Event = ("logstart", {})
     node.putevent(event)
 
-    assert node.events == [event, event]
+    assert (node.event(), node.event()) == (event, event)
 
 
 def test_worker_that_died_has_no_exit_status() -> None:

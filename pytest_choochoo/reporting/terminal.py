@@ -144,6 +144,9 @@ class Terminal:
         for station in stations:
             if run is not None and station.key not in seen:
                 seen[station.key] = run.unreported(station) or self._unreached(station, seen)
+        if self._settings.mode.is_serial:
+            return tuple(seen.values())  # in the order in which they were cleaned
+        # Reports of workers come in whatever order they end.
         order = dict.fromkeys(station.key for station in stations)
         return tuple(seen[key] for key in order | seen)
 

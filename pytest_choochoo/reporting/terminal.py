@@ -157,6 +157,8 @@ class Terminal:
         for station in stations:
             if run is not None and station.key not in seen:
                 seen[station.key] = run.unreported(station) or self._unreached(station, seen)
+        if self._settings.mode.is_serial:  # the reports come in running order
+            return tuple(seen.values())
         order = dict.fromkeys(station.key for station in stations)
         return tuple(seen[key] for key in order | seen)
 

@@ -1,4 +1,4 @@
-"""Which items run, in which order, and why."""
+"""The selection of the items that run, their order, and the reasons for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
-    """All that is known of the stations of a session before anything is selected.
+    """Everything that is known of the stations of a session before the selection.
 
     *run*: the name under which xdist's workers take part in one run, or None.
     """
@@ -57,7 +57,7 @@ class Workflow:
         return self.agree_on(option, keys, tuple[str, ...])
 
     def agree_on(self, name: str, found: T, kind: type[T]) -> T:
-        """Return the *found* of the first worker to ask: one that joins late sees other records."""
+        """Return the *found* of the first worker: a worker that joins late sees other records."""
         if self.run is None:
             return found
         agreed = self.ledger.put_if_absent(self.run, name, to_text(found))
@@ -65,9 +65,9 @@ class Workflow:
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which stations are run.
+    """The stations that are run.
 
-    *header*: lines that tell the user what the selection came to. *forgotten*: the
+    *header*: lines for the user about the selection. *forgotten*: the
     stations whose records are forgotten.
     """
 
@@ -105,7 +105,7 @@ def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytes
 
 
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:
-    """Put upstream first; stations keep their definition order, whichever plugin shuffled them."""
+    """Put upstream first, and stations in definition order, even if a plugin shuffled them."""
     route = workflow.route
     by_key = {item.nodeid: item for item in items}
     if len(by_key) != len(items):  # --keep-duplicates: the user decides on the order
@@ -141,7 +141,7 @@ def _required_by_tests(
 def _names_of_users(
     workflow: Workflow, items: Iterable[pytest.Item]
 ) -> Mapping[str, Sequence[str]]:
-    """Return for each station the tests and checks that use its outcome in any case, by name."""
+    """Return for each station the names of the tests and checks that always use its outcome."""
     users: dict[str, list[str]] = {}
     for item in items:
         station = workflow.registry.items.get(item.nodeid)

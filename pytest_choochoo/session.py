@@ -1,4 +1,4 @@
-"""The session of one process, made once and downhill when pytest has collected."""
+"""The session of one process, made once, part by part, when pytest has collected."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from pytest_choochoo.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """All that this process needs for the stations of one session."""
+    """Everything that this process needs for the stations of one session."""
 
     workflow: Workflow
     command: Command
@@ -52,7 +52,7 @@ class Session:
     runner: Runner
     deadline: Deadline
 
-    # --- what the terminal asks of a run
+    # --- the facts about a run for the terminal
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -129,10 +129,10 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
 
 
 def _finish_first(runner: Runner, session: pytest.Session, *, is_worker: bool) -> StopAnswer:
-    """Stop *session* after the visit under way; return what is finished first."""
+    """Stop *session* after the visit under way, and return which visit that is."""
     current = runner.current
     if is_worker and current is None:
-        return StopAnswer(waits=True)  # its controller sends it home
+        return StopAnswer(waits=True)  # its controller shuts it down
     if current is None or current.trip is None or not current.trip.is_visiting:
         return StopAnswer(waits=False)
     name = current.item.name
@@ -147,7 +147,7 @@ def build(
     settings: Settings,
     items: list[pytest.Item],
 ) -> Session | None:
-    """Put into *items* what is to be run, in order; return the session, if it needs one.
+    """Replace *items* by the items to run, in order; return the session, if one is needed.
 
     Structural faults are reported as collection errors, all at once. Raises
     `ChoochooError` for a request that cannot be met.
@@ -168,7 +168,7 @@ def build(
     try:
         return _build(session.config, settings, registry, dependencies, route, ledger, items)
     except BaseException:
-        ledger.close()  # `close` does so at the end of the session, once there is one
+        ledger.close()  # a complete session closes it when pytest ends
         raise
 
 

@@ -27,11 +27,11 @@ STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """What is done with the stations of a session; its command is the file *name* in `commands`.
+    """How a session treats its stations; its command is the file *name* in `commands`.
 
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
-    the mode that may fix what went wrong in this one, if it is not the same one again.
+    the name of the mode that may fix failures of this one, if it is another one.
     """
 
     name: str = ""
@@ -54,12 +54,12 @@ MODES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """How this process takes part in the run: alone, or as one of xdist's workers.
+    """The part of this process in the run: alone, or as one of xdist's workers.
 
     *is_worker*: another process has the terminal and decides what is run. *run*: the name
-    under which the workers of one run share results, None where nobody else takes part.
+    under which the workers of one run share results, None if no other process takes part.
     *began*: when the whole run began, in seconds since the epoch. *notify* shows a line to
-    the user, from whatever process. *ledger*: returns the controller's ledger where this
+    the user, from any process. *ledger*: returns the controller's ledger if this
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
     token, shared by all processes of the run.
     """
@@ -74,10 +74,10 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for.
+    """The user's choices.
 
-    *folder*: the ledger's, None where there is none; *is_in_cache*: it is below pytest's
-    cache directory. *options*: the ones to repeat on a command line for the same records.
+    *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
+    cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written.
     """
 
@@ -175,7 +175,7 @@ SETTINGS = pytest.StashKey[Settings]()
 
 
 def read(config: pytest.Config) -> Settings:
-    """Return what the user asked for. Raises `ChoochooError` for a wrong setting."""
+    """Return the settings of this session. Raises `ChoochooError` for a wrong setting."""
     mode = _mode(config)
     folder = _folder_asked_for(config)
     has_cache = config.pluginmanager.hasplugin("cacheprovider")

@@ -1,1 +1,1 @@
-"""From pytest's items to stations and the edges between them."""
+"""The collection of stations: pytest's items become stations and the edges between them."""

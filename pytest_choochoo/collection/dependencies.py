@@ -1,4 +1,4 @@
-"""Which stations an item requests, through fixtures of any depth, and which of their instances."""
+"""The dependencies of items: the station instances that they request, at any depth of fixtures."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Dependencies:
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
-        """What is wrong between stations, as far as they were asked about: see `route`."""
+        """The faults found between stations so far; `route` finds them all."""
         return tuple(self._faults.values())
 
     def route(self) -> Route:
-        """Return the route of all collected stations; what is wrong with it is in `faults`."""
+        """Return the route of all collected stations, and add what is wrong with it to `faults`."""
         items = self._registry.items
         instances = {key: self._registry.instances[key] for key in items}
         upstream = {}
@@ -111,7 +111,7 @@ class Dependencies:
             for each in dependencies
             if len(instances := self._registry.instances_of(each.station)) > len(each.keys)
         }
-        # What outlives the item cannot follow its parameters: it receives all instances.
+        # A fixture that outlives the item cannot follow its parameters: it receives all instances.
         outliving = self._requested_by_outliving(item, names) if partial else set[str]()
         for name, instances in partial.items():
             if name in outliving:
@@ -119,7 +119,7 @@ class Dependencies:
         return tuple(keys)
 
     def _requested_by_outliving(self, item: pytest.Function, names: Sequence[str]) -> set[str]:
-        """Return what fixtures of a wider scope than *item* request, where it requests *names*."""
+        """Return what fixtures of a wider scope request, if *item* requests *names*."""
         known = definitions_of(_item_requesting(item, names))
         outliving = [
             definition
@@ -261,7 +261,7 @@ class Dependencies:
     ) -> None:
         """Find parametrized fixtures that are *requested* beside the visit.
 
-        Had the visit requested them, there would be an instance for each parameter.
+        If the visit requested them, there would be an instance for each parameter.
         """
         callspec = getattr(item, "callspec", None)
         given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
@@ -279,7 +279,7 @@ class Dependencies:
         for dependency in self.requested_by(item, names):
             if needed in dependency.keys and dependency.is_direct:
                 return ""
-        # Those that nobody names, like an autouse fixture, come with the item.
+        # Fixtures that no function names, like autouse fixtures, come with the item.
         unnamed = [name for name in item.fixturenames if self._visible_station(item, name) is None]
         for name in (*names, *unnamed):
             if needed in self.upstream_through(item, name):
@@ -303,7 +303,7 @@ def _values(parameters: Mapping[str, object], names: tuple[str, ...]) -> object:
 
 
 def _are_equal(one: object, other: object) -> bool:
-    with suppress(Exception):  # arrays, for example, have no answer
+    with suppress(Exception):  # the equality of arrays, for example, is not a truth value
         return one is other or (type(one) is type(other) and bool(one == other))
     return False
 
@@ -330,9 +330,9 @@ def _requested_at_any_depth(
 
 
 def _item_requesting(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
-    """Return an item beside *item* that requests *names*, and is never run.
+    """Return a new item beside *item* that requests *names*; it is never run.
 
-    Pytest works out for it which fixtures these are, and what they request.
+    Pytest resolves its fixtures, and everything that they request.
     """
 
     def request() -> None: ...

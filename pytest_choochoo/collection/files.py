@@ -1,4 +1,4 @@
-"""Station files: found, imported side by side though they share a name, and brought along."""
+"""Finds station files, imports those of the same name side by side, and adds imported stations."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StationFiles:
 
     @property
     def broken(self) -> Mapping[pytest.Module, BaseException]:
-        """What station files raised when they were imported."""
+        """The errors that station files raised when they were imported."""
         return MappingProxyType(self._broken)
 
     # --- while pytest collects
@@ -131,7 +131,7 @@ class StationFiles:
         """Return whether plain pytest passes over *module*, a station file; if so, warn.
 
         It passes over a file that cannot be imported, unless the user named the file:
-        somebody else may not even know that its name makes it a station file.
+        its author may not even know that the name makes it a station file.
         """
         error = self._broken.get(module)
         if error is None or isinstance(error, pytest.skip.Exception):
@@ -219,7 +219,7 @@ class StationFiles:
         """Collect the module *path* as pytest would if it were among the arguments."""
         module = self._modules.get(path) or self._module_at(session, path)
         if module is None or (module in self._broken and not self._settings.mode.collects):
-            return  # a station file that plain pytest was not asked for does not stop it
+            return  # plain pytest ignores broken station files that were not requested
         # --lf leaves out files without failures; stations that are needed may stand there.
         manager = self._config.pluginmanager
         skipper = manager.get_plugin("lfplugin-collskip")
@@ -243,7 +243,7 @@ class StationFiles:
         """Return the node of a module that pytest has not collected, None where it would not."""
         root = session.config.rootpath
         if not path.is_relative_to(root):
-            # The folders out there belong to no project that could collect them.
+            # The folders outside of rootdir belong to no project that could collect them.
             return pytest.Module.from_parent(session, path=path, nodeid=path.as_posix())
         missing: list[Path] = []
         folder = path.parent
@@ -301,7 +301,7 @@ def _import_apart(path: Path, root: Path) -> ModuleType:
         return sys.modules[name]
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    # By way of the finders, so that asserts are rewritten as in any test file.
+    # Through the finders, so that asserts are rewritten as in any test file.
     specs = (finder.find_spec(name, [str(path.parent)]) for finder in sys.meta_path)
     spec = next((s for s in specs if s is not None and s.origin == str(path)), None)
     assert spec is not None and spec.loader is not None, path

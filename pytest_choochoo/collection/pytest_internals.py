@@ -1,4 +1,4 @@
-"""The private attributes of pytest that are used, in a function each, with the reason."""
+"""The private attributes of pytest that the package uses, one function each, with the reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.FixtureDef[Any]]]:
     """Return by name the fixtures that *item* may request, the nearest one last.
 
-    An item tells the names of its fixtures (`fixturenames`), but neither which
-    definitions they resolve to nor what these request in turn.
+    An item has the names of its fixtures (`fixturenames`), but not the definitions that
+    they resolve to, nor what these request in turn.
     """
     return item._fixtureinfo.name2fixturedefs
 
@@ -21,7 +21,7 @@ def init_request(item: pytest.Function) -> None:
     """Give *item* a new fixture request, so that it can be set up again.
 
     Pytest makes the request together with the item and keeps in it what was set
-    up. Plugins that rerun tests use the same method, for want of a public one.
+    up. There is no public way; plugins that rerun tests use the same method.
     """
     item._initrequest()
 

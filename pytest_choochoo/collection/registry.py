@@ -1,4 +1,4 @@
-"""The stations of a session: registered as fixtures, made items, and found to be at fault."""
+"""Registers the stations of a session as fixtures, makes their items, and keeps their faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pytest_choochoo.engine.errors import (
 from pytest_choochoo.engine.route import StationInstance
 from pytest_choochoo.engine.station import Station
 
-#: Fixtures that no station may be called like.
+#: Names of fixtures that no station may have.
 RESERVED = frozenset({"request", "visit"})
 
 
@@ -39,7 +39,7 @@ class StationRegistry:
     """
 
     def __init__(self) -> None:
-        #: What the fixture of a station returns; the session sets it before anything is run.
+        #: Returns the value of a station's fixture; the session sets it before anything is run.
         self.fixture_value: Callable[[Station[Any]], Any] = _no_value_yet
         self._return_value = ReturnValue()
         self._faults: dict[str, ChoochooError] = {}
@@ -55,7 +55,7 @@ class StationRegistry:
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
-        """What is wrong with the stations themselves, in the order in which it was found."""
+        """The faults of the stations themselves, in the order in which they were found."""
         return tuple(self._faults.values())
 
     @property
@@ -85,12 +85,12 @@ class StationRegistry:
 
     @property
     def stations(self) -> Iterable[Station[Any]]:
-        """The stations that can be requested; one object where a file was imported twice."""
+        """The stations that can be requested; one object even if a file was imported twice."""
         return self._stations.values()
 
     @property
     def return_value(self) -> ReturnValue:
-        """Where the items leave what their visits returned."""
+        """The place for the value that a visit returned."""
         return self._return_value
 
     def instances_of(self, station: Station[Any]) -> Sequence[StationInstance]:
@@ -108,7 +108,7 @@ class StationRegistry:
     # --- filling
 
     def add_fault(self, fault: ChoochooError) -> None:
-        """Add what is wrong with a station; the same sentence is kept once."""
+        """Add a fault of a station; the same sentence is kept once."""
         self._faults.setdefault(str(fault), fault)
 
     def add_class(self, kind: type) -> None:
@@ -142,7 +142,7 @@ class StationRegistry:
     ) -> list[pytest.Function]:
         """Return the items of *station*, called *name* in the *module* that defines it.
 
-        None where it has them already under another name, or has a fault.
+        None are returned if it has them already under another name, or has a fault.
         """
         path, root = module.path, module.config.rootpath
         if not path.is_relative_to(root) and module.nodeid != path.as_posix():

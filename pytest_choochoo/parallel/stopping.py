@@ -1,4 +1,4 @@
-"""The early end of a parallel run: what is under way is finished, and nothing else starts."""
+"""The early end of a parallel run: the visits under way are finished, and nothing else starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunStopper:
         return names
 
     def stop_for_failures(self) -> None:
-        """Start nothing more; xdist itself waits for all that the workers have got."""
+        """Start nothing more; xdist itself waits for the items that the workers have."""
         self._scheduler.stop(lambda: None)
         self._tell_workers()
 
@@ -61,7 +61,7 @@ class RunStopper:
         stop_session(self._config, "stopped after the visits under way")
 
     def _tell_workers(self) -> None:
-        # A signal interrupts this thread anywhere, perhaps in a transaction of the ledger.
+        # A signal may interrupt this thread anywhere, even in a transaction of the ledger.
         threading.Thread(target=self._share_the_stop).start()
 
     def _share_the_stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs items under pytest's protocol: the hooks, and what each phase does to a station."""
+"""Runs items under pytest's protocol: the hooks, and the effect of each phase on a station."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from pytest_choochoo.settings import Mode
 
 
 class Trip(Protocol):
-    """What a command does with one station, phase by phase; made when its item starts."""
+    """The work of a command on one station, phase by phase; made when its item starts."""
 
     def set_up(self) -> None:
-        """Decide what is called; pytest has set up the item, without any fixture."""
+        """Set the function to call; pytest has set up the item, without any fixture."""
 
     def after_call(self) -> None:
-        """Look at what the call came to."""
+        """Continue after the call, if it raised nothing."""
 
     def result(self, ending: Ending) -> Result:
-        """Return the result of the station, were this its *ending*."""
+        """Return the result of the station if this is its *ending*."""
 
     def finish(self, ending: Ending) -> Result:
         """Record how the station ended, and return its result."""
 
     def note_failure(self, error: str) -> None:
-        """Record that the station failed, as the process may be about to end."""
+        """Record that the station failed, because the process may be about to end."""
 
     @property
     def is_visiting(self) -> bool:
@@ -66,7 +66,7 @@ class TripMaker(Protocol):
 
 
 class ItemRun:
-    """One item that is being run: a station on its *trip*, or a test."""
+    """An item that is being run: a station with its *trip*, or a test."""
 
     def __init__(self, item: pytest.Function, station: StationItem | None, trip: Trip | None):
         self.item = item
@@ -118,9 +118,9 @@ class Runner:
         return result
 
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
-        """Yield those of *items* that are fresh stations, as are all upstream, and the results.
+        """Yield the *items* that are fresh stations with fresh upstream, and their results.
 
-        One by one, every plugin would prepare each of them as an item that is run.
+        Settled one by one, each would be prepared by every plugin as an item to run.
         """
         results = self.journey.results
         upstream, selected = self.journey.route.upstream, self.journey.options.selected
@@ -137,7 +137,7 @@ class Runner:
                     yield item, result
 
     def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
-        """Settle what can be settled early; yield what comes first, taken out of *session*."""
+        """Settle items early; remove those at the start of *session*, and yield them."""
         self._settled = {item.nodeid: result for item, result in self.settle_early(session.items)}
         first = [*takewhile(lambda item: item.nodeid in self._settled, session.items)]
         for item in first:
@@ -147,7 +147,7 @@ class Runner:
     # --- an item that is run, phase by phase
 
     def start(self, item: pytest.Function) -> None:
-        """Start with *item*; nothing has been set up yet."""
+        """Start *item*; nothing has been set up yet."""
         self.journey.outcomes.look_again()
         if not self.is_station(item):
             self.current = ItemRun(item, None, None)
@@ -175,12 +175,12 @@ class Runner:
             self.injection.inject(current.item)
 
     def after_setup(self, current: ItemRun) -> None:
-        """Let the command decide what becomes of the station, and what is called."""
+        """Let the command decide about the station, and which function is called."""
         if current.trip is not None:
             current.trip.set_up()
 
     def after_call(self, current: ItemRun) -> None:
-        """Let the command look at what the call came to."""
+        """Let the command continue after the call."""
         if current.trip is not None and current.station is not None:
             try:
                 current.trip.after_call()
@@ -204,7 +204,7 @@ class Runner:
             current.trip.finish(current.observer.ending)
 
     def note_failure(self, key: str, error: str) -> None:
-        """Record that the station *key* failed, as the process may be about to end."""
+        """Record that the station *key* failed, because the process may be about to end."""
         current = self.current
         if current is not None and current.trip is not None and current.item.nodeid == key:
             current.trip.note_failure(error)
@@ -258,9 +258,9 @@ class SettleHooks:
             return None
         option = item.config.option
         if option.setupplan:
-            return None  # it only shows
+            return None  # it only shows the plan
         if option.setuponly and self._runner.is_station(item):
-            return True  # it would be set up and never called, and count as visited
+            return True  # else the station would be set up, never called, and count as visited
         result = None if option.setuponly else self._runner.settle(item)
         if result is None:
             self._runner.start(item)
@@ -272,7 +272,7 @@ class SettleHooks:
 class ItemHooks:
     """The hooks while an item is run, a station or a test.
 
-    *command* is the command line that brings stations about, for errors that name it.
+    *command* is the command line that visits stations, for errors that name it.
     """
 
     def __init__(self, runner: Runner, command: str) -> None:
@@ -336,7 +336,7 @@ class ItemHooks:
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, ChoochooError | StationDueWarning):
-            # Its sentence says it all; where in this plugin it was raised helps nobody.
+            # The sentence says everything; a traceback through this plugin would not help.
             report.longrepr = full_message(error, self._command)
         return report
 

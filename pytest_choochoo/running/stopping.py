@@ -1,4 +1,4 @@
-"""What stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
+"""The stopping of a run by Ctrl-C or SIGTERM, by pytest-timeout, or by a lost ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AHEAD = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class StopAnswer:
-    """Whether the run *waits* before it stops, and the *names* of the visits to tell of."""
+    """The answer to an interrupt: whether the run *waits*, and the *names* of its visits."""
 
     waits: bool
     names: Sequence[str] = ()
@@ -51,7 +51,7 @@ class StopHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Begin before a worker says that it is ready: others may be visiting by then."""
+        """Begin before a worker reports that it is ready: others may be visiting by then."""
         answer = partial(self._answer, session)
         self._watch.enter_context(_first_interrupt(answer, self._interrupt_workers))
 
@@ -68,7 +68,7 @@ class StopHooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.items:  # a controller collects nothing
+        if not session.items:  # xdist's controller collects nothing
             self.pytest_collection_finish(session)
         with self._watch, failing_without_ledger(session):
             return (yield)
@@ -98,7 +98,7 @@ def _first_interrupt(
             raise KeyboardInterrupt
 
     def interrupt_now(number: int, frame: object) -> None:
-        # The workers may have received the signal as well: give them time to leave.
+        # The workers may have received the signal as well: give them time to leave their visits.
         later = threading.Timer(_MOMENT, interrupt_workers)
         later.daemon = True
         later.start()
@@ -118,7 +118,7 @@ def _first_interrupt(
 
 @contextmanager
 def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Stop *session*, and say why, where the ledger cannot be used any more."""
+    """Stop *session*, and say why, if the ledger cannot be used any more."""
     try:
         yield
     except UnusableLedger as error:
@@ -127,7 +127,7 @@ def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 @contextmanager
 def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Fail *session* where the ledger cannot be used any more, and no item is to blame."""
+    """Fail *session* if the ledger cannot be used any more, outside of any item."""
     try:
         yield
     except UnusableLedger as error:
@@ -139,10 +139,10 @@ def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 
 class Deadline:
-    """When pytest-timeout stops the item under way; never, unless it does."""
+    """The moment at which pytest-timeout stops the item under way; infinite by default."""
 
     def __init__(self) -> None:
-        #: As `time.monotonic` counts.
+        #: On the clock of `time.monotonic`.
         self.at = math.inf
 
     @property
@@ -153,8 +153,8 @@ class Deadline:
 class TimeoutHooks:
     """The hooks around the timers of pytest-timeout.
 
-    *note_failure* records the failure of a visit, by the key of its station and in words,
-    should pytest-timeout end the process before anything else can record it.
+    *note_failure* records the failure of a visit, given the key of its station and the cause,
+    in case pytest-timeout ends the process before anything else can record it.
     """
 
     def __init__(self, deadline: Deadline, note_failure: Callable[[str, str], object]) -> None:
@@ -169,10 +169,10 @@ class TimeoutHooks:
         started = yield
         self._deadline.at = time.monotonic() + settings.timeout
         is_main = threading.current_thread() is threading.main_thread()
-        if settings.method == "thread" or not is_main:  # it ends the process without a word
+        if settings.method == "thread" or not is_main:  # pytest-timeout ends the process
             cause = f"Timeout (>{settings.timeout}s) from pytest-timeout, which ended the process"
             ahead = min(_AHEAD, settings.timeout / 10)
-            # A visit that ends in time after all overwrites this with its own record.
+            # A visit that still ends in time overwrites this with its own record.
             facts = (item.nodeid, cause)
             self._timer = threading.Timer(settings.timeout - ahead, self._note_failure, facts)
             self._timer.daemon = True

@@ -333,10 +333,11 @@ def test_check_that_refuses_the_visit_says_what_that_means(tmp_path: Path) -> No
         line.journey.complete(attempt, None, line.ask)
 
     assert isinstance(attempt.stage, Refused)
-    assert raised.value.__notes__ == [
+    [note] = raised.value.__notes__
+    assert note == (
         "check 'hot' of station 'pour' does not pass after the visit: "
         "either the visit or the check is wrong"
-    ]
+    )
 
 
 def test_check_is_asked_again_within_its_time(

@@ -335,7 +335,7 @@ def test_no_other_item_can_be_rerun() -> None:
     run = Run(chain(2))
     first, second = run.workers
     run.scheduler.remove_node(first)
-    with pytest.raises(ValueError, match="item 1 is not the item that a worker died of"):
+    with pytest.raises(ValueError, match="item 1 is not the item during which a worker died"):
         run.scheduler.mark_test_pending("item 1")
     run.scheduler.crash_is_recorded()
     run.done(second, 1)

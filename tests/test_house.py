@@ -177,7 +177,11 @@ WRITTEN = [
 @pytest.mark.parametrize("file", WRITTEN, ids=_named)
 def test_english_is_plain(file: Path) -> None:
     """Code, tests and docs keep clear of the phrases that read worst."""
-    assert STILTED.findall(file.read_text(encoding="utf-8")) == []
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)  # a title may begin with "What"
+
+    assert STILTED.findall(text) == []
 
 
 def test_suppressions_are_few_and_have_their_reason() -> None:

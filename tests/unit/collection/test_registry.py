@@ -1,4 +1,4 @@
-"""The registry: stations as fixtures and items, and what is wrong with them."""
+"""The registry: stations as fixtures and items, and their faults."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_instance_knows_its_parameters(collect: Collect) -> None:
 
 
 def test_items_carry_the_mark_and_stations_stay_as_written(collect: Collect) -> None:
-    """The mark `station` is put on the items; the user's object keeps its own."""
+    """The mark `station` is put on the items; the user's object keeps its own marks."""
     project = collect(
         {"stations.py": "@pytest.mark.skipif(False, reason='cold')\n" + BOIL + "boil.note = 1\n"}
     )
@@ -67,7 +67,7 @@ def test_items_carry_the_mark_and_stations_stay_as_written(collect: Collect) -> 
 
 
 def test_item_calls_the_visit_and_leaves_its_value(collect: Collect) -> None:
-    """The function of an item returns nothing; what the visit returned waits in `return_value`."""
+    """The function of an item returns nothing; the outcome is in `return_value`."""
     project = collect({"stations.py": "@station\ndef boil(): return 100\n"})
 
     assert project["boil"].obj() is None
@@ -83,7 +83,7 @@ def test_item_is_located_where_its_station_is_defined(collect: Collect) -> None:
 
 
 def test_imported_station_has_no_second_item(collect: Collect) -> None:
-    """A station that a test module imports is visible there, and has one item, at home."""
+    """A station that a test module imports is visible there, and has one item, in its own file."""
     project = collect(
         {
             "a/tea_stations.py": BOIL,
@@ -108,7 +108,7 @@ def test_second_name_in_its_own_file_makes_no_second_item(collect: Collect) -> N
 
 
 def test_station_with_a_fault_has_no_item(collect: Collect) -> None:
-    """A station that cannot be run is a fault instead of an item."""
+    """A station with a fault has no item."""
     project = collect({"stations.py": "@station\ndef boil(): yield\n"})
 
     assert list(project.registry.items) == []
@@ -119,7 +119,7 @@ def test_station_with_a_fault_has_no_item(collect: Collect) -> None:
 # --- fixtures
 
 
-def test_fixture_of_a_station_returns_what_the_session_says(collect: Collect) -> None:
+def test_fixture_of_a_station_calls_the_session(collect: Collect) -> None:
     """The value of a station's fixture comes from `fixture_value`, which receives the station."""
     project = collect({"stations.py": BOIL})
     [(provider, station)] = project.registry.providers.items()
@@ -131,7 +131,7 @@ def test_fixture_of_a_station_returns_what_the_session_says(collect: Collect) ->
 
 
 def test_fixture_before_there_is_a_session_is_an_internal_error(collect: Collect) -> None:
-    """A station's fixture that is set up before the session is made says so."""
+    """Setting up a station's fixture before the session is made is an internal error."""
     project = collect({"stations.py": BOIL})
     [provider] = project.registry.providers
 
@@ -151,7 +151,7 @@ def test_fixture_shows_the_station_in_the_list_of_fixtures(collect: Collect) -> 
 
 
 def test_registry_is_read_only_from_outside(collect: Collect) -> None:
-    """What the registry shows cannot be written to."""
+    """The views of the registry cannot be written to."""
     registry = collect({"stations.py": BOIL}).registry
 
     for shown in (registry.items, registry.instances, registry.registrations, registry.providers):
@@ -185,7 +185,7 @@ def test_registry_without_stations_has_none() -> None:
 def test_two_stations_of_one_name_in_sight_are_a_fault(
     collect: Collect, files: dict[str, str], is_fault: bool
 ) -> None:
-    """Two stations of one name are a fault where one place sees both."""
+    """Two stations of one name are a fault if both are visible in one place."""
     project = collect(files)
 
     kinds = [type(fault) for fault in project.registry.faults]
@@ -193,8 +193,8 @@ def test_two_stations_of_one_name_in_sight_are_a_fault(
     assert project.registry.has_stations
 
 
-def test_station_imported_into_another_file_is_no_duplicate(collect: Collect) -> None:
-    """One station that several files have is no duplicate."""
+def test_imported_station_is_not_a_duplicate(collect: Collect) -> None:
+    """One station in several files is not a duplicate."""
     imported = "from stations import boil\n"
     files = {"tea_stations.py": imported, "test_tea.py": imported + "def test_tea(): ...\n"}
     project = collect({"stations.py": BOIL, **files})
@@ -204,7 +204,7 @@ def test_station_imported_into_another_file_is_no_duplicate(collect: Collect) ->
 
 @pytest.mark.parametrize("name", ["visit", "request"])
 def test_reserved_names_are_faults(collect: Collect, name: str) -> None:
-    """A station cannot be called like a fixture that it may have to request."""
+    """A station cannot have the name of a fixture that it may have to request."""
     project = collect({"stations.py": f"@station\ndef {name}(): ...\n"})
 
     assert [type(fault) for fault in project.registry.faults] == [ReservedName]
@@ -220,21 +220,21 @@ def test_station_in_a_class_is_a_fault(collect: Collect) -> None:
 
 
 def test_class_may_refer_to_a_station(collect: Collect) -> None:
-    """A class attribute that refers to a station is no definition."""
+    """A class attribute that refers to a station is not a definition."""
     project = collect({"stations.py": BOIL + "\nclass Tea:\n    made_by = boil\n"})
 
     assert project.faults() == ()
 
 
 def test_station_in_a_conftest_is_a_fault(collect: Collect) -> None:
-    """A conftest may import stations, and not define them."""
+    """A conftest may import stations, but not define them."""
     project = collect({"conftest.py": BOIL, "test_tea.py": "def test_tea(): ...\n"})
 
     assert [type(fault) for fault in project.registry.faults] == [StationInConftest]
 
 
-def test_station_outside_of_rootdir_is_a_fault(collect: Collect, pytester: pytest.Pytester) -> None:
-    """A station file that is not below rootdir has node ids that others might have."""
+def test_station_outside_rootdir_is_a_fault(collect: Collect, pytester: pytest.Pytester) -> None:
+    """A station file that is not below rootdir has node ids that other files might have."""
     outside = pytester.path.parent / f"{pytester.path.name}-outside" / "stations.py"
     outside.parent.mkdir()
     outside.write_text("from pytest_choochoo import station\n" + BOIL)
@@ -245,7 +245,7 @@ def test_station_outside_of_rootdir_is_a_fault(collect: Collect, pytester: pytes
 
 
 def test_same_sentence_is_one_fault() -> None:
-    """A fault that is found twice is told once."""
+    """A fault that is found twice is reported once."""
     registry = StationRegistry()
 
     for _ in range(2):

@@ -61,7 +61,7 @@ def first(folder: Path, count: int) -> Iterator[Figure]:
                 partial(visit_all, project, MANY),
             )
         ]
-        name = f"first run of {MANY:,} stations ({shape}): CPU a station over an empty test"
+        name = f"first run of {MANY:,} stations ({shape}): CPU per station over an empty test"
         yield Figure(name=name, measured=spread(extra), goal=1.0, unit="ms")
 
 
@@ -92,9 +92,9 @@ def growth(folder: Path, count: int) -> Iterator[Figure]:
 def long_chain(folder: Path, count: int) -> Iterator[Figure]:
     """A chain that is longer than Python's stack is deep."""
     chain = stations(folder / "chain", LONG, "chain")
-    took = [cost_a_station(visit_all(chain, LONG)), cost_a_station(run_unchanged(chain, LONG))]
+    took = [cost_per_station(visit_all(chain, LONG)), cost_per_station(run_unchanged(chain, LONG))]
     for word, milliseconds in zip(("first", "unchanged"), took, strict=True):
-        name = f"chain of {LONG:,}, {word} run: CPU a station, all in all"
+        name = f"chain of {LONG:,}, {word} run: CPU per station, start-up included"
         yield Figure(name=name, measured=spread([milliseconds]), goal=2.0, unit="ms")
 
 
@@ -133,6 +133,6 @@ def run_unchanged(project: Path, count: int) -> Cost:
     return cost(project, *RUN, says=f"choochoo: {count} unchanged")
 
 
-def cost_a_station(taken: Cost) -> float:
-    """Return milliseconds of CPU time a station of the long chain."""
+def cost_per_station(taken: Cost) -> float:
+    """Return the milliseconds of CPU time per station of the long chain."""
     return taken.seconds / LONG * 1000

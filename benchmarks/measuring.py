@@ -20,10 +20,10 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The cost of a command: *seconds* of CPU time, *wall* by the clock, *memory* in bytes.
+    """The cost of a command: *seconds* of CPU time, *wall* seconds elapsed, *memory* in bytes.
 
-    The time is that of the process and of all below it that were waited for; the memory is the
-    peak of the process alone.
+    The CPU time includes all descendants that were waited for; the memory is the peak of the
+    process alone.
     """
 
     seconds: float

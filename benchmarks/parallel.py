@@ -29,7 +29,7 @@ def parallel(folder: Path, count: int) -> Iterator[Figure]:
     empty = timed(stations(folder / "empty", 500, "chain"))
     for word, spans in _measured(empty, count, 2).items():
         each = [span / 500 * MILLISECONDS for span in spans]
-        name = f"chain of 500 empty stations, -n 2, {word}: wall a station"
+        name = f"chain of 500 empty stations, -n 2, {word}: wall per station"
         yield Figure(name=name, measured=spread(each), goal=1.5, unit="ms")
 
 

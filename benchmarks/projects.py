@@ -87,7 +87,7 @@ def pytest_configure(config):
 def timed(project: Path) -> Path:
     """Make runs of *project* write to `log.txt` when their items began and when they ended.
 
-    If the stations did this themselves, it would be measured as well.
+    If the stations wrote it themselves, the writing would be measured as well.
     """
     (project / "conftest.py").write_text(_TIMES)
     return project

@@ -23,8 +23,8 @@ FEW = 10
 class ShortRun:
     """A situation in which a short run takes place.
 
-    *variables*: what is added to its environment; *plugins*: the names of those that it loads,
-    beside ours; *options*: what it is called with.
+    *variables* are added to its environment; *plugins*: the names of the plugins that it loads
+    beside ours; *options* are added to its command line.
     """
 
     name: str
@@ -67,8 +67,8 @@ def start_up(folder: Path, count: int) -> Iterator[Figure]:
 def measured(folder: Path, short: ShortRun, count: int) -> Iterator[tuple[Cost, Cost]]:
     """Yield the costs of ten empty tests and of ten unchanged stations, in turn.
 
-    Pytest finds the plugin by its entry point, as it does for a user: of a plugin that is named on
-    the command line it would rewrite one module only.
+    Pytest finds the plugin by its entry point, as it does for a user: if the plugin is named on
+    the command line, pytest would rewrite only one module of it.
     """
     site = install(folder / "site")
     paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]

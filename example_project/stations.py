@@ -4,8 +4,8 @@
     create_db ───────────────────┘                              │
     allocate_domain ────────────────────────────────────────────┘
 
-Nothing is faked: the artifact server, the app, the proxy and the inbox are processes of their own
-that outlive pytest until their stations are cleaned. The plumbing is in `world.py`.
+Nothing is faked: the artifact server, the app, the proxy and the inbox are separate processes that
+outlive pytest until their stations are cleaned. The plumbing is in `world.py`.
 """
 
 import io
@@ -67,7 +67,7 @@ def create_db(visit: Visit) -> Path:
 
 @create_db.check
 def database_has_the_schema(create_db: Path) -> None:
-    # mode=ro: looking must not make an empty database where there is none.
+    # mode=ro: the check must not create an empty database.
     there = sqlite3.connect(f"{create_db.as_uri()}?mode=ro", uri=True)
     wanted = sqlite3.connect(":memory:")
     with closing(there), closing(wanted):

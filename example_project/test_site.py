@@ -1,4 +1,4 @@
-"""The site, as a visitor sees it through the domain."""
+"""Tests of the site, as a visitor sees it through the domain."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ from world import request
 
 @pytest.fixture
 def guest(create_db: Path) -> Iterator[str]:
-    """A name that nobody else signs with, gone from the book afterwards."""
+    """A unique name, removed from the book afterwards."""
     name = f"guest {uuid4()}"
     yield name
     with closing(sqlite3.connect(create_db)) as connection, connection:
@@ -24,7 +24,7 @@ def guest(create_db: Path) -> Iterator[str]:
 
 
 def sign(site: Site, name: str, message: str) -> str:
-    """Sign the book as a browser would; return the page that it shows then."""
+    """Sign the book as a browser would; return the page that it then shows."""
     form = urlencode({"name": name, "message": message})
     request("POST", f"{site.url}/", form, {"Content-Type": "application/x-www-form-urlencoded"})
     return request("GET", f"{site.url}/").text
@@ -38,7 +38,7 @@ def test_page_can_be_signed(attach_domain: Site) -> None:
 
 
 def test_entry_shows_after_signing(attach_domain: Site, guest: str) -> None:
-    """Who signs the book finds the entry on its page."""
+    """An entry is on the page after a guest has signed the book."""
     page = sign(attach_domain, guest, "what a view")
 
     assert f"<b>{guest}</b><br>what a view" in page
@@ -61,7 +61,7 @@ def test_running_version_is_what_was_uploaded(attach_domain: Site, upload_app: A
 def test_notification_says_where_the_site_is(
     notify_completion: Notification, attach_domain: Site
 ) -> None:
-    """What arrived in the inbox names the address of the site."""
+    """The message in the inbox gives the address of the site."""
     message = request("GET", notify_completion.message).text
 
     assert message == f"{attach_domain.url}/ serves version {attach_domain.version[:12]}"

@@ -40,7 +40,7 @@ class RequestRefusedError(Exception):
         self.method, self.url, self.status, self.body = method, url, status, body
 
     def __str__(self) -> str:
-        return f"{self.method} {self.url} was answered with {self.status}: {self.body}"
+        return f"{self.method} {self.url} returned {self.status}: {self.body}"
 
 
 class DidNotStartError(Exception):
@@ -67,9 +67,9 @@ def request(
     body: str | bytes | Iterable[bytes] = b"",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response to a request to *url* on this machine, whatever its host is called."""
+    """Return the response to a request to *url*, which is sent to this machine whatever its host."""
     parts = urlsplit(url)
-    # Browsers know that *.localhost is loopback, resolvers need not; and no proxy is asked.
+    # Browsers know that *.localhost is loopback, but a resolver may not; and no proxy is used.
     connection = HTTPConnection("127.0.0.1", parts.port, timeout=TIMEOUT)
     try:
         connection.request(method, parts.path, body, {"Host": parts.netloc, **(headers or {})})
@@ -87,7 +87,7 @@ def request(
 
 
 def upload(url: str, content: bytes, sent: Callable[[int], object]) -> None:
-    """PUT *content* piece by piece, telling *sent* the size of each."""
+    """PUT *content* piece by piece; call *sent* with the size of each piece."""
 
     def pieces() -> Iterator[bytes]:
         for start in range(0, len(content), 1024):
@@ -99,7 +99,7 @@ def upload(url: str, content: bytes, sent: Callable[[int], object]) -> None:
 
 
 def zipped(directory: Path, patterns: Iterable[str]) -> bytes:
-    """Return the archive of the files that match: the same bytes for the same files, always."""
+    """Return an archive of the files that match, always the same bytes for the same files."""
     paths = sorted({path for pattern in patterns for path in directory.glob(pattern)})
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as unfinished:
@@ -112,14 +112,14 @@ def zipped(directory: Path, patterns: Iterable[str]) -> bytes:
 
 
 def running(name: str, visit: Visit) -> str:
-    """Return the URL of the station's service *name*, which is started unless it answers."""
+    """Return the URL of the station's service *name*; start the service unless it answers."""
     return next((url for url in _known(name, visit) if _pid(url)), None) or start(name, visit)
 
 
 def start(name: str, visit: Visit, root: Path = SERVICES, **environment: str) -> str:
     """Start *name* from *root*, detached, in the station's directory; return its URL.
 
-    That is the URL it had last, if its port is still free: a mere restart alters no outcome.
+    It keeps its last URL if the port is still free: a mere restart changes no outcome.
     """
     last = urlsplit(next(iter(_known(name, visit)), f"http://127.0.0.1:0/{secrets.token_hex(8)}"))
     port, token = str(last.port), last.path.removeprefix("/")
@@ -143,7 +143,7 @@ def start(name: str, visit: Visit, root: Path = SERVICES, **environment: str) ->
         process.kill()
         process.wait()
         raise
-    # Somebody has to wait for it, or it stays a zombie if it dies before pytest does.
+    # A process that dies before pytest does stays a zombie unless pytest waits for it.
     threading.Thread(target=process.wait, daemon=True).start()
     visit.resources[name] = address.read_text()
     return address.read_text()
@@ -161,7 +161,7 @@ def stop(name: str, visit: Visit) -> None:
 
 
 def _known(name: str, visit: Visit) -> list[str]:
-    """Return the URLs where *name* was last: as it wrote down itself, as the visit noted."""
+    """Return the last known URLs of *name*: from its own file, and from the visit's resources."""
     address = visit.dir / f"{name}.url"
     written = [address.read_text()] if address.exists() else []
     noted = [str(visit.resources[name])] if name in visit.resources else []
@@ -173,7 +173,7 @@ def _pid(url: str) -> int | None:
     try:
         return int(request("GET", f"{url}/-/pid").body)
     except (ConnectionError, HTTPException, RequestRefusedError):
-        return None  # nobody, or a stranger; one that hangs is neither, so its timeout is raised
+        return None  # no service, or another one; a service that hangs raises its timeout
 
 
 def _is_gone(url: str) -> bool:

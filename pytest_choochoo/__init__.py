@@ -1,6 +1,6 @@
-"""Workflows as test-like checks: the front door.
+"""Resumable, verifiable workflows, written as pytest tests: the public names.
 
-Without `PYTEST_DONT_REWRITE` here, pytest would warn where this was imported before it started.
+Without `PYTEST_DONT_REWRITE` here, pytest would warn if this was imported before it started.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""The entry point: registers the hooks of each folder, and nothing else.
+"""The entry point: registers the hooks of each folder, and defines the fixture `visit`.
 
-Without `PYTEST_DONT_REWRITE` here, pytest would warn where a run within a run names this plugin.
+Without `PYTEST_DONT_REWRITE` here, pytest would warn when a run within a run names this plugin.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pytest_choochoo.collection.hooks import CollectionHooks
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.settings import PROCESS, SETTINGS, Settings
 
-# Every run of pytest imports this file, and most of them have no station: whatever only
-# stations need is imported when the first one is met.
+# Every run of pytest imports this file, and most runs have no station: modules that only
+# stations need are imported when the first one is met.
 _COLLECTION = pytest.StashKey[CollectionHooks]()
 
 
@@ -62,12 +62,12 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    # Last of all plugins, and so outside of whatever they select and shuffle, --ff included.
+    # Registered last, to wrap the selections and shuffles of all other plugins, --ff included.
     session.config.pluginmanager.register(SessionStart(session.config))
 
 
 class SessionStart:
-    """The hook in which the session is made, where there are stations or an option asks for it."""
+    """The hook that makes the session, if there are stations or an option that needs it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._settings = config.stash[SETTINGS]
@@ -90,14 +90,14 @@ class SessionStart:
         except (ChoochooError, pytest.UsageError) as error:
             if not read.process.is_worker:
                 raise pytest.UsageError(str(error)) from None
-            return parallel.refuse(session.config, error, items)  # the controller raises it
+            return parallel.refuse(session.config, error, items)  # the controller raises the error
         if read.process.is_worker:
             parallel.register_worker(session.config, made)
 
 
 @pytest.fixture
 def visit(request: pytest.FixtureRequest) -> Any:
-    """What a station knows of its own visit: directory, resources, reasons, progress."""
+    """The visit of a station under way: its directory, resources, reasons and progress."""
     if not request.config.stash[_COLLECTION].has_met_stations:
         raise OnlyInStations(request.node.name)
     from pytest_choochoo.session import SESSION

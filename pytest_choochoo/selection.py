@@ -1,4 +1,4 @@
-"""Which items run, in which order, and why."""
+"""The selection of the items that run, their order, and the reasons for it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         return self.agree_on(option, keys, tuple[str, ...])
 
     def agree_on(self, name: str, found: T, kind: type[T]) -> T:
-        """Return the *found* of the first worker to ask: one that joins late sees other records."""
+        """Return the *found* of the first worker: a worker that joins late sees other records."""
         if self.run is None:
             return found
         agreed = self.ledger.put_if_absent(self.run, name, to_text(found))
@@ -67,9 +67,9 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which stations are run.
+    """The stations that are run.
 
-    *header*: lines that tell the user what the selection came to. *forgotten*: the
+    *header*: lines for the user about the selection. *forgotten*: the
     stations whose records are forgotten.
     """
 
@@ -107,7 +107,7 @@ def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytes
 
 
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:
-    """Put upstream first; stations keep their definition order, whichever plugin shuffled them."""
+    """Put upstream first, and stations in definition order, even if a plugin shuffled them."""
     route = workflow.route
     by_key = {item.nodeid: item for item in items}
     if len(by_key) != len(items):  # --keep-duplicates: the user decides on the order
@@ -143,7 +143,7 @@ def _required_by_tests(
 def _names_of_users(
     workflow: Workflow, items: Iterable[pytest.Item]
 ) -> Mapping[str, Sequence[str]]:
-    """Return for each station the tests and checks that use its outcome in any case, by name."""
+    """Return for each station the names of the tests and checks that always use its outcome."""
     users: dict[str, list[str]] = {}
     for item in items:
         station = workflow.registry.items.get(item.nodeid)

@@ -1,4 +1,4 @@
-"""The session of one process, made once and downhill when pytest has collected."""
+"""The session of one process, made once, part by part, when pytest has collected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     runner: Runner
     deadline: Deadline
 
-    # --- what the terminal asks of a run
+    # --- the facts about a run for the terminal
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def build(
     settings: Settings,
     items: list[pytest.Item],
 ) -> Session | None:
-    """Put into *items* what is to be run, in order; return the session, if it needs one.
+    """Replace *items* by the items to run, in order; return the session, if one is needed.
 
     Structural faults are reported as collection errors, all at once. Raises
     `ChoochooError` for a request that cannot be met.

@@ -86,9 +86,9 @@ class Process(NamedTuple):
     """How this process takes part in the run: alone, or as one of xdist's workers.
 
     *is_worker*: another process has the terminal and decides what is run. *run*: the name
-    under which the workers of one run share results, None where nobody else takes part.
+    under which the workers of one run share results, None if no other process takes part.
     *began*: when the whole run began, in seconds since the epoch. *notify* shows a line to
-    the user, from whatever process. *ledger*: returns the controller's ledger where this
+    the user, from any process. *ledger*: returns the controller's ledger if this
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
     token, shared by all processes of the run.
     """
@@ -104,8 +104,8 @@ class Process(NamedTuple):
 class Settings(NamedTuple):
     """What the user asked for.
 
-    *folder*: the ledger's, None where there is none; *is_in_cache*: it is below pytest's
-    cache directory. *options*: the ones to repeat on a command line for the same records.
+    *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
+    cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written.
     """
 
@@ -194,7 +194,7 @@ SETTINGS = pytest.StashKey[Settings]()
 
 
 def read(config: pytest.Config) -> Settings:
-    """Return what the user asked for. Raises `ChoochooError` for a wrong setting."""
+    """Return the settings of this session. Raises `ChoochooError` for a wrong setting."""
     mode = _mode(config)
     folder = _folder_asked_for(config)
     has_cache = config.pluginmanager.hasplugin("cacheprovider")

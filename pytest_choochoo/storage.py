@@ -1,4 +1,4 @@
-"""Which ledger this process keeps its records in, and what --cache-clear does to ledgers."""
+"""The choice of the ledger that this process uses, and the effect of --cache-clear on ledgers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def source_cache_of(ledger: SourceCache, settings: Settings) -> MutableMapping[s
 
 
 def clear_cache(config: pytest.Config) -> None:
-    """Do what --cache-clear asks for, once, and spare what must outlive it.
+    """Clear pytest's cache for --cache-clear, once, except for what must survive it.
 
     Pytest empties its cache directory in every process, replaced workers included, and with
     it the locks that other sessions hold and the ids of things that exist.

@@ -14,7 +14,7 @@ from harness import Project
 
 PATIENCE = 30  # seconds
 
-# A station that takes as long as the file `hold` is there.
+# A station whose visit lasts as long as the file `hold` exists.
 HELD = """
     import time
     from pathlib import Path
@@ -41,7 +41,7 @@ HELD = """
 
 @dataclass(kw_only=True)
 class BackgroundRuns:
-    """Pytest commands that run beside the tests, ended with them."""
+    """Pytest commands that run beside the test, and end with it."""
 
     project: Project
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -70,17 +70,17 @@ class BackgroundRuns:
         return process
 
     def text(self, process: subprocess.Popen[bytes]) -> str:
-        """Return what *process* has written so far."""
+        """Return the output of *process* so far."""
         name = f"output-{self.running.index(process)}.txt"
         return (self.project.path / name).read_text()
 
     def end(self, process: subprocess.Popen[bytes]) -> str:
-        """Wait for the end of *process*, and return what it has written."""
+        """Wait for the end of *process*, and return its output."""
         process.wait(timeout=PATIENCE)
         return self.text(process)
 
     def held(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a run and return when it is in the midst of a visit, which `release` ends."""
+        """Start a run, and return during a visit that `release` ends."""
         self.project.write("hold", "")
         process = self.start(*arguments)
         self.wait_for((self.project.path / "begun").exists)
@@ -89,7 +89,7 @@ class BackgroundRuns:
     def interrupt(
         self, process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT
     ) -> None:
-        """Do what Ctrl-C does in a terminal: all processes of the command get the signal."""
+        """Send a signal to all processes of the command, as Ctrl-C does in a terminal."""
         os.killpg(process.pid, number)
 
     def release(self) -> None:

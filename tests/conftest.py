@@ -1,4 +1,4 @@
-"""The fixtures of all tests: a project, and the modes in which it is ridden."""
+"""The fixtures of all tests: a project, and the modes in which its runs take place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from background import BackgroundRuns
 from harness import MODES, Project
 
-# For the benchmarks. At the end: the package that is tested is the one that is installed.
+# For the benchmarks. At the end, so that the installed package is tested.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["pytester"]
@@ -18,20 +18,20 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project of its own, empty as yet; see `harness.py` for what can be done with it."""
+    """A new, empty project; see `harness.py` for its methods."""
     return Project(pytester, monkeypatch)
 
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest, project: Project) -> str:
-    """Every run once in this process and once under `-n 2`: for what crosses processes."""
+    """Run the project's commands in this process, and once more under `-n 2`."""
     MODES[request.param](project)
     return str(request.param)
 
 
 @pytest.fixture
 def background(project: Project) -> Iterator[BackgroundRuns]:
-    """Runs in the background, ended with the test; see `background.py`."""
+    """Runs in the background, which end with the test; see `background.py`."""
     background = BackgroundRuns(project=project)
     yield background
     background.stop()

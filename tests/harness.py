@@ -1,23 +1,23 @@
-"""The language of the tests: write stations, run, edit, run again, say what happened.
+"""The language of the tests: write stations, run, edit, run again, compare the results.
 
 def test_changed_upstream_outcome_revisits_downstream(project):
-project.stations('''
-@station
-def boil():
-log("boil")
-return 100
+    project.stations('''
+        @station
+        def boil():
+            log("boil")
+            return 100
 
-@station
-def pour(boil):
-assert boil
-''')
-project.run("--cc-run")
-project.edit("stations.py", "100", "90")
+        @station
+        def pour(boil):
+            assert boil
+    ''')
+    project.run("--cc-run")
+    project.edit("stations.py", "100", "90")
 
-run = project.run("--cc-run")
+    run = project.run("--cc-run")
 
-assert run.visited == ("boil", "pour")
-assert run.log == ("boil",)
+    assert run.visited == ("boil", "pour")
+    assert run.log == ("boil",)
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ import pytest
 
 import pytest_choochoo
 
-# Pytester forgets after each run what it imported: the plugin's lazy rooms, again and again.
+# Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
     import_module(_room.name)
 
 HERE = Path(__file__).resolve().parent
-#: What `Project.stations` puts above its text: four lines, so that it begins in the fifth.
+#: The first four lines of a file that `Project.stations` writes: its text begins on the fifth.
 HEADER = """\
 import pytest
 from pytest_choochoo import Visit, station
 from harness import log
 
 """
-#: Plugins that a run goes without unless a test asks for them with `Project.use`.
+#: Plugins that a run does not load unless a test requests them with `Project.use`.
 OPTIONAL = {
     "anyio": "anyio",
     "asyncio": "asyncio",
@@ -68,8 +68,8 @@ OPTIONAL = {
 
 
 def outside() -> dict[str, str]:
-    """Return our environment without what would make another pytest part of ours."""
-    # Where tox says where its environment is, pytest keeps its cache there, for all projects.
+    """Return our environment without the variables that would affect another pytest."""
+    # With the variables of tox, pytest would keep one cache for all projects.
     altering = ("CC_", "PYTEST", "TOX_")
     return {name: text for name, text in os.environ.items() if not name.startswith(altering)}
 
@@ -81,13 +81,13 @@ def log(line: object) -> None:
 
 
 def logged() -> list[str]:
-    """Return what was logged so far, in all runs: for stations that go by what happened."""
+    """Return the lines logged so far, in all runs, for stations that depend on them."""
     file = Path(os.environ["HARNESS_LOG"])
     return file.read_text().splitlines() if file.exists() else []
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Return content and time of every file below *folder*."""
+    """Return the content and the time of every file below *folder*."""
     return {
         str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
         for file in sorted(folder.rglob("*"))
@@ -97,7 +97,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one pytest command came to.
+    """The result of one pytest command.
 
     *facts*: the last `choochoo` dict of each node id. *collected*: node id and
     whether it is a station, in running order. *log*: the side effects of this run.
@@ -135,7 +135,7 @@ class Run:
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """The result of each station by node id: where two stations share a name."""
+        """The result of each station by node id, for stations that share a name."""
         return {key: fact["result"] for key, fact in self.facts.items()}
 
     @cached_property
@@ -149,7 +149,7 @@ class Run:
 
     @cached_property
     def blamed(self) -> dict[str, tuple[str, ...]]:
-        """Whom each blocked station is blocked by."""
+        """The stations that block each blocked station, by name."""
         return {f["name"]: tuple(f["by"]) for f in self.facts.values() if f.get("by")}
 
     def with_result(self, result: str) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ class Run:
 
     @cached_property
     def tests(self) -> dict[str, str]:
-        """How each test that is no station ended, by name: passed, failed or skipped."""
+        """The result of each test by name: passed, failed or skipped."""
         ended: dict[str, str] = {}
         for report in self.reports:
             node_id, outcome = report["node_id"], report["outcome"]
@@ -198,7 +198,7 @@ class Run:
 
     @cached_property
     def errors(self) -> dict[str, str]:
-        """The long text of what failed or was skipped, by name."""
+        """The long text of each failed or skipped item, by name."""
         return {r["node_id"].rpartition("::")[2]: r["text"] for r in self.reports if r["text"]}
 
     @cached_property
@@ -211,13 +211,13 @@ class Run:
 
     @cached_property
     def closing(self) -> str:
-        """What the closing line counts: `2 visited, 1 failed`; empty where there is none."""
+        """The counts in the closing line, `2 visited, 1 failed`; "" if there is none."""
         found = re.search(r"^choochoo: (.*) in [\d.]+ ", self.text, re.MULTILINE)
         return found[1] if found else ""
 
     @cached_property
     def last_line(self) -> str:
-        """What pytest's own last line counts: `2 passed, 1 failed`."""
+        """The counts in pytest's own last line, `2 passed, 1 failed`."""
         found = re.findall(r"^=* ?([^=\n]+?) in [\d.]+s", self.text, re.MULTILINE)
         return found[-1] if found else ""
 
@@ -225,7 +225,7 @@ class Run:
 class Project:
     """A project in a directory of its own, and pytest commands in it.
 
-    With *workers* a run is a process of its own under xdist, else it takes
+    With *workers*, a run is a separate process under xdist, otherwise it takes
     place in this process.
     """
 
@@ -269,20 +269,20 @@ class Project:
         (self.path / name).unlink()
 
     def setenv(self, name: str, value: str) -> None:
-        """Set a variable of the environment, for the runs that follow."""
+        """Set an environment variable for the following runs."""
         self._monkeypatch.setenv(name, value)
 
     def use(self, *plugins: str) -> None:
-        """Have the runs that follow go with *plugins*, names in `OPTIONAL`."""
+        """Load *plugins*, names in `OPTIONAL`, in the following runs."""
         assert set(plugins) <= OPTIONAL.keys(), plugins
         self._used.update(plugins)
 
     def log(self) -> tuple[str, ...]:
-        """Return all lines that were logged so far, in all runs."""
+        """Return all lines logged so far, in all runs."""
         return tuple(self._log.read_text().splitlines()) if self._log.exists() else ()
 
     def run(self, *arguments: str, apart: bool = False, cwd: str = ".") -> Run:
-        """Run pytest with *arguments*; *apart*: in a process of its own; *cwd*: below the project."""
+        """Run pytest with *arguments* in *cwd* below the project; *apart*: in a separate process."""
         before = len(self.log())
         for file in self._probe.glob("*.json"):
             file.unlink()
@@ -291,7 +291,7 @@ class Project:
         if self.workers:
             command += ["-n", str(self.workers)]
         with self._monkeypatch.context() as context, warnings.catch_warnings():
-            warnings.resetwarnings()  # those of this process are not the run's
+            warnings.resetwarnings()  # the filters of this process are not those of the run
             context.chdir(self.path / cwd)
             if apart or self.workers:
                 done = self._pytester.run(sys.executable, "-m", "pytest", *command)
@@ -315,7 +315,7 @@ class Project:
 
 def _put(file: Path, text: str) -> None:
     file.write_text(text)
-    # An edit that keeps size and second would be read from a stale .pyc.
+    # Otherwise an edit within a second that keeps the size would be hidden by a stale .pyc.
     shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
 
 

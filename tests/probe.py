@@ -1,4 +1,4 @@
-"""What a pytest under test did, written down for the test: see `harness.py`."""
+"""A pytest plugin that writes down the reports of a run for the test: see `harness.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 class Probe:
-    """Keeps what reports and collection say, and writes it to a file."""
+    """Keeps the facts of reports and of the collection, and writes them to files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class Probe:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        # In each of xdist's workers, and the same in all: its controller does not collect.
+        # In each of xdist's workers, with equal results: the controller does not collect.
         items = [[item.nodeid, "station" in item.keywords] for item in session.items]
         part = self._folder / f"collected.{os.getpid()}"
         part.write_text(json.dumps(items))

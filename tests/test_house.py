@@ -1,4 +1,4 @@
-"""The house rules that no other tool holds: doors, words, what is shipped."""
+"""The rules of the house that no other tool holds: public names, words, distributions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The wheel and the source distribution, built as PyPI would get them."""
+    """The wheel and the source distribution, built as for PyPI."""
     folder = tmp_path_factory.mktemp("dist")
     built = _python("-m", "hatchling", "build", "-d", str(folder), folder=ROOT)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -89,7 +89,7 @@ def test_functions_fit_on_a_page(module: Path) -> None:
 
 @each_module
 def test_module_says_what_it_is(module: Path) -> None:
-    """Each module begins with its line in the table of rooms."""
+    """Each module has a docstring, whose first line is in the table of rooms."""
     assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
 
 
@@ -107,8 +107,8 @@ def test_nothing_is_imported_from_below_pytest(module: Path) -> None:
 
 
 @each_module
-def test_only_parallel_speaks_of_xdist(module: Path) -> None:
-    """The words of xdist's inside stand in `parallel/` alone."""
+def test_only_parallel_mentions_the_internals_of_xdist(module: Path) -> None:
+    """The names of xdist's internals occur in `parallel/` alone."""
     if module.parent.name == "parallel":
         return
     words = re.findall(
@@ -119,14 +119,14 @@ def test_only_parallel_speaks_of_xdist(module: Path) -> None:
 
 
 @each_module
-def test_no_plugin_is_looked_up_by_our_name(module: Path) -> None:
-    """What lasts as long as a session hangs on a typed stash key."""
+def test_our_plugins_are_not_looked_up_by_name(module: Path) -> None:
+    """Objects that last as long as a session are stored under typed stash keys."""
     assert re.findall(r"""get_plugin\(["']choochoo""", module.read_text("utf-8")) == []
 
 
 @cache
 def _own_private_names() -> set[str]:
-    """Return every name with a leading underscore that the package itself gives to something."""
+    """Return every name with a leading underscore that the package itself defines."""
     own: set[str] = set()
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
@@ -143,11 +143,11 @@ def _own_private_names() -> set[str]:
 
 
 @each_module
-def test_private_attributes_of_others_stand_in_one_file(module: Path) -> None:
-    """What pytest and xdist do not promise is used by functions of one file each."""
+def test_private_attributes_of_others_are_used_in_one_file(module: Path) -> None:
+    """Private attributes of pytest and xdist are used only in one file each."""
     if module.stem.endswith("_internals"):
         return
-    own = _own_private_names() | {"_exit"}  # of `os`, which documents it
+    own = _own_private_names() | {"_exit"}  # documented, in `os`
     used = {
         node.attr
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
@@ -160,9 +160,10 @@ def test_private_attributes_of_others_stand_in_one_file(module: Path) -> None:
     assert used == set()
 
 
-#: Words and beginnings of sentences that read as translated, and what is written instead.
+#: Words and beginnings of sentences that read as translated.
 STILTED = re.compile(
     r'"""Have |Say whether|[Ww]hoever|\banew\b|\bmend(?:s|ed)?\b|for want of|in the midst'
+    r"|\bwhom\b|\bas ever\b|\ball the same\b|parametris"
     r"|\bis no (?:text|number|folder|file)\b|^ *# (?:What|Which|Who|In which|Whose) ",
     re.MULTILINE,
 )
@@ -176,12 +177,16 @@ WRITTEN = [
 
 @pytest.mark.parametrize("file", WRITTEN, ids=_named)
 def test_english_is_plain(file: Path) -> None:
-    """Code, tests and docs keep clear of the phrases that read worst."""
-    assert STILTED.findall(file.read_text(encoding="utf-8")) == []
+    """Code, tests and docs avoid the phrases that read worst."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)  # a title may begin with "What"
+
+    assert STILTED.findall(text) == []
 
 
-def test_suppressions_are_few_and_have_their_reason() -> None:
-    """At most ten lines of the package silence a tool, and each of them says why."""
+def test_suppressions_are_few_and_have_a_reason() -> None:
+    """At most ten lines of the package silence a tool, each of them with a reason."""
     lines = [
         line.strip()
         for module in MODULES
@@ -195,7 +200,7 @@ def test_suppressions_are_few_and_have_their_reason() -> None:
 
 @pytest.mark.parametrize("file", TESTS, ids=_named)
 def test_every_test_is_a_sentence(file: Path) -> None:
-    """Each test has a docstring: a sentence that states a fact about the product."""
+    """Each test has a docstring, a sentence that states a fact about the product."""
     docstrings = {
         function.name: ast.get_docstring(function) or ""
         for function in _functions(file)
@@ -205,7 +210,7 @@ def test_every_test_is_a_sentence(file: Path) -> None:
     assert [name for name, text in docstrings.items() if not text.endswith(".")] == []
 
 
-def test_front_door_opens() -> None:
+def test_public_names_can_be_imported() -> None:
     """A star import gives the public names, each with a docstring, and no others."""
     found: dict[str, object] = {}
     exec("from pytest_choochoo import *", found)
@@ -222,10 +227,8 @@ def test_front_door_opens() -> None:
         pytest.param("pytest_choochoo.plugin", {"xdist", "execnet"}, id="plugin"),
     ],
 )
-def test_import_brings_no_more_than_it_needs(
-    module: str, unwanted: set[str], tmp_path: Path
-) -> None:
-    """The front door knows no pytest, and the plugin starts without xdist."""
+def test_imports_are_minimal(module: str, unwanted: set[str], tmp_path: Path) -> None:
+    """`pytest_choochoo` does not import pytest, and the plugin starts without xdist."""
     code = f"import sys, {module}; print(*sys.modules)"
 
     done = _python("-c", code, folder=tmp_path)
@@ -235,10 +238,10 @@ def test_import_brings_no_more_than_it_needs(
 
 
 def test_plugin_works_without_xdist(tmp_path: Path) -> None:
-    """Stations are visited and remembered where xdist is switched off."""
+    """Stations are visited and remembered if xdist is disabled."""
     (tmp_path / "stations.py").write_text(STATIONS)
     command = ("-m", "pytest", "-p", "no:xdist", "-W", "error", "--cc-run")
-    others = ("-p", "no:asyncio", "-p", "no:randomly")  # whose own warnings are not our matter
+    others = ("-p", "no:asyncio", "-p", "no:randomly")  # they have warnings of their own
 
     first = _python(*command, *others, folder=tmp_path)
     second = _python(*command, *others, folder=tmp_path)
@@ -248,8 +251,8 @@ def test_plugin_works_without_xdist(tmp_path: Path) -> None:
     assert "choochoo: 2 unchanged" in second.stdout
 
 
-def test_wheel_holds_the_package_and_no_more(shipped: tuple[Path, Path]) -> None:
-    """The wheel has all modules, the mark that says they are typed, and nothing of the rest."""
+def test_wheel_contains_only_the_package(shipped: tuple[Path, Path]) -> None:
+    """The wheel has all modules and the marker `py.typed`, and nothing else."""
     with zipfile.ZipFile(shipped[0]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
@@ -258,7 +261,7 @@ def test_wheel_holds_the_package_and_no_more(shipped: tuple[Path, Path]) -> None
     assert {name.split("/")[0] for name in names} == {"pytest_choochoo"}
 
 
-def test_wheel_announces_the_plugin(shipped: tuple[Path, Path]) -> None:
+def test_wheel_registers_the_plugin(shipped: tuple[Path, Path]) -> None:
     """Pytest finds the plugin by its entry point, under the name `choochoo`."""
     with zipfile.ZipFile(shipped[0]) as wheel:
         [name] = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
@@ -271,7 +274,7 @@ def test_wheel_announces_the_plugin(shipped: tuple[Path, Path]) -> None:
 
 
 def test_source_distribution_can_be_tested(shipped: tuple[Path, Path]) -> None:
-    """The source distribution has what `tox run` needs: tests, example, benchmarks, settings."""
+    """The source distribution has all files that `tox run` needs."""
     with tarfile.open(shipped[1]) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
 
@@ -281,8 +284,8 @@ def test_source_distribution_can_be_tested(shipped: tuple[Path, Path]) -> None:
     assert wanted - names == set()
 
 
-def test_metadata_says_what_is_needed(metadata: Message) -> None:
-    """The package asks for Python 3.11, pytest 9.1 and xdist 3.8, and shows its README."""
+def test_metadata_has_the_requirements(metadata: Message) -> None:
+    """The package requires Python 3.11, pytest 9.1 and xdist 3.8, and shows its README."""
     needed = {need.split(";")[0] for need in metadata.get_all("Requires-Dist") or ()}
 
     assert (metadata["Name"], metadata["Requires-Python"]) == ("pytest-choochoo", ">=3.11")

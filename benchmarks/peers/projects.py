@@ -1,7 +1,8 @@
 """The workflow, written for each tool as its documentation recommends.
 
-Every step appends its number to `ran.txt`, and leaves a result: a file, or an outcome where the
-tool keeps those itself. The result is the same each time. The step in the middle needs `input.txt`.
+Every step appends its number to `ran.txt`, and produces a result: an outcome if the tool stores
+outcomes, otherwise a file. The result is the same each time. The step in the middle needs
+`input.txt`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ INPUT, RAN = "input.txt", "ran.txt"
 
 
 def empty_tests(flow: Workflow) -> dict[str, str]:
-    """Tests that need nothing and remember nothing; where steps sleep, they do."""
+    """Tests that need nothing and remember nothing, and sleep if the steps do."""
     body = f"time.sleep({flow.pause})" if flow.pause else "pass"
     tests = (f"def test_{number}():\n    {body}\n" for number in range(len(flow.above)))
     return {"pytest.ini": "[pytest]\n", "test_empty.py": "\n\n".join(("import time\n", *tests))}
 
 
 def stations(flow: Workflow) -> dict[str, str]:
-    """Functions that receive the outcomes of those they need."""
+    """Functions that receive the outcomes of the functions that they need."""
     texts = ["from pytest_choochoo import station", _work(flow)]
     for number, above in enumerate(flow.above):
         files = f'(files=["{INPUT}"])' if number == flow.middle else ""
@@ -57,7 +58,7 @@ def dodo(flow: Workflow) -> dict[str, str]:
                     "name": str(number),
                     "actions": [(make, [number])],
                     "file_dep": needed,
-                    # Without a file to judge by, it would run every time.
+                    # Without a file to compare, the task would run every time.
                     "uptodate": [] if needed else [run_once],
                     "targets": [f"step_{{number}}.txt"],
                 }}
@@ -125,7 +126,7 @@ def snakefile(flow: Workflow) -> dict[str, str]:
 
 
 def makefile(flow: Workflow) -> dict[str, str]:
-    """A static pattern rule, and a line for each step that needs something."""
+    """A static pattern rule, and a line for each step with dependencies."""
     steps = " ".join(f"step_{number}.txt" for number in range(len(flow.above)))
     lines = [
         f"STEPS := {steps}\n",

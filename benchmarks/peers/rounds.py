@@ -22,7 +22,7 @@ class Run:
     steps: int
 
 
-#: The runs of each tool, by situation and name: none of a tool that is not installed.
+#: The runs of each tool, by situation and name; a tool that is not installed has none.
 Results = dict[tuple[Situation, str], tuple[Run, ...]]
 
 

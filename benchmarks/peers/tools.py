@@ -22,9 +22,8 @@ YARDSTICK, OURS = "pytest", "pytest-choochoo"
 class Tool:
     """One way to run a workflow.
 
-    *packages* must be installed, those of *engine* where there are workers. *alone* and *together*
-    are its commands, without and with workers. *rerun* says what makes a
-    step run again.
+    *packages* must be installed, and those of *engine* if there are workers. *alone* and
+    *together* are its commands without and with workers. *rerun* says what makes a step run again.
     """
 
     name: str
@@ -62,7 +61,7 @@ TOOLS: Mapping[str, Tool] = {
             write=projects.empty_tests,
             alone=_PYTEST,
             together=(*_PYTEST, *_XDIST),
-            rerun="runs all, always, in no order that could be relied on",
+            rerun="always runs everything, in no guaranteed order",
             remembers=False,
         ),
         Tool(
@@ -72,7 +71,7 @@ TOOLS: Mapping[str, Tool] = {
             write=projects.stations,
             alone=(*_PYTEST, *PLUGIN, "--cc-run"),
             together=(*_PYTEST, *PLUGIN, "--cc-run", *_XDIST),
-            rerun="content: outcomes, files, code that is reached",
+            rerun="content: outcomes, files, reached code",
         ),
         Tool(
             name="pytask",
@@ -82,7 +81,7 @@ TOOLS: Mapping[str, Tool] = {
             alone=_python("pytask"),
             # As its documentation recommends for steps that wait.
             together=_python("pytask", "-n", str(WORKERS), "--parallel-backend", "threads"),
-            rerun="content: files, the whole file of the task",
+            rerun="content: files, the whole task file",
         ),
         Tool(
             name="doit",
@@ -98,7 +97,7 @@ TOOLS: Mapping[str, Tool] = {
             write=projects.snakefile,
             alone=_python("snakemake", "--cores", "1"),
             together=_python("snakemake", "--cores", str(WORKERS)),
-            rerun="content of small files, time stamps of others, the rule; and all that follows",
+            rerun="content of small files, time stamps of others, the rule; then all that follow",
         ),
         Tool(
             name="make",
@@ -106,7 +105,7 @@ TOOLS: Mapping[str, Tool] = {
             write=projects.makefile,
             alone=("make",),
             together=("make", f"-j{WORKERS}"),
-            rerun="time stamps; and so all that follows",
+            rerun="time stamps; then all that follow",
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Keeps what is PUT, gives it by GET; the ETag is the SHA-256 of what is really on its disk."""
+"""Stores what is PUT, returns it on GET; the ETag is the SHA-256 of the file on its disk."""
 
 import re
 from hashlib import sha256

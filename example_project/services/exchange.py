@@ -1,4 +1,4 @@
-"""What a service hears and says: requests and answers as values, and their way in and out of WSGI."""
+"""Requests to a service and its answers as values, converted from and to WSGI."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -27,19 +27,19 @@ NOT_FOUND = Answer(status=HTTPStatus.NOT_FOUND)
 
 
 def wsgi(answer: Callable[[Request], Answer]) -> WSGIApplication:
-    """Return the WSGI application that says what *answer* returns."""
+    """Return a WSGI application that sends the answer that *answer* returns."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        said = answer(_heard(environ))
-        status = HTTPStatus(said.status)
-        headers = {**said.headers, "Content-Length": str(len(said.body))}
+        given = answer(_request(environ))
+        status = HTTPStatus(given.status)
+        headers = {**given.headers, "Content-Length": str(len(given.body))}
         start_response(f"{status.value} {status.phrase}", list(headers.items()))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [said.body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [given.body]
 
     return application
 
 
-def _heard(environ: WSGIEnvironment) -> Request:
+def _request(environ: WSGIEnvironment) -> Request:
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").title(): value
         for name, value in environ.items()

@@ -1,4 +1,4 @@
-"""Keeps the messages that are POSTed to `/messages`; each can be read back by GET where it was put."""
+"""Stores the messages that are POSTed to `/messages`; GET on its `Location` returns a message."""
 
 from http import HTTPStatus
 from itertools import count

@@ -1,7 +1,8 @@
-"""Routes each domain to its backend. `application` is its administration, `public` its front:
+"""A reverse proxy, which routes each domain to its backend.
 
-`PUT /domains/NAME` allocates a domain, `PUT /domains/NAME/backend` attaches the URL in the body,
-`DELETE` undoes either, `GET /domains/NAME` tells the backend.
+`public` serves the domains, and `application` administers them: `PUT /domains/NAME` allocates a
+domain, `PUT /domains/NAME/backend` attaches the URL in the body, `DELETE` undoes either, and
+`GET /domains/NAME` returns the backend.
 """
 
 from http import HTTPStatus

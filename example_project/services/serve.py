@@ -1,8 +1,8 @@
 """Serves a WSGI application on loopback until killed: `serve.py NAME ROOT DIRECTORY PORT TOKEN`.
 
-The module *NAME*, looked for in *ROOT*, has the `application`. It is served below `/TOKEN` only,
-so that whoever answers there is the very service that was started, not one that inherited its
-port. Everything else goes to the module's `public` application, or is not found.
+The module *NAME* in *ROOT* defines the `application`. It is served below `/TOKEN` only, so that a
+service that answers there is the one that was started, not another one on the same port.
+Everything else goes to the module's `public` application, or is not found.
 """
 
 import os
@@ -33,7 +33,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     allow_reuse_port = False
 
     def server_bind(self) -> None:
-        # Not WSGIServer's: that asks the resolver for our name, which can take seconds.
+        # Not the method of WSGIServer, which resolves the host name: that can take seconds.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
         self.setup_environ()
@@ -42,7 +42,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 def _bound(port: int) -> _Server:
     try:
         return _Server(("127.0.0.1", port), WSGIRequestHandler)
-    except OSError:  # somebody else has taken the port meanwhile
+    except OSError:  # another process has taken the port meanwhile
         return _Server(("127.0.0.1", 0), WSGIRequestHandler)
 
 
@@ -64,7 +64,7 @@ def _below(token: str, private: WSGIApplication, public: WSGIApplication) -> WSG
 
 def _announce(url: str, directory: Path, name: str) -> None:
     directory.joinpath(f"{name}.pid").write_text(f"{os.getpid()}\n")
-    # Renamed into place: its appearance says that the service is up.
+    # Renamed into place: once the file exists, the service is up.
     unfinished = directory / f"{name}.url.new"
     unfinished.write_text(url)
     unfinished.replace(directory / f"{name}.url")

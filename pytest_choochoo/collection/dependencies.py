@@ -264,7 +264,7 @@ class Dependencies:
     ) -> None:
         """Find parametrized fixtures that are *requested* beside the visit.
 
-        Had the visit requested them, there would be an instance for each parameter.
+        If the visit requested them, there would be an instance for each parameter.
         """
         callspec = getattr(item, "callspec", None)
         given = {"anyio_backend", *(callspec.params if callspec is not None else ())}
@@ -332,7 +332,7 @@ def _argnames(definitions: Iterable[Definition]) -> Iterator[str]:
 
 
 def _item_requesting(item: pytest.Function, names: Sequence[str]) -> pytest.Function:
-    """Return an item beside *item* that requests *names*, and is never run.
+    """Return a new item beside *item* that requests *names*; it is never run.
 
     Pytest resolves for it the fixtures of these names, and all that they request.
     """

@@ -243,7 +243,7 @@ class StationFiles:
         """Return the node of a module that pytest has not collected, None where it would not."""
         root = session.config.rootpath
         if not path.is_relative_to(root):
-            # The folders out there belong to no project that could collect them.
+            # The folders outside of rootdir belong to no project that could collect them.
             return pytest.Module.from_parent(session, path=path, nodeid=path.as_posix())
         missing: list[Path] = []
         folder = path.parent
@@ -301,7 +301,7 @@ def _import_apart(path: Path, root: Path) -> ModuleType:
         return sys.modules[name]
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    # By way of the finders, so that asserts are rewritten as in any test file.
+    # Through the finders, so that asserts are rewritten as in any test file.
     specs = (finder.find_spec(name, [str(path.parent)]) for finder in sys.meta_path)
     spec = next((s for s in specs if s is not None and s.origin == str(path)), None)
     assert spec is not None and spec.loader is not None, path

@@ -52,7 +52,7 @@ def parameters_of(item: pytest.Function) -> Mapping[str, object]:
 
 
 class ReturnValue:
-    """Where an item leaves what its visit returned: pytest warns of tests that return a value."""
+    """The value that a visit returned; the item cannot return it, as pytest warns of that."""
 
     __slots__ = ("_content",)
 
@@ -132,7 +132,7 @@ def outside_loop(
     def call(**arguments: Any) -> Any:
         __tracebackhide__ = True
         work(**arguments)
-        # An item of pytest-asyncio awaits what its function returns, whatever that is.
+        # An item of pytest-asyncio always awaits what its function returns.
         return nothing() if is_awaited and type(item) is not pytest.Function else None
 
     return call

@@ -1,4 +1,4 @@
-"""The hooks while pytest collects."""
+"""The hooks that run while pytest collects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from pytest_choochoo.collection.pytest_internals import is_python_module
 
-# Every run of pytest imports this module, and most runs have no station: what only
-# stations need is imported when the first one is met.
+# Every run of pytest imports this module, and most runs have no station: modules that only
+# stations need are imported when the first one is met.
 if TYPE_CHECKING:
     from pytest_choochoo.collection.files import StationFiles
     from pytest_choochoo.engine.station import Station
@@ -79,7 +79,7 @@ class CollectionHooks:
 
 
 def _is_station(value: object) -> TypeGuard[Station[Any]]:
-    # Where the module was never imported, nothing can be a station.
+    # If the module was never imported, no value can be a station.
     module = sys.modules.get("pytest_choochoo.engine.station")
     # By its type: some objects raise when they are asked for their class.
     return module is not None and issubclass(type(value), module.Station)

@@ -1,4 +1,4 @@
-"""The private attributes of pytest that are used, in a function each, with the reason."""
+"""The private attributes of pytest that the package uses, one function each, with the reason."""
 
 from __future__ import annotations
 

@@ -85,12 +85,12 @@ class StationRegistry:
 
     @property
     def stations(self) -> Iterable[Station[Any]]:
-        """The stations that can be requested; one object where a file was imported twice."""
+        """The stations that can be requested; one object even if a file was imported twice."""
         return self._stations.values()
 
     @property
     def return_value(self) -> ReturnValue:
-        """Where the items leave what their visits returned."""
+        """The place for the value that a visit returned."""
         return self._return_value
 
     def instances_of(self, station: Station[Any]) -> Sequence[StationInstance]:

@@ -1,4 +1,4 @@
-"""What each option does with the stations of a session: a file a command, this one for none."""
+"""The commands, one file for each option; this one is plain pytest, without any option."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from pytest_choochoo.settings import Mode
 
 
 class Command:
-    """What one option does with the stations of a session.
+    """The effect of one option on the stations of a session.
 
-    As it stands it is plain `pytest`, which runs no station: tests receive the recorded
-    outcomes. The file of each option derives its own, called `Command` as well.
+    This one is plain `pytest`, which runs no station: tests receive the recorded
+    outcomes. The file of each option derives a class of the same name.
     """
 
     #: Whether a session that ran nothing has done what was asked for.
@@ -35,13 +35,13 @@ class Command:
         self.mode = workflow.settings.mode
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        """Put into *items* what is run, in order, and return what that is."""
+        """Replace *items* by the items to run, in order, and return the selection."""
         return Selection(selected=self.workflow.among(items))
 
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
     ) -> bool | None:
-        """Do the work instead of running items, and return True; None: items are run."""
+        """Do the work instead of running items, and return True; return None to run the items."""
         return None
 
     # --- one item
@@ -57,7 +57,7 @@ class Command:
     # --- which outcomes may be handed out
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
-        """Warn where the outcomes of *dependency* are due; raise where there are none."""
+        """Warn if the outcomes of *dependency* are due; raise an error if there are none."""
         __tracebackhide__ = True
         for fault in self.workflow.registry.faults + self.workflow.dependencies.faults:
             if fault.concerns(dependency.name):
@@ -72,7 +72,7 @@ class Command:
                 item.warn(StationDueWarning(text))
 
     def why_unknown(self, key: str) -> Exception | None:
-        """Return the error to raise as no outcome of *key* is known; None: hand out None."""
+        """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""
         return NoRecord(self.workflow.route[key].name, self.judge.why_incomplete(key))
 
 

@@ -59,7 +59,7 @@ class CheckTrip:
         """Ask the checks; the call then raises the first error of theirs, or judges the record."""
         item, name = self._item, self._item.item.name
         failures = item.ask(item.station.checks)
-        item.strip()  # whatever fixture a check could not get, the call requests none
+        item.strip()  # a check may have failed in its fixtures; the call itself requests none
         visited_now = self._judge.under_way(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
 
@@ -108,8 +108,8 @@ _OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
 def _traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
     """Return the traceback of *error* from *function* on.
 
-    Where *function* did not raise it, from the fixture on that did; all of it where
-    no fixture did either.
+    If *function* did not raise it, return it from the user's fixture that did; all of it
+    if no fixture did either.
     """
     code = getattr(inspect.unwrap(function), "__code__", None)
     frames = [*_frames(error.__traceback__)]

@@ -28,7 +28,7 @@ class Command(commands.Command):
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         super().__init__(workflow, judge)
-        #: The stations that must stay, and the names of those because of which.
+        #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
@@ -36,7 +36,7 @@ class Command(commands.Command):
         return Selection(selected=self.workflow.among(items))
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
-        """Return the result of a station that must stay, as something downstream does."""
+        """Return the result of a station that must stay because something downstream stays."""
         by = self._kept.get(item.nodeid)
         return journey.result(item.nodeid, "blocked", by=tuple(by)) if by else None
 
@@ -49,7 +49,7 @@ class Command(commands.Command):
             self._kept.setdefault(kept, {})[result.name] = None
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
-        """Do nothing: a clean may follow a visit that never came to its end."""
+        """Do nothing: a clean may follow a visit that was never completed."""
 
     def why_unknown(self, key: str) -> Exception | None:
         return None
@@ -69,7 +69,7 @@ class CleanTrip:
 
     def set_up(self) -> None:
         item, function = self._item, self._item.station.clean_function
-        if self._lock is None:  # else another plugin reruns it
+        if self._lock is None:  # another plugin may rerun the item
             self._lock = self._journey.lock(item.key)  # a station being visited is not cleaned
         if function is None or not self._journey.ledger.has_traces(item.key):
             item.call_nothing()
@@ -86,7 +86,7 @@ class CleanTrip:
         item.call(clean, awaits=is_coroutine(function))
 
     def after_call(self) -> None:
-        """Ask the checks of the station, none of which may pass any more."""
+        """Ask the checks of the station; none of them may pass any more."""
         item = self._item
         if item.station.clean_function is None:
             return
@@ -117,4 +117,4 @@ class CleanTrip:
         return result
 
     def note_failure(self, error: str) -> None:
-        """Do nothing: the next clean goes on where this one ended."""
+        """Do nothing: the next clean continues where this one ended."""

@@ -25,7 +25,7 @@ class Command(commands.Command):
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
     ) -> bool | None:
-        """Forget what is selected, and say so; fail *session* where one stays locked."""
+        """Forget the selected records, and say so; fail *session* if a station stays locked."""
         forgotten, is_refused = [], False
         for key in selection.forgotten:
             if journey.ledger.record(key) is None:

@@ -47,7 +47,7 @@ class Command(commands.Command):
         return VisitTrip(item, journey, self.workflow.registry.return_value)
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
-        """Do nothing: stations that are requested by parameters were visited before."""
+        """Do nothing: requested stations have been visited before."""
 
     def why_unknown(self, key: str) -> Exception | None:
         return NotWaitedFor(self.workflow.route[key].name, self.judge.why_incomplete(key))

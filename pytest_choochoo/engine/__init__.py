@@ -1,1 +1,1 @@
-"""The ground floor: stations, verdicts and records, without pytest."""
+"""The engine, which knows no pytest: stations, verdicts and records."""

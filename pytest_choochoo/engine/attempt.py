@@ -20,7 +20,7 @@ Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What pytest says of a station once its protocol is over; the empty one is a pass.
+    """How pytest's protocol ended for a station; the empty ending is a pass.
 
     *error* together with *skipped* is a failure that was expected; *and_more*:
     something else failed as well.
@@ -129,10 +129,10 @@ def advance(kind: type[S], stage: Stage, **facts: object) -> S:
 
 
 class Attempt:
-    """One station's way through a session: made when its item starts, gone when it is recorded.
+    """One station's way through a session: made when its item starts, and recorded when it ends.
 
     *stage*: how far it has come. *lock*: held from before its visit begins. *start*: the
-    record of its start, where a failure was noted that need not be the last word.
+    record of its start, if a failure was noted that need not be final.
     """
 
     __slots__ = ("key", "lock", "stage", "start")
@@ -158,7 +158,7 @@ class Attempt:
         self.stage = advance(Begun, self.stage)
 
 
-# --- the records that are made of it
+# --- the records of an attempt
 
 
 def record_of_start(stage: Begun) -> Record:
@@ -196,7 +196,7 @@ def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:
 
 
 def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) -> Record:
-    """Return the record of a station whose checks say that it is as it should be.
+    """Return the record of a station whose checks found it in its desired state.
 
     *known*: the outcome of its last visit, or of a visit that returns nothing.
     """
@@ -215,7 +215,7 @@ def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) ->
 
 
 def _record(before: Record | None, status: Status, since: float, **facts: Any) -> Record:
-    """Return the record of the attempt under way; all else is as it was *before*."""
+    """Return the record of the attempt under way; everything else is as it was *before*."""
     known = before or Record(status=status, since=since)
     attempt = {"error": "", "pid": 0, "host": ""}
     return known.with_(status=status, since=since, **attempt | facts)

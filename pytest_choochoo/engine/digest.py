@@ -1,4 +1,4 @@
-"""Digests of values, files and folders, which are the same in every process."""
+"""Digests of values, files and folders, equal in all processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def is_pattern(path: str) -> bool:
 def matches(base: Path, pattern: str) -> Iterator[Path]:
     """Yield the files below *base* that *pattern* matches, without caches and ledgers.
 
-    What a run itself leaves behind must not make a station with '**/*' due for ever.
+    Files that a run itself leaves behind must not make a station with '**/*' due for ever.
     """
     parts = Path(pattern).parts
     plain = tuple(takewhile(_MAGIC.isdisjoint, parts))

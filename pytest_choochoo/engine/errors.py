@@ -1,4 +1,4 @@
-"""What can go wrong: a class for each error, with its facts and its sentence."""
+"""The errors: one class each, with its facts and its sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ChoochooError(Exception):
     statement, with the way out where there is one.
     """
 
-    #: The sentence, a format string of the facts and of `{command}`, which runs the stations.
+    #: The sentence, a format string for the facts and for `{command}`, which runs the stations.
     template = ""
 
     # A dataclass would do the same, but dozens of them take as long to make as a
@@ -37,7 +37,7 @@ class ChoochooError(Exception):
         return name in names
 
 
-# --- the request cannot be carried out
+# --- errors of the user's request
 
 
 class UnknownSelector(ChoochooError):
@@ -52,7 +52,7 @@ class UnknownSelector(ChoochooError):
     def _way_out(self, selector: str) -> str:
         if not self.known:
             return "there are no stations here"
-        import difflib  # only ever needed here, and every run of pytest would wait for it
+        import difflib  # needed only here, and every run of pytest would wait for it
 
         spelt = {name.lower(): name for name in reversed(self.known)}
         close = difflib.get_close_matches(selector.lower(), spelt, n=3, cutoff=0.5)
@@ -106,7 +106,7 @@ class LostLedger(UnusableLedger):
     )
 
 
-# --- stations are written wrongly: found while collecting, and reported all at once
+# --- faults in stations, found while collecting and reported all at once
 
 
 class Cycle(ChoochooError):
@@ -209,7 +209,7 @@ class ParametrizedFixture(ChoochooError):
     )
 
 
-# --- a station fails, apart from its own exceptions
+# --- failures of stations, apart from their own exceptions
 
 
 class MissingFile(ChoochooError):

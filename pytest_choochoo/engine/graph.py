@@ -1,4 +1,4 @@
-"""Walks over graphs that are given as the neighbours of each node."""
+"""Walks over graphs, which are given as the neighbours of each node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reachable(
 
 
 def followers(needs: Mapping[Node, Iterable[Node]]) -> dict[Node, list[Node]]:
-    """Return for each node of *needs* those that need it directly, in the order of *needs*."""
+    """Return for each node of *needs* the nodes that need it directly, in the order of *needs*."""
     found: dict[Node, list[Node]] = {node: [] for node in needs}
     for node, needed in needs.items():
         for each in needed:

@@ -1,4 +1,4 @@
-"""Takes one station through a session: judge, ask its checks, lock, visit, check, record."""
+"""Takes one station through a session: judge, ask the checks, lock, visit, check again, record."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LOOK = 0.5
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user wants of this session.
+    """The user's choices for this session.
 
     *selected*: the stations that will be run. *lock_timeout*: seconds, -1 without end.
     """
@@ -93,7 +93,7 @@ class Journey:
         #: Stations that `settle` found due, which are judged once more under their lock.
         self._found_due: set[str] = set()
 
-    # --- without an attempt: what the record alone can settle
+    # --- without an attempt: stations that the record alone can settle
 
     def settle(self, key: str) -> Result | None:
         """Return the result of a station that needs neither a check nor a visit, else None."""
@@ -199,7 +199,7 @@ class Journey:
         return Settled(before=record, fingerprint=taken, result=result, is_news=not is_fresh)
 
     def complete(self, attempt: Attempt, value: object, ask: Ask) -> None:
-        """Keep what the visit returned, and ask all checks again.
+        """Keep the outcome of the visit, and ask all checks again.
 
         Raises `Unstorable`, `MissingProduct`, or the error of a check that does not pass.
         """
@@ -288,16 +288,16 @@ class Journey:
         return None
 
     def note_failure(self, attempt: Attempt, error: str) -> None:
-        """Record that the visit under way failed, should this process not live to do so."""
+        """Record that the visit under way failed, in case this process ends before it can."""
         stage = attempt.stage
         if isinstance(stage, Begun):
             attempt.start = self.ledger.record(attempt.key)
             self.ledger.finish(attempt.key, record_of_visit(stage, Ending(error=error)))
 
-    # --- what several commands need
+    # --- for several commands
 
     def lock(self, key: str) -> HeldLock:
-        """Return the lock of *key*, held, waiting for whichever process is visiting it.
+        """Return the lock of *key*, held; wait for the process that is visiting the station.
 
         Raises `LockTimeout`, and `RunStopped`.
         """
@@ -332,7 +332,7 @@ class Journey:
         )
 
     def visit(self, key: str, reasons: Iterable[str] = ()) -> Visit:
-        """Return what the station *key* may know of its visit, which is made for *reasons*."""
+        """Return the `Visit` of the station *key*, which is made for *reasons*."""
         return Visit(
             station=self.route[key].name,
             profile=self.options.profile,
@@ -346,7 +346,7 @@ class Journey:
 
 
 def _after_the_visit(name: str, check: str, error: BaseException) -> BaseException:
-    """Return *error*, of a *check* that did not pass after the visit, with what that means."""
+    """Return *error*, of a *check* that did not pass after the visit, with an explanation."""
     subject = f"check {check!r} of station {name!r} does not pass after the visit: "
     says_so = isinstance(error, CheckFailed)
     error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")

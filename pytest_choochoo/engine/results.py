@@ -1,4 +1,4 @@
-"""The results of a run, which its processes share."""
+"""The results of a run, shared by its processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_choochoo.engine.ledger.record import Record, Result, to_text
 _STOPPED = ""
 _WAITING = "waiting"
 
-# Seconds between two tries of whether the ledger can still be written.
+# Seconds between two tests whether the ledger can still be written.
 _PATIENCE = 5.0
 
 
@@ -26,7 +26,7 @@ class _RecordsAndBoard(Records, RunBoard, Protocol): ...
 
 
 class Results(dict[str, Result]):
-    """The results that this process knows, by key; *run* names the run that it takes part in.
+    """The results that this process knows, by key; *run* names the run that it is part of.
 
     Without a *run* there is no other process.
     """
@@ -51,7 +51,7 @@ class Results(dict[str, Result]):
         self[result.key] = result
 
     def stop(self) -> None:
-        """Stop the run in all its processes: this one will not do what they wait for."""
+        """Stop the run in all its processes, which may wait for results of this one."""
         if self._run is not None:
             self._ledger.write_result(self._run, _STOPPED, "")
 

@@ -17,7 +17,7 @@ from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
 
 
-# Each station has one until the session ends: the garbage collector can ignore it.
+# There is one per station until the session ends: the garbage collector can ignore it.
 class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A station with one set of its parameters, known by its node id *key*."""
 
@@ -48,7 +48,7 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         return tuple(self.name(key) for key in keys)
 
     def downstream(self) -> dict[str, list[str]]:
-        """Return for each station those that need it directly."""
+        """Return for each station the stations that need it directly."""
         return followers({key: self.upstream.get(key, ()) for key in self.stops})
 
     def closure(

@@ -52,7 +52,7 @@ class Secret(Generic[T_co]):
         return _equal(self.reveal(), other.reveal())
 
     def __hash__(self) -> int:
-        return hash(Secret)  # the same for all secrets: it tells nothing about the value
+        return hash(Secret)  # the same for all secrets, so that it reveals nothing about the value
 
     def __copy__(self) -> Self:
         return self
@@ -74,7 +74,7 @@ def from_token(token: str, find: Callable[[], Any]) -> Secret[Any]:
 
 
 def token_of(secret: Secret[Any]) -> str:
-    """Return the token that stands for *secret* in a record, "" where it was in none."""
+    """Return the token that stands for *secret* in a record, "" if it has never been in one."""
     return secret._token
 
 
@@ -95,8 +95,8 @@ def _bytes(text: str) -> bytes:
 class SecretStore:
     """The secrets of a run as text, by their tokens: in memory, and nowhere else.
 
-    *key* returns the key of the tokens' digests. *texts* holds the secrets where
-    other processes have some of them.
+    *key* returns the key of the tokens' digests. *texts* holds the secrets, if other
+    processes share them.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ class Station(Generic[T_co]):
 
     @property
     def location(self) -> str:
-        """Its place in the source, as `file:line`, relative to the working directory."""
+        """Its position in the source, as `file:line`, relative to the working directory."""
         return _location(self.file, self.line)
 
     @property

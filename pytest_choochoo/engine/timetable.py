@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_choochoo.engine.graph import followers
 
-# Seconds of work beside which a worker's round trip to the controller does not count.
+# Seconds of work compared with which a worker's round trip to the controller is negligible.
 _LONG = 0.1
 
 
@@ -31,7 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """The *items*, by number, that one worker runs at one go.
+    """The *items*, by number, that one worker runs in one go.
 
     It *waits* for other batches, by number.
     """
@@ -55,7 +55,7 @@ def batches(jobs: Mapping[int, Job], workers: int) -> list[Batch]:
     stations = 0
     for number, job in jobs.items():
         if job.module is None:
-            batch_of.setdefault(job.key, stations)  # an item that is asked for twice is there twice
+            batch_of.setdefault(job.key, stations)  # with --keep-duplicates an item comes twice
             stations += 1
         else:
             together.setdefault((job.module, job.waits, job.groups), []).append(number)
@@ -148,7 +148,7 @@ class Timetable:
         return best
 
     def finish(self, number: int) -> None:
-        """Mark a batch under way as finished, however it ended: batches behind it may start."""
+        """Mark a batch under way as finished, however it ended: its followers may start."""
         self._leave(number)
         self._finished.add(number)
         for follower in self._followers[number]:
@@ -157,7 +157,7 @@ class Timetable:
                 self._make_ready(follower)
 
     def requeue(self, number: int) -> None:
-        """Make a batch under way ready again, as it was not finished."""
+        """Make a batch under way ready again, because it was not finished."""
         self._leave(number)
         if not self._missing[number]:
             self._make_ready(number)

@@ -1,4 +1,4 @@
-"""The visit of a station as the station sees it: its directory, resources and progress."""
+"""The visit as the station sees it: its directory, resources and progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in words: lines of text from values."""
+"""Lines of text about results, for people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import get_args
 from pytest_choochoo.engine.errors import ChoochooError, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
 
-#: The cause of a failure where the user stopped the run: there is nothing to be fixed.
+#: The cause of a failure if the user stopped the run: there is nothing to fix.
 INTERRUPTED = "interrupted"
 
 
 def why(result: Result) -> str:
-    """Return why a station ended as it did, in one line; empty when there is nothing to say."""
+    """Return why a station ended as it did, in one line; "" if there is nothing to say."""
     if result.word == "blocked":
         return f"blocked by {', '.join(result.by)}"
     if result.word in {"failed", "skipped"}:
@@ -23,10 +23,10 @@ def why(result: Result) -> str:
 
 
 def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines about a selection that stand above a run, in names of stations.
+    """Return the lines about a selection that are shown before a run.
 
-    Those *added* are needed by the selection; those *left out* were to be
-    replayed, and are not selected.
+    *added*: the names of stations that the selection needs; *left_out*: those that
+    --cc-replay selected, and that were then deselected.
     """
     lines = {
         "needed {} added": added,
@@ -60,7 +60,7 @@ def problem_lines(results: Iterable[Result]) -> list[str]:
 
 
 def left_in_place(results: Iterable[Result]) -> list[str]:
-    """Return one line with all stations that have no clean, none where each has one."""
+    """Return one line with all stations that have no clean, or no line if there are none."""
     names = [result.name for result in results if result.word == "left in place"]
     return [f"  left in place (no clean defined): {', '.join(names)}"] if names else []
 

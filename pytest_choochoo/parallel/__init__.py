@@ -1,4 +1,4 @@
-"""Everything that knows xdist and execnet: runs in which several processes take part."""
+"""Runs with several processes: everything that uses xdist and execnet."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import pytest
 
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
-# Every run of pytest imports this file, and few have workers: what they need is imported there.
+# Every run of pytest imports this file, and few runs have workers: their imports are local.
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.location import LedgerLocation
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.parallel.messages import ControllerLink
     from pytest_choochoo.session import Session
 
-#: Where the controller puts what a worker is to know, among xdist's own `workerinput`.
+#: The key in xdist's `workerinput` of the facts that the controller gives to a worker.
 INPUT = "choochoo"
-#: The name of what the controller writes among the results of a run, before its workers start:
-#: a worker that reads it on its own disk sees the same ledger.
+#: The name of a result that the controller writes before the workers of a run start: a worker
+#: that finds it on its own disk sees the same ledger.
 BEGUN = "begun"
-#: A worker's end of the channel to its controller; plain pytest has none.
+#: A worker's end of the channel to its controller; unset in plain pytest.
 CONTROLLER = pytest.StashKey["ControllerLink"]()
 
 
 def process_of(config: pytest.Config) -> Process:
-    """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
+    """Return the part of this process in the run: alone, as xdist's controller or a worker."""
     workerinput = getattr(config, "workerinput", None)
     if workerinput is None:
         return Process(began=time.time(), secrets={})
@@ -51,7 +51,7 @@ def process_of(config: pytest.Config) -> Process:
 def _remote_ledger(
     run: str | None, link: ControllerLink, location: LedgerLocation
 ) -> Ledger | None:
-    """Return the controller's ledger, None where this worker sees it at *location*."""
+    """Return the controller's ledger, None if this worker sees it at *location*."""
     if run is None:
         return None
     from pytest_choochoo.engine.ledger.opening import read_ledger
@@ -81,7 +81,7 @@ def register_controller(config: pytest.Config, settings: Settings) -> None:
 
 
 def register_worker(config: pytest.Config, made: Session | None) -> None:
-    """Register the hooks that a worker needs; *made*: None where there are no stations."""
+    """Register the hooks that a worker needs; *made* is None if there are no stations."""
     if CONTROLLER not in config.stash:  # plain pytest
         return
     from pytest_choochoo.parallel.worker import RunWorkerHooks, WorkerHooks
@@ -91,7 +91,7 @@ def register_worker(config: pytest.Config, made: Session | None) -> None:
 
 
 def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
-    """Leave *items* alone in this worker, and let its controller say what is wrong."""
+    """Run no items in this worker, and let the controller report *error*."""
     items.clear()
     link = config.stash.get(CONTROLLER, None)
     if link is None:

@@ -1,4 +1,4 @@
-"""The hooks in xdist's controller, for any command: it collects nothing and runs nothing."""
+"""The hooks in xdist's controller, which collects and runs nothing itself, for any command."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Controller:
 
     @property
     def header(self) -> tuple[str, ...]:
-        return ()  # it is shown when the workers have agreed on a plan
+        return ()  # the header is shown when the workers have agreed on a plan
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return how *station* ended that was not reported, None if it was not reached."""
+        """Return the result of a *station* without reports, None if it was not reached."""
         return station.result("failed", cause=DIED) if station.key in self._died_of else None
 
     @pytest.hookimpl(optionalhook=True)

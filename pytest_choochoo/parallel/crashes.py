@@ -1,4 +1,4 @@
-"""What becomes of the item that a worker was busy with when it died."""
+"""Reports and records the item that a worker was running when it died."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
 
-#: The cause of what failed with its worker.
+#: The cause of a failure with its worker.
 DIED = "the worker process died"
 # Seconds to wait for the lock of a dead worker to be released.
 _GRACE = 2.0
@@ -21,7 +21,7 @@ _GRACE = 2.0
 def report_crash(
     run: ParallelRun, report: pytest.TestReport, *, at_work: bool, is_rerun: bool
 ) -> None:
-    """Complete xdist's *report* of the item that a worker died of, and record it as failed.
+    """Complete xdist's *report* of the item during which a worker died, and record the failure.
 
     *at_work*: the worker had not finished the item. *is_rerun*: the item runs again.
     """
@@ -32,7 +32,7 @@ def report_crash(
         return
     result = record_crash(run, station)
     if not is_rerun:
-        # A result stands that the worker shared before it died.
+        # A result that the worker shared before it died stands.
         result = run.results.shared(station.key) or run.results.share(result)
     if result.is_complete and at_work:
         report.longrepr = f"{DIED} after {station.name} was recorded"
@@ -46,7 +46,7 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
     ledger = run.ledger
     try:
         lock = ledger.lock(station.key, _GRACE)
-    except LockBusy:  # another process visits it, or does so again
+    except LockBusy:  # another process visits it, perhaps once more
         return station.result("failed", cause=cause)
     try:
         record = ledger.record(station.key)

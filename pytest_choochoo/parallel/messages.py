@@ -1,4 +1,4 @@
-"""The one channel between the controller and each worker: typed messages, and its two ends."""
+"""The channel between the controller and each worker: its typed messages, and its two ends."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class ProcessId(msgspec.Struct, frozen=True, tag=True):
 
 
 class SharedModules(msgspec.Struct, frozen=True, tag=True):
-    """The modules, by node id, whose tests share fixtures, where there are no stations."""
+    """The modules, by node id, whose tests share fixtures, in a run without stations."""
 
     modules: tuple[str, ...]
 
 
 class SelectedStations(msgspec.Struct, frozen=True, tag=True):
-    """The stations that are to be verified, where no plan names them."""
+    """The stations to verify, in a session without a plan."""
 
     stations: tuple[StationInfo, ...]
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """The reason why the worker cannot do what was asked for."""
+    """The reason why the worker cannot carry out the user's request."""
 
     text: str
 
@@ -69,13 +69,13 @@ class SecretWanted(msgspec.Struct, frozen=True, tag=True):
 
 
 class LedgerAnswer(msgspec.Struct, frozen=True, tag=True):
-    """What the controller's ledger answered."""
+    """The answer of the controller's ledger."""
 
     answer: str
 
 
 class SecretAnswer(msgspec.Struct, frozen=True, tag=True):
-    """The text of the secret that was kept or asked for, None where nobody kept it."""
+    """The text of the secret that was kept or requested, None if no worker kept it."""
 
     text: str | None
 
@@ -98,7 +98,7 @@ _Answer = TypeVar("_Answer")
 
 
 class UnknownMessage(ChoochooError):
-    """A message is none of this version's."""
+    """A message that this version does not know."""
 
     cause: str
     template = (
@@ -129,7 +129,7 @@ def message_from_controller(text: str) -> FromController:
 
 
 class Channel(Protocol):
-    """One end of an execnet channel, as far as it is used here."""
+    """The part of one end of an execnet channel that is used here."""
 
     def send(self, item: object) -> None: ...
     def setcallback(self, callback: Callable[[Any], object], endmarker: object = ...) -> None: ...
@@ -164,7 +164,7 @@ class WorkerLink:
         except UnknownMessage as error:
             message = Refusal(str(error))
         match message:
-            # Answered here and now: the main thread may be busy for longer than a station
+            # Answered in this thread: the main thread may be busy for longer than a station
             # should have to wait for its secret.
             case SecretKept(token, secret):
                 self._secrets[token] = secret
@@ -215,10 +215,10 @@ class ControllerLink:
             return _first(self._secret_answers).text
 
     def _take(self, text: str | None) -> None:
-        """Take what the controller sends, None when it is gone; called in a thread of execnet."""
+        """Take a message of the controller, None when it is gone; called in a thread of execnet."""
         if text is None:
             if self._ledger is not None and self._ledger.held:
-                # With the controller its locks are gone: another run may visit at this moment.
+                # The controller's locks are gone with it: another run may visit at this moment.
                 os._exit(1)
             self._ledger_answers.put(None)
             self._secret_answers.put(None)
@@ -231,16 +231,16 @@ class ControllerLink:
 
 
 def _first(answers: SimpleQueue[_Answer | None]) -> _Answer:
-    """Wait for an answer and return it. Raises `OSError` where there will be none."""
+    """Wait for an answer and return it. Raises `OSError` if there will be none."""
     answer = answers.get()
     if answer is None:
-        answers.put(None)  # for whatever asks next
+        answers.put(None)  # for the next question
         raise OSError("the connection to the controller is lost")
     return answer
 
 
 class _SharedSecrets(dict[str, str]):
-    """The secrets that this worker has, and through *ask* those that the others have."""
+    """The secrets of this worker, and through *ask* those of the other workers."""
 
     def __init__(self, ask: Callable[[SecretKept | SecretWanted], str | None]) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ class _SharedSecrets(dict[str, str]):
 
     def __setitem__(self, token: str, text: str) -> None:
         super().__setitem__(token, text)
-        # Answered, and only then recorded: a worker that sees the record can have the secret.
+        # Wait for the answer before the record is written: a worker that reads it needs the secret.
         self._ask(SecretKept(token, text))
 
     def __missing__(self, token: str) -> str:

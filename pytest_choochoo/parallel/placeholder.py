@@ -1,4 +1,4 @@
-"""The item that a worker knows as its next one while there is none."""
+"""The item that stands for a worker's next item while there is none."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def as_of_placeholder(report: pytest.TestReport) -> pytest.TestReport:
 
 
 def as_of_its_item(data: dict[str, Any]) -> None:
-    """Give a report that has arrived as one of the placeholder its own item again."""
+    """Give a report that was sent as one of the placeholder its own item again."""
     if data.get("nodeid") == PLACEHOLDER and "choochoo_of" in data:
         data["nodeid"] = data["choochoo_of"]

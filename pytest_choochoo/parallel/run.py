@@ -1,4 +1,4 @@
-"""A run that several workers take part in, as their controller knows it."""
+"""A run of several workers, as their controller knows it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from pytest_choochoo.parallel.workers import Workers
 
 
 class ParallelRun:
-    """A run that has begun: its ledger, what its workers share in it, and the workers.
+    """A run that has begun: its ledger, its shared results, and its workers.
 
-    Raises `UnusableLedger` where the ledger does not take the run. *began*: in seconds since
-    the epoch.
+    Raises `UnusableLedger` if the ledger cannot be written. *began*: in seconds since the epoch.
     """
 
     def __init__(self, ledger: Ledger, workers: Workers, began: float) -> None:
@@ -31,13 +30,13 @@ class ParallelRun:
         self.results = Results(ledger, self.name)
         self.workers = workers
         self.began = began
-        #: The stations that are to be run; none until the workers have agreed on a plan.
+        #: The selected stations; none until the workers have agreed on a plan.
         self.stations: Sequence[StationInfo] = ()
         ledger.start_run(self.name)
         ledger.write_result(self.name, BEGUN, "")
 
     def plan(self) -> RunPlan | None:
-        """Return the plan that the workers agreed on, None where there are no stations."""
+        """Return the plan that the workers agreed on, None if there are no stations."""
         text = self.ledger.result(self.name, PLAN)
         if text is None:
             return None
@@ -56,7 +55,7 @@ class ParallelRun:
         return record.pid in self.workers.pids  # else another run visits it
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return how *station* ended whose report came too late, None if it was not reached."""
+        """Return the result of a *station* whose report is missing, None if it was not reached."""
         shared = self.results.shared(station.key)
         if shared is None and self.is_visited_now(station.key):  # its worker was killed
             return station.result("failed", cause=INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The hooks in xdist's controller for a run, in which the route decides what starts when."""
+"""The hooks in xdist's controller for a run, whose order the route decides."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _USUAL = {
     pytest.ExitCode.INTERRUPTED,
     pytest.ExitCode.NO_TESTS_COLLECTED,
 }
-# The phases of an item; the report of a crash is of none of them.
+# The phases of an item; the report of a crash has none of them.
 _PHASES = {"setup", "call", "teardown"}
 
 
@@ -66,9 +66,9 @@ class RunController(Controller):
         self._settings = settings
         self._begun: _Parts | None = None
         self._buffers: list[TeardownBuffer] = []
-        #: The modules whose tests share fixtures, where there are no stations.
+        #: The modules whose tests share fixtures, in a run without stations.
         self._shared_modules: frozenset[str] = frozenset()
-        #: The status of a worker that exited with one of its own.
+        #: The exit status of a worker that did not end in a usual way.
         self._exit_status: int | None = None
 
     @property
@@ -86,7 +86,7 @@ class RunController(Controller):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
-        """Begin the run, before any worker looks for it in the ledger that it sees."""
+        """Begin the run before any worker looks for it in the ledger."""
         try:
             ledger = ledger_of(self._config, self._settings)
             try:
@@ -99,7 +99,7 @@ class RunController(Controller):
         scheduler = RouteScheduling(
             self._config,
             workers=len(specs),
-            looks_ahead=not self._config.getoption("maxfail"),  # what may have to stop at once
+            looks_ahead=not self._config.getoption("maxfail"),  # a failure must stop the run
             begin=self._begin,
             read_messages=self._read_messages,
             reject=self._reject,
@@ -124,7 +124,7 @@ class RunController(Controller):
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        if ids and ids[-1] == PLACEHOLDER:  # not to be counted
+        if ids and ids[-1] == PLACEHOLDER:  # the placeholder must not be counted
             del ids[-1]
 
     def _reject(self, node: Node, text: str) -> None:
@@ -204,10 +204,10 @@ class RunController(Controller):
         if report.failed and report.when in _PHASES and reaches_maxfail(self._config):
             self._parts.stopper.stop_for_failures()
 
-    # --- the user stops it
+    # --- when the user stops the run
 
     def finish_first(self, session: pytest.Session) -> StopAnswer:
-        """Start nothing more; return the visits that the workers finish first."""
+        """Start nothing more, and return the visits that the workers finish first."""
         names = self._parts.stopper.finish_visits()
         return StopAnswer(waits=bool(names), names=names)
 
@@ -219,7 +219,7 @@ class RunController(Controller):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Fail the session where items are left although nobody stopped it."""
+        """Fail the session if items are left although the user did not stop it."""
         for buffer in self._buffers:
             buffer.flush()
         handle_late_reports(self._config)

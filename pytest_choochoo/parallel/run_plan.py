@@ -1,4 +1,4 @@
-"""What the workers of a run agree on before it, as plain data."""
+"""The plan that the workers of a run agree on before it begins, as plain data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PLAN = "plan"
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The stations of a run, the lines about their selection, and how they are run.
+    """The selected stations, the lines about the selection, and the work to distribute.
 
-    *settled*: the results of those that need not be run; *batches*: the other items, by their
+    *settled*: the results of stations that need not be run; *batches*: the other items, by their
     numbers in the collection.
     """
 
@@ -29,13 +29,13 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def job_of_station(item: pytest.Item, waits: tuple[str, ...], record: Record | None) -> Job:
-    """Return the job that a station is, which *waits* for others; *record*: its last one."""
+    """Return the job of a station that *waits* for others; *record* is its last one."""
     seconds = record.seconds if record is not None and record.seconds else None
     return Job(key=item.nodeid, waits=waits, seconds=seconds, groups=_groups(item))
 
 
 def job_of_test(item: pytest.Item, waits: tuple[str, ...]) -> Job:
-    """Return the job that a test is, which *waits* for stations."""
+    """Return the job of a test that *waits* for stations."""
     return Job(
         key=item.nodeid,
         waits=waits,

@@ -1,4 +1,4 @@
-"""A timetable as one of xdist's schedulers."""
+"""A scheduler for xdist that follows the timetable of a route."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from xdist.report import report_collection_diff
 from pytest_choochoo.engine.timetable import Batch, Timetable
 from pytest_choochoo.parallel.xdist_internals import NO_ITEM, Node, exit_status
 
-# How many items a worker holds at most while batches are sent ahead to it: enough that it never
-# idles for the controller.
+# Prefetch depth: how many dependent items a worker holds, so that it does not idle.
 _AHEAD = 3
-# A worker gives back all the items that it is asked for, or none if it has started one of them,
-# and where it stands is not known. So it is asked for all but the first one, all but two, ...
+# A worker gives back all the items that it is asked for, or none if it has already started one of
+# them. Its position is unknown, so it is asked for all items but the first, all but two, ...
 _KEPT = (1, 2, 3, 5, 9)
 
 
 class RouteScheduling:
     """Sends each batch to a worker as soon as it may start; xdist calls it as its scheduler.
 
-    A worker starts an item only when it knows the next one (pytest-xdist#339, #894). Where there
-    is no next one yet, it is sent the placeholder, which is the last of its items: so the
-    item before it starts at once, and the worker is free after it.
+    A worker starts an item only when it knows the next one (pytest-xdist#339, #894). If there is
+    no next one yet, the worker is sent the placeholder, the last of its items: the item before it
+    then starts at once, and the worker is free after it.
 
-    *workers*: how many must have collected before anything starts. *looks_ahead*: what waits for
-    one item alone is sent with it. *begin* is called with what all workers collected, and
-    returns the batches to be run. *read_messages* is called when a worker sent a message.
-    *reject* is called with a worker and a text that says how its items differ. *notify* shows
-    a line to the user.
+    *workers*: how many workers must have collected before anything starts. *looks_ahead*: batches
+    that wait for one item alone are sent with it. *begin* is called with the items that all
+    workers collected, and returns the batches to run. *read_messages* is called when a worker
+    has sent a message. *reject* is called with a worker and a string that says how its items
+    differ. *notify* shows a line to the user.
     """
 
     def __init__(
@@ -53,31 +52,31 @@ class RouteScheduling:
         self._read_messages = read_messages
         self._reject = reject
         self._notify = notify
-        #: What all workers collected, None until they have.
+        #: The items that all workers collected, None until they have.
         self._items: list[str] | None = None
-        #: What each worker collected, those included that died since.
+        #: The items that each worker collected, including workers that have died since.
         self._collected: dict[Node, list[str]] = {}
-        #: What each worker has got and is not done with, in order; its first item is under way.
+        #: The items that each worker has and has not finished, in order; the first is under way.
         self._pending: dict[Node, deque[int]] = {}
-        #: The last item that each worker is done with.
+        #: The last item that each worker finished.
         self._last: dict[Node, int] = {}
-        #: The workers that know no item after the last one that they have got.
+        #: The workers that know no item after the last one that they have.
         self._open: set[Node] = set()
         self._timetable = Timetable(())
         self._batch_of: dict[int, int] = {}
-        #: The items of each batch that nobody has run yet.
+        #: The items of each batch that have not been run yet.
         self._unfinished: dict[int, deque[int]] = {}
-        #: The workers that were dead before they got any of their pending items.
+        #: The workers that died before they received any of their pending items.
         self._unreached: set[Node] = set()
-        #: The item that a worker died of, until the ledger knows.
+        #: The item during which a worker died, until the ledger knows.
         self._crashed: int | None = None
-        #: Whether a worker was sent home since it collected other items.
+        #: Whether a worker was shut down because it collected other items.
         self._has_rejected = False
-        #: What is called once nothing is under way, where nothing more is to start.
+        #: Called once nothing is under way, after nothing more may start.
         self._stopped: Callable[[], None] | None = None
         self._is_to_take_back = False
 
-    # --- xdist asks how far it is
+    # --- the progress, for xdist
 
     @property
     def nodes(self) -> list[Node]:
@@ -96,13 +95,13 @@ class RouteScheduling:
     def has_pending(self) -> bool:
         return not self._timetable.is_over
 
-    # --- xdist tells of workers that start
+    # --- xdist announces workers that start
 
     def add_node(self, node: Node) -> None:
         self._pending[node] = deque()
 
     def add_node_collection(self, node: Node, collection: Sequence[str]) -> None:
-        """Take what a worker collected; one that joins with other items is of no use."""
+        """Take the items that a worker collected; shut it down if it joins with other items."""
         if self._items is None or list(collection) == self._items:
             self._collected[node] = list(collection)
             return
@@ -111,7 +110,7 @@ class RouteScheduling:
         node.shutdown()
 
     def schedule(self) -> None:
-        """Begin when all workers have collected; later, make use of one that joins."""
+        """Begin when all workers have collected; later, use a worker that joins."""
         if self._items is None:
             if not self._agree():
                 return
@@ -132,7 +131,7 @@ class RouteScheduling:
             self._reject(node, text)
         return not different
 
-    # --- what goes to whom
+    # --- sending batches to workers
 
     def _send(self) -> None:
         """Send every free worker what may start now."""
@@ -151,7 +150,7 @@ class RouteScheduling:
             self._send_on(node, batch)
 
     def _send_on(self, node: Node, batch: int | None = None) -> None:
-        """Send *node* a *batch*, and what waits only for the last batch that it has got."""
+        """Send *node* a *batch*, and the batches that wait only for the last one it has."""
         pending, items = self._pending[node], list[int]()
         is_idle = not pending
         if batch is None:
@@ -186,7 +185,7 @@ class RouteScheduling:
             return None
         return self._timetable.start_after(self._batch_of[pending[-1]])
 
-    # --- xdist tells of items that end
+    # --- xdist announces items that end
 
     def mark_test_complete(self, node: Node, item_index: int, duration: float = 0) -> None:
         if item_index == NO_ITEM:
@@ -207,21 +206,21 @@ class RouteScheduling:
         self._send()
 
     def remove_pending_tests_from_node(self, node: Node, indices: Sequence[int]) -> None:
-        """Take back items that *node* has got and not started, as it was asked to."""
+        """Take back items that *node* has not started, as requested."""
         pending = self._pending[node]
         for item in indices:
             pending.remove(item)
         self._requeue(indices, spared={self._batch_of[item] for item in pending})
         self._send()
 
-    # --- xdist tells of workers that end
+    # --- xdist announces workers that end
 
     def remove_node(self, node: Node) -> str | None:
-        """Forget a worker, and return the item that it died of, if it did."""
+        """Forget a worker, and return the item during which it died, if it did."""
         pending = self._pending.pop(node)
         self._open.discard(node)
         if exit_status(node) is not None:
-            return None  # if it left items undone, the ledger says so already
+            return None  # if it left items undone, the ledger already says so
         if not pending:
             is_at_the_end = self.tests_finished or self._stopped is not None
             if is_at_the_end and node in self._last and self._items is not None:
@@ -240,20 +239,20 @@ class RouteScheduling:
         return self._items[crashed]
 
     def _requeue(self, items: Iterable[int], spared: Collection[int] = ()) -> None:
-        """Let the batches that *items* belong to start again, but for those *spared*."""
+        """Let the batches that *items* belong to start again, except those *spared*."""
         for batch in {self._batch_of[item] for item in items}.difference(spared):
             self._timetable.requeue(batch)
 
     def mark_test_pending(self, item: str) -> None:
-        """Run *item*, which a worker died of, once more; for plugins that rerun."""
+        """Run *item*, during which a worker died, once more; for plugins that rerun."""
         assert self._items is not None
-        if self._crashed is None:  # the worker was done with it
+        if self._crashed is None:  # the worker had finished it
             return
         if self._items[self._crashed] != item:
-            raise ValueError(f"{item} is not the item that a worker died of")
+            raise ValueError(f"{item} is not the item during which a worker died")
         self._unfinished[self._batch_of[self._crashed]].appendleft(self._crashed)
 
-    # --- the controller asks and tells
+    # --- for the controller
 
     @property
     def is_stopped(self) -> bool:
@@ -261,7 +260,7 @@ class RouteScheduling:
 
     @property
     def left(self) -> int:
-        """How many items nobody has run."""
+        """The number of items that have not been run."""
         return sum(map(len, self._unfinished.values()))
 
     @property
@@ -293,11 +292,11 @@ class RouteScheduling:
                 for kept in _KEPT:
                     if len(pending) > kept:
                         node.send_steal(list(pending)[kept:])
-                # An item that it keeps all the same must not wait for a next one.
+                # An item that it nevertheless keeps must not wait for a next one.
                 node.send_runtest_some(self._placeholder(node))
 
     def crash_is_recorded(self) -> None:
-        """Go on after a crash: the ledger knows of it now."""
+        """Go on after a crash that is now recorded."""
         if self._crashed is None:
             return
         batch, self._crashed = self._batch_of[self._crashed], None

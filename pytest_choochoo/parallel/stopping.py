@@ -1,4 +1,4 @@
-"""The early end of a parallel run: what is under way is finished, and nothing else starts."""
+"""The early end of a parallel run: the visits under way are finished, and nothing else starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunStopper:
         return names
 
     def stop_for_failures(self) -> None:
-        """Start nothing more; xdist itself waits for all that the workers have got."""
+        """Start nothing more; xdist itself waits for the items that the workers have."""
         self._scheduler.stop(lambda: None)
         self._scheduler.take_back()
         self._tell_workers()

@@ -12,12 +12,12 @@ _BETWEEN = {"runtest_protocol_complete", "unscheduled", "warning_recorded"}
 
 
 class TeardownBuffer:
-    """Passes on what a worker tells xdist's controller, in order, and may hold back the end.
+    """Passes on the events of a worker to xdist's controller, in order, but holds back the last.
 
-    With an item, pytest tears down what the next item does not need, and reports it with the
-    item. A worker here learns only later that there is no next item: by then the last one is
-    reported. So the report of an item's teardown is held back until the worker starts another
-    item or ends, and a failure that comes meanwhile becomes part of it.
+    After an item, pytest tears down the fixtures that the next item does not need, and reports
+    this with the item. Here, a worker learns only later that there is no next item, when the
+    last one is already reported. So the report of an item's teardown is held back until the
+    worker starts another item or ends, and a failure in the meantime becomes part of it.
     """
 
     def __init__(self, put: Callable[[Event], object]) -> None:
@@ -25,7 +25,7 @@ class TeardownBuffer:
         self._held: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        """Take an event of the worker; execnet calls this in one and the same thread."""
+        """Take an event of the worker; execnet always calls this in the same thread."""
         name, arguments = event
         report = arguments["rep"] if name == "testreport" else None
         if report is not None and self._held and hasattr(report, "choochoo_of"):
@@ -41,7 +41,7 @@ class TeardownBuffer:
             self._put(event)
 
     def flush(self) -> None:
-        """Pass on what is held back."""
+        """Pass on the events that are held back."""
         held, self._held = self._held, []
         for event in held:
             self._put(event)

@@ -1,4 +1,4 @@
-"""The hooks in xdist's workers: they agree on a plan, and tell their controller what it needs."""
+"""The hooks in xdist's workers: they agree on a plan, and inform their controller."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WorkerHooks:
         self._made = made
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Name the stations: the controller reports those that no worker comes to."""
+        """Send the stations: the controller reports those that no worker reaches."""
         if self._made is not None:
             self._controller.send(SelectedStations(tuple(self._made.stations)))
 
@@ -49,13 +49,13 @@ class WorkerHooks:
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, Any]:
         data = yield
         if data is not None and "choochoo" in data:
-            # execnet sends one string in a fraction of the time that a dict takes it.
+            # execnet sends one string in a fraction of the time that it needs for a dict.
             data["choochoo"] = to_text(data["choochoo"])
         return data
 
 
 class RunWorkerHooks(WorkerHooks):
-    """The hooks in a worker for a run, in which the route decides what starts when."""
+    """The hooks in a worker for a run, whose order the route decides."""
 
     def __init__(self, config: pytest.Config, made: Session | None) -> None:
         super().__init__(config, made)
@@ -78,7 +78,7 @@ class RunWorkerHooks(WorkerHooks):
         session.items.append(Placeholder.of(session))
 
     def _plan(self, session: pytest.Session, made: Session) -> RunPlan:
-        """Return the plan of the worker that comes here first."""
+        """Return the plan, which the first worker makes."""
         run, ledger = self._config.stash[PROCESS].run, made.journey.ledger
         assert run is not None
         lock = ledger.lock(PLAN, -1)
@@ -100,7 +100,7 @@ class RunWorkerHooks(WorkerHooks):
             self._last = item
             return None
         if nextitem is None:
-            # The fixtures that are left are most likely those of the item that ran last.
+            # The remaining fixtures most likely belong to the item that ran last.
             report = tear_down_leftovers(self._last or item, None)
             if report is not None:
                 item.ihook.pytest_runtest_logreport(report=as_of_placeholder(report))

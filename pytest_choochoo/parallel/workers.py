@@ -1,4 +1,4 @@
-"""The workers of a session as their controller knows them, and the messages that they sent."""
+"""The workers of a session as their controller knows them, and their messages."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Worker:
         self.is_gone = False
 
     def answer(self, message: LedgerQuestion) -> None:
-        """Answer for the controller's ledger, which the worker does not see."""
+        """Answer a question for the controller's ledger, which the worker does not see."""
         if self._server is not None and not self.is_gone:
             self._link.send(LedgerAnswer(self._server.answer(message.question)))
 
     def close(self) -> None:
-        """Release the locks that are held for the worker, which is gone."""
+        """Release the locks that are held for the worker, which has ended."""
         self.is_gone = True
         if self._server is not None:
             self._server.close()
@@ -55,8 +55,8 @@ class Workers:
     def connect(self, node: Node, server: LedgerServer | None = None) -> Channel:
         """Open a channel to a worker that is about to start, and return the worker's end.
 
-        With a *server*, the controller wakes for each message. Without one it does not, and
-        messages wait until the worker ends.
+        With a *server*, each message wakes the controller. Without one, messages wait until the
+        worker ends.
         """
         channel: Channel = node.gateway.newchannel()
         receive = partial(self._receive, node, wakes=server is not None)
@@ -70,7 +70,7 @@ class Workers:
             wake_controller(node)
 
     def messages(self) -> Iterator[tuple[Worker, FromWorker]]:
-        """Yield the messages that have come since the last time, with their senders."""
+        """Yield the messages that have arrived since the last call, with their senders."""
         while not self._inbox.empty():
             yield self._inbox.get()
 
@@ -78,7 +78,7 @@ class Workers:
         return iter(self._workers.values())
 
     def close(self, node: Node) -> None:
-        """Take note that a worker is gone; xdist may say so twice."""
+        """Close the link to a worker that has ended; xdist may announce that twice."""
         if node in self._workers:
             self._workers[node].close()
 

@@ -1,4 +1,4 @@
-"""What is used of xdist beyond its hooks and its schedulers' interface, and why, one by one."""
+"""The uses of xdist beyond its hooks and its scheduler interface, each with its reason."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 #: An event of a worker as xdist's controller queues it: its name, and the arguments.
 Event = tuple[str, dict[str, Any]]
 
-#: The number of no item: its end is an event that only wakes the controller.
+#: Index that stands for no item: the event only wakes the controller.
 NO_ITEM = -1
 
 
 class Node(Protocol):
-    """A worker as its controller knows it, as far as it is used here.
+    """The part of a worker's node in the controller that is used here.
 
-    It is what xdist's hooks and schedulers are given, and not private.
+    It is not private: xdist passes it to hooks and schedulers.
     """
 
     gateway: Any
@@ -35,11 +35,11 @@ class Node(Protocol):
 def intercept_events(
     node: Any, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
 ) -> None:
-    """Put what *wrapped* returns in the place of what takes the events of *node*.
+    """Replace the function that takes the events of *node* by what *wrapped* returns for it.
 
-    A report must be held back before xdist hands it to the reporters, since they count it at
-    once. The only hook before them is `pytest_report_from_serializable`, which can alter a
-    report and not delay it.
+    A report must be held back before xdist passes it to the reporters, which count it at once.
+    The only hook before them is `pytest_report_from_serializable`, which can alter a report, but
+    not delay it.
     """
     node.putevent = wrapped(node.putevent)
 
@@ -54,7 +54,7 @@ def wake_controller(node: Any) -> None:
 
 
 def exit_status(node: Any) -> int | None:
-    """Return what the worker *node* ended with, None where it died.
+    """Return the exit status of the worker *node*, None if it died.
 
     Only a worker that reached its end has sent a `workeroutput`. xdist itself looks for a
     keyboard interrupt in it, and takes every other status for a good end.
@@ -64,19 +64,19 @@ def exit_status(node: Any) -> int | None:
 
 
 def stop_session(config: pytest.Config, reason: str) -> None:
-    """Make xdist end the session as interrupted, unless it is about to.
+    """Make xdist end the session as interrupted, unless it is already about to.
 
-    Pytest's `session.shouldstop` is of no use: in the controller, xdist has a loop of its own.
+    Pytest's `session.shouldstop` has no effect: in the controller, xdist has its own loop.
     """
     session = _session(config)
     session.shouldstop = session.shouldstop or reason
 
 
 def reaches_maxfail(config: pytest.Config) -> bool:
-    """Return whether one failure more is all that -x or --maxfail allow.
+    """Return whether one more failure is all that -x or --maxfail allows.
 
-    xdist counts a failure after the reporters have seen it, and lets the workers run what they
-    have got by then (pytest-xdist#420, #868).
+    xdist counts a failure after the reporters have seen it, and lets the workers run the items they
+    have by then (pytest-xdist#420, #868).
     """
     session = _session(config)
     return bool(session.maxfail) and session.countfailures + 1 >= session.maxfail
@@ -96,7 +96,7 @@ def count_crash(config: pytest.Config) -> bool:
 
 
 def handle_late_reports(config: pytest.Config) -> None:
-    """Report what is queued and was never handled, as xdist was interrupted (pytest-xdist#54)."""
+    """Report queued events that xdist did not handle when it was interrupted (pytest-xdist#54)."""
     session = _session(config)
     for name, arguments in _queued(session):
         if name == "testreport":

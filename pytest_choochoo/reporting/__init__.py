@@ -1,1 +1,1 @@
-"""What people and machines see."""
+"""The output for people and machines."""

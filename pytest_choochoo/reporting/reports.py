@@ -35,7 +35,7 @@ def properties(result: Result) -> list[tuple[str, object]]:
 
 def put_facts(report: pytest.TestReport, plain: dict[str, Any]) -> None:
     """Put facts on *report*, where every report of a station has them."""
-    vars(report)["choochoo"] = plain  # pytest's reports have room for more, its type does not
+    vars(report)["choochoo"] = plain  # pytest's reports may have more attributes than their type
 
 
 Location = tuple[str, int | None, str]
@@ -46,7 +46,7 @@ def settled_reports(
 ) -> Iterator[pytest.TestReport]:
     """Yield the reports of an item that was not run.
 
-    There is none of a set-up that passed: no reporter looks at it.
+    A set-up that passed has no report: no reporter uses one.
     """
     is_blocked = result.word == "blocked"
     plain = facts(result)
@@ -76,7 +76,7 @@ def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:
 
 
 class MissingStationHint:
-    """The hook that says why a station is missing: its file is *broken*, or it has a fault."""
+    """The hook that explains why a station is missing: its file is *broken*, or it has a fault."""
 
     def __init__(
         self, broken: Mapping[pytest.Module, BaseException], faults: Sequence[ChoochooError]

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: words and letters, reasons, the closing lines."""
+"""The terminal output: words and letters of results, reasons, the closing lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.settings import Settings
 
-# The letter of each result that pytest has none for, and its colour.
+# The letter and the colour of each result that pytest has none for.
 _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
     "visited": ("v", {"green": True, "bold": True}),
     "unchanged": ("u", {"green": True}),
@@ -26,7 +26,7 @@ _SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
 
 
 class RunFacts(Protocol):
-    """What the terminal asks of a run, in whatever process it takes place."""
+    """The facts about a run that the terminal shows, whichever process it takes place in."""
 
     @property
     def header(self) -> Sequence[str]:
@@ -37,10 +37,10 @@ class RunFacts(Protocol):
         """The stations that are to be run, in running order."""
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return how *station* ended, of which no report came; None: it was not reached."""
+        """Return the result of a *station* without reports; None if it was not reached."""
 
 
-#: Set when there is a run: by its session, or by xdist's controller.
+#: Set if there is a run, by its session or by xdist's controller.
 RUN_FACTS = pytest.StashKey[RunFacts]()
 
 
@@ -90,7 +90,7 @@ class Terminal:
     def _status_of_failure(
         self, report: pytest.TestReport, reasons: Sequence[str]
     ) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | None:
-        """Put beside a failure why the station was visited; its error is shown below."""
+        """Show beside a failure why the station was visited; pytest shows its error below."""
         if not reasons or not self._settings.mode.visits:
             return None
         is_error = report.when in {"setup", "teardown"}
@@ -103,7 +103,7 @@ class Terminal:
         if facts is None or is_early:  # the visit has yet to begin
             return
         known = self._facts.get(report.nodeid)
-        # With --keep-duplicates a station comes twice, and the second time nothing is left to do.
+        # With --keep-duplicates a station runs twice, and the second time nothing is left to do.
         if known is None or (known["result"], facts["result"]) != ("visited", "unchanged"):
             self._facts[report.nodeid] = facts
 
@@ -133,7 +133,7 @@ class Terminal:
             write(what_next)
 
     def _all_results(self) -> tuple[Result, ...]:
-        """Return the result of every selected station; one without any was not reached."""
+        """Return the result of every selected station; one without reports was not reached."""
         seen = {
             key: msgspec.convert(facts, Result)
             for key, facts in self._facts.items()
@@ -152,7 +152,7 @@ class Terminal:
 
     def _unreached(self, station: StationInfo, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]
-        # Nothing blocks a check: it asks each station for itself.
+        # Nothing blocks --cc-check: it verifies each station by itself.
         blocks = self._settings.mode.writes
         by = dict.fromkeys(name for result in above for name in _blocking(result) if blocks)
         return station.result("blocked" if by else "not reached", by=tuple(by))

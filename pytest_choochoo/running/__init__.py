@@ -1,1 +1,1 @@
-"""One item under pytest's protocol."""
+"""The run of one item under pytest's protocol."""

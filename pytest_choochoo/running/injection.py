@@ -16,17 +16,17 @@ from pytest_choochoo.engine.station import Station
 
 
 class OutcomeRule(Protocol):
-    """Which outcomes may be handed out: each command has its own rule."""
+    """The rule of a command for which outcomes it hands out."""
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
-        """Warn, or raise, where *item* must not silently use the outcomes of *dependency*."""
+        """Warn, or raise, if *item* must not silently use the outcomes of *dependency*."""
 
     def why_unknown(self, key: str) -> Exception | None:
-        """Return the error to raise as no outcome of *key* is known; None: hand out None."""
+        """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""
 
 
 class _Copies(tuple[Any, ...]):
-    """What pytest keeps of a fixture, value first: each access to the value makes a copy.
+    """The cached result of a station's fixture, value first: each access to the value makes a copy.
 
     A consumer that alters what it received must not affect the next one. The fixture of a
     station is cached for the session, and there is no public way to make it return a second
@@ -73,7 +73,7 @@ class Injection:
         self.station: pytest.Function | None = None
 
     def inject(self, item: pytest.Function) -> None:
-        """Put into a test the outcomes that its parameters name."""
+        """Give a test the outcomes that its parameters name."""
         __tracebackhide__ = True
         function = getattr(item, "function", None)
         direct = arguments_of(function) if function is not None else ()
@@ -107,7 +107,7 @@ class Injection:
         __tracebackhide__ = True
         if item.nodeid in self._route and self._route[item.nodeid].station is station:
             return self._outcome(item.nodeid)
-        # Fixtures that outlive the item cannot follow its parameters: they receive all.
+        # Fixtures that outlive the item cannot follow its parameters: they receive all outcomes.
         follows = not self._scopes or self._scopes[-1] == "function"
         parameters = parameters_of(item) if follows else {}
         dependency = self._dependencies.instances_for(
@@ -132,11 +132,11 @@ class Injection:
         return key in self._dependencies.upstream_through(self.station, definition.argname)
 
     def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
-        """Note that a fixture is set up, or that this *failed*."""
+        """Note that a fixture has been set up, or that its set-up *failed*."""
         self._scopes.pop()
         if definition.func in self._providers and definition.cached_result is not None:
             definition.cached_result = _Copies(definition)
-        # One that failed for a check is set up again: the visit may bring what it misses.
+        # A fixture that failed for a check is set up again: the visit may make what it needs.
         if failed and self.station is not None and definition.scope != "function":
             self._set_up.append((definition, request))
 
@@ -152,16 +152,16 @@ class Injection:
             definition, request = self._set_up.pop()
             try:
                 definition.finish(request)
-            except BaseException as error:  # noqa: BLE001 - the others are torn down all the same
+            except BaseException as error:  # noqa: BLE001 - the others must still be torn down
                 errors.append(error)
         if errors:
             raise errors[0]
 
     def _report_to_tmp_path(self) -> None:
-        """Report to the fixture `tmp_path`, which insists on it, that nothing has failed so far.
+        """Report to the fixture `tmp_path`, which requires it, that nothing has failed so far.
 
-        Pytest does so at the end of a phase; here the phase is still going on, so that no
-        other plugin may hear of it.
+        Pytest does so at the end of a phase; here the phase is still going on, so no other
+        plugin may receive the report.
         """
         assert self.station is not None
         manager = self.station.config.pluginmanager

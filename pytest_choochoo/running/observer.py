@@ -1,4 +1,4 @@
-"""Observes the reports of the station under way: how it has ended so far."""
+"""Observes the reports of the station under way, to know how it has ended so far."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ReportObserver:
         self.ending = Ending(error=error, is_interrupted=True)
 
     def note_call(self, call: pytest.CallInfo[Any]) -> None:
-        """Keep the error of a phase: a report has it only as long text."""
+        """Keep the error of a phase, of which a report has only the long text."""
         self._errors.pop(call.when, None)
         if call.excinfo is not None:
             self._errors[call.when] = _error_of(call.excinfo.value)
@@ -49,7 +49,7 @@ class ReportObserver:
             if report.failed:
                 self._note(Ending(error=self._error(report, "a sub-test failed")))
             return
-        # An item that is tried again has failed until then.
+        # Until a rerun passes, the item has failed.
         is_rerun = str(report.outcome) == "rerun"  # an outcome of pytest-rerunfailures
         if report.failed or is_rerun:
             self._note(Ending(error=self._error(report, "failed")))
@@ -63,7 +63,7 @@ class ReportObserver:
             report.user_properties = [*report.user_properties, *properties(result)]
 
     def _note(self, ending: Ending) -> None:
-        """Let the item end so, unless it has failed: that is excused by nothing else."""
+        """Set the *ending* of the item, unless it has failed: nothing excuses a failure."""
         known = self.ending
         if known.error and not known.skipped:
             has_failed = bool(ending.error) and not ending.skipped
@@ -84,7 +84,7 @@ class ReportObserver:
 
 def _error_of(error: BaseException) -> str:
     if isinstance(error, pytest.skip.Exception):
-        # Where it is reported as failed, an assertion of a plugin's failed before it.
+        # If a skip is reported as failed, a soft assertion of a plugin failed before it.
         return f"a part of it failed before it was skipped: {error}"
     if isinstance(error, pytest.FixtureLookupError) and not error.msg:
         return f"fixture {error.argname!r} not found"
@@ -93,7 +93,7 @@ def _error_of(error: BaseException) -> str:
 
 @contextmanager
 def failing_if_unrecorded(item: pytest.Item, results: Results) -> Iterator[None]:
-    """Report *item* as failed, after all, where it could not be recorded how it ended."""
+    """Report *item* as failed after all, if its result could not be recorded."""
     try:
         yield
     except UnusableLedger as error:

@@ -1,4 +1,4 @@
-"""Runs items under pytest's protocol: the hooks, and what each phase does to a station."""
+"""Runs items under pytest's protocol: the hooks, and the effect of each phase on a station."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from pytest_choochoo.settings import Mode
 
 
 class Trip(Protocol):
-    """What a command does with one station, phase by phase; made when its item starts."""
+    """The work of a command on one station, phase by phase; made when its item starts."""
 
     def set_up(self) -> None:
-        """Decide what is called; pytest has set up the item, without any fixture."""
+        """Set the function to call; pytest has set up the item, without any fixture."""
 
     def after_call(self) -> None:
-        """Look at what the call came to."""
+        """Continue after the call, if it raised nothing."""
 
     def result(self, ending: Ending) -> Result:
-        """Return the result of the station, were this its *ending*."""
+        """Return the result of the station if this is its *ending*."""
 
     def finish(self, ending: Ending) -> Result:
         """Record how the station ended, and return its result."""
 
     def note_failure(self, error: str) -> None:
-        """Record that the station failed, as the process may be about to end."""
+        """Record that the station failed, because the process may be about to end."""
 
     @property
     def has_begun(self) -> bool:
@@ -124,7 +124,7 @@ class Runner:
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
         """Yield the stations among *items* that need not be run, each with its result.
 
-        One by one, every plugin would prepare each of them as an item that is run.
+        Settled one by one, each would be prepared by every plugin as an item to run.
         """
         results = self.journey.results
         upstream, selected = self.journey.route.upstream, self.journey.options.selected
@@ -141,7 +141,7 @@ class Runner:
                     yield item, result
 
     def settle_at_once(self, session: pytest.Session) -> Iterator[tuple[pytest.Item, Result]]:
-        """Settle what can be settled early; yield what comes first, taken out of *session*."""
+        """Settle items early; remove those at the start of *session*, and yield them."""
         self._settled = {item.nodeid: result for item, result in self.settle_early(session.items)}
         first = [*takewhile(lambda item: item.nodeid in self._settled, session.items)]
         for item in first:
@@ -151,7 +151,7 @@ class Runner:
     # --- an item that is run, phase by phase
 
     def start(self, item: pytest.Function) -> None:
-        """Start with *item*; nothing has been set up yet."""
+        """Start *item*; nothing has been set up yet."""
         self.journey.outcomes.look_again()
         if not self.is_station(item):
             self.current = ItemRun(item, None)
@@ -220,7 +220,7 @@ class Runner:
         return StopAnswer(waits=True, names=() if is_worker else (name,))
 
     def note_failure(self, key: str, error: str) -> None:
-        """Record that the station *key* failed, as the process may be about to end."""
+        """Record that the station *key* failed, because the process may be about to end."""
         current = self.current
         if current is not None and current.station is not None and current.item.nodeid == key:
             current.station.trip.note_failure(error)
@@ -274,9 +274,9 @@ class SettleHooks:
             return None
         option = item.config.option
         if option.setupplan:
-            return None  # it only shows
+            return None  # it only shows the plan
         if option.setuponly and self._runner.is_station(item):
-            return True  # it would be set up and never called, and count as visited
+            return True  # else the station would be set up, never called, and count as visited
         result = None if option.setuponly else self._runner.settle(item)
         if result is None:
             self._runner.start(item)
@@ -288,7 +288,7 @@ class SettleHooks:
 class ItemHooks:
     """The hooks while an item is run, a station or a test.
 
-    *command* is the command line that brings stations about, for errors that name it.
+    *command* is the command line that visits stations, for errors that name it.
     """
 
     def __init__(self, runner: Runner, command: str) -> None:
@@ -352,7 +352,7 @@ class ItemHooks:
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, ChoochooError | StationDueWarning):
-            # Its sentence says it all; where in this plugin it was raised helps nobody.
+            # The sentence says everything; a traceback through this plugin would not help.
             report.longrepr = full_message(error, self._command)
         return report
 

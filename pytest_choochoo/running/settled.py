@@ -1,4 +1,4 @@
-"""Items that need not be run: reported, and what earlier items left torn down behind them."""
+"""Reports items that need not be run, and tears down what earlier items left behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_choochoo.reporting.reports import fail, settled_reports
 
 
 def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
-    """Report an item that was not run, as pytest would report one that was."""
+    """Report an item that was not run, as pytest reports an item that was."""
     if result.word == "not reached":
         return
     ihook, location = item.ihook, item.location
@@ -31,7 +31,7 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
 def tear_down_leftovers(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> pytest.TestReport | None:
-    """Tear down the fixtures that an earlier item left for *item*, and *nextitem* does not share.
+    """Tear down the fixtures left by earlier items that *nextitem* does not share.
 
     Pytest does so after each item that it runs, and requires it. Return the report of a
     teardown that failed.

@@ -29,7 +29,7 @@ _NO_ANSWER = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception, pytest.sk
 
 
 class StationItem:
-    """The item of one station while pytest runs it: what it sets up and calls changes.
+    """The item of one station while pytest runs it; its fixtures and its function change.
 
     *make_visit* returns the `Visit` of the station for the reasons that it is given;
     *reasons*: why the station is visited.
@@ -72,11 +72,11 @@ class StationItem:
         self.item.funcargs = dict.fromkeys(self.names)
 
     def ignore_xfail(self) -> None:
-        """Let a pass or a failure be just that: xfail marks are about the visit."""
+        """Report a pass or a failure as such: xfail marks are about the visit."""
         self.item.config.option.runxfail = True
 
     def restore(self) -> None:
-        """Leave the item, and the options it ran under, as they were before."""
+        """Restore the item, and the option that it changed, to their state before the run."""
         self.item.obj, self.item.fixturenames = self.function, self.names
         self.item.config.option.runxfail = self._runs_xfail
 
@@ -143,21 +143,21 @@ class StationItem:
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
         """Ask each of *checks* once, with fixtures of its own; return the errors by name."""
         failures: dict[str, BaseException] = {}
-        self._injection.tear_down()  # what the visit's fixtures raise is no answer of a check
+        self._injection.tear_down()  # an error of the visit's fixtures is not a check's answer
         for check in checks:
             for part in (self._ask_one, self._tear_down_after):
                 try:
                     part(check)
                 except (*_NO_ANSWER, CheckAnswer):
                     raise
-                except BaseException as error:  # whatever a check raises: it does not pass
+                except BaseException as error:  # a check that raises anything does not pass
                     if self._deadline.is_over:
                         raise  # it did not answer, it was stopped
                     if check.name not in failures and part == self._tear_down_after:
                         self.broken_teardowns.add(check.name)
                     failures.setdefault(check.name, error)
         if self._is_awaited:
-            self.set_up(())  # without a loop of its own the item could not be called any more
+            self.set_up(())  # the item could not be called again without a new event loop
         return failures
 
     def _ask_one(self, check: Check) -> None:

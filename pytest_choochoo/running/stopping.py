@@ -1,4 +1,4 @@
-"""What stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
+"""The stopping of a run by Ctrl-C or SIGTERM, by pytest-timeout, or by a lost ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StopHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Begin before a worker says that it is ready: others may be visiting by then."""
+        """Begin before a worker reports that it is ready: others may be visiting by then."""
         answer = partial(self._answer, session)
         self._watch.enter_context(_first_interrupt(answer, self._interrupt_workers))
 
@@ -67,7 +67,7 @@ class StopHooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.items:  # a controller collects nothing
+        if not session.items:  # xdist's controller collects nothing
             self.pytest_collection_finish(session)
         with self._watch, failing_without_ledger(session):
             return (yield)
@@ -97,7 +97,7 @@ def _first_interrupt(
             raise KeyboardInterrupt
 
     def interrupt_now(number: int, frame: object) -> None:
-        # The workers may have received the signal as well: give them time to leave.
+        # The workers may have received the signal as well: give them time to leave their visits.
         later = threading.Timer(_MOMENT, interrupt_workers)
         later.daemon = True
         later.start()
@@ -117,7 +117,7 @@ def _first_interrupt(
 
 @contextmanager
 def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Stop *session*, and say why, where the ledger cannot be used any more."""
+    """Stop *session*, and say why, if the ledger cannot be used any more."""
     try:
         yield
     except UnusableLedger as error:
@@ -126,7 +126,7 @@ def stopping_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 @contextmanager
 def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
-    """Fail *session* where the ledger cannot be used any more, and no item is to blame."""
+    """Fail *session* if the ledger cannot be used any more, outside of any item."""
     try:
         yield
     except UnusableLedger as error:
@@ -138,10 +138,10 @@ def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 
 class Deadline:
-    """When pytest-timeout stops the item under way; never, unless it does."""
+    """The moment at which pytest-timeout stops the item under way; infinite by default."""
 
     def __init__(self) -> None:
-        #: As `time.monotonic` counts.
+        #: On the clock of `time.monotonic`.
         self.at = math.inf
 
     @property
@@ -152,8 +152,8 @@ class Deadline:
 class TimeoutHooks:
     """The hooks around the timers of pytest-timeout.
 
-    *note_failure* records the failure of a visit, by the key of its station and in words,
-    should pytest-timeout end the process before anything else can record it.
+    *note_failure* records the failure of a visit, given the key of its station and the cause,
+    in case pytest-timeout ends the process before anything else can record it.
     """
 
     def __init__(self, deadline: Deadline, note_failure: Callable[[str, str], object]) -> None:
@@ -168,10 +168,10 @@ class TimeoutHooks:
         started = yield
         self._deadline.at = time.monotonic() + settings.timeout
         is_main = threading.current_thread() is threading.main_thread()
-        if settings.method == "thread" or not is_main:  # it ends the process without a word
+        if settings.method == "thread" or not is_main:  # pytest-timeout ends the process
             cause = f"Timeout (>{settings.timeout}s) from pytest-timeout, which ended the process"
             ahead = min(_AHEAD, settings.timeout / 10)
-            # A visit that ends in time after all overwrites this with its own record.
+            # A visit that still ends in time overwrites this with its own record.
             facts = (item.nodeid, cause)
             self._timer = threading.Timer(settings.timeout - ahead, self._note_failure, facts)
             self._timer.daemon = True

@@ -32,7 +32,7 @@ def pour(boil):
 """
 
 AWAITED_BY = {
-    "nobody": ((), (), ""),
+    "no plugin": ((), (), ""),
     "asyncio strict": (("asyncio",), ("asyncio_mode = strict",), "@pytest.mark.asyncio"),
     "asyncio strict, no mark": (("asyncio",), ("asyncio_mode = strict",), ""),
     "asyncio auto": (("asyncio",), ("asyncio_mode = auto",), ""),
@@ -45,7 +45,7 @@ SCOPE = "asyncio_default_fixture_loop_scope = function"
 
 
 def arrange(project: Project, awaited_by: str) -> str:
-    """Set *project* up for who awaits; return the mark that he wants."""
+    """Set *project* up for *plugin*, which awaits; return the mark that it needs."""
     plugins, lines, marks = AWAITED_BY[awaited_by]
     project.use(*plugins)
     project.ini(*lines, *([SCOPE] if "asyncio" in plugins else []))
@@ -54,7 +54,7 @@ def arrange(project: Project, awaited_by: str) -> str:
 
 @pytest.mark.parametrize("awaited_by", AWAITED_BY)
 def test_async_station_is_awaited(project: Project, awaited_by: str) -> None:
-    """An async station, its check and its clean are awaited, whichever plugin is there."""
+    """An async station, its check and its clean are awaited, with any plugin and without."""
     marks = arrange(project, awaited_by)
     project.stations(BOIL.replace("MARKS", marks))
 
@@ -70,8 +70,8 @@ def test_async_station_is_awaited(project: Project, awaited_by: str) -> None:
 
 
 @pytest.mark.parametrize("awaited_by", AWAITED_BY)
-def test_only_the_check_is_async(project: Project, awaited_by: str) -> None:
-    """An async check of a station that is none is awaited, before and after the visit."""
+def test_async_check_of_plain_station_is_awaited(project: Project, awaited_by: str) -> None:
+    """The async check of a station that is not async is awaited, before and after the visit."""
     marks = arrange(project, awaited_by)
     project.stations(
         f"""
@@ -98,10 +98,10 @@ async def is_hot():
 
 
 @pytest.mark.parametrize("awaited_by", AWAITED_BY)
-def test_plain_function_beside_async_ones_is_called_outside_of_any_loop(
+def test_plain_function_beside_async_ones_runs_outside_of_any_loop(
     project: Project, awaited_by: str
 ) -> None:
-    """A visit, a check and a clean that are not async may run a loop of their own."""
+    """A visit, a check and a clean that are not async may run an event loop of their own."""
     marks = arrange(project, awaited_by)
     project.stations(
         f"""
@@ -223,7 +223,7 @@ def test_async_fixture_in_an_async_check_of_a_plain_station(project: Project) ->
 
 @pytest.mark.parametrize("backends", ["asyncio", "trio", "asyncio, trio"])
 def test_anyio_backends_do_not_multiply_a_station(project: Project, backends: str) -> None:
-    """A station is visited once, though anyio would run a test once for each backend."""
+    """A station is visited once, although anyio would run a test once per backend."""
     project.use("anyio")
     params = ", ".join(f'"{name}"' for name in backends.split(", "))
     project.write(
@@ -268,8 +268,8 @@ def test_async_test_receives_the_outcome(project: Project) -> None:
     assert (run.visited, run.tests) == (("boil",), {"test_it": "passed"})
 
 
-def test_async_visit_that_fails_is_told_with_its_values(project: Project) -> None:
-    """An async station that fails is failed, with pytest's detail."""
+def test_failed_async_visit_is_shown_with_its_values(project: Project) -> None:
+    """An async station that fails is reported as failed, with pytest's detail."""
     project.stations("@station\nasync def boil():\n    degrees = 60\n    assert degrees == 100\n")
 
     run = project.run("--cc-run")
@@ -277,8 +277,8 @@ def test_async_visit_that_fails_is_told_with_its_values(project: Project) -> Non
     assert run.causes == {"boil": "AssertionError: assert 60 == 100"}
 
 
-def test_parametrised_async_station_keeps_its_instances(project: Project) -> None:
-    """A parametrised async station has one instance for each value, under anyio as well."""
+def test_parametrized_async_station_keeps_its_instances(project: Project) -> None:
+    """A parametrized async station has one instance per value, under anyio too."""
     project.use("anyio")
     project.stations(
         """
@@ -302,8 +302,8 @@ def test_parametrised_async_station_keeps_its_instances(project: Project) -> Non
 
 
 @pytest.mark.parametrize("option", ["--cc-check", "--cc-clean", "--cc-run"])
-def test_station_of_anyio_that_needs_no_visit(project: Project, option: str) -> None:
-    """Where there is nothing to await, anyio is not asked to."""
+def test_unchanged_async_station_starts_no_loop(project: Project, option: str) -> None:
+    """Anyio is not used for a station that has nothing to await."""
     project.use("anyio")
     project.stations(
         """

@@ -25,7 +25,7 @@ SOME = [TOOLS[name] for name in (YARDSTICK, OURS, "doit", "make")]
 
 
 def _in_python(text: str) -> list[tuple[int, ...]]:
-    """Return what each step needs, from the list in a `dodo.py` or the like."""
+    """Return the dependencies of each step from the list in a Python file like `dodo.py`."""
     found = re.search(r"^ABOVE = (.*)$", text, re.MULTILINE)
     assert found
     edges: list[tuple[int, ...]] = ast.literal_eval(found[1])
@@ -58,7 +58,7 @@ READ = {
 
 
 @pytest.mark.parametrize("shape", ["chain", "wide", "layers"])
-def test_all_tools_are_given_the_same_edges(shape: str) -> None:
+def test_all_tools_get_the_same_edges(shape: str) -> None:
     """The project of each tool has the steps, the dependencies and the file of the workflow."""
     flow = workflow(shape, 40)
     texts = {
@@ -75,8 +75,8 @@ def test_all_tools_are_given_the_same_edges(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shape_needs_nothing_that_comes_later(shape: str) -> None:
-    """In every shape a step needs earlier steps, each of them once."""
+def test_steps_of_a_shape_need_only_earlier_steps(shape: str) -> None:
+    """In every shape, a step needs earlier steps only, each of them once."""
     above = edges(shape, 60)
 
     assert len(above) == 60
@@ -87,7 +87,7 @@ def test_shape_needs_nothing_that_comes_later(shape: str) -> None:
 
 
 def test_layers_need_two_of_the_layer_above() -> None:
-    """In layers of ten, a step needs the one above it and that one's neighbour."""
+    """In layers of ten, a step needs the step above it and its neighbour."""
     above = edges("layers", 30, width=10)
 
     assert above[:10] == ((),) * 10
@@ -103,7 +103,7 @@ def test_layers_need_two_of_the_layer_above() -> None:
     ],
 )
 def test_bound_is_the_work_or_the_longest_path(flow: Workflow, workers: int, bound: float) -> None:
-    """No scheduler is faster than the longest path, nor than the work that there is."""
+    """No scheduler is faster than the longest path, or than the work divided by the workers."""
     assert flow.bound(workers) == pytest.approx(bound)
 
 
@@ -193,7 +193,7 @@ def test_workers_are_measured_against_the_bound() -> None:
     ],
 )
 def test_losses_are_named(doit: float | None, said: str) -> None:
-    """The note of a table names the tools that took less than ours, or denies that there are any."""
+    """The note of a table names the tools that took less than ours, or says that there are none."""
     runs: Results = {
         (Situation.COLD, YARDSTICK): (_run(1, 4),),
         (Situation.COLD, OURS): (_run(2, 4),),
@@ -205,7 +205,7 @@ def test_losses_are_named(doit: float | None, said: str) -> None:
 
 
 def test_ratio_without_a_yardstick_is_left_open() -> None:
-    """Where plain pytest was not measured there is no ratio."""
+    """Without a measurement of plain pytest, there is no ratio."""
     assert ratio([]) == "-"
 
 
@@ -272,7 +272,7 @@ def test_comparison_runs_from_end_to_end(
     assert capsys.readouterr().out == ""
 
 
-def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_tool_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown tool is an error that names the known ones."""
     with pytest.raises(SystemExit):
         main(("--tools", "brew"))
@@ -281,7 +281,7 @@ def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"there is no brew; there are {names}\n" in capsys.readouterr().err
 
 
-def test_page_without_markers_is_refused(
+def test_page_without_markers_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A page without markers for the tables is an error before anything is measured."""
@@ -321,10 +321,10 @@ def test_scheduling_is_measured_to_its_end(shape: str) -> None:
         pytest.param(UNWRITABLE, set(), id="not-writable"),
     ],
 )
-def test_start_up_is_that_of_an_installed_package(
+def test_start_up_is_measured_with_an_installed_package(
     short: ShortRun, written: set[str], tmp_path: Path
 ) -> None:
-    """The package that is measured is compiled, and pytest takes it for that of a plugin."""
+    """The measured package is compiled, and pytest treats it as the package of a plugin."""
     [(tests, stations)] = measured(tmp_path, short, 1)
 
     assert min(tests.seconds, stations.seconds) > 0

@@ -1,4 +1,4 @@
-"""What a check may do: pass, fail, take its time, be wrong; and the fixtures it sees."""
+"""Checks: they pass, fail, take their time, or are wrong; and the fixtures that they see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOT = "__import__('pathlib').Path(__file__).with_name('hot')"
 
 
 def boil(check: str, keywords: str = "") -> str:
-    """Return a station that makes the file `hot`, with *check* where it is not there."""
+    """Return a station that makes the file `hot`, with *check* if the file does not exist."""
     decorator = f"@boil.check({keywords})" if keywords else "@boil.check"
     return f"""
 @station
@@ -37,7 +37,7 @@ def is_hot():
 
 
 @pytest.mark.parametrize("check", FAILING.values(), ids=FAILING)
-def test_check_that_does_not_pass_has_the_station_visited(project: Project, check: str) -> None:
+def test_failed_check_makes_the_station_due(project: Project, check: str) -> None:
     """A check that returns False or raises anything means: not there yet."""
     project.stations(boil(check))
 
@@ -49,7 +49,7 @@ def test_check_that_does_not_pass_has_the_station_visited(project: Project, chec
 
 @pytest.mark.parametrize("answer", ["return True", "return None", "return", "pass"])
 def test_check_passes_with_none_or_true(project: Project, answer: str) -> None:
-    """A check passes when it returns nothing, None or True; a station without record is adopted."""
+    """A check passes when it returns None or True; a station without a record is adopted."""
     project.stations(
         f"@station\ndef boil() -> None: ...\n@boil.check\ndef is_hot():\n    {answer}\n"
     )
@@ -62,7 +62,7 @@ def test_check_passes_with_none_or_true(project: Project, answer: str) -> None:
 @pytest.mark.parametrize("answer", ["1", "0", "'yes'", "[]", "(False,)"])
 @pytest.mark.parametrize("option", ["--cc-run", "--cc-check"])
 def test_check_with_another_answer_is_an_error(project: Project, answer: str, option: str) -> None:
-    """A check that returns anything but None, True or False is an error that names it."""
+    """A check that returns anything but None, True or False causes an error that names it."""
     project.stations(
         f"@station\ndef boil(): ...\n@boil.check\ndef is_hot():\n    return {answer}\n"
     )
@@ -99,8 +99,8 @@ def test_skip_in_a_check_skips_the_station(project: Project) -> None:
     assert run.causes["boil"] == "no thermometer"
 
 
-def test_keyboard_interrupt_in_a_check_is_no_answer(project: Project) -> None:
-    """`KeyboardInterrupt` in a check ends the run, and is never taken for an answer."""
+def test_keyboard_interrupt_in_a_check_ends_the_run(project: Project) -> None:
+    """`KeyboardInterrupt` in a check ends the run, and never counts as an answer."""
     project.stations(boil("raise KeyboardInterrupt"))
 
     run = project.run("--cc-run", apart=True)
@@ -108,8 +108,8 @@ def test_keyboard_interrupt_in_a_check_is_no_answer(project: Project) -> None:
     assert (run.exit_code, run.log) == (2, ("check",))
 
 
-def test_pytest_exit_in_a_check_is_no_answer(project: Project) -> None:
-    """`pytest.exit` in a check ends the run, and visits nothing."""
+def test_pytest_exit_in_a_check_ends_the_run(project: Project) -> None:
+    """`pytest.exit` in a check ends the run, and nothing is visited."""
     project.stations(boil("pytest.exit('enough', returncode=5)"))
 
     run = project.run("--cc-run", apart=True)
@@ -117,7 +117,7 @@ def test_pytest_exit_in_a_check_is_no_answer(project: Project) -> None:
     assert (run.exit_code, run.log) == (5, ("check",))
 
 
-def test_station_whose_check_fails_after_the_visit_is_failed(project: Project) -> None:
+def test_check_that_fails_after_the_visit_fails_the_station(project: Project) -> None:
     """A check that does not pass after the visit fails the station and blocks its downstream."""
     project.stations(
         """
@@ -147,7 +147,7 @@ def test_station_whose_check_fails_after_the_visit_is_failed(project: Project) -
 
 
 def test_within_tries_again_after_the_visit(project: Project) -> None:
-    """`within=` has the check tried again after a visit, until it passes."""
+    """A check with `within=` is tried again after a visit, until it passes."""
     project.stations(
         """
         from harness import logged
@@ -169,7 +169,7 @@ def test_within_tries_again_after_the_visit(project: Project) -> None:
 
 
 def test_within_counts_only_after_a_visit(project: Project) -> None:
-    """Before the visit a check with `within=` is asked once, and nobody waits."""
+    """Before the visit, a check with `within=` runs once, without waiting."""
     project.stations(boil("return False", keywords="within=600"))
 
     run = project.run("--cc-run")
@@ -191,8 +191,8 @@ def test_within_gives_up(project: Project) -> None:
     )
 
 
-def test_passed_checks_are_not_asked_again_for_a_slow_one(project: Project) -> None:
-    """While one check is tried again, those that passed are left alone."""
+def test_passed_checks_do_not_run_again_for_a_slow_one(project: Project) -> None:
+    """While one check is tried again, the checks that passed do not run again."""
     project.stations(
         """
         from harness import logged
@@ -218,7 +218,7 @@ def test_passed_checks_are_not_asked_again_for_a_slow_one(project: Project) -> N
 
 
 def test_fixture_of_a_check_may_fail_before_the_visit(project: Project) -> None:
-    """A fixture that fails for a check before the visit is set up anew after it."""
+    """A fixture that fails for a check before the visit is set up again after it."""
     for scope in ("function", "module", "session"):
         project.stations(
             f"""
@@ -248,8 +248,8 @@ def test_fixture_of_a_check_may_fail_before_the_visit(project: Project) -> None:
     assert run.log == ("thermometer",) * 6
 
 
-def test_fixtures_are_set_up_anew_for_the_check_after_the_visit(project: Project) -> None:
-    """A check after the visit sees function-scoped fixtures set up after it, torn down in between."""
+def test_fixtures_are_set_up_again_for_the_check_after_the_visit(project: Project) -> None:
+    """Function fixtures are torn down and set up again for the check after the visit."""
     project.stations(
         """
         from pathlib import Path
@@ -307,8 +307,8 @@ def test_session_fixtures_serve_check_visit_and_check(project: Project) -> None:
     assert (run.visited, run.log) == (("boil",), ("kitchen", "closed"))
 
 
-def test_unchanged_station_sets_up_what_its_checks_ask_for(project: Project) -> None:
-    """An unchanged station sets up the fixtures of its checks, and none without a check."""
+def test_unchanged_station_sets_up_the_fixtures_of_its_checks(project: Project) -> None:
+    """An unchanged station sets up the fixtures of its checks, and none if it has no check."""
     project.stations(
         """
         @pytest.fixture
@@ -341,7 +341,7 @@ def test_unchanged_station_sets_up_what_its_checks_ask_for(project: Project) -> 
 
 
 @pytest.mark.parametrize("when", ["visit", "checks"])
-def test_error_while_fixtures_are_torn_down_leaves_it_failed(project: Project, when: str) -> None:
+def test_error_in_the_teardown_of_fixtures_fails_the_station(project: Project, when: str) -> None:
     """A station whose own fixture fails in its teardown is not complete."""
     asks = {"visit": ("kettle", ""), "checks": ("", "kettle")}[when]
     project.stations(
@@ -368,8 +368,8 @@ def test_error_while_fixtures_are_torn_down_leaves_it_failed(project: Project, w
     assert "RuntimeError: leak" in run.causes["boil"]
 
 
-def test_check_may_ask_for_visit(project: Project) -> None:
-    """A check knows the resources of its station, by the fixture `visit`."""
+def test_check_may_request_visit(project: Project) -> None:
+    """A check sees the resources of its station through the fixture `visit`."""
     project.stations(
         """
         @station
@@ -388,8 +388,8 @@ def test_check_may_ask_for_visit(project: Project) -> None:
     assert (first.log, second.log) == (("None", "vm-1"), ("vm-1",))
 
 
-def test_check_and_visit_ask_for_request(project: Project) -> None:
-    """`request` in a station and in a check is the item of the station."""
+def test_request_in_check_and_visit_has_the_item(project: Project) -> None:
+    """`request` in a station and in a check has the item of the station."""
     project.stations(
         """
         @station
@@ -411,8 +411,8 @@ def test_check_and_visit_ask_for_request(project: Project) -> None:
 @pytest.mark.parametrize(
     "visit", ["raise SystemExit(3)", "raise SystemExit", "raise BaseException('rude')", "exit()"]
 )
-def test_any_exception_of_a_visit_is_its_failure(project: Project, visit: str) -> None:
-    """Any exception from a station, `SystemExit` included, is its failure."""
+def test_any_exception_fails_the_visit(project: Project, visit: str) -> None:
+    """Any exception from a station, including `SystemExit`, fails it."""
     project.stations(
         f"@station\ndef boil():\n    {visit}\n\n@station\ndef pour(boil): ...\n\n@station\ndef other(): ...\n"
     )
@@ -442,10 +442,10 @@ def pour(boil):
 """
 
 
-def test_check_settles_a_change_of_code_where_an_outcome_is_announced(
+def test_check_settles_a_change_of_code_of_a_station_with_an_outcome(
     project: Project, mode: str
 ) -> None:
-    """What was returned before stays the outcome, also where it may not be None."""
+    """The recorded outcome stays in use, even if the annotation does not allow None."""
     project.stations(RETURNS)
     project.run("--cc-run")
     project.edit("stations.py", "return 100", "return 50 + 50")
@@ -457,8 +457,10 @@ def test_check_settles_a_change_of_code_where_an_outcome_is_announced(
     assert second.reasons["boil"] == ()
 
 
-def test_failed_visit_is_adopted_where_an_outcome_is_announced(project: Project, mode: str) -> None:
-    """What an earlier visit returned is the outcome of a station that its check finds there."""
+def test_failed_visit_is_adopted_with_the_outcome_of_an_earlier_one(
+    project: Project, mode: str
+) -> None:
+    """A station that its check finds in place keeps the outcome of an earlier visit."""
     project.stations(RETURNS)
     project.run("--cc-run")
     project.write("trouble", "")
@@ -472,7 +474,7 @@ def test_failed_visit_is_adopted_where_an_outcome_is_announced(project: Project,
 
 
 def test_wide_fixture_of_a_check_does_not_outlive_the_visit(project: Project, mode: str) -> None:
-    """What a session fixture made of the old outcome for a check is made anew after the visit."""
+    """A session fixture that a check built on the old outcome is set up again after the visit."""
     project.write(
         "conftest.py",
         """
@@ -513,8 +515,8 @@ def test_wide_fixture_of_a_check_does_not_outlive_the_visit(project: Project, mo
     assert (run.visited, run.tests) == (("server", "use"), {"test_use": "passed"})
 
 
-def test_check_that_is_no_function_is_verified(project: Project) -> None:
-    """A check made by functools.partial fails like any other."""
+def test_partial_function_can_be_a_check(project: Project) -> None:
+    """A check made by `functools.partial` fails like any other check."""
     project.stations(
         """
         import functools
@@ -533,7 +535,7 @@ def test_check_that_is_no_function_is_verified(project: Project) -> None:
 
 
 def test_error_that_cannot_be_shown_is_a_failure(project: Project, mode: str) -> None:
-    """Whatever a visit raises is its failure, also what cannot say what it is."""
+    """An exception without a working `__str__` fails the visit like any other."""
     project.stations(
         """
         class Odd(Exception):
@@ -591,8 +593,8 @@ def test_check_may_use_tmp_path(project: Project, mode: str) -> None:
     assert project.run("--cc-check").exit_code == 0
 
 
-def test_error_in_the_teardown_of_a_check_is_its_own(project: Project) -> None:
-    """What a fixture of one check raises when it is torn down is not put down to the next one."""
+def test_error_in_the_teardown_of_a_check_fails_only_that_check(project: Project) -> None:
+    """An error in the teardown of one check's fixture does not fail the next check."""
     project.stations(
         """
         @pytest.fixture
@@ -628,8 +630,8 @@ def test_error_in_the_teardown_of_a_check_is_its_own(project: Project) -> None:
     assert "is_full" not in run.text
 
 
-def test_outcome_is_kept_where_the_check_after_the_visit_skips(project: Project, mode: str) -> None:
-    """The visit was made: what it returned is what there is, though nobody could look at it."""
+def test_outcome_is_kept_if_the_check_after_the_visit_skips(project: Project, mode: str) -> None:
+    """The visit was made, so its outcome is recorded although its check was skipped."""
     project.stations(
         """
         from pathlib import Path
@@ -665,8 +667,8 @@ def test_outcome_is_kept_where_the_check_after_the_visit_skips(project: Project,
     assert project.log() == ("rent", "use 1", "rent", "use 3")
 
 
-def test_nothing_is_adopted_where_more_than_the_check_failed(project: Project, mode: str) -> None:
-    """A failed sub-test, or teardown, is no matter of the check alone."""
+def test_nothing_is_adopted_if_more_than_the_check_failed(project: Project, mode: str) -> None:
+    """A failed sub-test or teardown prevents adoption, even if the check passes later."""
     project.stations(
         """
         from pathlib import Path
@@ -699,8 +701,8 @@ def test_nothing_is_adopted_where_more_than_the_check_failed(project: Project, m
     assert project.run("--cc-run").results == {"boil": "visited", "heat": "visited"}
 
 
-def test_error_that_is_no_text_is_recorded(project: Project) -> None:
-    """Bytes of a file's name in an error are spelt out."""
+def test_error_with_undecodable_bytes_is_recorded(project: Project) -> None:
+    """Undecodable bytes of a file name in an error are recorded with escapes."""
     project.stations('@station\ndef boil(): raise ValueError("bad \\udcff name")')
 
     run = project.run("--cc-run")
@@ -711,8 +713,8 @@ def test_error_that_is_no_text_is_recorded(project: Project) -> None:
     assert reason.endswith("ago: ValueError: bad \\udcff name")
 
 
-def test_texts_of_a_kind_of_their_own_are_texts(project: Project) -> None:
-    """A title or a version that is a subclass of str is as good as any."""
+def test_subclasses_of_str_are_accepted_as_strings(project: Project) -> None:
+    """A title or a version may be an instance of a subclass of str."""
     project.stations(
         """
         class Text(str): ...

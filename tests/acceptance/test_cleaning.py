@@ -1,4 +1,4 @@
-"""`--cc-clean`: downstream first, checked, forgotten; what fails keeps what it stands on."""
+"""`--cc-clean`: downstream first, checked, forgotten; a failed clean keeps its upstream."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_downstream_is_cleaned_first(done: Project) -> None:
 
 
 def test_cleaned_stations_are_forgotten(done: Project) -> None:
-    """After a clean nothing is remembered: all is visited anew, and resources are gone."""
+    """After a clean nothing is remembered: all stations are visited again, and resources are gone."""
     done.run("--cc-clean")
 
     again, run = done.run("--cc-clean"), done.run("--cc-run", "-m", "station")
@@ -85,7 +85,7 @@ def test_cleaned_stations_are_forgotten(done: Project) -> None:
     assert run.reasons["pour"] == ("never visited",)
 
 
-def test_selection_takes_downstream_along(done: Project) -> None:
+def test_selection_includes_downstream(done: Project) -> None:
     """Cleaning a station cleans what is downstream of it, and nothing else."""
     run = done.run("--cc-clean", "-k", "pour")
 
@@ -94,7 +94,7 @@ def test_selection_takes_downstream_along(done: Project) -> None:
 
 
 def test_failed_clean_keeps_upstream(done: Project) -> None:
-    """A clean that fails keeps what is upstream of it, all the way, and the run fails."""
+    """A clean that fails keeps all upstream stations, and the run fails."""
     done.edit("stations.py", 'log(f"spit {sip}")', 'raise OSError("stuck")')
 
     run = done.run("--cc-clean")
@@ -106,8 +106,8 @@ def test_failed_clean_keeps_upstream(done: Project) -> None:
     assert (run.log, run.exit_code) == ((), 1)
 
 
-def test_next_clean_goes_on(done: Project) -> None:
-    """The next --cc-clean goes on where the last one failed."""
+def test_next_clean_continues(done: Project) -> None:
+    """The next --cc-clean continues where the last one failed."""
     done.edit("stations.py", 'log(f"empty {pour} {boil}")', 'raise OSError("stuck")')
     first = done.run("--cc-clean")
     done.edit("stations.py", 'raise OSError("stuck")', 'log(f"empty {pour} {boil}")')
@@ -121,7 +121,7 @@ def test_next_clean_goes_on(done: Project) -> None:
 
 
 def test_check_that_still_passes_fails_the_clean(done: Project) -> None:
-    """A check that passes after the clean fails it: one of the two is wrong."""
+    """A check that passes after the clean fails it: the clean or the check is wrong."""
     done.edit("stations.py", '(HERE / "steam").unlink()', "pass")
 
     run = done.run("--cc-clean")
@@ -134,8 +134,8 @@ def test_check_that_still_passes_fails_the_clean(done: Project) -> None:
     assert done.run("--cc-clean").failed == ("boil",)
 
 
-def test_station_never_attempted_is_not_cleaned(project: Project) -> None:
-    """What was never attempted is not cleaned."""
+def test_station_that_was_never_attempted_is_not_cleaned(project: Project) -> None:
+    """A station without any attempt is not cleaned."""
     project.stations(CHAIN.replace("return 101", "assert 0"))
     project.run("--cc-run")
 
@@ -146,7 +146,7 @@ def test_station_never_attempted_is_not_cleaned(project: Project) -> None:
 
 
 def test_failed_visit_is_cleaned_with_its_resources(project: Project) -> None:
-    """A visit that failed half-way is cleaned: without outcome, with the resources it made."""
+    """A visit that failed halfway is cleaned, without an outcome, with the resources it made."""
     project.stations(
         """
         @station
@@ -168,7 +168,7 @@ def test_failed_visit_is_cleaned_with_its_resources(project: Project) -> None:
 
 
 def test_failed_clean_keeps_record_and_resources(done: Project) -> None:
-    """What could not be cleaned is still known: complete, with its resources."""
+    """A station that could not be cleaned is still complete, with its resources."""
     done.edit("stations.py", '(HERE / "steam").unlink()', 'raise OSError("stuck")')
     done.run("--cc-clean")
 
@@ -187,7 +187,7 @@ def test_left_in_place_is_forgotten(done: Project) -> None:
 
 
 def test_nothing_to_clean_is_a_success(project: Project) -> None:
-    """Where nothing was visited there is nothing to clean, and that is no error."""
+    """If nothing was visited, there is nothing to clean, and that is not an error."""
     project.stations(CHAIN)
 
     run = project.run("--cc-clean")
@@ -196,8 +196,8 @@ def test_nothing_to_clean_is_a_success(project: Project) -> None:
     assert "choochoo: there was nothing to clean" in run.outlines
 
 
-def test_workers_are_left_at_home(done: Project) -> None:
-    """Cleaning is done one after the other, also where `-n` is asked for."""
+def test_clean_runs_in_one_process(done: Project) -> None:
+    """Cleaning runs in one process, one station after the other, even with `-n`."""
     done.workers = 2
 
     run = done.run("--cc-clean")
@@ -205,8 +205,8 @@ def test_workers_are_left_at_home(done: Project) -> None:
     assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
 
 
-def test_interrupted_clean_is_gone_on_with(done: Project) -> None:
-    """A clean that was interrupted keeps record and upstream, and is done by the next."""
+def test_interrupted_clean_is_continued(done: Project) -> None:
+    """An interrupted clean keeps the record and upstream, and the next clean repeats it."""
     done.edit("stations.py", 'log(f"empty {pour} {boil}")', "raise KeyboardInterrupt")
     stopped = done.run("--cc-clean", apart=True)
     done.edit("stations.py", "raise KeyboardInterrupt", 'log("empty")')
@@ -244,8 +244,8 @@ def test_async_clean_is_awaited(project: Project) -> None:
 
 
 @pytest.mark.parametrize("mark", ["xfail", "xfail(strict=True)", "xfail(run=False)"])
-def test_xfail_is_about_the_visit_and_not_about_the_clean(project: Project, mark: str) -> None:
-    """A station that is expected to fail is cleaned like any other: a clean that passes has passed."""
+def test_xfail_does_not_apply_to_the_clean(project: Project, mark: str) -> None:
+    """A station that is expected to fail is cleaned like any other: its clean passes."""
     project.stations(EXPECTED)
     project.run("--cc-run")
     project.edit("stations.py", "xfail", mark)
@@ -258,7 +258,7 @@ def test_xfail_is_about_the_visit_and_not_about_the_clean(project: Project, mark
 
 
 def test_failed_clean_is_not_excused_by_xfail(project: Project) -> None:
-    """A clean that fails has failed, though the visit was expected to."""
+    """A clean that fails has failed, although the visit was expected to fail."""
     project.stations(EXPECTED.replace('log(f"cool {boil}")', 'raise OSError("stuck")'))
     project.run("--cc-run")
 
@@ -268,8 +268,10 @@ def test_failed_clean_is_not_excused_by_xfail(project: Project) -> None:
     assert (run.last_line, run.exit_code) == ("1 failed", 1)
 
 
-def test_broken_fixture_of_a_check_is_no_proof_that_anything_is_gone(project: Project) -> None:
-    """A check that passes after a clean is told, also where its fixture cannot be torn down."""
+def test_check_that_passes_after_a_clean_is_reported_despite_a_broken_fixture(
+    project: Project,
+) -> None:
+    """A check that passes after a clean fails it, even if the check's fixture cannot be torn down."""
     project.stations(
         """
         from pathlib import Path

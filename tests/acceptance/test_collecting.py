@@ -1,4 +1,4 @@
-"""Where stations are found, where they are visible, and what makes one upstream of another."""
+"""Where stations are found, where they are visible, and which stations are upstream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_station_files_are_found_by_name(project: Project, name: str) -> None:
     assert run.keys == {f"{name}::boil": "visited"}
 
 
-def test_other_files_are_no_station_files(project: Project) -> None:
+def test_other_files_are_not_station_files(project: Project) -> None:
     """A file with another name is not collected."""
     project.stations(BOIL, name="kitchen.py")
 
@@ -41,7 +41,7 @@ def test_other_files_are_no_station_files(project: Project) -> None:
 
 
 def test_ini_names_the_station_files(project: Project) -> None:
-    """The ini option `cc_files` says which files are station files, and no others are."""
+    """The ini option `cc_files` replaces the names of station files."""
     project.ini("cc_files = *.depot.py kitchen.py")
     project.stations(BOIL, name="kitchen.py")
     project.stations("@station\ndef other(): ...\n")
@@ -51,8 +51,8 @@ def test_ini_names_the_station_files(project: Project) -> None:
     assert run.keys == {"kitchen.py::boil": "visited"}
 
 
-def test_station_files_work_without_being_argument(project: Project) -> None:
-    """What a station file declares is visible though another file is the argument."""
+def test_station_files_work_without_being_an_argument(project: Project) -> None:
+    """The stations of a station file are visible although another file is the argument."""
     project.stations(BOIL)
     project.stations(POUR, name="kitchen/station_pour.py")
 
@@ -64,7 +64,7 @@ def test_station_files_work_without_being_argument(project: Project) -> None:
 
 
 def test_stations_of_a_test_module_are_visible_in_it(project: Project) -> None:
-    """A station may stand in a test module, for the tests of that module."""
+    """A test module may define stations for its own tests."""
     project.stations(BOIL + "\ndef test_hot(boil):\n    assert boil == 100\n", name="test_tea.py")
 
     run = project.run("--cc-run")
@@ -73,7 +73,7 @@ def test_stations_of_a_test_module_are_visible_in_it(project: Project) -> None:
 
 
 def test_stations_of_a_test_module_are_not_visible_beside_it(project: Project) -> None:
-    """A station of a test module is unknown in the module next to it."""
+    """A station of a test module is unknown in other modules."""
     project.stations(BOIL, name="test_tea.py")
     project.write("test_zoo.py", "def test_hot(boil): ...")
 
@@ -84,7 +84,7 @@ def test_stations_of_a_test_module_are_not_visible_beside_it(project: Project) -
 
 
 def test_plain_pytest_neither_runs_nor_shows_stations(project: Project) -> None:
-    """Without `--cc-run` stations are neither run nor listed, and the rest is as without them."""
+    """Without `--cc-run`, stations are neither run nor listed, and the rest is unaffected."""
     project.stations(BOIL)
     project.write("test_it.py", "def test_it(): ...")
 
@@ -95,8 +95,8 @@ def test_plain_pytest_neither_runs_nor_shows_stations(project: Project) -> None:
     assert not (project.path / ".pytest_cache/d").exists()
 
 
-def test_stations_stand_in_packages(project: Project) -> None:
-    """Station files with the same name in packages are stations of their own."""
+def test_station_files_in_packages_may_share_a_name(project: Project) -> None:
+    """Station files with the same name in different packages define different stations."""
     for package in ("one", "two"):
         project.write(f"{package}/__init__.py", "")
         project.stations(f"@station\ndef boil_{package}(): ...\n", name=f"{package}/stations.py")
@@ -143,7 +143,7 @@ def test_asserts_of_the_second_stations_file_are_introspected(
 
 
 def test_stations_file_may_have_the_name_of_an_imported_module(project: Project) -> None:
-    """A station file beside modules of its own imports them, wherever it stands."""
+    """A station file imports modules beside it, in any directory."""
     for place in ("cold", "hot"):
         project.write(f"{place}/degrees_{place}.py", f"DEGREES = '{place}'")
         project.stations(
@@ -160,7 +160,7 @@ def test_stations_file_may_have_the_name_of_an_imported_module(project: Project)
 
 
 def test_stations_are_visible_below_their_directory(project: Project) -> None:
-    """A station is visible in its directory and below, and not beside it."""
+    """A station is visible in its directory and below, but not beside it."""
     project.stations(BOIL, name="kitchen/stations.py")
     project.write("kitchen/deep/test_below.py", "def test_below(boil): ...")
     project.write("garden/test_beside.py", "def test_beside(boil): ...")
@@ -186,7 +186,7 @@ def test_stations_above_an_argument_are_visible(
 
 
 def test_station_files_beside_each_other_see_each_other(project: Project) -> None:
-    """Stations of two files in one directory need each other, whatever is collected first."""
+    """Stations of two files in one directory may need each other, in any order of collection."""
     project.stations(POUR, name="station_a.py")
     project.stations(BOIL, name="station_z.py")
 
@@ -223,8 +223,8 @@ def test_name_redefined_in_its_file_is_an_error(project: Project) -> None:
     )
 
 
-def test_imported_station_is_visible_and_no_second_one(project: Project) -> None:
-    """Importing a station makes it visible, under its alias too, and is no second station."""
+def test_imported_station_is_visible_and_the_same_station(project: Project) -> None:
+    """Importing a station makes it visible, under its alias too, but makes no second station."""
     project.stations(BOIL, name="kitchen/stations.py")
     project.write("kitchen/__init__.py", "")
     project.write(
@@ -291,7 +291,7 @@ def test_station_under_two_module_names_is_one(project: Project) -> None:
 
 
 def test_conftest_may_import_stations(project: Project) -> None:
-    """A station that a conftest imports is visible where the conftest's fixtures are."""
+    """A station that a conftest imports is visible in the directories of that conftest."""
     project.write("depot/__init__.py", "")
     project.stations(BOIL, name="depot/stations.py")
     project.write("use/conftest.py", "from depot.stations import boil")
@@ -304,8 +304,8 @@ def test_conftest_may_import_stations(project: Project) -> None:
     assert run.tests == {"test_it": "passed"}
 
 
-def test_second_name_in_its_own_file_is_no_second_station(project: Project) -> None:
-    """A second name for a station in its own file is a name to ask by, not a station."""
+def test_second_name_in_its_own_file_makes_no_second_station(project: Project) -> None:
+    """A second name for a station in its own file can be requested, but is not a second station."""
     project.stations(BOIL + "\ncook = boil\n\n@station\ndef eat(cook):\n    log(cook)\n")
 
     run = project.run("--cc-run")
@@ -314,7 +314,7 @@ def test_second_name_in_its_own_file_is_no_second_station(project: Project) -> N
 
 
 def test_fixtures_of_a_station_file_are_visible_in_it_only(project: Project) -> None:
-    """A fixture in a station file serves its stations, and no other file."""
+    """A fixture in a station file serves the stations of that file only."""
     project.stations(
         """
         @pytest.fixture
@@ -335,7 +335,7 @@ def test_fixtures_of_a_station_file_are_visible_in_it_only(project: Project) -> 
 
 
 def test_fixture_of_the_same_name_below_wins(project: Project) -> None:
-    """A conftest fixture nearer than the station of the same name is what a test receives."""
+    """A test receives the conftest fixture that is nearer than the station of the same name."""
     project.stations(BOIL)
     project.write(
         "unit/conftest.py",
@@ -354,8 +354,8 @@ def test_fixture_of_the_same_name_below_wins(project: Project) -> None:
     assert (run.keys, run.tests) == ({}, {"test_it": "passed"})
 
 
-def test_override_may_ask_for_what_it_overrides(project: Project) -> None:
-    """A fixture that has the station's name and requests it receives its outcome."""
+def test_override_may_request_the_station_that_it_overrides(project: Project) -> None:
+    """A fixture with the name of a station may request it, and receives its outcome."""
     project.stations(BOIL)
     project.write(
         "unit/conftest.py",
@@ -390,7 +390,7 @@ def test_sub_directory_uses_the_same_node_ids(project: Project) -> None:
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
 @pytest.mark.parametrize("place", ["stations.py", "conftest.py"])
 def test_edge_goes_through_an_ordinary_fixture(project: Project, scope: str, place: str) -> None:
-    """A station that an ordinary fixture requests is upstream, whatever the fixture's scope."""
+    """A station that an ordinary fixture of any scope requests is upstream."""
     fixture = f"""
 @pytest.fixture(scope="{scope}")
 def cup(boil):
@@ -436,7 +436,7 @@ def test_edge_goes_through_fixtures_of_fixtures(project: Project) -> None:
 
 
 def test_edge_goes_through_an_autouse_fixture(project: Project) -> None:
-    """What an autouse fixture requests is upstream of all that it serves."""
+    """A station that an autouse fixture requests is upstream of all items that the fixture serves."""
     project.stations(POUR.replace("boil", "kettle").replace("pour", "a_pour"))
     project.stations(
         """
@@ -473,7 +473,7 @@ def test_edge_goes_through_usefixtures(project: Project) -> None:
 
 
 def test_edge_goes_through_checks_and_cleans(project: Project) -> None:
-    """What a check or a clean asks for is upstream of its station."""
+    """A station that a check or a clean requests is upstream of its station."""
     project.stations(
         """
         @station
@@ -498,8 +498,8 @@ def test_edge_goes_through_checks_and_cleans(project: Project) -> None:
     assert sorted(run.facts["stations.py::a_pour"]["upstream"]) == ["boil", "sink"]
 
 
-def test_order_is_definition_order_where_nothing_waits(project: Project) -> None:
-    """Stations run in definition order where none needs another."""
+def test_independent_stations_run_in_definition_order(project: Project) -> None:
+    """Stations run in definition order if none needs another."""
     names = ("zebra", "mouse", "ape")
     project.stations("".join(f"@station\ndef {name}(): log('{name}')\n\n" for name in names))
 
@@ -519,7 +519,7 @@ def test_tests_of_classes_receive_outcomes(project: Project) -> None:
 
 
 def test_station_that_cannot_be_imported_is_a_collection_error(project: Project) -> None:
-    """A station file that fails to import is told as pytest tells of any module."""
+    """Pytest reports a station file that fails to import like any module."""
     project.stations("import nowhere_to_be_found\n" + BOIL)
     project.write("unit/test_it.py", "def test_it(): ...")
 
@@ -530,7 +530,7 @@ def test_station_that_cannot_be_imported_is_a_collection_error(project: Project)
 
 
 def test_getfixturevalue_receives_the_outcome(project: Project) -> None:
-    """A test that asks for a complete station at run time receives its outcome."""
+    """A test that requests a complete station at run time receives its outcome."""
     project.stations(BOIL)
     project.write(
         "test_it.py", "def test_it(request): assert request.getfixturevalue('boil') == 100"
@@ -542,7 +542,7 @@ def test_getfixturevalue_receives_the_outcome(project: Project) -> None:
 
 
 def test_broken_station_file_above_does_not_stop_plain_pytest(project: Project) -> None:
-    """Plain pytest runs the tests it was asked for, though a station file above cannot be imported."""
+    """Plain pytest runs the requested tests although a station file above cannot be imported."""
     project.stations("import nowhere_to_be_found\n" + BOIL)
     project.stations("@station\ndef fill(): ...\n", name="station_b.py")
     project.write("unit/test_it.py", "def test_it(): ...")
@@ -552,7 +552,7 @@ def test_broken_station_file_above_does_not_stop_plain_pytest(project: Project) 
     assert (run.exit_code, run.tests) == (0, {"test_it": "passed"})
 
 
-def test_skipped_station_file_leaves_the_others(project: Project) -> None:
+def test_skipped_station_file_does_not_affect_others(project: Project) -> None:
     """A station file that skips itself is left out, and the others are visited."""
     project.stations("pytest.skip('not here', allow_module_level=True)\n" + BOIL)
     project.stations("@station\ndef fill(): ...\n", name="station_b.py")
@@ -563,7 +563,7 @@ def test_skipped_station_file_leaves_the_others(project: Project) -> None:
 
 
 def test_pytestmark_holds_for_all_stations_of_a_file(project: Project) -> None:
-    """`pytestmark` in a station file marks its stations, in files of one name as well."""
+    """`pytestmark` in a station file marks its stations, also if another file has the same name."""
     for place in ("cold", "hot"):
         project.stations(
             f"pytestmark = [pytest.mark.skip(reason='{place}')]\n" + BOIL, f"{place}/stations.py"
@@ -575,7 +575,7 @@ def test_pytestmark_holds_for_all_stations_of_a_file(project: Project) -> None:
 
 
 def test_fixtures_in_a_test_module_and_class_override(project: Project) -> None:
-    """A fixture or parameter nearer than the station of that name wins, and pulls nothing in."""
+    """A nearer fixture or parameter of the same name wins, and the station is not needed."""
     project.stations(BOIL)
     project.write(
         "test_it.py",
@@ -614,7 +614,7 @@ def test_fixtures_in_a_test_module_and_class_override(project: Project) -> None:
 
 
 def test_station_and_check_receive_the_override_of_their_file(project: Project) -> None:
-    """A fixture of a station file that overrides a station serves visits and checks there."""
+    """A fixture of a station file that overrides a station serves the visits and checks of that file."""
     project.stations(BOIL)
     project.stations(
         """
@@ -640,7 +640,7 @@ def test_station_and_check_receive_the_override_of_their_file(project: Project) 
 
 
 def test_unittest_class_receives_the_outcome(project: Project) -> None:
-    """A `unittest.TestCase` receives an outcome by an autouse fixture."""
+    """A `unittest.TestCase` receives an outcome through an autouse fixture."""
     project.stations(BOIL)
     project.write(
         "test_it.py",
@@ -663,8 +663,8 @@ def test_unittest_class_receives_the_outcome(project: Project) -> None:
     assert (run.visited, run.tests) == (("boil",), {"test_it": "passed"})
 
 
-def test_decorators_of_ones_own_may_stand_below(project: Project) -> None:
-    """A station may be a wrapped function; what the inner one asks for is upstream."""
+def test_wrapped_function_may_be_a_station(project: Project) -> None:
+    """A station may be a wrapped function; stations that the inner function requests are upstream."""
     project.stations(
         """
         import functools
@@ -703,7 +703,7 @@ def build() -> str:
 
 
 def test_change_of_either_of_two_namesakes_is_propagated(project: Project, mode: str) -> None:
-    """Who needs two stations of one name is due when either changes, and told which."""
+    """A consumer of two stations of one name is due when either changes, with its node id."""
     for folder in "abc":
         project.write(f"{folder}/__init__.py", "")
     for folder in "ab":
@@ -743,7 +743,7 @@ IMPORTING = {
 def test_imported_station_is_visited_and_handed_out(
     project: Project, mode: str, where: str, station: str
 ) -> None:
-    """It does not matter who imports a station, under which name, and when."""
+    """An imported station works whichever file imports it, under any name, at any time."""
     project.ini("pythonpath = .")
     project.stations('@station\ndef boil() -> int:\n    log("boil")\n    return 100\n', station)
     project.write(where, "from tea.stations import boil\n")
@@ -785,10 +785,10 @@ def remove():
 
 
 @pytest.mark.parametrize("where", ["conftest.py", "stations.py", "test_it.py"])
-def test_station_of_a_library_is_one_of_those_who_import_it(
+def test_station_of_a_library_belongs_to_the_importing_stations(
     project: Project, mode: str, where: str
 ) -> None:
-    """A station of a file that pytest does not collect is run, verified and cleaned with them."""
+    """A station from a file that pytest does not collect is run, verified and cleaned with its importers."""
     project.write("lib/steps.py", LIBRARY)
     project.write("test_it.py", "def test_it(make): ...")
     project.write(
@@ -827,8 +827,8 @@ def test_second_station_file_that_skips_itself_is_skipped(project: Project, opti
     assert "SKIPPED [1] b/stations.py:2: could not import 'no_such_module'" in run.text
 
 
-def test_second_station_file_that_is_broken_is_told_with_its_error(project: Project) -> None:
-    """A station file that shares its name with another is told with what its import raised."""
+def test_second_station_file_that_is_broken_is_reported_with_its_error(project: Project) -> None:
+    """A broken station file that shares its name with another is reported with its own error."""
     project.stations("@station\ndef boil() -> int: return 1", "a/stations.py")
     project.write("b/stations.py", "def half(): return 1 / 0\nhalf()\n")
     project.write("c/stations.py", "def half(:\n")
@@ -843,7 +843,7 @@ def test_second_station_file_that_is_broken_is_told_with_its_error(project: Proj
 
 
 def test_doctest_may_request_a_station(project: Project, mode: str) -> None:
-    """A doctest that has a station by an autouse fixture waits for it, like a test."""
+    """A doctest that requests a station through an autouse fixture waits for it, like a test."""
     project.stations("@station\ndef boil() -> int: return 3")
     project.write("a/lib.py", 'def f():\n    """\n    >>> 1 + 2\n    3\n    """\n')
     project.write(
@@ -866,7 +866,7 @@ def test_doctest_may_request_a_station(project: Project, mode: str) -> None:
 
 
 def test_doctest_may_request_a_station_by_name(project: Project) -> None:
-    """A doctest gets a recorded outcome by `getfixture`, or is told why there is none."""
+    """A doctest gets a recorded outcome by `getfixture`, or an error that explains why there is none."""
     project.stations("@station\ndef boil() -> int: return 3")
     project.write("lib.py", 'def f():\n    """\n    >>> getfixture("boil")\n    3\n    """\n')
     early = project.run("--doctest-modules")
@@ -880,7 +880,7 @@ def test_doctest_may_request_a_station_by_name(project: Project) -> None:
 
 
 def test_station_in_any_class_is_a_fault(project: Project) -> None:
-    """A station in a class is told, whether or not pytest would look for tests in the class."""
+    """A station in a class is a fault, whether or not pytest would collect tests from the class."""
     project.stations("class Deploy:\n    @station\n    def upload(self): ...\n", "x/stations.py")
 
     run = project.run("--cc-run")
@@ -892,7 +892,7 @@ def test_station_in_any_class_is_a_fault(project: Project) -> None:
 
 
 def test_fixtures_option_shows_stations_by_their_titles(project: Project) -> None:
-    """`--fixtures` has a station under its name, with its title, or else its docstring."""
+    """`--fixtures` lists a station under its name, with its title or its docstring."""
     project.stations(
         '''
         @station(title="📤 Upload App")
@@ -911,10 +911,10 @@ def test_fixtures_option_shows_stations_by_their_titles(project: Project) -> Non
     assert "announce [session scope] -- stations.py:8 📣 Tell everybody." in text
 
 
-def test_class_may_refer_to_stations_and_hold_whatever_it_likes(
+def test_class_may_refer_to_stations_and_hold_any_object(
     project: Project,
 ) -> None:
-    """A class that mentions a station declares none, and may hold what raises when looked at."""
+    """A class that refers to a station does not define it, and may hold objects that raise on access."""
     project.stations("@station\ndef boil(): ...")
     project.write(
         "test_it.py",
@@ -973,7 +973,7 @@ LIBRARIES = {
 
 @pytest.fixture
 def libraries(project: Project) -> Project:
-    """Stations in two files that pytest does not collect, of which a test imports one."""
+    """Stations in two files that pytest does not collect; a test imports one of them."""
     project.ini("pythonpath = lib")
     for name, text in LIBRARIES.items():
         project.write(f"lib/{name}", text)
@@ -981,10 +981,8 @@ def libraries(project: Project) -> Project:
     return project
 
 
-def test_what_is_imported_brings_what_it_needs_and_nothing_else(
-    libraries: Project, mode: str
-) -> None:
-    """A station that is imported is run and verified with all that it stands on."""
+def test_imported_station_brings_only_what_it_needs(libraries: Project, mode: str) -> None:
+    """An imported station is run and verified with everything upstream of it."""
     first = libraries.run("--cc-run")
     libraries.remove("lib/lit")
 
@@ -997,8 +995,8 @@ def test_what_is_imported_brings_what_it_needs_and_nothing_else(
     assert "launch" not in libraries.log()
 
 
-def test_who_names_a_test_file_does_not_name_what_it_imports(libraries: Project) -> None:
-    """What is due is visited for it; nothing is cleaned that nobody named."""
+def test_naming_a_test_file_does_not_select_its_imports(libraries: Project) -> None:
+    """Imported stations that are due are visited for a named test file, but never cleaned."""
     first = libraries.run("--cc-run", "test_it.py")
     clean = libraries.run("--cc-clean", "test_it.py")
     second = libraries.run("--cc-run", "test_it.py")
@@ -1010,8 +1008,10 @@ def test_who_names_a_test_file_does_not_name_what_it_imports(libraries: Project)
 
 
 @pytest.mark.parametrize("arguments", [(), ("sub",)])
-def test_doctests_hide_no_stations(project: Project, mode: str, arguments: tuple[str, ...]) -> None:
-    """With --doctest-modules a file is there twice, and its stations are found all the same."""
+def test_doctest_modules_hide_no_stations(
+    project: Project, mode: str, arguments: tuple[str, ...]
+) -> None:
+    """With --doctest-modules a file is collected twice, and its stations are still found."""
     project.ini("addopts = --doctest-modules\npythonpath = lib")
     project.stations("@station\ndef boil(): ...")
     project.write(
@@ -1026,7 +1026,7 @@ def test_doctests_hide_no_stations(project: Project, mode: str, arguments: tuple
 
 
 def test_library_is_imported_once(project: Project) -> None:
-    """It keeps the name under which it was imported, and may import from its own package."""
+    """A library keeps the name under which it was imported, and may import from its own package."""
     project.ini("pythonpath = src")
     project.write("src/app/config.py", "DEGREES = 100")
     project.write(
@@ -1051,8 +1051,8 @@ def test_library_is_imported_once(project: Project) -> None:
     assert (run.exit_code, run.visited, run.log) == (0, ("boil",), ("imported",))
 
 
-def test_station_of_a_factory_stands_where_it_is_called(project: Project, mode: str) -> None:
-    """A function of another file may make stations: they belong to the file that has them made."""
+def test_station_of_a_factory_belongs_to_the_calling_file(project: Project, mode: str) -> None:
+    """A function in another file may make stations: they belong to the file that calls it."""
     project.write(
         "making.py",
         """
@@ -1073,10 +1073,10 @@ def test_station_of_a_factory_stands_where_it_is_called(project: Project, mode: 
     assert run.keys == {"stations.py::boil": "visited", "stations.py::steep": "visited"}
 
 
-def test_station_may_be_imported_from_outside_of_the_project(
+def test_station_may_be_imported_from_outside_the_project(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It is known by its whole path, and nothing of its neighbourhood is collected."""
+    """A station from outside is known by its whole path, and no files beside it are collected."""
     outside = tmp_path_factory.mktemp("outside")
     text = "from pytest_choochoo import station\n\n@station\ndef boil(): ...\n"
     (outside / "kettle.py").write_text(text)

@@ -1,14 +1,14 @@
 """The documentation, executed: its files are written, its commands run, its output compared.
 
-A page is a story: its blocks follow each other in one project, or in several where
-`<!-- project: name -->` stands above a block. Each project has an empty `pytest.ini`.
+A page is a story: its blocks follow each other in one project, or in the project that
+`<!-- project: name -->` above a block names. Each project has an empty `pytest.ini`.
 
-* `python`, `ini` and `toml` blocks begin with a comment that names the file which they are.
-* `console` blocks are commands with what they print. A line `...` stands for any lines, and
-  what differs from run to run (times, versions, places) may. With
-  `<!-- meanwhile: node id -->` above, another process is visiting that station.
-* `xml` blocks name a file as well, and show lines of it.
-* `bash` blocks are for the reader to run; the names in them must exist.
+* `python`, `ini` and `toml` blocks are files; a comment in the first line gives the name.
+* `console` blocks are commands with their output. A line `...` stands for any lines, and
+  times, versions and paths may differ. With `<!-- meanwhile: node id -->` above, another
+  process is visiting that station.
+* `xml` blocks show lines of the file that the first line names.
+* `bash` blocks are commands for the reader; the names in them must exist.
 * `text` blocks are drawings.
 """
 
@@ -36,7 +36,7 @@ import pytest_choochoo
 from pytest_choochoo import hookspecs
 from pytest_choochoo.engine.ledger.record import Word
 
-# Pytester forgets after each run what it imported: the plugin's lazy rooms, again and again.
+# Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
     import_module(_room.name)
 
@@ -46,7 +46,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FILES, RUN, NOT_RUN = {"python", "ini", "toml"}, {"console", "xml"}, {"bash", "text"}
 DIRECTIVE = re.compile(r"<!-- (project|meanwhile): (.+) -->")
 
-#: What differs from run to run, and what stands for it on both sides of a comparison.
+#: Parts that differ from run to run, and their replacements on both sides of a comparison.
 DIFFERS = [
     (r"(platform \S+) -- .*", r"\1"),
     (r"^(rootdir|cachedir|plugins|created): .*", r"\1"),
@@ -60,7 +60,7 @@ DIFFERS = [
     (r"(/[\w.-]+)+/(?=[\w-]+\.(py|sqlite|txt|xml))", "/"),
     (r"[ \t]+$", ""),
 ]
-#: Holds a station as a process does that is visiting it, until it is ended.
+#: Holds the lock of a station like a process that is visiting it, until its input ends.
 HOLDER = """
 import json, os, socket, sys, time
 from pathlib import Path
@@ -83,7 +83,7 @@ sys.stdin.read()
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A fenced block: where it stands, of what language it is, what it says, what applies."""
+    """A fenced block: its position, language and text, and the directives that apply to it."""
 
     page: str
     line: int
@@ -94,13 +94,13 @@ class Block:
 
     @property
     def file_name(self) -> str:
-        """The name of the file that the block is, or is about."""
+        """The name of the file that the block is, or shows lines of."""
         found = re.match(r"(?:# |<!-- )(\S+\.\w+)(?: -->)?\n", self.text)
         assert found, f"{self.page}:{self.line}: its first line names no file"
         return found[1]
 
     def commands(self) -> Iterator[tuple[str, str]]:
-        """Yield each command with the output that is shown for it."""
+        """Yield each command with the output that the page shows for it."""
         for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             yield command, output
@@ -160,7 +160,7 @@ def _elided(was: str, shown: str) -> str:
 
 
 class Reader:
-    """Somebody who follows a page to the letter, in a new folder."""
+    """A reader who follows a page to the letter, in a new folder."""
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pytester = pytester
@@ -168,16 +168,16 @@ class Reader:
         for name in ("CC_PROFILE", "CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("COLUMNS", "80")
-        # As after `pip install pytest-choochoo`, whatever else is installed here.
+        # As after `pip install pytest-choochoo`, without other installed plugins.
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         monkeypatch.setenv("PYTEST_ADDOPTS", "-p choochoo -p xdist")
-        # An edit that keeps size and second would be read from a stale .pyc.
+        # Otherwise an edit within a second that keeps the size would be hidden by a stale .pyc.
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
         (pytester.path / "pytest.ini").touch()
 
     def follow(self, block: Block) -> None:
-        """Do what *block* says; what is shown must be what is seen."""
+        """Do what *block* says; the output that it shows must be the output that appears."""
         path = self._pytester.path
         if block.language in FILES:
             file = path / block.file_name
@@ -194,7 +194,7 @@ class Reader:
                     assert _elided(was, shown) == shown, f"{block.page}:{block.line}: $ {command}"
 
     def run(self, command: str) -> str:
-        """Return what *command* prints."""
+        """Return the output of *command*."""
         pytests = re.fullmatch(r"(?:cd (\S+) && )?((?:[A-Z_]+=\S+ )*)pytest\b(.*)", command)
         if pytests is None:
             done = subprocess.run(
@@ -207,11 +207,11 @@ class Reader:
             return done.stdout + done.stderr
         arguments = shlex.split(pytests[3])
         with self._monkeypatch.context() as context, warnings.catch_warnings():
-            warnings.resetwarnings()  # here they are errors, for the reader they are not
+            warnings.resetwarnings()  # warnings are errors here, but not for the reader
             context.chdir(self._pytester.path / (pytests[1] or "."))
             for assignment in pytests[2].split():
                 context.setenv(*assignment.split("=", 1))
-            # Workers are processes that begin with what this one was called with.
+            # xdist starts its workers with the command line of this process.
             if "-n" in arguments:
                 seen = self._pytester.run(sys.executable, "-m", "pytest", *arguments)
             else:
@@ -240,13 +240,13 @@ def reader(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Reader
 
 @pytest.mark.parametrize("story", _projects().values(), ids=_projects())
 def test_page_shows_what_happens(story: list[Block], reader: Reader) -> None:
-    """Whoever does what a page says sees what the page shows."""
+    """A reader who follows a page sees the output that the page shows."""
     for block in story:
         reader.follow(block)
 
 
-def test_every_block_is_of_a_kind_that_is_held_true() -> None:
-    """No block of a page is of a language that nobody runs or checks."""
+def test_every_block_is_of_a_verified_kind() -> None:
+    """Every block of a page has a language that is run or checked."""
     others = [
         f"{block.page}:{block.line}: {block.language}"
         for block in BLOCKS
@@ -314,7 +314,7 @@ def test_options_page_is_complete(reader: Reader) -> None:
 
 
 def test_pages_name_options_that_exist(reader: Reader) -> None:
-    """No page speaks of an option that pytest would refuse, but where it is said to be planned."""
+    """Every option that a page mentions exists, except in the section on plans."""
     shown = reader.run("pytest --help")
     options = set(re.findall(r"--cc-[\w-]+", shown))
     unknown = {}
@@ -330,8 +330,8 @@ def test_pages_name_options_that_exist(reader: Reader) -> None:
     assert {name: found for name, found in unknown.items() if found} == {}
 
 
-def test_design_page_shows_the_house_as_it_is() -> None:
-    """The rooms on the page on design are the modules, each with its own first line."""
+def test_design_page_lists_the_modules() -> None:
+    """The rooms on the design page are the modules, each with the first line of its docstring."""
     rooms = {}
     for module in sorted(PACKAGE.rglob("*.py")):
         says = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
@@ -341,7 +341,7 @@ def test_design_page_shows_the_house_as_it_is() -> None:
 
 
 def test_design_page_gives_a_reason_for_each_dependency() -> None:
-    """What the package depends on is on the page on design, and nothing else."""
+    """The design page lists the dependencies of the package, and nothing else."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.split(r"[>=<\[; ]", need)[0] for need in project["dependencies"]}
 
@@ -349,7 +349,7 @@ def test_design_page_gives_a_reason_for_each_dependency() -> None:
 
 
 def test_glossary_has_every_result() -> None:
-    """The glossary says what each word means that a station's result can be."""
+    """The glossary explains each word for the result of a station."""
     results = _table_of("docs/glossary.md", "How a station ends")
 
     assert set(results) == set(get_args(Word))

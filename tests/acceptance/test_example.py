@@ -1,4 +1,4 @@
-"""The example project, driven end to end: what its README promises, with its real processes."""
+"""The example project, run from beginning to end: its README's promises, with real processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for proce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one pytest command on the example came to."""
+    """The result of one pytest command on the example."""
 
     exit_code: int
     closing: str
@@ -75,7 +75,7 @@ class Town:
         file.write_text(content.replace(old, new))
 
     def processes(self) -> dict[int, str]:
-        """Return the service that each living process of this copy is."""
+        """Return the living processes of this copy, and the service that each one is."""
         listing = subprocess.run(
             ["ps", "-axww", "-o", "pid=,stat=,command="], capture_output=True, text=True, check=True
         )
@@ -99,7 +99,7 @@ class Town:
             assert time.monotonic() < end, self.processes()
 
     def files(self) -> set[str]:
-        """Return the files of the project and, where known by name, those that stations make."""
+        """Return the files of the project, without those in its cache that no station makes."""
         return {
             str(file.relative_to(self.path))
             for file in self.path.rglob("*")
@@ -111,12 +111,12 @@ class Town:
         _ask("POST", self.site, urlencode(entry))
 
     def page(self) -> str:
-        """Return the guestbook's page, as the domain gives it."""
+        """Return the guestbook's page, as served under the domain."""
         return _ask("GET", self.site)
 
     @property
     def site(self) -> str:
-        """The address that the first notification has told."""
+        """The address in the first notification."""
         inbox = next(self.path.rglob("inbox.url")).read_text()
         return _ask("GET", f"{inbox}/messages/1").split()[0]
 
@@ -161,7 +161,7 @@ def live(town: Town) -> Town:
 
 
 def test_second_run_changes_nothing(live: Town) -> None:
-    """The workflow is done once; after that its tests need no run of it."""
+    """The workflow is done once; afterwards its tests pass without another run."""
     processes = live.processes()
 
     run = live.run("--cc-run")
@@ -174,7 +174,7 @@ def test_second_run_changes_nothing(live: Town) -> None:
 
 
 def test_edited_source_is_propagated(live: Town) -> None:
-    """A new version of the app goes all the way to the domain; database and domain stay as they are."""
+    """A new version of the app reaches the domain; the database and the domain are left alone."""
     live.sign(name="Ann", message="was here before")
     live.edit("app/page.html", "<button>Sign<", "<button>Sign here<")
 
@@ -188,7 +188,7 @@ def test_edited_source_is_propagated(live: Town) -> None:
 
 
 def test_killed_app_is_drift(live: Town) -> None:
-    """Checks are green, then red once the app is killed; the next run starts the app and no more."""
+    """Checks pass, and fail once the app is killed; the next run starts the app and nothing else."""
     green = live.run("--cc-check", "-m", "station")
     live.kill("guestbook")
 
@@ -203,7 +203,7 @@ def test_killed_app_is_drift(live: Town) -> None:
 
 
 def test_last_two_are_replayed(live: Town) -> None:
-    """The last two stations are visited again on demand; their services are the ones that run."""
+    """The last two stations are visited again on demand; their running services are used."""
     processes = live.processes()
 
     run = live.run("--cc-replay", "last:2")
@@ -214,7 +214,7 @@ def test_last_two_are_replayed(live: Town) -> None:
 
 
 def test_failure_at_step_five_resumes_there(town: Town) -> None:
-    """What came before the failure stays, what comes after is blocked, and the fix resumes there."""
+    """Steps before the failure stay, later ones are blocked, and the fix resumes there."""
     town.edit("settings.toml", "newest = 20", "newest = many")
 
     broken = town.run("--cc-run", "-m", "station")
@@ -233,7 +233,7 @@ def test_failure_at_step_five_resumes_there(town: Town) -> None:
 
 
 def test_app_that_does_not_compile_is_repaired(live: Town) -> None:
-    """A version that does not come up fails its station cleanly, and the next one that does is run."""
+    """A broken version of the app fails its station cleanly, and the repaired version runs."""
     live.edit("app/guestbook.py", "def page()", "def page(")
 
     broken = live.run("--cc-run", "-m", "station")
@@ -252,7 +252,7 @@ def test_app_that_does_not_compile_is_repaired(live: Town) -> None:
 
 @pytest.mark.parametrize("before", [(), ("--cache-clear",)], ids=["cache-kept", "cache-cleared"])
 def test_clean_leaves_nothing(town: Town, before: tuple[str, ...]) -> None:
-    """Cleaning leaves no process, and no file but the ledger; even after the cache was cleared."""
+    """Cleaning leaves no process, and no file but the ledger, even after the cache was cleared."""
     files = town.files()
     town.run("--cc-run", "-m", "station")
 

@@ -1,4 +1,4 @@
-"""Faults of structure: told in full, all at once, and in nobody's way who does not need them."""
+"""Structural faults: reported in full, all at once, and only where they matter."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ FAULTS = {
             "which is the name of a fixture of pytest or of this plugin; rename it"
         ),
     ),
-    "parametrised fixture of a check": (
+    "parametrized fixture of a check": (
         (
             "@pytest.fixture(params=['blue'])\ndef kettle(request): ...\n\n"
             "@station\ndef boil(): ...\n\n@boil.check\ndef is_hot(kettle): ...\n"
@@ -116,8 +116,8 @@ BY_NAME = pytest.mark.parametrize(("text", "message"), FAULTS.values(), ids=FAUL
 
 
 @BY_NAME
-def test_fault_is_told_in_full(project: Project, text: str, message: str) -> None:
-    """A fault of structure is one collection error that says what, where, and the way out."""
+def test_fault_is_reported_in_full(project: Project, text: str, message: str) -> None:
+    """A structural fault is one collection error, with its location and the way out."""
     project.stations(text)
 
     run = project.run("--cc-run")
@@ -139,7 +139,7 @@ def test_fault_stops_every_command(project: Project, command: str) -> None:
 
 
 def test_fault_stops_parallel_runs(project: Project) -> None:
-    """A fault stops a run under xdist as well, and is told."""
+    """A fault also stops a run under xdist, and is reported."""
     project.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
     project.workers = 2
 
@@ -153,8 +153,8 @@ def test_fault_stops_parallel_runs(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["reserved name", "class", "yield", "cycle"])
-def test_plain_pytest_does_not_mind_a_fault(project: Project, name: str) -> None:
-    """Plain pytest runs tests that need no faulty station as if there were none."""
+def test_plain_pytest_ignores_a_fault(project: Project, name: str) -> None:
+    """Plain pytest runs tests that need no faulty station as if there were no fault."""
     project.stations(FAULTS[name][0])
     project.write("test_it.py", "def test_it(): ...")
 
@@ -167,10 +167,8 @@ def test_plain_pytest_does_not_mind_a_fault(project: Project, name: str) -> None
     "name",
     ["cycle", "yield", "two checks of one name", "two cleans", "cycle through an ordinary fixture"],
 )
-def test_plain_pytest_errors_a_test_that_needs_a_faulty_station(
-    project: Project, name: str
-) -> None:
-    """Plain pytest errors exactly the tests that request a faulty station, with the fault."""
+def test_plain_pytest_fails_a_test_that_needs_a_faulty_station(project: Project, name: str) -> None:
+    """In plain pytest, exactly the tests that request a faulty station end in an error, with the fault."""
     text, message = FAULTS[name]
     project.stations(text)
     project.write("test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
@@ -181,8 +179,8 @@ def test_plain_pytest_errors_a_test_that_needs_a_faulty_station(
     assert message in run.text
 
 
-def test_all_faults_are_told_at_once(project: Project) -> None:
-    """Several faults in several files are all told in one go."""
+def test_all_faults_are_reported_at_once(project: Project) -> None:
+    """Several faults in several files are all reported in one run."""
     project.stations(FAULTS["yield"][0], name="one/stations.py")
     project.stations(FAULTS["cycle"][0], name="two/stations.py")
     project.stations(FAULTS["two cleans"][0].replace("boil", "brew"), name="one/station_b.py")
@@ -208,8 +206,8 @@ def test_all_faults_are_told_at_once(project: Project) -> None:
     assert "4 errors" in run.last_line
 
 
-def test_each_cycle_is_told(project: Project) -> None:
-    """Two cycles that have nothing to do with each other are two messages."""
+def test_each_cycle_is_reported(project: Project) -> None:
+    """Two independent cycles are two messages."""
     project.stations(
         FAULTS["cycle"][0] + FAULTS["cycle"][0].replace("boil", "mix").replace("pour", "bake")
     )
@@ -226,7 +224,7 @@ def test_each_cycle_is_told(project: Project) -> None:
 
 
 def test_same_name_in_two_station_files_of_one_directory(project: Project) -> None:
-    """Two stations of one name in one directory are an error that names both places."""
+    """Two stations of one name in one directory are an error that gives both locations."""
     for name in ("station_a.py", "station_b.py"):
         project.stations("@station\ndef boil(): ...\n", name=name)
 
@@ -237,8 +235,8 @@ def test_same_name_in_two_station_files_of_one_directory(project: Project) -> No
     )
 
 
-def test_name_of_an_ordinary_fixture_beside_it(project: Project) -> None:
-    """A station may have the name of a fixture of pytest's own that nobody here asks for."""
+def test_station_may_have_the_name_of_an_unused_fixture(project: Project) -> None:
+    """A station may have the name of one of pytest's own fixtures that no item here requests."""
     project.stations("@station\ndef monkeypatch(): ...\n")
 
     run = project.run("--cc-run")
@@ -248,7 +246,7 @@ def test_name_of_an_ordinary_fixture_beside_it(project: Project) -> None:
 
 
 def test_conftest_may_hold_helpers_that_use_stations(project: Project) -> None:
-    """A conftest may import a station, which is no fault."""
+    """A conftest may import a station."""
     project.write("depot/__init__.py", "")
     project.stations("@station\ndef boil():\n    return 1\n", name="depot/stations.py")
     project.ini("pythonpath = .")
@@ -260,8 +258,8 @@ def test_conftest_may_hold_helpers_that_use_stations(project: Project) -> None:
     assert (run.exit_code, run.visited, run.tests) == (0, ("boil",), {"test_it": "passed"})
 
 
-def test_unknown_fixture_is_told_by_pytest(project: Project) -> None:
-    """A parameter that names nothing is pytest's own error, and fails the station."""
+def test_unknown_fixture_is_reported_by_pytest(project: Project) -> None:
+    """A parameter that names no fixture is pytest's own error, and fails the station."""
     project.stations("@station\ndef boil(zebra): ...\n\n@station\ndef pour(boil): ...\n")
 
     run = project.run("--cc-run")
@@ -286,10 +284,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "error"), BROKEN.values(), ids=BROKEN)
-def test_plain_pytest_tells_who_misses_a_station_of_a_broken_file(
+def test_plain_pytest_explains_a_station_missing_from_a_broken_file(
     project: Project, mode: str, text: str, error: str
 ) -> None:
-    """A test whose station stands in a file above that cannot be imported is told so, and why."""
+    """A test that requests a station from a station file above that cannot be imported gets the reason."""
     project.write("stations.py", text)
     project.write("unit/test_it.py", "def test_bad(boil): ...\ndef test_good(): ...")
 
@@ -304,7 +302,7 @@ def test_plain_pytest_tells_who_misses_a_station_of_a_broken_file(
     assert run.exit_code == 1
 
 
-def test_every_broken_file_above_is_told(project: Project) -> None:
+def test_every_broken_file_above_is_named(project: Project) -> None:
     """All broken station files that a test could see are named, and no others."""
     project.write("stations.py", "raise RuntimeError")
     project.write("unit/station_a.py", "raise ValueError(1)")
@@ -320,8 +318,8 @@ def test_every_broken_file_above_is_told(project: Project) -> None:
     )
 
 
-def test_missing_fixture_beside_good_files_is_told_by_pytest(project: Project) -> None:
-    """Where all station files above can be imported, pytest's own words stand."""
+def test_missing_fixture_beside_good_files_is_reported_by_pytest(project: Project) -> None:
+    """If all station files above can be imported, pytest's own message is shown."""
     project.stations("@station\ndef boil(): ...\n")
     project.write("other/stations.py", "raise RuntimeError")
     project.write("unit/test_it.py", "def test_bad(zebra): ...")
@@ -333,10 +331,8 @@ def test_missing_fixture_beside_good_files_is_told_by_pytest(project: Project) -
 
 
 @pytest.mark.parametrize("where", ["conftest", "class"])
-def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
-    project: Project, where: str
-) -> None:
-    """A test that asks for a station of a conftest or a class is told of the fault."""
+def test_plain_pytest_explains_a_station_in_a_wrong_place(project: Project, where: str) -> None:
+    """A test that requests a station of a conftest or a class gets its fault as the error."""
     station = "from pytest_choochoo import station\n\n"
     if where == "conftest":
         project.write("conftest.py", station + "@station\ndef boil(): ...\n")
@@ -356,31 +352,31 @@ def test_plain_pytest_tells_who_asks_for_a_station_where_none_may_be(
 
 
 @pytest.mark.parametrize(
-    ("marks", "told"),
+    ("marks", "message"),
     [
         ("@pytest.fixture\n@station", "Failed: Marks cannot be applied to fixtures."),
         ("@station\n@pytest.fixture", "@station must decorate a function, not "),
     ],
     ids=["above", "below"],
 )
-def test_station_that_is_a_fixture_as_well_is_told(project: Project, marks: str, told: str) -> None:
-    """A station is a fixture already: to say so twice stops a run, and warns plain pytest."""
+def test_station_that_is_also_a_fixture_is_a_fault(
+    project: Project, marks: str, message: str
+) -> None:
+    """A station with @pytest.fixture stops a run, and causes a warning in plain pytest."""
     project.stations(f"{marks}\ndef boil(): ...\n")
     project.write("test_it.py", "def test_it(): ...\n")
 
     run, plain = project.run("--cc-run", apart=True), project.run(apart=True)
 
     assert (run.exit_code, plain.exit_code) == (2, 0)
-    assert told.removeprefix("Failed: ") in run.text
-    assert told in plain.text
+    assert message.removeprefix("Failed: ") in run.text
+    assert message in plain.text
     assert "INTERNALERROR" not in run.text + plain.text
 
 
 @pytest.mark.parametrize("how", ["autouse", "ini"])
-def test_cycle_through_a_fixture_that_nobody_named_says_its_name(
-    project: Project, how: str
-) -> None:
-    """A fixture that comes without being asked for is named where it makes a cycle."""
+def test_cycle_through_an_autouse_fixture_names_the_fixture(project: Project, how: str) -> None:
+    """An autouse fixture is named if it is part of a cycle."""
     auto = "(autouse=True)" if how == "autouse" else ""
     project.write("conftest.py", f"import pytest\n@pytest.fixture{auto}\ndef kettle(boil): ...\n")
     if how == "ini":
@@ -393,7 +389,7 @@ def test_cycle_through_a_fixture_that_nobody_named_says_its_name(
 
 
 def test_cycle_names_the_fixture_that_is_to_blame(project: Project) -> None:
-    """Of the fixtures that come unasked, the one that asks for the station is named."""
+    """Of several autouse fixtures, a cycle names the one that requests the station."""
     project.write(
         "conftest.py",
         """
@@ -415,10 +411,10 @@ def test_cycle_names_the_fixture_that_is_to_blame(project: Project) -> None:
     )
 
 
-def test_station_that_is_named_outside_of_the_project_is_a_fault(
+def test_station_file_argument_outside_the_project_is_a_fault(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Pytest's node id of it is short, and the record of another might be taken for its own."""
+    """Pytest gives such a file a short node id, which might match the record of another station."""
     outside = tmp_path_factory.mktemp("outside")
     file = outside / "stations.py"
     file.write_text("from pytest_choochoo import station\n\n@station\ndef boil(): ...\n")

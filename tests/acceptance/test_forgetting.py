@@ -1,4 +1,4 @@
-"""`--cc-forget` and `--cache-clear`: records go, what exists in the world is left alone."""
+"""`--cc-forget` and `--cache-clear`: records are removed, things in the world are left alone."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STATIONS = """
 
 @pytest.fixture
 def done(project: Project) -> Project:
-    """Three stations, complete; the first keeps the id of something that it made."""
+    """Three complete stations; the first one keeps the id of something that it made."""
     project.stations(STATIONS)
     assert project.run("--cc-run").closing == "3 visited"
     return project
 
 
 def test_forgotten_stations_are_visited_again(done: Project) -> None:
-    """Forgetting touches the records of the selected stations, and nothing else."""
+    """Forgetting removes the records of the selected stations, and nothing else."""
     forgotten = done.run("--cc-forget", "boil+")
 
     run = done.run("--cc-run")
@@ -47,7 +47,7 @@ def test_forgotten_stations_are_visited_again(done: Project) -> None:
 
 
 def test_resources_outlive_forgetting(done: Project) -> None:
-    """Ids of things that still exist are known to the next visit."""
+    """The next visit knows the ids of things that still exist."""
     done.run("--cc-forget", "boil")
 
     run = done.run("--cc-run")
@@ -65,7 +65,7 @@ def test_forgotten_resources_can_be_cleaned(done: Project) -> None:
 
 
 def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
-    """The record of a station that was removed can be named."""
+    """`--cc-forget` accepts the name of a station that was removed."""
     done.stations("@station\ndef boil(): return 100\n")
 
     run = done.run("--cc-forget", "grind,stations.py::pour")
@@ -75,7 +75,7 @@ def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
 
 
 def test_nothing_to_forget_is_a_success(done: Project) -> None:
-    """Forgetting twice is no error."""
+    """Forgetting twice is not an error."""
     done.run("--cc-forget", "all")
 
     run = done.run("--cc-forget", "all")
@@ -85,7 +85,7 @@ def test_nothing_to_forget_is_a_success(done: Project) -> None:
 
 
 def test_failed_station_can_be_forgotten(project: Project) -> None:
-    """The selector `failed` names what failed, here as well."""
+    """The selector `failed` also works for --cc-forget."""
     project.stations("@station\ndef boil(): assert 0\n\n@station\ndef grind(): pass\n")
     project.run("--cc-run")
 
@@ -112,8 +112,8 @@ def test_tests_do_not_run_while_forgetting(done: Project) -> None:
     assert (run.tests, run.log) == ({}, ())
 
 
-def test_cleared_cache_forgets_what_is_complete(done: Project, mode: str) -> None:
-    """`--cache-clear` has all visited again, once, though xdist repeats it in every worker."""
+def test_cleared_cache_forgets_complete_stations(done: Project, mode: str) -> None:
+    """After `--cache-clear` all stations are visited again, once, although each xdist worker clears too."""
     run = done.run("--cc-run", "--cache-clear")
     after = done.run("--cc-run")
 
@@ -123,7 +123,7 @@ def test_cleared_cache_forgets_what_is_complete(done: Project, mode: str) -> Non
 
 
 def test_cleared_cache_keeps_resources_in_plain_run(done: Project) -> None:
-    """`--cache-clear` of a run without stations keeps the ids of what exists, too."""
+    """`--cache-clear` in a run without stations keeps the ids of existing things, too."""
     done.write("test_tea.py", "def test_tea(): pass\n")
     done.run("--cache-clear", "test_tea.py")
 
@@ -133,7 +133,7 @@ def test_cleared_cache_keeps_resources_in_plain_run(done: Project) -> None:
 
 
 def test_cleared_cache_clears_the_rest(done: Project) -> None:
-    """`--cache-clear` clears what else is in pytest's cache, as ever."""
+    """`--cache-clear` clears the rest of pytest's cache, as usual."""
     done.write("test_tea.py", "def test_tea(): assert 0\n")
     done.run("test_tea.py")
     done.write(".pytest_cache/d/other/file", "kept by another plugin")
@@ -145,7 +145,7 @@ def test_cleared_cache_clears_the_rest(done: Project) -> None:
 
 
 def test_cleared_cache_keeps_directories(project: Project) -> None:
-    """What a station made in its directory is there after `--cache-clear`, and can be cleaned."""
+    """The files that a station made in its directory survive `--cache-clear`, and can be cleaned."""
     project.stations(
         """
         @station

@@ -1,4 +1,4 @@
-"""The hooks of section 8, each implemented by a conftest as a user would."""
+"""The public hooks, each implemented by a conftest as a user would."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def pour(boil):
 """
 
 
-def test_encode_and_decode_keep_a_type_of_ones_own(project: Project, mode: str) -> None:
-    """`pytest_choochoo_encode` and `_decode` let outcomes be of a type that is not known."""
+def test_encode_and_decode_store_a_user_type(project: Project, mode: str) -> None:
+    """`pytest_choochoo_encode` and `_decode` make outcomes of unknown types possible."""
     project.ini("pythonpath = .")
     project.write("temperature.py", TYPE)
     project.write("conftest.py", CODEC)
@@ -54,8 +54,8 @@ def test_encode_and_decode_keep_a_type_of_ones_own(project: Project, mode: str) 
     assert sorted(second.unchanged) == ["boil", "pour"]
 
 
-def test_without_the_hooks_the_type_is_refused(project: Project) -> None:
-    """A type that no hook takes is refused, naming station and type."""
+def test_type_without_hooks_is_rejected(project: Project) -> None:
+    """A type that no hook accepts is rejected, with the names of station and type."""
     project.ini("pythonpath = .")
     project.write("temperature.py", TYPE)
     project.stations(BOIL)
@@ -65,8 +65,8 @@ def test_without_the_hooks_the_type_is_refused(project: Project) -> None:
     assert "the outcome of station 'boil' cannot be stored (Temperature)" in run.causes["boil"]
 
 
-def test_type_of_ones_own_nests(project: Project) -> None:
-    """A type that hooks know may stand in lists and dataclasses."""
+def test_user_type_may_be_nested(project: Project) -> None:
+    """A type that the hooks know may be nested in lists and dataclasses."""
     project.ini("pythonpath = .")
     project.write("temperature.py", TYPE)
     project.write("conftest.py", CODEC)
@@ -95,7 +95,7 @@ def test_type_of_ones_own_nests(project: Project) -> None:
 
 
 def test_judged_gets_every_verdict(project: Project) -> None:
-    """`pytest_choochoo_judged` is told of each station's verdict by its record."""
+    """`pytest_choochoo_judged` is called with each station's verdict by its record."""
     project.write(
         "conftest.py",
         """
@@ -188,8 +188,8 @@ def test_make_ledger_replaces_the_ledger(project: Project) -> None:
     assert not list((project.path / ".pytest_cache").rglob("*.sqlite"))
 
 
-def test_front_door_opens_ledgers(tmp_path: Path) -> None:
-    """Who makes a ledger opens one by a public name; one that is damaged is moved aside, with a warning."""
+def test_public_function_opens_ledgers(tmp_path: Path) -> None:
+    """`open_ledger` is public; it moves a damaged ledger aside, with a warning."""
     place = LedgerLocation(tmp_path, "staging")
     place.file.write_bytes(b"no ledger, " * 99)
 
@@ -267,7 +267,7 @@ def test_junit_has_the_properties(project: Project, mode: str) -> None:
 
 
 def test_every_report_has_the_facts(project: Project, mode: str) -> None:
-    """Set-up, call and teardown, and what is tried again: each report of a station has them."""
+    """Each report of a station has the facts: set-up, call and teardown, and those of reruns."""
     project.use("rerunfailures")
     project.stations(
         """
@@ -286,8 +286,8 @@ def test_every_report_has_the_facts(project: Project, mode: str) -> None:
 
     run = project.run("--cc-run")
 
-    told = [(r["when"], r["outcome"], r["choochoo"]["result"]) for r in run.reports]
-    assert told == [
+    phases = [(r["when"], r["outcome"], r["choochoo"]["result"]) for r in run.reports]
+    assert phases == [
         ("setup", "passed", "visited"),
         ("call", "rerun", "failed"),
         ("teardown", "passed", "failed"),
@@ -301,7 +301,7 @@ def test_every_report_has_the_facts(project: Project, mode: str) -> None:
 
 
 def test_verification_that_fails_has_its_reasons(project: Project, mode: str) -> None:
-    """In --cc-check the facts say why a station is due, or which check does not pass."""
+    """Under --cc-check the facts say why a station is due, or which check does not pass."""
     project.stations(
         """
         from pathlib import Path

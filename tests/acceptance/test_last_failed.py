@@ -1,4 +1,4 @@
-"""`--lf`: what failed and what that failure blocked, and nothing that completed."""
+"""`--lf`: stations that failed and items that they blocked, and nothing that completed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness import HEADER, Project
 
 @pytest.fixture
 def broken(project: Project) -> Project:
-    """Stations in three files and a test; the second station failed and blocks what is below."""
+    """Stations in three files and a test; the second station failed and blocks its downstream."""
     project.stations('@station\ndef boil():\n    log("boil")\n    return 100\n')
     project.write(
         "kitchen/stations.py",
@@ -23,8 +23,8 @@ def broken(project: Project) -> Project:
     return project
 
 
-def test_failed_and_blocked_are_taken(broken: Project, mode: str) -> None:
-    """`--lf` takes what failed and all that it blocked, in all files, tests included."""
+def test_failed_and_blocked_are_selected(broken: Project, mode: str) -> None:
+    """`--lf` selects the failed station and everything that it blocked, in all files, including tests."""
     run = broken.run("--cc-run", "--lf")
 
     assert run.results == {"pour": "failed", "drink": "blocked"}
@@ -32,8 +32,8 @@ def test_failed_and_blocked_are_taken(broken: Project, mode: str) -> None:
     assert (run.closing, run.exit_code) == ("1 failed, 1 blocked", 1)
 
 
-def test_mended_station_brings_all_below(broken: Project, mode: str) -> None:
-    """Once mended, `--lf` visits what failed and what it blocked, and then nothing is left."""
+def test_fixed_station_runs_with_its_downstream(broken: Project, mode: str) -> None:
+    """After a fix, `--lf` visits the failed station and those it blocked, and then nothing is left."""
     broken.edit("kitchen/stations.py", "assert 0", 'log(f"pour {boil}")')
 
     run = broken.run("--cc-run", "--lf")
@@ -45,7 +45,7 @@ def test_mended_station_brings_all_below(broken: Project, mode: str) -> None:
 
 
 def test_blocked_are_remembered_over_several_runs(broken: Project) -> None:
-    """What is blocked again is taken again, however often."""
+    """Items that are blocked again are selected again, in any number of runs."""
     broken.run("--cc-run", "--lf")
     broken.run("--cc-run", "--lf")
 
@@ -56,7 +56,7 @@ def test_blocked_are_remembered_over_several_runs(broken: Project) -> None:
 
 
 def test_upstream_in_other_file_is_used(broken: Project) -> None:
-    """A complete station in a file that `--lf` would leave out hands over its outcome."""
+    """`--lf` uses the outcome of a complete station in a file that it leaves out."""
     broken.edit("kitchen/stations.py", "assert 0", 'assert boil == 100; log("pour")')
 
     run = broken.run("--cc-run", "--lf")
@@ -66,7 +66,7 @@ def test_upstream_in_other_file_is_used(broken: Project) -> None:
 
 
 def test_due_upstream_in_other_file_is_added(broken: Project) -> None:
-    """A due station in a file that `--lf` would leave out is visited first."""
+    """A due station in a file that `--lf` leaves out is visited first."""
     broken.edit("stations.py", "return 100", "return 90")
     broken.edit("kitchen/stations.py", "assert 0", 'log(f"pour {boil}")')
 
@@ -78,7 +78,7 @@ def test_due_upstream_in_other_file_is_added(broken: Project) -> None:
 
 
 def test_plain_run_resumes(broken: Project) -> None:
-    """A plain --cc-run resumes: what was completed is not done again."""
+    """A plain --cc-run resumes: completed stations are not repeated."""
     broken.edit("kitchen/stations.py", "assert 0", 'log("pour")')
 
     run = broken.run("--cc-run")
@@ -88,7 +88,7 @@ def test_plain_run_resumes(broken: Project) -> None:
 
 
 def test_stopped_run_leaves_blocked_for_last_failed(broken: Project) -> None:
-    """What `-x` kept blocked is taken by `--lf` as well."""
+    """`--lf` also selects the items that `-x` left blocked."""
     broken.run("--cc-run", "-x", "--cache-clear")
 
     run = broken.run("--cc-run", "--lf")
@@ -96,15 +96,15 @@ def test_stopped_run_leaves_blocked_for_last_failed(broken: Project) -> None:
     assert run.results == {"pour": "failed", "drink": "blocked"}
 
 
-def test_failed_first_takes_all(broken: Project) -> None:
-    """`--ff` runs all, and what it puts first still comes after what it needs."""
+def test_failed_first_runs_everything(broken: Project) -> None:
+    """`--ff` runs everything, and items that it puts first still run after their upstream."""
     run = broken.run("--cc-run", "--ff")
 
     assert run.closing == "2 unchanged, 1 failed, 1 blocked"
 
 
-def test_test_that_failed_by_itself_is_taken_alone(project: Project) -> None:
-    """`--lf` of a test that failed by itself uses its fresh station in silence."""
+def test_test_that_failed_by_itself_is_selected_alone(project: Project) -> None:
+    """`--lf` of a test that failed by itself uses its fresh station silently."""
     project.stations('@station\ndef boil():\n    log("boil")\n    return 100\n')
     project.write("test_tea.py", "def test_tea(boil): assert boil == 90\n")
     project.run("--cc-run")

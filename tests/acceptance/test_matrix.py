@@ -1,4 +1,4 @@
-"""Every result under every selection, in one process and in several: the same, however it is run."""
+"""Every result under every selection, in one process and in several: always the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from harness import Project
 
-# A station in the middle that comes to each result in turn, with one above and one below.
+# A station in the middle that gets each result in turn, with one upstream and one downstream.
 STATIONS = """
     import os
     from pathlib import Path
@@ -57,7 +57,7 @@ TEST = """
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What becomes of the three stations and the test: *counts* when all are selected."""
+    """The results of the three stations and the test; *counts* if all are selected."""
 
     result: str
     counts: str
@@ -98,7 +98,7 @@ TURNS = {
     ),
     "blocked": Turn(result="blocked", counts="1 failed, 2 blocked", reasons=()),
 }
-# How many workers, and what else is on the command line.
+# The number of workers, and more options.
 ENGINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "serial": (0, ()),
     "without-xdist": (0, ("-p", "no:xdist")),
@@ -117,7 +117,7 @@ CASES = [
 
 
 def prepared(project: Project, turn: str) -> Project:
-    """Write the project so that the stations come to *turn* in the next run."""
+    """Write the project so that the stations get the results of *turn* in the next run."""
     project.write("turn", "visited" if turn == "unchanged" else turn)
     project.stations(STATIONS)
     project.write("test_tea.py", TEST)
@@ -132,14 +132,14 @@ def prepared(project: Project, turn: str) -> Project:
 def test_result_is_the_same_everywhere(
     project: Project, engine: str, turn: str, selection: str
 ) -> None:
-    """A result comes with the same counts, reasons and exit code, however and whatever is run."""
+    """A result has the same counts, reasons and exit code in every mode and selection."""
     prepared(project, turn)
     expected = TURNS[turn]
     project.workers, more = ENGINES[engine]
     arguments = {
         "all": ("--cc-run",),
         "keyword": ("--cc-run", "-k", "middle or below"),
-        "last-failed": ("--cc-run", "--lf"),  # nothing failed so far: all is taken
+        "last-failed": ("--cc-run", "--lf"),  # nothing failed so far: everything is selected
     }[selection]
 
     run = project.run(*arguments, *more)
@@ -161,8 +161,8 @@ def test_result_is_the_same_everywhere(
 
 @pytest.mark.parametrize("workers", [pytest.param(0, id="serial"), pytest.param(2, id="parallel")])
 @pytest.mark.parametrize("turn", [turn for turn, facts in TURNS.items() if facts.exit_code])
-def test_failure_is_taken_up_everywhere(project: Project, workers: int, turn: str) -> None:
-    """After every kind of failure `--lf`, once mended, completes what is left, and only that."""
+def test_last_failed_resumes_everywhere(project: Project, workers: int, turn: str) -> None:
+    """After every kind of failure and its fix, `--lf` completes the remaining stations, and only those."""
     prepared(project, turn)
     project.workers = workers
     project.run("--cc-run")

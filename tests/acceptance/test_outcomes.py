@@ -1,4 +1,4 @@
-"""Outcomes: what can be kept, what a consumer receives, and whose copy it is."""
+"""Outcomes: which values can be stored, and the copies that consumers receive."""
 
 from __future__ import annotations
 
@@ -199,10 +199,10 @@ REFUSED = [
     ("annotation", "value", "kind", "cause"),
     [pytest.param(*row, id=f"{row[0]} {row[1]}".strip()) for row in REFUSED],
 )
-def test_outcome_that_cannot_be_kept_fails_its_station(
+def test_unstorable_outcome_fails_its_station(
     project: Project, annotation: str, value: str, kind: str, cause: str
 ) -> None:
-    """An outcome that cannot be kept exactly fails the first visit, naming station and type."""
+    """An outcome that cannot be stored exactly fails the first visit, with station and type."""
     project.stations(
         f"from __future__ import annotations\n{TYPES}\n"
         f"@station\ndef boil(){annotation}:\n    return {value}\n\n"
@@ -226,8 +226,8 @@ def test_outcome_that_cannot_be_kept_fails_its_station(
     assert (run.failed, run.blocked) == (("boil",), ("pour",))
 
 
-def test_outcome_that_contains_itself_is_refused(project: Project) -> None:
-    """An outcome that contains itself fails its station in words, not with a crash."""
+def test_outcome_that_contains_itself_is_rejected(project: Project) -> None:
+    """An outcome that contains itself fails its station with a message, not with a crash."""
     project.stations("@station\ndef boil():\n    one = []\n    one.append(one)\n    return one\n")
 
     run = project.run("--cc-run")
@@ -236,8 +236,8 @@ def test_outcome_that_contains_itself_is_refused(project: Project) -> None:
     assert "it contains itself, or is nested too deeply" in run.causes["boil"]
 
 
-def test_refused_outcome_is_tried_again(project: Project) -> None:
-    """A station whose outcome was refused is visited again when it is mended."""
+def test_rejected_outcome_is_tried_again(project: Project) -> None:
+    """A station whose outcome was rejected is visited again once it is fixed."""
     project.stations("@station\ndef boil() -> int:\n    return '12'\n")
     project.run("--cc-run")
     project.edit("stations.py", "'12'", "12")
@@ -345,7 +345,7 @@ def test_every_fixture_has_its_own_copy(project: Project, scope: str) -> None:
 
 
 def test_two_getfixturevalues_have_their_own_copies(project: Project) -> None:
-    """What one test altered after asking for it at run time is not what the next one gets."""
+    """An outcome that one test altered after `getfixturevalue` is intact for the next test."""
     project.stations("@station\ndef boil():\n    return []\n")
     project.write(
         "test_it.py",
@@ -361,7 +361,7 @@ def test_two_getfixturevalues_have_their_own_copies(project: Project) -> None:
 
 
 def test_outcome_of_a_visit_in_this_run_reaches_session_fixtures(project: Project) -> None:
-    """A session fixture that a station used before a visit is not what later stations get stale."""
+    """A session fixture that was built on an outcome is set up again after a visit changed it."""
     project.stations(
         """
         @station
@@ -385,8 +385,8 @@ def test_outcome_of_a_visit_in_this_run_reaches_session_fixtures(project: Projec
     assert (run.visited, run.log) == (("boil", "pour"), ("2",))
 
 
-def test_annotation_that_changed_since_is_told(project: Project) -> None:
-    """A recorded outcome that does not fit its annotation any more is told, with the way out."""
+def test_changed_annotation_is_reported(project: Project) -> None:
+    """A recorded outcome that does not fit its annotation any more is reported, with the way out."""
     project.stations("@station(version='1')\ndef boil() -> str:\n    return 'x'\n")
     project.write("test_it.py", "def test_it(boil): ...")
     project.run("--cc-run")
@@ -405,7 +405,7 @@ def test_annotation_that_changed_since_is_told(project: Project) -> None:
 def test_outcome_that_does_not_fit_its_annotation_any_more_is_due(
     project: Project, mode: str, declared: str
 ) -> None:
-    """Neither a version nor a check that passes stands for an outcome of another form."""
+    """Neither a version nor a passing check makes up for an outcome of another type."""
     project.stations(
         f"""
         @station({declared})
@@ -433,8 +433,8 @@ def test_outcome_that_does_not_fit_its_annotation_any_more_is_due(
     assert project.run("--cc-check").exit_code == 0
 
 
-def test_outcome_that_a_class_refuses_to_read_is_due(project: Project) -> None:
-    """Whatever a class of the user's raises at the sight of an old outcome is the reason."""
+def test_outcome_that_a_class_rejects_is_due(project: Project) -> None:
+    """Any exception of a user's class on an old outcome is the reason for a visit."""
     project.stations(
         """
         from dataclasses import dataclass
@@ -465,8 +465,8 @@ def test_outcome_that_a_class_refuses_to_read_is_due(project: Project) -> None:
     )
 
 
-def test_annotation_may_name_what_only_type_checkers_import(project: Project) -> None:
-    """A parameter annotated with a name that exists for type checkers only is no hindrance."""
+def test_annotation_may_name_a_type_checking_import(project: Project) -> None:
+    """A parameter may be annotated with a name that exists for type checkers only."""
     project.write(
         "stations.py",
         """
@@ -499,8 +499,8 @@ def test_plain_pytest_hands_out_the_record(project: Project) -> None:
     assert (run.exit_code, run.tests, run.log) == (0, {"test_it": "passed"}, ())
 
 
-def test_plain_pytest_names_the_way_out_where_there_is_no_record(project: Project) -> None:
-    """Plain pytest errors a test whose station has no complete record: which, why, what next."""
+def test_plain_pytest_names_the_way_out_without_a_record(project: Project) -> None:
+    """In plain pytest, a test whose station has no complete record fails with the station, the reason and the remedy."""
     project.stations("@station\ndef boil():\n    return 100\n")
     project.write("test_it.py", "def test_it(boil): ...")
 
@@ -514,7 +514,7 @@ def test_plain_pytest_names_the_way_out_where_there_is_no_record(project: Projec
 
 
 def test_plain_pytest_warns_of_a_record_that_is_due(project: Project) -> None:
-    """Plain pytest uses a record that is due, and warns, naming station and reason."""
+    """Plain pytest uses the record of a due station, with a warning that names station and reason."""
     project.stations("@station\ndef boil():\n    return 100\n")
     project.write("test_it.py", "def test_it(boil): assert boil == 100")
     project.run("--cc-run")
@@ -530,7 +530,7 @@ def test_plain_pytest_warns_of_a_record_that_is_due(project: Project) -> None:
 
 
 def test_version_stands_for_the_code_in_an_outcome(project: Project) -> None:
-    """With `version` a station whose code changed keeps the outcome it has."""
+    """A station with a `version` whose code changed keeps its outcome."""
     project.stations("@station(version='1')\ndef boil():\n    return 100\n")
     project.write("test_it.py", "def test_it(boil): assert boil == 100")
     project.run("--cc-run")

@@ -1,4 +1,4 @@
-"""Stations under `-n`: each exactly once, as soon as it may, whatever happens to workers."""
+"""Stations under `-n`: each exactly once, as soon as it may start, even if workers die."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def two_workers(project: Project) -> None:
 
 
 def test_branches_run_at_once(project: Project) -> None:
-    """Two stations that wait for each other inside their visits can only pass side by side."""
+    """Two stations that wait for each other inside their visits can only pass in parallel."""
     project.stations(
         """
         from meeting import arrive, wait_for
@@ -73,7 +73,7 @@ def test_branches_run_at_once(project: Project) -> None:
 
 
 def test_station_waits_for_its_own_upstream_only(project: Project) -> None:
-    """There are no layers: the end of a short branch passes before the long one is done."""
+    """There are no layers: the end of a short branch runs before the long branch is done."""
     project.stations(
         """
         from meeting import arrive, wait_for
@@ -92,7 +92,7 @@ def test_station_waits_for_its_own_upstream_only(project: Project) -> None:
 
 
 def test_longest_path_goes_first(project: Project) -> None:
-    """By the durations that are recorded, and not in the order of definition."""
+    """Recorded durations decide the order, and not the order of definition."""
     project.workers = 1
     project.stations(
         """
@@ -118,7 +118,7 @@ def test_longest_path_goes_first(project: Project) -> None:
 
 
 def test_results_and_values_arrive_in_other_workers(project: Project) -> None:
-    """What one worker's station returned is what stations and tests in others receive."""
+    """Stations and tests receive outcomes of stations that ran in other workers."""
     project.stations(
         """
         import os
@@ -164,7 +164,7 @@ CRASH = """
     "how", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["exit", "killed"]
 )
 def test_dead_worker_fails_its_station_alone(project: Project, how: str) -> None:
-    """A worker that dies costs the station under way and its downstream, and nothing else."""
+    """When a worker dies, the station under way fails, its downstream is blocked, and nothing else."""
     project.stations(CRASH.format(how=how))
     run = project.run("--cc-run")
     assert run.results == {
@@ -190,7 +190,7 @@ def test_dead_worker_fails_its_station_alone(project: Project, how: str) -> None
 
 
 def test_station_that_is_rerun_after_a_crash_can_still_complete(project: Project) -> None:
-    """Where a plugin has what crashed run again, the last word counts, for downstream as well."""
+    """If a plugin reruns crashed items, the last run counts, for downstream as well."""
     project.use("rerunfailures")
     project.stations(
         """
@@ -215,8 +215,8 @@ def test_station_that_is_rerun_after_a_crash_can_still_complete(project: Project
     assert re.match(r"last visit failed [\d.]+ s ago: the worker process", run.log[1])
 
 
-def test_all_that_a_dead_worker_had_before_it_is_run(project: Project) -> None:
-    """Tests go to workers in batches; those that were not begun are run by others."""
+def test_pending_tests_of_a_dead_worker_are_run_by_others(project: Project) -> None:
+    """Tests go to workers in batches; tests that the dead worker had not started run in others."""
     project.stations("@station\ndef boil(): ...")
     project.write(
         "test_site.py",
@@ -237,8 +237,8 @@ def test_all_that_a_dead_worker_had_before_it_is_run(project: Project) -> None:
     assert (run.closing, run.last_line) == ("1 visited", "1 failed, 8 passed")
 
 
-def test_dead_worker_counts_for_x(project: Project) -> None:
-    """A crash is a failure: with -x nothing else starts, in the other workers neither."""
+def test_dead_worker_counts_for_exitfirst(project: Project) -> None:
+    """A crash is a failure: with -x no worker starts anything else."""
     project.stations(
         """
         import os, time
@@ -270,8 +270,8 @@ def test_dead_worker_counts_for_x(project: Project) -> None:
     assert run.exit_code in {1, 2}
 
 
-def test_sibling_under_way_finishes_after_x(project: Project) -> None:
-    """What is under way when another station fails is finished, recorded and counted."""
+def test_sibling_under_way_finishes_after_exitfirst(project: Project) -> None:
+    """A visit under way when another station fails is finished, recorded and counted."""
     project.stations(
         """
         import time
@@ -303,7 +303,7 @@ def test_sibling_under_way_finishes_after_x(project: Project) -> None:
 
 
 def test_group_never_overlaps(project: Project) -> None:
-    """Stations that share a mark `xdist_group` take turns."""
+    """Stations that share an `xdist_group` mark never run at the same time."""
     project.stations(
         """
         import time
@@ -324,7 +324,7 @@ def test_group_never_overlaps(project: Project) -> None:
 
 @pytest.mark.parametrize("dist", ["loadscope", "loadfile", "loadgroup", "worksteal"])
 def test_other_dist_is_ignored(project: Project, dist: str) -> None:
-    """The route decides what starts when, and one line says so."""
+    """The route decides the order, and a line says that --dist is ignored."""
     project.stations('@station\n@pytest.mark.xdist_group("stove")\ndef boil(): ...')
     project.run("--cc-run")
     run = project.run("--cc-run", "--dist", dist)
@@ -334,7 +334,7 @@ def test_other_dist_is_ignored(project: Project, dist: str) -> None:
 
 
 def test_custom_scheduler_is_ignored(project: Project) -> None:
-    """With --cc-run the route decides, whatever scheduler the project itself provides."""
+    """Under --cc-run the route decides, even if the project provides a scheduler."""
     project.write(
         "conftest.py",
         """
@@ -352,7 +352,7 @@ def test_custom_scheduler_is_ignored(project: Project) -> None:
 
 
 def test_usual_dist_is_not_mentioned(project: Project) -> None:
-    """What -n implies needs no line, and neither does a run without stations."""
+    """The `--dist` that -n implies is not mentioned, and neither is any in a run without stations."""
     project.stations("@station\ndef boil(): ...")
     assert "--dist" not in project.run("--cc-run").text
     assert "ignoring" not in project.run("--dist", "loadfile").text
@@ -373,7 +373,7 @@ MIXED = """
 
 @pytest.mark.parametrize("arguments", [("--cc-run",), ("--cc-run", "--cc-replay", "boil")])
 def test_placeholder_is_never_counted(project: Project, arguments: tuple[str, ...]) -> None:
-    """The item that workers wait with is in no count, no report and no page."""
+    """The placeholder item of the workers is in no count, no report and no summary."""
     project.use("html", "metadata")
     project.stations(MIXED)
     project.write("test_site.py", "def test_one(pour): ...\n\ndef test_two(): ...")
@@ -396,7 +396,7 @@ def test_placeholder_is_never_counted(project: Project, arguments: tuple[str, ..
 
 
 def test_fresh_stations_are_sent_to_no_worker(project: Project) -> None:
-    """The controller reports them by itself."""
+    """The controller itself reports fresh stations."""
     project.stations(MIXED)
     project.run("--cc-run", "-k", "not tea")
     project.write(
@@ -414,7 +414,7 @@ def test_fresh_stations_are_sent_to_no_worker(project: Project) -> None:
 def test_module_fixtures_are_set_up_once_for_tests_that_wait_for_nothing(
     project: Project,
 ) -> None:
-    """Such tests stay together in one worker."""
+    """Tests that share a module fixture and wait for no station stay in one worker."""
     project.stations("@station\ndef boil(): ...")
     project.write(
         "test_site.py",
@@ -435,7 +435,7 @@ def test_module_fixtures_are_set_up_once_for_tests_that_wait_for_nothing(
 
 
 def test_session_fixtures_are_torn_down_at_the_end(project: Project) -> None:
-    """A worker tears down what it has set up before it goes home."""
+    """A worker tears down its session fixtures before it shuts down."""
     project.workers = 1
     project.write(
         "conftest.py",
@@ -459,7 +459,7 @@ def test_session_fixtures_are_torn_down_at_the_end(project: Project) -> None:
 def test_session_fixture_that_cannot_be_torn_down_is_reported(
     project: Project, workers: int
 ) -> None:
-    """The error is one of the last item that was run, with what was printed, in JUnit as well."""
+    """The last item of the worker has the error, with the captured output, in JUnit as well."""
     project.workers = workers
     project.write(
         "conftest.py",
@@ -496,7 +496,7 @@ def test_session_fixture_that_cannot_be_torn_down_is_reported(
 def test_left_behind_fixture_that_fails_is_part_of_the_entry(
     project: Project, workers: int
 ) -> None:
-    """What cannot be torn down after an item that was not run is no second entry in JUnit."""
+    """A fixture that fails in teardown after an item that was not run adds no entry to JUnit."""
     project.workers = workers
     project.stations(
         """
@@ -525,8 +525,8 @@ def test_left_behind_fixture_that_fails_is_part_of_the_entry(
     assert [each.tag for each in suite[1]] == ["properties", "skipped", "error"]
 
 
-def test_workers_that_collect_differently_are_told(project: Project) -> None:
-    """Nothing is run when workers do not agree on what there is."""
+def test_workers_that_collect_differently_are_reported(project: Project) -> None:
+    """Nothing runs if the workers collected different items."""
     project.stations(
         """
         import os
@@ -545,7 +545,7 @@ def test_workers_that_collect_differently_are_told(project: Project) -> None:
 
 
 def test_tests_without_stations_are_run(project: Project) -> None:
-    """Where there are no stations, --cc-run is as if it were not there."""
+    """In a project without stations, --cc-run has no effect."""
     for name in ("one", "two"):
         project.write(f"test_{name}.py", "def test_a(): ...\n\ndef test_b(): assert 0")
     run = project.run("--cc-run")
@@ -553,17 +553,17 @@ def test_tests_without_stations_are_run(project: Project) -> None:
     assert "choochoo:" not in run.text
 
 
-def test_nothing_to_run_ends_as_ever(project: Project) -> None:
+def test_empty_selection_ends_as_usual(project: Project) -> None:
     """An empty selection has pytest's own exit code."""
     project.stations("@station\ndef boil(): ...")
     assert project.run("--cc-run", "-k", "nothing").exit_code == 5
 
 
 @pytest.mark.parametrize("arguments", [("--collect-only",), ("--fixtures",)])
-def test_nothing_is_run_where_only_a_look_is_asked_for(
+def test_collect_only_with_workers_runs_nothing(
     project: Project, arguments: tuple[str, ...]
 ) -> None:
-    """With `-n` as well, a session that runs nothing lists, and ends as ever."""
+    """With `-n` too, `--collect-only` lists the items and ends as usual."""
     project.stations(DIAMOND)
     project.ini("addopts = --cc-run -n 2")
 
@@ -573,8 +573,8 @@ def test_nothing_is_run_where_only_a_look_is_asked_for(
     assert "INTERNALERROR" not in run.text
 
 
-def test_workers_that_are_not_distributed_to_are_none(project: Project) -> None:
-    """With `--tx` and no `--dist`, xdist does nothing, and the run is a serial one."""
+def test_tx_without_dist_is_a_serial_run(project: Project) -> None:
+    """With `--tx` and without `--dist`, xdist does nothing, and the run is serial."""
     project.stations(DIAMOND)
 
     run = project.run("--cc-run", "--tx", "popen", apart=True)
@@ -583,7 +583,7 @@ def test_workers_that_are_not_distributed_to_are_none(project: Project) -> None:
 
 
 def test_ledger_that_fails_while_workers_agree_is_named(project: Project) -> None:
-    """Where the workers cannot even agree on what is run, the run ends with the sentence."""
+    """If the workers cannot agree on a plan because the ledger fails, the run ends with its error."""
     project.stations(DIAMOND)
     project.write(
         "conftest.py",
@@ -621,7 +621,7 @@ def test_ledger_that_fails_while_workers_agree_is_named(project: Project) -> Non
 def test_left_behind_fixture_that_fails_is_reported_beside_reruns(
     project: Project, workers: int
 ) -> None:
-    """What cannot be torn down after an item that was not run is an error of that item."""
+    """A fixture that fails in teardown after an item that was not run is an error of that item."""
     project.use("rerunfailures")
     project.workers = workers
     project.stations(
@@ -648,10 +648,8 @@ def test_left_behind_fixture_that_fails_is_reported_beside_reruns(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_interrupt_while_fixtures_are_left_behind_is_no_error(
-    project: Project, workers: int
-) -> None:
-    """Ctrl-C in a teardown that follows an item which was not run ends the run as any does."""
+def test_interrupt_in_a_late_teardown_ends_the_run(project: Project, workers: int) -> None:
+    """Ctrl-C in a teardown that follows an item which was not run ends the run as usual."""
     project.workers = workers
     project.stations(
         """
@@ -673,7 +671,7 @@ def test_interrupt_while_fixtures_are_left_behind_is_no_error(
 
 
 def test_result_of_a_dead_worker_has_its_facts(project: Project) -> None:
-    """A station whose worker died says what it needs, in its report and in JUnit's properties."""
+    """A station whose worker died has its upstream in its report and in JUnit's properties."""
     project.workers = 1
     project.stations(
         """
@@ -695,8 +693,8 @@ def test_result_of_a_dead_worker_has_its_facts(project: Project) -> None:
     assert run.properties["pour"]["choochoo.result"] == "failed"
 
 
-def test_run_whose_workers_are_used_up_is_not_green(project: Project) -> None:
-    """What nobody is left to run makes the run fail, though nothing that was run did."""
+def test_run_without_workers_left_fails(project: Project) -> None:
+    """A run fails if no worker is left to run all items, even if all that ran passed."""
     project.write(
         "conftest.py",
         """
@@ -741,8 +739,8 @@ def test_run_whose_workers_are_used_up_is_not_green(project: Project) -> None:
 
 
 @pytest.mark.parametrize("consumer", ["@station\ndef boil", "def test_boil"])
-def test_worker_that_dies_while_it_tears_down_is_not_green(project: Project, consumer: str) -> None:
-    """A worker that is killed by a session fixture's teardown makes the run fail."""
+def test_worker_that_dies_in_teardown_fails_the_run(project: Project, consumer: str) -> None:
+    """A worker that a session fixture's teardown kills makes the run fail."""
     project.write(
         "conftest.py",
         """
@@ -768,8 +766,8 @@ def test_worker_that_dies_while_it_tears_down_is_not_green(project: Project, con
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_stations_that_come_twice_run_once(project: Project, workers: int) -> None:
-    """With --keep-duplicates everything still comes after what it needs, and is counted once."""
+def test_duplicated_stations_run_once(project: Project, workers: int) -> None:
+    """With --keep-duplicates all items still run after their upstream, and are counted once."""
     project.workers = workers
     project.stations(CHAIN)
     files = ("--keep-duplicates", "stations.py", "stations.py", "stations.py")
@@ -793,8 +791,8 @@ def tamp(grind): log("tamp")
 """
 
 
-def test_failure_stops_what_other_workers_have_got(project: Project) -> None:
-    """With -x the tests of a module that another worker has got are not run to the end."""
+def test_failure_stops_the_pending_items_of_other_workers(project: Project) -> None:
+    """With -x the remaining tests of a module in another worker are not run."""
     project.stations(
         "from meeting import wait_for\n\n@station\ndef boil():\n    wait_for('t')\n    1 / 0\n"
     )
@@ -819,8 +817,8 @@ def test_failure_stops_what_other_workers_have_got(project: Project) -> None:
     assert len(run.tests) < 20, run.text
 
 
-def test_check_that_its_worker_dies_of_is_failed(project: Project) -> None:
-    """--cc-check counts the station as failed, and says what happened."""
+def test_check_that_kills_its_worker_fails(project: Project) -> None:
+    """--cc-check counts the station as failed, and says that its worker died."""
     project.stations(
         """
         import os
@@ -847,8 +845,8 @@ def test_check_that_its_worker_dies_of_is_failed(project: Project) -> None:
     assert re.search(r"failed +boil +the worker process died\nnext: pytest --cc-run", run.text)
 
 
-def test_dead_worker_tells_why_its_station_was_visited(project: Project) -> None:
-    """The reasons stand beside a station whose worker died, as beside any other."""
+def test_reasons_are_shown_for_the_station_of_a_dead_worker(project: Project) -> None:
+    """The reasons are shown beside a station whose worker died, as beside any other."""
     project.stations("import os\n\n@station\ndef boil(): os._exit(1)\n")
 
     run = project.run("--cc-run", "-v")
@@ -858,7 +856,7 @@ def test_dead_worker_tells_why_its_station_was_visited(project: Project) -> None
 
 
 def test_worker_that_dies_after_the_record_is_written(project: Project) -> None:
-    """What is complete stays complete, and the failure of the worker says so."""
+    """A station that was recorded stays complete, and the failure of the worker says so."""
     project.write(
         "conftest.py",
         """
@@ -879,10 +877,8 @@ def test_worker_that_dies_after_the_record_is_written(project: Project) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_replacement_that_collects_something_else_is_not_used(
-    project: Project, workers: int
-) -> None:
-    """Who edits a workflow while it runs has no use of workers that join; the run ends all the same."""
+def test_replacement_that_collects_other_items_is_not_used(project: Project, workers: int) -> None:
+    """After an edit during the run, workers that join are not used, and the run still ends."""
     project.workers = workers
     project.stations(
         """
@@ -915,8 +911,8 @@ def test_replacement_that_collects_something_else_is_not_used(
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_exit_with_a_code_of_its_own_ends_the_run_with_it(project: Project, workers: int) -> None:
-    """`pytest.exit` in a station is no error of a worker."""
+def test_exit_with_a_return_code_ends_the_run_with_it(project: Project, workers: int) -> None:
+    """`pytest.exit` with a return code in a station is not an error of the worker."""
     project.workers = workers
     project.stations(
         """
@@ -937,8 +933,8 @@ def test_exit_with_a_code_of_its_own_ends_the_run_with_it(project: Project, work
 
 
 @pytest.mark.parametrize("mode", ["--cc-run", "--cc-check"])
-def test_groups_are_no_part_of_node_ids(project: Project, mode: str) -> None:
-    """With `--dist loadgroup` stations are known by their own names."""
+def test_groups_are_not_part_of_node_ids(project: Project, mode: str) -> None:
+    """With `--dist loadgroup` stations keep their own node ids."""
     project.stations("@station\n@pytest.mark.xdist_group('db')\ndef boil(): ...")
     project.run("--cc-run")
 
@@ -948,7 +944,7 @@ def test_groups_are_no_part_of_node_ids(project: Project, mode: str) -> None:
 
 
 def test_tests_of_a_large_module_keep_all_workers_busy(project: Project) -> None:
-    """Where tests of one module share nothing, they need not wait for each other."""
+    """Tests of one module that share no fixtures need not wait for each other."""
     project.stations("@station\ndef boil(): ...")
     for stations in (True, False):
         project.write(
@@ -968,8 +964,8 @@ def test_tests_of_a_large_module_keep_all_workers_busy(project: Project) -> None
         (project.path / "stations.py").unlink(missing_ok=True)
 
 
-def test_left_items_are_told_beside_failures(project: Project) -> None:
-    """That no worker was left is said though the run is red anyway."""
+def test_left_items_are_reported_beside_failures(project: Project) -> None:
+    """A red run also says that no worker was left for some items."""
     project.workers = 1
     project.stations("import os\n\n@station\ndef boil(): os._exit(1)\n\n@station\ndef grind(): ...")
 
@@ -979,8 +975,8 @@ def test_left_items_are_told_beside_failures(project: Project) -> None:
     assert "choochoo: 1 item was not run: no workers left to run it" in run.text
 
 
-def test_hooks_of_others_may_take_what_comes_next_for_a_function(project: Project) -> None:
-    """What a worker waits with looks like a test to the hooks of a conftest file."""
+def test_placeholder_looks_like_a_function_to_hooks(project: Project) -> None:
+    """The hooks of a conftest file may treat the placeholder like a test."""
     project.stations(DIAMOND)
     project.write(
         "conftest.py",
@@ -997,7 +993,7 @@ def test_hooks_of_others_may_take_what_comes_next_for_a_function(project: Projec
 
 
 def test_worker_that_dies_with_nothing_to_do_fails_nothing(project: Project) -> None:
-    """It was visiting no station; the others go on, and a replacement joins."""
+    """When an idle worker dies, the others go on, and a replacement joins."""
     project.stations(
         """
         import os, signal, time
@@ -1026,8 +1022,8 @@ def test_worker_that_dies_with_nothing_to_do_fails_nothing(project: Project) -> 
     assert (run.exit_code, run.last_line, run.closing) == (0, "2 passed", "2 visited")
 
 
-def test_worker_that_dies_after_it_adopted_is_no_internal_error(project: Project) -> None:
-    """Of a station without a visit there is no attempt on record."""
+def test_worker_that_dies_after_an_adoption_fails_the_station(project: Project) -> None:
+    """A crash is reported although an adopted station has no attempt on record."""
     project.workers = 1
     project.write(
         "conftest.py",
@@ -1053,10 +1049,10 @@ def test_worker_that_dies_after_it_adopted_is_no_internal_error(project: Project
     assert "the worker process died after boil was recorded" in run.text
 
 
-def test_tests_outside_of_the_project_are_run(
+def test_tests_outside_the_project_are_run(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whose node id names no file is a test like any other."""
+    """A test whose node id has no file runs like any other test."""
     file = tmp_path_factory.mktemp("outside") / "test_it.py"
     file.write_text("def test_a(): ...\n\ndef test_b(): assert 0\n")
 

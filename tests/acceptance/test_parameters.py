@@ -1,4 +1,4 @@
-"""Parametrised stations: which instance a consumer receives, ids, and instances' own records."""
+"""Parametrized stations: the instances that a consumer receives, their ids and records."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def boil(kind):
 """
 
 
-def test_station_is_parametrised_like_a_test(project: Project, mode: str) -> None:
-    """Each set of parameters is a station instance of its own, with a record of its own."""
+def test_station_is_parametrized_like_a_test(project: Project, mode: str) -> None:
+    """Each set of parameters is a station instance with a record of its own."""
     project.stations(BOIL)
     first = project.run("--cc-run")
 
@@ -74,7 +74,7 @@ def test_consumer_without_the_argument_receives_all(project: Project, mode: str)
     assert run.facts["stations.py::serve"]["upstream"] == ["boil[green]", "boil[black]"]
 
 
-def test_consumer_of_one_of_two_arguments_receives_what_matches(project: Project) -> None:
+def test_consumer_of_one_of_two_arguments_receives_the_matching_instances(project: Project) -> None:
     """A consumer with one of two arguments receives a dict of the instances that match it."""
     project.stations(
         """
@@ -101,7 +101,7 @@ def test_consumer_of_one_of_two_arguments_receives_what_matches(project: Project
 
 
 def test_consumer_with_a_further_argument_receives_the_instance(project: Project) -> None:
-    """A consumer with the argument and another one receives the instance, once for each."""
+    """A consumer with the argument and another one receives the instance, for each of its sets."""
     project.stations(
         BOIL
         + """
@@ -118,8 +118,8 @@ def pour(boil, kind, cup):
     assert run.log == ("boil green", "boil black", "('GREEN', 1)", "('GREEN', 2)")
 
 
-def test_unparametrised_station_serves_every_instance(project: Project) -> None:
-    """A parametrised consumer of a plain station receives its one outcome."""
+def test_plain_station_serves_every_instance(project: Project) -> None:
+    """Each instance of a parametrized consumer receives the one outcome of a plain station."""
     project.stations(
         """
         @station
@@ -140,7 +140,7 @@ def test_unparametrised_station_serves_every_instance(project: Project) -> None:
 
 
 def test_value_that_no_instance_has_is_a_fault(project: Project) -> None:
-    """A consumer whose value no instance has is a fault that names consumer and value."""
+    """A station with a value that no upstream instance has is a fault, with consumer and value."""
     project.stations(
         BOIL + "\n@pytest.mark.parametrize('kind', ['red'])\n@station\ndef pour(boil, kind): ...\n"
     )
@@ -160,7 +160,7 @@ def test_value_that_no_instance_has_is_a_fault(project: Project) -> None:
 def test_value_of_a_test_that_no_instance_has_is_its_error_alone(
     project: Project, option: str
 ) -> None:
-    """A test whose value no instance has is told so, and others are none the worse."""
+    """A test with a value that no instance has fails with an error, and other tests do not."""
     project.stations(BOIL)
     project.write(
         "test_it.py",
@@ -201,7 +201,7 @@ def test_value_of_a_test_that_no_instance_has_is_its_error_alone(
     ],
 )
 def test_values_match_by_equality(project: Project, mine: str, theirs: str) -> None:
-    """Values match when they are equal and of one type, hashable or not."""
+    """Values match if they are equal and of the same type, hashable or not."""
     project.stations(
         f"""
         from pathlib import Path
@@ -230,8 +230,8 @@ def test_values_match_by_equality(project: Project, mine: str, theirs: str) -> N
         pytest.param("[1, [2], 3]", "[1, [2], 3]", id="one without a hash"),
     ],
 )
-def test_each_value_matches_its_own(project: Project, mine: str, theirs: str) -> None:
-    """Values match each their own, though they are equal to others or have no hash."""
+def test_each_value_matches_its_own_instance(project: Project, mine: str, theirs: str) -> None:
+    """Values match their own instances, even if they equal other values or have no hash."""
     project.stations(
         f"""
         @pytest.mark.parametrize("kind", {mine})
@@ -252,7 +252,7 @@ def test_each_value_matches_its_own(project: Project, mine: str, theirs: str) ->
 
 
 def test_ids_name_the_instances(project: Project) -> None:
-    """Ids given to the parameters name instances and the keys of a fan-in."""
+    """Ids of parameters name the instances and the keys of a fan-in."""
     project.stations(
         """
         @pytest.mark.parametrize("size", [pytest.param(1, id="small"), pytest.param(2, id="a b/c")])
@@ -353,8 +353,8 @@ def test_indirect_parameters_reach_the_fixture(project: Project) -> None:
     assert first.visited == second.unchanged == ("boil[green]", "boil[black]", "pour[green]")
 
 
-def test_parametrised_fixture_makes_instances(project: Project) -> None:
-    """A fixture with params makes an instance of the station for each."""
+def test_parametrized_fixture_makes_instances(project: Project) -> None:
+    """A fixture with params makes one instance of the station for each."""
     project.stations(
         """
         @pytest.fixture(params=["green", "black"])
@@ -379,7 +379,7 @@ def test_parametrised_fixture_makes_instances(project: Project) -> None:
 
 
 def test_outcomes_of_instances_go_through_a_fixture_of_function_scope(project: Project) -> None:
-    """A fixture of function scope receives the instance that matches its consumer."""
+    """A function fixture receives the instance that matches its consumer."""
     project.stations(
         BOIL
         + """
@@ -432,8 +432,8 @@ def pour(cups, kind):
 """
 
 
-def test_who_asks_by_a_session_fixture_waits_for_all_instances(project: Project, mode: str) -> None:
-    """What receives all instances is due when one of them changes, and blocked when one fails."""
+def test_session_fixture_waits_for_all_instances(project: Project, mode: str) -> None:
+    """A consumer of all instances is due when one of them changes, and blocked when one fails."""
     project.stations(BOIL + WIDE)
     project.run("--cc-run")
     project.edit("stations.py", "return kind.upper()", "return kind.upper() + kind[-1]")
@@ -447,10 +447,8 @@ def test_who_asks_by_a_session_fixture_waits_for_all_instances(project: Project,
     assert broken.blamed == {"pour[green]": ("boil[black]",), "pour[black]": ("boil[black]",)}
 
 
-def test_test_that_asks_by_a_module_fixture_waits_for_all_instances(
-    project: Project, mode: str
-) -> None:
-    """A parametrised test that receives all instances by a fixture is blocked when one fails."""
+def test_test_with_a_module_fixture_waits_for_all_instances(project: Project, mode: str) -> None:
+    """A parametrized test that receives all instances through a fixture is blocked when one fails."""
     project.stations(BOIL.replace('log(f"boil {kind}")', 'assert kind == "green"'))
     project.write(
         "test_it.py",
@@ -488,7 +486,7 @@ def _all_facts(run: Run) -> list[dict[str, Any]]:
 
 
 def test_function_fixture_follows_the_parameters_from_its_first_use_on(project: Project) -> None:
-    """A sibling instance that failed is nothing to who reaches his own by a fixture."""
+    """A failed sibling instance does not block a consumer that uses a function fixture."""
     project.stations(
         BOIL.replace('log(f"boil {kind}")', 'assert kind == "green"')
         + """
@@ -514,8 +512,8 @@ def pour(cup, kind):
     assert run.log == ("cup of GREEN",)
 
 
-def test_instance_that_asks_for_its_siblings_is_a_cycle(project: Project) -> None:
-    """A check that asks for its own station by a session fixture asks for all its instances."""
+def test_instance_that_requests_its_siblings_is_a_cycle(project: Project) -> None:
+    """A check that requests its own station through a session fixture requests all instances."""
     project.stations(
         BOIL
         + """
@@ -539,8 +537,8 @@ def is_hot(cups, kind):
     )
 
 
-def test_parametrised_class_receives_instances(project: Project) -> None:
-    """A parametrised test class and `pytestmark` match instances like a function does."""
+def test_parametrized_class_receives_instances(project: Project) -> None:
+    """Instances match a parametrized test class and `pytestmark` as they match a function."""
     project.stations(BOIL)
     project.write(
         "test_it.py",
@@ -560,7 +558,7 @@ def test_parametrised_class_receives_instances(project: Project) -> None:
 
 
 def test_checks_and_cleans_receive_the_parameters(project: Project) -> None:
-    """A check and a clean may ask for the parameters of their station, and its upstream by them."""
+    """A check and a clean may request the parameters of their station, and matching upstream."""
     project.stations(
         BOIL
         + """
@@ -601,7 +599,7 @@ def test_parameter_without_instances_is_skipped(project: Project) -> None:
 
 
 def test_marks_of_one_parameter_set_hold_for_its_instance(project: Project) -> None:
-    """A mark on one parameter set changes the course of that instance only."""
+    """A mark on one parameter set affects that instance only."""
     project.stations(
         """
         @pytest.mark.parametrize(
@@ -617,8 +615,8 @@ def test_marks_of_one_parameter_set_hold_for_its_instance(project: Project) -> N
     assert (run.visited, run.causes) == (("boil[green]",), {"boil[black]": "sold out"})
 
 
-def test_pytest_generate_tests_parametrises_stations(project: Project) -> None:
-    """A `pytest_generate_tests` hook parametrises a station like a test."""
+def test_pytest_generate_tests_parametrizes_stations(project: Project) -> None:
+    """A `pytest_generate_tests` hook parametrizes a station like a test."""
     project.write(
         "conftest.py",
         """
@@ -635,7 +633,7 @@ def test_pytest_generate_tests_parametrises_stations(project: Project) -> None:
 
 
 def test_getfixturevalue_receives_the_instance(project: Project) -> None:
-    """Asked for at run time, by a test or by a fixture, an outcome is that of the same value."""
+    """At run time, a test or a fixture receives the outcome for its own parameter value."""
     project.stations(BOIL)
     project.write(
         "test_it.py",
@@ -669,7 +667,7 @@ def test_getfixturevalue_receives_the_instance(project: Project) -> None:
 def test_parameter_without_digest_fails_its_station(
     project: Project, value: str, kind: str
 ) -> None:
-    """A parameter that has no stable digest is told in one sentence: station, parameter and type."""
+    """A parameter without a stable digest is an error with station, parameter and type."""
     project.stations(
         f"""
         ENDLESS = []
@@ -701,7 +699,7 @@ def fetch(region):
 
 ODD = {
     "setup_module in a package": ("tests/__init__.py", "", "def setup_module(): ..."),
-    "a fixture whose name is no identifier": (
+    "a fixture whose name is not an identifier": (
         "conftest.py",
         """
         import pytest
@@ -718,7 +716,7 @@ ODD = {
 def test_fixtures_may_have_names_that_no_parameter_could_have(
     project: Project, file: str, text: str, head: str
 ) -> None:
-    """What pytest calls a fixture, or a user, is of no importance to instances."""
+    """Fixture names that are not identifiers do not affect the instances."""
     project.stations(REGIONS)
     project.write(file, text)
     project.write(
@@ -737,8 +735,8 @@ def test_fixtures_may_have_names_that_no_parameter_could_have(
     assert (run.exit_code, run.closing, run.last_line) == (0, "2 visited", "4 passed")
 
 
-def test_test_in_a_class_waits_for_what_its_first_fixture_brings(project: Project) -> None:
-    """A method that asks for all instances by a session fixture pulls all of them in."""
+def test_test_in_a_class_waits_for_the_stations_of_its_fixtures(project: Project) -> None:
+    """A method that requests all instances through a session fixture adds all of them."""
     project.stations(REGIONS)
     project.write(
         "conftest.py",
@@ -765,10 +763,10 @@ def test_test_in_a_class_waits_for_what_its_first_fixture_brings(project: Projec
     assert (run.exit_code, run.closing) == (0, "2 visited")
 
 
-def test_parameters_that_cannot_be_compared_are_told_apart_by_being_the_same(
+def test_parameters_that_cannot_be_compared_match_by_identity(
     project: Project,
 ) -> None:
-    """Values like arrays, without a hash and an answer to ==, still lead to their instance."""
+    """Values like arrays, without a hash or a truth value of ==, still match their instances."""
     project.stations(
         """
         class Array:

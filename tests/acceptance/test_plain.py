@@ -1,4 +1,4 @@
-"""Plain pytest: stations are not run and not shown, tests get what was recorded."""
+"""Plain pytest: stations are neither run nor shown, and tests receive recorded outcomes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def tea(project: Project) -> Project:
     return project
 
 
-def test_recorded_outcome_is_handed_over(tea: Project, mode: str) -> None:
-    """A test gets the recorded outcome; the station is neither run nor shown."""
+def test_recorded_outcome_is_received(tea: Project, mode: str) -> None:
+    """A test receives the recorded outcome; the station is neither run nor shown."""
     tea.run("--cc-run")
 
     run = tea.run()
@@ -33,8 +33,8 @@ def test_recorded_outcome_is_handed_over(tea: Project, mode: str) -> None:
     assert "choochoo: " not in run.text and "stations.py" not in run.text
 
 
-def test_without_record_the_test_errors(tea: Project, mode: str) -> None:
-    """Without a record the test errors: which station, why, and the way out."""
+def test_test_without_a_record_ends_in_an_error(tea: Project, mode: str) -> None:
+    """The error of a test without a record names the station, the reason and the way out."""
     run = tea.run()
 
     assert run.tests == {"test_tea": "failed", "test_else": "passed"}
@@ -46,8 +46,8 @@ def test_without_record_the_test_errors(tea: Project, mode: str) -> None:
     assert "Traceback" not in run.text and "items.py" not in run.text
 
 
-def test_after_failed_visit_the_test_errors(tea: Project) -> None:
-    """After a failed visit the test errors with its cause, though an older outcome is known."""
+def test_test_after_a_failed_visit_ends_in_an_error(tea: Project) -> None:
+    """After a failed visit the test ends in an error with the cause, even if an older outcome exists."""
     tea.run("--cc-run")
     tea.edit("stations.py", "return 100", 'raise RuntimeError("boom")')
     tea.run("--cc-run")
@@ -82,8 +82,8 @@ def test_after_failed_visit_the_test_errors(tea: Project) -> None:
         ),
     ],
 )
-def test_incomplete_record_is_told_as_it_is(tea: Project, record: Record, cause: str) -> None:
-    """A test that has no outcome says in the words of a run what became of the last visit."""
+def test_incomplete_record_is_described(tea: Project, record: Record, cause: str) -> None:
+    """The error of a test without an outcome describes the last visit in the words of a run."""
     tea.run("--cc-run")
     place = LedgerLocation(tea.path / ".pytest_cache/d/choochoo", "default")
     with closing(open_ledger(place, warn=print)) as ledger:
@@ -98,7 +98,7 @@ def test_incomplete_record_is_told_as_it_is(tea: Project, record: Record, cause:
 
 
 def test_due_record_warns(tea: Project) -> None:
-    """The outcome of a station that is due is handed over with a warning that says why."""
+    """A test receives the outcome of a due station, with a warning that says why."""
     tea.run("--cc-run")
     tea.edit("stations.py", 'log("boil")', 'log("boil again")')
 
@@ -113,7 +113,7 @@ def test_due_record_warns(tea: Project) -> None:
 
 
 def test_due_upstream_warns(project: Project) -> None:
-    """A test is warned of a station whose upstream is due, or failed, as well."""
+    """A test also gets a warning if anything upstream of its station is due or failed."""
     project.stations(
         """
         @station
@@ -139,7 +139,7 @@ def test_due_upstream_warns(project: Project) -> None:
 
 
 def test_warning_can_be_made_an_error(tea: Project) -> None:
-    """Who wants no stale outcome makes the warning an error."""
+    """A warning filter turns the use of a stale outcome into an error."""
     tea.run("--cc-run")
     tea.edit("stations.py", 'log("boil")', 'log("boil again")')
 
@@ -150,7 +150,7 @@ def test_warning_can_be_made_an_error(tea: Project) -> None:
 
 
 def test_nothing_is_written(tea: Project) -> None:
-    """Plain pytest makes no ledger, and leaves one that exists as it was."""
+    """Plain pytest makes no ledger, and leaves an existing one as it was."""
     tea.run()
     folder = tea.path / ".pytest_cache/d/choochoo"
     made = folder.exists()
@@ -164,7 +164,7 @@ def test_nothing_is_written(tea: Project) -> None:
 
 
 def test_station_as_argument_is_not_found(tea: Project) -> None:
-    """A station given by node id is not run by plain pytest."""
+    """Plain pytest does not run a station that is given by node id."""
     run = tea.run("stations.py::boil")
 
     assert (run.exit_code, run.log) == (4, ())
@@ -178,7 +178,7 @@ def test_station_mark_selects_nothing(tea: Project) -> None:
 
 
 def test_outcome_through_a_fixture(tea: Project) -> None:
-    """An ordinary fixture hands on the recorded outcome."""
+    """An ordinary fixture passes on the recorded outcome."""
     tea.run("--cc-run")
     tea.write(
         "test_more.py",
@@ -197,8 +197,8 @@ def test_outcome_through_a_fixture(tea: Project) -> None:
     assert tea.run("test_more.py").tests == {"test_hot": "passed"}
 
 
-def test_fixture_without_record_errors(tea: Project) -> None:
-    """A test whose fixture requests a station without a record errors in the same words."""
+def test_fixture_without_a_record_ends_in_an_error(tea: Project) -> None:
+    """A test whose fixture requests a station without a record ends in the same error."""
     tea.write(
         "test_more.py",
         """
@@ -221,10 +221,8 @@ def test_fixture_without_record_errors(tea: Project) -> None:
 
 
 @pytest.mark.parametrize("text", ["import sys; sys.exit(3)", "import nowhere", "def ("])
-def test_broken_file_that_is_called_like_a_station_file_stops_nothing(
-    project: Project, text: str
-) -> None:
-    """Plain pytest warns of it and runs the tests; asked for by name, the file is an error."""
+def test_broken_station_file_does_not_stop_plain_pytest(project: Project, text: str) -> None:
+    """Plain pytest warns of it and runs the tests; if the user names the file, it is an error."""
     project.write("radio_stations.py", text)
     project.write("test_site.py", "def test_site(): ...")
 

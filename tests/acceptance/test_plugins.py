@@ -1,4 +1,4 @@
-"""Beside other plugins and pytest's own options: the rows of the interplay matrix that apply."""
+"""Other plugins, and pytest's own options, beside stations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pour(boil):
 
 @pytest.mark.parametrize("order", ["above", "below"])
 def test_flaky_station_is_tried_again_in_place(project: Project, order: str, mode: str) -> None:
-    """With pytest-rerunfailures a flaky station is tried again; what its last run says counts."""
+    """pytest-rerunfailures reruns a flaky station, and its last run counts."""
     project.use("rerunfailures")
     marks = ["@pytest.mark.flaky(reruns=2)", "@station"]
     first, second = marks if order == "above" else reversed(marks)
@@ -53,8 +53,8 @@ def test_flaky_station_is_tried_again_in_place(project: Project, order: str, mod
     assert sorted(again.unchanged) == ["boil", "pour"]
 
 
-def test_reruns_that_all_fail_leave_it_failed(project: Project) -> None:
-    """A station that fails in every rerun is failed, and its downstream is blocked."""
+def test_station_fails_if_all_reruns_fail(project: Project) -> None:
+    """A station that fails in every rerun has failed, and its downstream is blocked."""
     project.use("rerunfailures")
     project.stations(CHAIN.replace("return 100", "raise OSError"))
 
@@ -91,7 +91,7 @@ def test_rerun_of_a_check_after_the_visit(project: Project) -> None:
 
 
 def test_rerun_of_a_test_receives_its_outcome_again(project: Project) -> None:
-    """A flaky test receives the outcome again in its rerun, untouched by the first run."""
+    """In its rerun, a flaky test receives the outcome again, unaltered by the first run."""
     project.use("rerunfailures")
     project.stations("@station\ndef boil():\n    return []\n")
     project.write(
@@ -113,7 +113,7 @@ def test_rerun_of_a_test_receives_its_outcome_again(project: Project) -> None:
 
 @pytest.mark.parametrize("order", ["above", "below"])
 def test_timeout_fails_the_station(project: Project, order: str) -> None:
-    """With pytest-timeout a station that takes too long is failed, the mark above or below."""
+    """With pytest-timeout a station that takes too long fails, with the mark above or below."""
     project.use("timeout")
     marks = ["@pytest.mark.timeout(0.1, method='signal')", "@station"]
     first, second = marks if order == "above" else reversed(marks)
@@ -153,7 +153,7 @@ def test_xfail_that_fails_counts_as_skipped(project: Project, mode: str) -> None
 
 
 def test_xfail_that_passes_is_complete(project: Project) -> None:
-    """A station that was expected to fail and does not is complete."""
+    """A station that was expected to fail and passes is complete."""
     project.stations("@pytest.mark.xfail" + CHAIN)
 
     first, second = project.run("--cc-run"), project.run("--cc-run")
@@ -163,10 +163,10 @@ def test_xfail_that_passes_is_complete(project: Project) -> None:
 
 
 @pytest.mark.parametrize("strict", ["True", "False"])
-def test_xfail_of_a_station_that_is_not_visited_means_nothing(
+def test_xfail_does_not_affect_a_station_without_a_visit(
     project: Project, mode: str, strict: str
 ) -> None:
-    """That a visit is expected to fail says nothing of a station that needs none."""
+    """An xfail mark has no effect on a station that needs no visit."""
     project.stations(CHAIN)
     project.run("--cc-run")
     project.edit(
@@ -181,8 +181,8 @@ def test_xfail_of_a_station_that_is_not_visited_means_nothing(
     assert "XPASS" not in run.text
 
 
-def test_strict_xfail_that_passes_is_failed(project: Project) -> None:
-    """A station that passes against a strict xfail is failed, and not complete."""
+def test_strict_xfail_that_passes_fails(project: Project) -> None:
+    """A station that passes despite a strict xfail has failed, and is not complete."""
     project.stations("@pytest.mark.xfail(strict=True)" + CHAIN)
 
     first, second = project.run("--cc-run"), project.run("--cc-run")
@@ -196,7 +196,7 @@ def test_strict_xfail_that_passes_is_failed(project: Project) -> None:
     ["@pytest.mark.skip(reason='closed')", "@pytest.mark.skipif(True, reason='closed')"],
 )
 def test_skipped_station_blocks_its_downstream(project: Project, skip: str) -> None:
-    """A skipped station is told with the reason, and what needs it is blocked."""
+    """A skipped station is reported with the reason, and its downstream is blocked."""
     project.stations(skip + CHAIN)
 
     run = project.run("--cc-run")
@@ -206,7 +206,7 @@ def test_skipped_station_blocks_its_downstream(project: Project, skip: str) -> N
 
 
 def test_skip_in_a_visit_leaves_the_record_alone(project: Project) -> None:
-    """`pytest.skip` in a visit skips the station; it is not complete by that."""
+    """`pytest.skip` in a visit skips the station, which does not complete it."""
     project.stations(CHAIN.replace("return 100", "pytest.skip('no gas')"))
 
     first, second = project.run("--cc-run"), project.run("--cc-run")
@@ -216,7 +216,7 @@ def test_skip_in_a_visit_leaves_the_record_alone(project: Project) -> None:
 
 
 def test_soft_assertion_fails_the_station(project: Project, mode: str) -> None:
-    """A failed soft assertion of pytest-check leaves the station failed."""
+    """A failed soft assertion of pytest-check fails the station."""
     project.use("check")
     project.stations(
         """
@@ -239,7 +239,7 @@ def test_soft_assertion_fails_the_station(project: Project, mode: str) -> None:
 
 
 def test_failed_sub_test_fails_the_station(project: Project, mode: str) -> None:
-    """A failed sub-test leaves the station failed, one that passes does not."""
+    """A failed sub-test fails the station, and one that passes does not."""
     project.stations(
         """
         @station
@@ -272,10 +272,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("inside", "after"), WRONG.values(), ids=WRONG)
-def test_outcome_of_a_visit_that_was_wrong_is_not_adopted(
+def test_outcome_of_a_visit_that_failed_otherwise_is_not_adopted(
     project: Project, inside: str, after: str, mode: str
 ) -> None:
-    """A check that passes does not tell that what such a visit returned is right."""
+    """A check that passes does not prove that the outcome of such a visit is right."""
     project.use("check")
     project.stations(
         f"""
@@ -319,10 +319,10 @@ SOFT = {
 
 
 @pytest.mark.parametrize(("failure", "cause"), SOFT.values(), ids=SOFT)
-def test_failure_is_not_undone_by_a_skip_after_it(
+def test_skip_does_not_undo_a_failure(
     project: Project, failure: str, cause: str, mode: str
 ) -> None:
-    """A complete station that fails softly and then skips is failed, and its record says so."""
+    """A complete station that fails softly and then skips has failed, and its record says so."""
     project.use("check")
     project.stations(
         f"""
@@ -359,7 +359,7 @@ def test_failure_is_not_undone_by_a_skip_after_it(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_shuffled_stations_keep_their_order(project: Project, seed: int) -> None:
-    """With pytest-randomly stations still run upstream first, in definition order."""
+    """With pytest-randomly, stations still run upstream first, in definition order."""
     project.use("randomly")
     project.stations(
         "".join(
@@ -401,7 +401,7 @@ def test_works_without_xdist(project: Project) -> None:
 
 
 def test_works_without_the_terminal(project: Project) -> None:
-    """With `-p no:terminal` stations are visited in silence."""
+    """With `-p no:terminal` stations are visited silently."""
     project.stations(CHAIN)
 
     run = project.run("--cc-run", "-p", "no:terminal")
@@ -410,7 +410,7 @@ def test_works_without_the_terminal(project: Project) -> None:
 
 
 def test_plugin_can_be_switched_off(project: Project) -> None:
-    """With `-p no:choochoo` nothing of the plugin is there."""
+    """With `-p no:choochoo` the plugin has no effect."""
     project.stations(CHAIN)
     project.write("test_it.py", "def test_it(): ...")
 
@@ -442,7 +442,7 @@ def test_plugin_can_be_switched_off(project: Project) -> None:
     ids=" ".join,
 )
 def test_options_change_nothing_about_stations(project: Project, options: tuple[str, ...]) -> None:
-    """Stations are visited once and then unchanged, whatever else pytest is told."""
+    """Stations are visited once and then unchanged, with any other option of pytest."""
     project.stations(CHAIN)
     project.write("test_it.py", "def test_it(boil): assert boil == 100")
 
@@ -476,7 +476,7 @@ def test_html_report_shows_every_result(project: Project) -> None:
 
 
 def test_rs_shows_why_a_station_is_blocked(project: Project) -> None:
-    """`-rs` lists what was blocked under that word, and by whom."""
+    """`-rs` lists the blocked items under that word, with the stations that block them."""
     project.stations(CHAIN.replace("return 100", "raise OSError"))
 
     run = project.run("--cc-run", "-rs")
@@ -488,7 +488,7 @@ def test_rs_shows_why_a_station_is_blocked(project: Project) -> None:
 
 
 def test_collect_only_lists_in_order_and_does_nothing(project: Project) -> None:
-    """`--collect-only` lists the stations upstream first, runs none, and writes nothing."""
+    """`--collect-only` lists stations upstream first, runs none, and writes nothing."""
     project.stations("@station\ndef a_pour(boil): ...\n" + CHAIN.replace("pour", "serve"))
     project.write("test_it.py", "def test_it(boil): ...")
 
@@ -543,7 +543,7 @@ def test_setup_only_executes_no_station(project: Project) -> None:
 
 
 def test_fixtures_lists_stations_with_their_docstrings(project: Project) -> None:
-    """`--fixtures` shows a station with the user's docstring and place."""
+    """`--fixtures` shows a station with the user's docstring and its location."""
     project.stations("@station\ndef boil():\n    '''Boil the water.'''\n")
     project.write("test_it.py", "def test_it(boil): ...")
 
@@ -556,7 +556,7 @@ def test_fixtures_lists_stations_with_their_docstrings(project: Project) -> None
         assert "    Boil the water." in run.outlines
 
 
-def test_markers_lists_ours(project: Project) -> None:
+def test_markers_lists_the_station_mark(project: Project) -> None:
     """`--markers` lists the mark of stations."""
     run = project.run("--markers")
 
@@ -582,7 +582,7 @@ def test_markers_lists_ours(project: Project) -> None:
 def test_overlapping_arguments_visit_once(
     project: Project, arguments: tuple[str, ...], keep: bool
 ) -> None:
-    """A station is visited once though several arguments name it."""
+    """A station is visited once although several arguments name it."""
     project.stations(CHAIN, name="kitchen/stations.py")
     project.write("kitchen/test_it.py", "def test_it(boil): assert boil == 100")
 
@@ -593,8 +593,8 @@ def test_overlapping_arguments_visit_once(
     assert sorted(set(run.log)) == sorted(run.log)
 
 
-def test_autoload_switched_off_and_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With plugins named one by one the plugin works by its entry point's name."""
+def test_plugin_can_be_loaded_by_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without autoloading, the plugin can be loaded by the name of its entry point."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     project.stations(CHAIN)
 
@@ -604,7 +604,7 @@ def test_autoload_switched_off_and_named(project: Project, monkeypatch: pytest.M
 
 
 def test_clean_that_fails_is_tried_again(project: Project) -> None:
-    """With reruns, a clean gets its second chance, and its own error is what is told."""
+    """With reruns, a clean is tried again, and its own error is reported."""
     project.use("rerunfailures")
     project.stations(
         """
@@ -628,8 +628,8 @@ def test_clean_that_fails_is_tried_again(project: Project) -> None:
     assert (second.results, second.log) == ({"boil": "cleaned"}, ("cool",))
 
 
-def test_check_is_believed_as_it_answers_last(project: Project) -> None:
-    """A station that is tried again after its check passed is visited if it fails now."""
+def test_last_answer_of_a_check_counts(project: Project) -> None:
+    """A station whose rerun check fails is visited, even if the check passed before."""
     project.use("rerunfailures")
     project.stations(
         """

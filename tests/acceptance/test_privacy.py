@@ -1,4 +1,4 @@
-"""What is kept is private, and no name that a user gives leads out of where it is kept."""
+"""Everything that is kept is private, and no name from a user leads outside of the ledger."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ NAMES = {
 
 
 def _modes(folder: Path) -> dict[str, str]:
-    """Return what may be looked at by others than its owner, by name."""
+    """Return the modes of files and folders that others could access, by name."""
     found = {str(path): stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
     return {name: oct(mode) for name, mode in found.items() if mode & 0o077}
 
 
 @pytest.mark.parametrize("where", [(), ("--cc-state", "deep/down")], ids=["cache", "elsewhere"])
-def test_what_is_kept_is_private(project: Project, mode: str, where: tuple[str, ...]) -> None:
-    """Every file that is kept is 0600 in directories that are 0700, whatever the umask says."""
+def test_kept_files_are_private(project: Project, mode: str, where: tuple[str, ...]) -> None:
+    """All files are kept with mode 0600 in directories with mode 0700, whatever the umask is."""
     project.stations(STATIONS)
 
     project.run("--cc-run", *where)
@@ -58,7 +58,7 @@ def test_what_is_kept_is_private(project: Project, mode: str, where: tuple[str, 
 
 
 def test_ledger_set_aside_is_private(project: Project) -> None:
-    """A ledger that cannot be read is as private under its other name, and so is the new one."""
+    """A ledger that was moved aside is as private under its other name, and so is the new one."""
     project.ini("filterwarnings = default")
     project.stations(STATIONS)
     project.run("--cc-run")
@@ -71,8 +71,8 @@ def test_ledger_set_aside_is_private(project: Project) -> None:
     assert _modes(folder) == {}
 
 
-def test_folder_that_is_there_keeps_its_mode(project: Project) -> None:
-    """The mode of a folder that somebody made for the ledger is his to choose."""
+def test_existing_folder_keeps_its_mode(project: Project) -> None:
+    """A folder that the user made for the ledger keeps its mode."""
     project.stations(STATIONS)
     folder = project.path / "ours"
     folder.mkdir(mode=0o750)
@@ -84,7 +84,7 @@ def test_folder_that_is_there_keeps_its_mode(project: Project) -> None:
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_parameter_never_becomes_a_path(project: Project, name: str) -> None:
-    """Whatever a parameter is called, what is kept of its station lies where the ledger is."""
+    """The files of a station stay in the ledger's folder, whatever its parameters are."""
     project.stations(
         f"""
         @station
@@ -107,7 +107,7 @@ def test_parameter_never_becomes_a_path(project: Project, name: str) -> None:
     "name", ["../prod", "/tmp/x", LONG, "🚂", "a b", "..", "prod.sqlite", "Prod"], ids=range(8)
 )
 def test_profile_never_becomes_a_path(project: Project, name: str) -> None:
-    """A profile whose name could lead elsewhere is refused before anything is written."""
+    """A profile whose name could lead elsewhere is rejected before anything is written."""
     project.stations(STATIONS)
     before = set(project.path.rglob("*"))
 
@@ -120,7 +120,7 @@ def test_profile_never_becomes_a_path(project: Project, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["🚂", "x" * 200, "a b", "a\\tb", "C:x"], ids=range(5))
 def test_names_of_files_and_products_may_be_odd(project: Project, name: str) -> None:
-    """Files and products with odd names are digested where they lie, and copied nowhere."""
+    """Files and products with odd names are digested in place, and never copied."""
     project.write(
         "in/" + name.encode().decode("unicode_escape" if "\\" in name else "utf-8"), "tea"
     )
@@ -148,7 +148,7 @@ def test_names_of_files_and_products_may_be_odd(project: Project, name: str) -> 
 def test_name_that_no_file_can_have_fails_its_station(
     project: Project, keyword: str, name: str
 ) -> None:
-    """A file or product whose name no file can have fails its station, and nothing else."""
+    """A file or product with an impossible name fails its station, and nothing else."""
     project.stations(
         f"@station({keyword}=['{name}'])\ndef boil() -> None: ...\n\n@station\ndef pour(): ...\n"
     )

@@ -1,4 +1,4 @@
-"""Remembering: what a killed, interrupted or odd run leaves, and what the next one makes of it."""
+"""Remembering: what a killed or interrupted run leaves behind, and how the next run continues."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CHAIN = """
 
 @pytest.fixture
 def chain(project: Project) -> Project:
-    """A chain whose second station gets into the trouble that stands in a file."""
+    """A chain whose second station fails in the way that a file names."""
     project.stations(CHAIN)
     return project
 
@@ -63,7 +63,7 @@ def test_interrupted_visit_is_resumed(chain: Project) -> None:
 
 
 def test_first_interrupt_lets_visit_finish(chain: Project) -> None:
-    """Ctrl-C once: the visit under way finishes and is recorded, no other starts, exit code 2."""
+    """After one Ctrl-C the visit under way finishes and is recorded, no other starts, exit code 2."""
     chain.write("trouble", "os.kill(os.getpid(), signal.SIGINT)")
     stopped = chain.run("--cc-run", apart=True)
     chain.remove("trouble")
@@ -96,7 +96,7 @@ def test_second_interrupt_stops_visit(chain: Project) -> None:
 
 
 def test_interrupt_in_a_test_stops_it(chain: Project) -> None:
-    """Where no visit is under way Ctrl-C stops at once, as ever."""
+    """If no visit is under way, Ctrl-C stops at once, as usual."""
     chain.write(
         "test_tea.py",
         """
@@ -145,7 +145,7 @@ def test_killed_run_is_resumed(chain: Project) -> None:
 
 
 def test_killed_run_leaves_tests_without_outcome(chain: Project) -> None:
-    """After SIGKILL a test gets no half-made outcome."""
+    """After SIGKILL a test receives no half-made outcome."""
     chain.run("--cc-run")
     chain.write("trouble", "os.kill(os.getpid(), signal.SIGKILL)")
     killed = chain.run("--cc-replay", "pour", apart=True)
@@ -181,7 +181,7 @@ def test_killed_visit_can_be_cleaned(chain: Project) -> None:
 
 
 def test_dead_worker_fails_its_station(chain: Project) -> None:
-    """A worker that dies fails the station that it was visiting; the others go on."""
+    """When a worker dies, the station that it was visiting fails; the others go on."""
     chain.workers = 2
     chain.write("trouble", "os._exit(3)")
     run = chain.run("--cc-run")
@@ -204,7 +204,7 @@ def test_dead_worker_fails_its_station(chain: Project) -> None:
 
 
 def test_damaged_ledger_is_set_aside(chain: Project) -> None:
-    """A ledger that cannot be read is moved aside with a warning, and all is judged again."""
+    """A ledger that cannot be read is moved aside with a warning, and all stations are judged again."""
     chain.run("--cc-run")
     ledger = chain.path / ".pytest_cache/d/choochoo/default.sqlite"
     ledger.write_bytes(b"not a ledger" * 1000)
@@ -222,7 +222,7 @@ def test_damaged_ledger_is_set_aside(chain: Project) -> None:
 
 
 def test_damaged_ledger_does_not_stop_reading(chain: Project) -> None:
-    """Plain pytest and --cc-check take a damaged ledger for none, and leave it alone."""
+    """Plain pytest and --cc-check treat a damaged ledger as empty, and leave it alone."""
     chain.run("--cc-run")
     ledger = chain.path / ".pytest_cache/d/choochoo/default.sqlite"
     ledger.write_bytes(b"not a ledger" * 1000)
@@ -249,7 +249,7 @@ def test_damaged_record_makes_station_due(chain: Project) -> None:
 
 
 def test_ledger_is_private(chain: Project) -> None:
-    """What is remembered can be read by nobody else."""
+    """Only the owner can read the ledger."""
     chain.run("--cc-run")
 
     ledger = chain.path / ".pytest_cache/d/choochoo/default.sqlite"
@@ -257,7 +257,7 @@ def test_ledger_is_private(chain: Project) -> None:
 
 
 def test_record_outlives_station(chain: Project) -> None:
-    """A run without a station discards no record of it."""
+    """A run without a station keeps its record."""
     chain.run("--cc-run")
     text = (chain.path / "stations.py").read_text()
     chain.stations("@station\ndef other(): pass\n")
@@ -270,7 +270,7 @@ def test_record_outlives_station(chain: Project) -> None:
 
 
 def test_failure_of_one_profile_is_its_own(chain: Project) -> None:
-    """A failure in one profile leaves the records of another alone."""
+    """A failure in one profile does not affect the records of another."""
     chain.run("--cc-run")
     chain.write("trouble", "raise RuntimeError")
     chain.run("--cc-run", "--cc-profile", "staging")
@@ -278,8 +278,8 @@ def test_failure_of_one_profile_is_its_own(chain: Project) -> None:
     assert chain.run("--cc-run").closing == "4 unchanged"
 
 
-def test_check_only_run_after_failure_does_not_heal(chain: Project) -> None:
-    """Verifying changes nothing about what failed."""
+def test_check_does_not_clear_a_failure(chain: Project) -> None:
+    """Verifying does not change the record of a failed station."""
     chain.write("trouble", "raise RuntimeError('boom')")
     chain.run("--cc-run")
 

@@ -1,4 +1,4 @@
-"""Workers that do not see the ledger: it is reached through the controller, and stays one truth."""
+"""Workers that cannot see the ledger use the one of the controller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness import HERE, Project, Run
 
 @pytest.fixture
 def far(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server for socket workers in a directory of its own, as on another host: its address."""
+    """The address of a server for socket workers, in a directory of its own, as on another host."""
     command = [sys.executable, "-u", "-m", "execnet.script.socketserver", "127.0.0.1:0"]
     server = subprocess.Popen(
         command,
@@ -47,7 +47,7 @@ def run(project: Project, *specs: str, options: tuple[str, ...] = ()) -> Run:
 
 
 def test_near_and_far_workers_share_one_ledger(project: Project, far: str) -> None:
-    """Each station is visited once, wherever, and its outcome is received everywhere."""
+    """Each station is visited once, in any worker, and every worker receives its outcome."""
     project.stations(
         """
         import os
@@ -77,7 +77,7 @@ def test_near_and_far_workers_share_one_ledger(project: Project, far: str) -> No
 
 
 def test_ledger_is_where_the_controller_is(project: Project, far: str) -> None:
-    """A worker far away keeps no records of its own, only the directories of its stations."""
+    """A remote worker keeps no records, only the directories of its stations."""
     project.stations(
         """
         @station
@@ -100,8 +100,8 @@ def test_ledger_is_where_the_controller_is(project: Project, far: str) -> None:
     assert list((project.path / ".pytest_cache/d/choochoo").glob("*.sqlite"))
 
 
-def test_failure_far_away_is_remembered(project: Project, far: str) -> None:
-    """So are the resources that were written before, reasons and downstream as ever."""
+def test_failure_of_a_remote_worker_is_remembered(project: Project, far: str) -> None:
+    """Its resources, reasons and blocked downstream are recorded as usual."""
     project.stations(
         """
         @station
@@ -127,8 +127,8 @@ def test_failure_far_away_is_remembered(project: Project, far: str) -> None:
     assert re.match(r"last visit failed .* ago: RuntimeError: cold", second.reasons["boil"][0])
 
 
-def test_far_worker_waits_for_who_is_visiting(background: BackgroundRuns, far: str) -> None:
-    """The controller holds the lock for it, and says for whom it waits."""
+def test_remote_worker_waits_for_another_visit(background: BackgroundRuns, far: str) -> None:
+    """The controller waits for the lock on its behalf, and names the visiting process."""
     project = background.project
     project.stations(HELD)
     near = background.held("--cc-run")
@@ -143,8 +143,8 @@ def test_far_worker_waits_for_who_is_visiting(background: BackgroundRuns, far: s
     assert project.log() == ("boil begins", "boil ends", "pour")
 
 
-def test_dead_far_worker_holds_no_lock(project: Project, far: str) -> None:
-    """Its station fails, and can be visited at once by whoever comes next."""
+def test_dead_remote_worker_holds_no_lock(project: Project, far: str) -> None:
+    """Its station fails, and another process can visit it at once."""
     project.stations(
         """
         import os
@@ -163,7 +163,7 @@ def test_dead_far_worker_holds_no_lock(project: Project, far: str) -> None:
 
 
 def test_near_worker_opens_the_ledger_itself(project: Project, tmp_path: Path) -> None:
-    """With another working directory, and the same records by --cc-state, nothing is asked for."""
+    """A worker in another directory with the same --cc-state does not ask the controller."""
     project.workers = 2
     project.stations("@station\ndef boil(): ...")
     project.write(
@@ -183,7 +183,7 @@ def test_near_worker_opens_the_ledger_itself(project: Project, tmp_path: Path) -
 def test_worker_ends_with_the_controller_that_holds_its_lock(
     background: BackgroundRuns, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """No other run visits a station that an orphaned worker is still at."""
+    """No other run visits a station while an orphaned worker is still visiting it."""
     background.project.stations(
         """
         import os

@@ -1,4 +1,4 @@
-"""`--cc-replay`: which stations a selector names, and what becomes of them."""
+"""`--cc-replay`: the stations that a selector names, and the visits that follow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEA = """
 
 @pytest.fixture
 def tea(project: Project) -> Project:
-    """Six stations, complete."""
+    """Six complete stations."""
     project.stations(TEA)
     assert project.run("--cc-run").closing == "6 visited"
     return project
@@ -76,14 +76,14 @@ def test_selected_stations_are_visited(
 
 
 def test_option_is_given_twice(tea: Project) -> None:
-    """Several --cc-replay add up."""
+    """Several --cc-replay options add up."""
     run = tea.run("--cc-replay", "boil", "--cc-replay", "sip")
 
     assert run.visited == ("boil", "sip")
 
 
 def test_parameter_id_with_comma_is_one_selector(project: Project) -> None:
-    """A comma within brackets does not split a list."""
+    """A comma inside brackets does not split a list."""
     project.stations(
         """
         @pytest.mark.parametrize("colour", ["a,b", "c"])
@@ -148,7 +148,7 @@ def test_selector_that_matches_nothing_is_usage_error(
 
 
 def test_selector_that_matches_nothing_is_usage_error_with_workers(tea: Project) -> None:
-    """A wrong selector is the same usage error under xdist, told once."""
+    """A wrong selector is the same usage error under xdist, reported once."""
     tea.workers = 2
 
     run = tea.run("--cc-replay", "bril")
@@ -188,10 +188,10 @@ def test_selector_that_matches_nothing_is_usage_error_with_workers(tea: Project)
         ),
     ],
 )
-def test_replayed_station_that_is_deselected_is_told(
+def test_replayed_station_that_is_deselected_is_reported(
     tea: Project, mode: str, arguments: tuple[str, ...], line: str
 ) -> None:
-    """What is selected by --cc-replay and deselected otherwise is not visited, and that is said."""
+    """A station that --cc-replay selects and -k deselects is not visited, and a line says so."""
     run = tea.run("--cc-replay", *arguments)
 
     assert run.outlines.count(line) == 1
@@ -199,7 +199,7 @@ def test_replayed_station_that_is_deselected_is_told(
 
 
 def test_replayed_station_that_is_needed_is_not_deselected(tea: Project, mode: str) -> None:
-    """What is selected by --cc-replay and needed by what is selected otherwise is visited."""
+    """A station that --cc-replay selects and that the selection needs is visited."""
     run = tea.run("--cc-replay", "boil", "-k", "brew")
 
     assert "choochoo: 1 needed station added: boil" in run.outlines
@@ -207,8 +207,8 @@ def test_replayed_station_that_is_needed_is_not_deselected(tea: Project, mode: s
 
 
 @pytest.mark.parametrize("option", ["--cc-run", "--cc-replay=bril", "--cc-forget=bril"])
-def test_ledger_is_closed_whatever_is_asked_for(tea: Project, option: str, mode: str) -> None:
-    """Every ledger that is opened is closed, once, after a usage error as after a run."""
+def test_ledger_is_always_closed(tea: Project, option: str, mode: str) -> None:
+    """Every opened ledger is closed once, after a usage error as after a run."""
     tea.write(
         "conftest.py",
         """
@@ -238,7 +238,7 @@ def test_ledger_is_closed_whatever_is_asked_for(tea: Project, option: str, mode:
 
 
 def test_selector_without_stations_is_usage_error(project: Project) -> None:
-    """Where there is no station at all, the error says so."""
+    """If there are no stations at all, the error says so."""
     project.write("test_tea.py", "def test_tea(): pass\n")
 
     run = project.run("--cc-replay", "boil")
@@ -259,7 +259,7 @@ def test_empty_selector_is_usage_error(tea: Project) -> None:
 
 
 def test_replay_failed_with_nothing_failed_is_a_plain_run(project: Project) -> None:
-    """Replaying what failed where nothing did is a run like any other."""
+    """Replaying failed stations when there are none is a plain run."""
     project.stations(TEA)
 
     run = project.run("--cc-replay", "failed")
@@ -268,7 +268,7 @@ def test_replay_failed_with_nothing_failed_is_a_plain_run(project: Project) -> N
 
 
 def test_replay_propagates_changed_outcome(project: Project) -> None:
-    """A replay that brings another outcome makes downstream due, like any visit."""
+    """A replay with another outcome makes downstream due, like any visit."""
     project.write("pots/one", "")
     project.stations(
         """
@@ -297,14 +297,14 @@ def test_replay_propagates_changed_outcome(project: Project) -> None:
 
 
 def test_replay_outside_of_selection_visits_nothing(tea: Project) -> None:
-    """What is replayed and neither selected nor needed is not visited."""
+    """A replayed station that is neither selected nor needed is not visited."""
     run = tea.run("--cc-replay", "sip", "-k", "boil")
 
     assert (run.unchanged, run.visited) == (("boil",), ())
 
 
 def test_replayed_upstream_is_added_to_selection(tea: Project) -> None:
-    """A replayed station upstream of what is selected is visited first, and the header says so."""
+    """A replayed station upstream of the selection is visited first, and the header says so."""
     run = tea.run("--cc-replay", "boil", "-k", "brew")
 
     assert (run.visited, run.unchanged) == (("boil",), ("brew",))

@@ -1,4 +1,4 @@
-"""Asserts: pytest rewrites those of the user, and leaves the modules of the package alone."""
+"""Asserts: pytest rewrites those of the user, and no modules of the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness import Project
 
 import pytest_choochoo
 
-# Each process writes how many modules of the package pytest left alone, and which it rewrote.
+# Each process writes the number of plain modules of the package, and the rewritten ones.
 LOADERS = """
 import os
 import sys
@@ -35,7 +35,7 @@ def boil():
 
 
 def test_no_module_of_the_package_is_rewritten(project: Project, mode: str) -> None:
-    """In each process, pytest rewrites nothing of the package but what keeps it from doing so."""
+    """In each process, pytest rewrites only the modules that are imported before our finder is set."""
     project.write("conftest.py", LOADERS)
     project.stations("@station\ndef boil(): ...\n")
 
@@ -83,7 +83,7 @@ def test_asserts_of_conftest_files_are_rewritten(project: Project, mode: str) ->
 
 
 def test_package_in_an_archive_works(project: Project, tmp_path: Path) -> None:
-    """A run works where the package is imported from a zip archive."""
+    """A run works with the package imported from a zip archive."""
     package = Path(pytest_choochoo.__file__).parent
     with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
         for file in package.rglob("*.py"):
@@ -107,7 +107,7 @@ def test_package_in_an_archive_works(project: Project, tmp_path: Path) -> None:
 def test_run_within_a_run_may_name_the_plugin(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pytest does not warn that it cannot rewrite the plugin, which is imported already."""
+    """Pytest does not warn that it cannot rewrite the plugin, although it is imported already."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile("def test_tea(): ...")
 
@@ -117,7 +117,7 @@ def test_run_within_a_run_may_name_the_plugin(
 
 
 def test_package_may_be_imported_before_pytest_starts(pytester: pytest.Pytester) -> None:
-    """A script may import the package and run pytest then, without a warning."""
+    """A script may import the package and then run pytest, without a warning."""
     pytester.makepyfile("def test_tea(): ...")
     script = pytester.path / "script.py"
     script.write_text(

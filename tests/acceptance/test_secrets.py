@@ -1,4 +1,4 @@
-"""Outcomes that are secrets: who receives them, when they are made again, and where they never are."""
+"""Secrets in outcomes: their consumers, the visits that make them again, and where they never appear."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _write(project: Project, more: str = POUR, test: str = "") -> None:
 
 
 def test_downstream_receives_the_secret_of_the_same_run(project: Project, mode: str) -> None:
-    """Downstream reveals what upstream has put into a secret, in other processes as well."""
+    """Downstream can reveal a secret of upstream, in other processes as well."""
     more = "".join(POUR.replace("pour", f"pour_{number}") for number in range(4))
     _write(project, more)
 
@@ -62,10 +62,8 @@ def test_downstream_receives_the_secret_of_the_same_run(project: Project, mode: 
     assert sorted(run.log) == ["login", *(f"pour_{number} 16" for number in range(4))]
 
 
-def test_nobody_is_visited_again_for_a_secret_that_nobody_needs(
-    project: Project, mode: str
-) -> None:
-    """Where all is fresh, a secret that is not known any more changes nothing."""
+def test_secret_that_is_not_needed_causes_no_visit(project: Project, mode: str) -> None:
+    """If all stations are fresh, an unknown secret causes no visit."""
     _write(project)
     project.run("--cc-run")
 
@@ -74,7 +72,9 @@ def test_nobody_is_visited_again_for_a_secret_that_nobody_needs(
     assert (run.closing, run.log) == ("2 unchanged", ())
 
 
-def test_who_has_the_secret_is_visited_again_for_who_needs_it(project: Project, mode: str) -> None:
+def test_station_is_visited_again_for_the_consumers_of_its_secret(
+    project: Project, mode: str
+) -> None:
     """A later run that visits downstream visits upstream for its secret, and says so."""
     _write(project)
     project.run("--cc-run")
@@ -90,7 +90,7 @@ def test_who_has_the_secret_is_visited_again_for_who_needs_it(project: Project, 
 
 
 def test_equal_secret_leaves_downstream_unchanged(project: Project, mode: str) -> None:
-    """Downstream of a station that returns the secret it returned before stays as it is."""
+    """Downstream of a station that returns the same secret again is unchanged."""
     _write(project)
     project.run("--cc-run")
 
@@ -99,8 +99,8 @@ def test_equal_secret_leaves_downstream_unchanged(project: Project, mode: str) -
     assert (run.visited, run.unchanged) == (("login",), ("pour",))
 
 
-def test_another_secret_is_an_outcome_that_changed(project: Project, mode: str) -> None:
-    """Another secret makes downstream due, and the reason shows neither of the two."""
+def test_another_secret_is_a_changed_outcome(project: Project, mode: str) -> None:
+    """Another secret makes downstream due, and the reason shows neither secret."""
     _write(project)
     project.run("--cc-run")
     project.write("vault.txt", "another")
@@ -111,8 +111,8 @@ def test_another_secret_is_an_outcome_that_changed(project: Project, mode: str) 
     assert run.log == ("login", "pour 7")
 
 
-def test_test_gets_the_secret_it_asks_for(project: Project, mode: str) -> None:
-    """A test that asks for a station with a secret has it visited, and pulled in."""
+def test_test_receives_the_secret_that_it_requests(project: Project, mode: str) -> None:
+    """The station of a secret that a test requests is added and visited."""
     test = "def test_user(login):\n    assert len(login.token.reveal()) == 16\n"
     _write(project, test=test)
     project.run("--cc-run")
@@ -124,8 +124,8 @@ def test_test_gets_the_secret_it_asks_for(project: Project, mode: str) -> None:
     assert run.log == ("login",)
 
 
-def test_test_that_asks_for_downstream_needs_no_secret(project: Project) -> None:
-    """A test that asks for an outcome without secret leaves all upstream alone."""
+def test_test_of_downstream_needs_no_secret(project: Project) -> None:
+    """A test that requests an outcome without a secret leaves all upstream alone."""
     _write(project, test="def test_user(pour):\n    assert pour == 'ann'\n")
     project.run("--cc-run")
 
@@ -138,7 +138,7 @@ def test_test_that_asks_for_downstream_needs_no_secret(project: Project) -> None
 def test_run_without_visits_knows_all_but_the_secret(
     project: Project, command: tuple[str, ...]
 ) -> None:
-    """Where nothing is visited, `reveal` raises, and the rest of the outcome is there."""
+    """In a session without visits, `reveal` raises, and the rest of the outcome is available."""
     _write(
         project,
         test="""
@@ -157,8 +157,8 @@ def test_run_without_visits_knows_all_but_the_secret(
     assert run.errors["test_token"] == UNKNOWN
 
 
-def test_selected_station_pulls_in_who_has_its_secret(project: Project, mode: str) -> None:
-    """A selected station that is due brings along the fresh one whose secret it needs."""
+def test_selected_station_adds_the_station_of_its_secret(project: Project, mode: str) -> None:
+    """A selected station that is due adds the fresh station whose secret it needs."""
     _write(project)
     project.run("--cc-run")
 
@@ -171,7 +171,7 @@ def test_selected_station_pulls_in_who_has_its_secret(project: Project, mode: st
 
 
 def test_change_further_up_needs_the_secret_as_well(project: Project, mode: str) -> None:
-    """What a change upstream may reach needs its secrets, though it is not due yet."""
+    """A station that an upstream change may reach needs its secrets, although it is not due yet."""
     _write(
         project,
         """
@@ -198,7 +198,7 @@ def test_change_further_up_needs_the_secret_as_well(project: Project, mode: str)
 
 
 def test_visit_for_a_secret_may_need_another_secret(project: Project, mode: str) -> None:
-    """Who is visited for a secret has its own upstream visited for theirs, however far up."""
+    """A station that is visited for its secret needs the secrets of its own upstream, at any depth."""
     _write(
         project,
         """
@@ -227,8 +227,8 @@ def test_visit_for_a_secret_may_need_another_secret(project: Project, mode: str)
     }
 
 
-def test_stations_name_all_who_need_their_secret(project: Project) -> None:
-    """The reason names stations and tests, and fixtures between do not hide them."""
+def test_reason_names_all_consumers_of_a_secret(project: Project) -> None:
+    """The reason names stations and tests, also those that use the secret through fixtures."""
     _write(
         project,
         """
@@ -259,7 +259,7 @@ def test_stations_name_all_who_need_their_secret(project: Project) -> None:
 
 
 def test_value_that_is_an_input_needs_the_secret(project: Project) -> None:
-    """A fixture whose value is an input is set up in every run, and has its secret then."""
+    """A fixture whose value is an input is set up in every run, and needs its secret then."""
     _write(
         project,
         """
@@ -279,7 +279,7 @@ def test_value_that_is_an_input_needs_the_secret(project: Project) -> None:
 
 
 def test_value_may_have_a_secret_of_an_outcome(project: Project) -> None:
-    """A fixture's value with a received secret in it has a digest, one of its own making has not."""
+    """A received secret in a fixture's value has a digest, a secret made in the fixture has none."""
     _write(
         project,
         """
@@ -315,8 +315,8 @@ def test_value_may_have_a_secret_of_an_outcome(project: Project) -> None:
 # --- checks and cleans
 
 
-def test_check_that_reveals_its_own_secret_has_it_made_again(project: Project) -> None:
-    """A check that reveals the secret of its station does not pass in a later run: it is visited."""
+def test_check_that_reveals_its_own_secret_causes_a_visit(project: Project) -> None:
+    """A check that reveals the secret of its station does not pass in a later run."""
     _write(
         project,
         """
@@ -335,8 +335,8 @@ def test_check_that_reveals_its_own_secret_has_it_made_again(project: Project) -
     assert check.failed == ("login",)
 
 
-def test_check_that_only_looks_at_the_rest_passes(project: Project) -> None:
-    """A check that asks for its own outcome and reveals nothing leaves its station unchanged."""
+def test_check_that_reveals_nothing_passes(project: Project) -> None:
+    """A check that uses its own outcome without its secret leaves its station unchanged."""
     _write(project, "@login.check\ndef is_valid(login):\n    assert login.user == 'ann'\n")
     project.run("--cc-run")
 
@@ -346,7 +346,7 @@ def test_check_that_only_looks_at_the_rest_passes(project: Project) -> None:
 
 
 def test_drift_is_known_too_late_for_the_secret(project: Project, mode: str) -> None:
-    """A fresh station whose check finds drift fails for want of the secret; the next run has it."""
+    """A fresh station whose check finds drift fails without the secret; the next run has it."""
     _write(
         project,
         POUR.replace("    return", "    CUP.touch()\n    return")
@@ -364,7 +364,7 @@ def test_drift_is_known_too_late_for_the_secret(project: Project, mode: str) -> 
 
 
 def test_clean_does_not_know_the_secret(project: Project) -> None:
-    """A clean receives the outcome but for the secret, which no visit is made for."""
+    """A clean receives the outcome without its secret, and no station is visited for it."""
     _write(
         project,
         """
@@ -383,7 +383,7 @@ def test_clean_does_not_know_the_secret(project: Project) -> None:
 
 
 def test_previous_outcome_has_no_secret(project: Project) -> None:
-    """A visit sees what was recorded before without its secret."""
+    """A visit sees the previous outcome without its secret."""
     _write(project, "")
     project.edit(
         "stations.py",
@@ -448,7 +448,7 @@ def _found_in(folder: Path, text: str) -> list[str]:
 
 
 def test_secret_is_nowhere(project: Project, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file and no output has a secret in clear, whatever failed and however much is shown."""
+    """No file and no output has a secret in plain text, whatever fails or is shown."""
     project.use("html", "metadata")
     project.ini("filterwarnings = default")
     _write(
@@ -482,7 +482,7 @@ def test_secret_is_nowhere(project: Project, mode: str, monkeypatch: pytest.Monk
 
 
 def test_key_is_not_in_the_ledger(project: Project, mode: str) -> None:
-    """Who has the ledger alone cannot try out values: the key is a file of its own."""
+    """The key is in a separate file, so that the ledger alone is not enough to guess values."""
     _write(project)
     project.run("--cc-run")
     folder = project.path / ".pytest_cache/d/choochoo"
@@ -495,7 +495,7 @@ def test_key_is_not_in_the_ledger(project: Project, mode: str) -> None:
 
 
 def test_lost_key_makes_downstream_due(project: Project) -> None:
-    """Under another key a secret that is made again counts as another one."""
+    """With a new key, a secret that is made again counts as another one."""
     _write(project)
     project.run("--cc-run")
     (project.path / ".pytest_cache/d/choochoo/default/secret.key").write_bytes(b"")
@@ -506,7 +506,7 @@ def test_lost_key_makes_downstream_due(project: Project) -> None:
 
 
 def test_run_without_secrets_makes_no_key(project: Project) -> None:
-    """Where no outcome has a secret, there is no key."""
+    """If no outcome has a secret, there is no key."""
     project.stations("@station\ndef boil() -> int:\n    return 100\n")
 
     project.run("--cc-run")
@@ -514,8 +514,8 @@ def test_run_without_secrets_makes_no_key(project: Project) -> None:
     assert not list(project.path.rglob("secret.key"))
 
 
-def test_secret_is_no_resource(project: Project) -> None:
-    """What cannot be kept as an id is an error that names it, and does not show it."""
+def test_secret_cannot_be_a_resource(project: Project) -> None:
+    """The error about a secret among the resources names it, but does not show it."""
     project.stations(
         """
         from pytest_choochoo import Secret

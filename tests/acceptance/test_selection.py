@@ -1,4 +1,4 @@
-"""Selecting: `-k`, `-m`, node ids, files and `--deselect` select stations as they select tests."""
+"""Selection: `-k`, `-m`, node ids, files and `--deselect` select stations as they select tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TESTS = """
 
 @pytest.fixture
 def fresh(project: Project) -> Project:
-    """A chain of three stations, one beside it, and two tests; nothing was visited yet."""
+    """A chain of three stations, an independent one, and two tests; nothing was visited yet."""
     project.stations(CHAIN)
     project.write("test_tea.py", TESTS)
     return project
@@ -43,7 +43,7 @@ def fresh(project: Project) -> Project:
 
 @pytest.fixture
 def done(fresh: Project) -> Project:
-    """The same, complete."""
+    """The same project, complete."""
     assert fresh.run("--cc-run").closing == "4 visited"
     return fresh
 
@@ -57,7 +57,7 @@ def done(fresh: Project) -> Project:
     ],
 )
 def test_due_upstream_is_added(fresh: Project, mode: str, arguments: tuple[str, ...]) -> None:
-    """What a selected station needs and is due is visited before it, and the header says so."""
+    """A due station that the selection needs is visited first, and the header says so."""
     run = fresh.run("--cc-run", *arguments)
 
     assert (run.visited, run.exit_code) == (("boil", "pour", "drink"), 0)
@@ -67,7 +67,7 @@ def test_due_upstream_is_added(fresh: Project, mode: str, arguments: tuple[str, 
 
 
 def test_fresh_upstream_is_used_silently(done: Project, mode: str) -> None:
-    """What a selected station needs and is fresh is neither run nor mentioned."""
+    """A fresh station that the selection needs is neither run nor mentioned."""
     run = done.run("--cc-run", "-k", "drink")
 
     assert (run.results, run.log) == ({"drink": "unchanged"}, ())
@@ -75,14 +75,14 @@ def test_fresh_upstream_is_used_silently(done: Project, mode: str) -> None:
 
 
 def test_replayed_station_uses_fresh_upstream(done: Project) -> None:
-    """A station selected and replayed by itself consumes the recorded outcome of upstream."""
+    """A single station that is selected and replayed uses the recorded outcomes of upstream."""
     run = done.run("--cc-replay", "drink", "-k", "drink")
 
     assert (run.results, run.log) == ({"drink": "visited"}, ("drink 101",))
 
 
 def test_fresh_station_between_two_due_ones_is_added(done: Project) -> None:
-    """A fresh station that stands between what is due and what is selected is judged as well."""
+    """A fresh station between a due one and the selection is judged as well."""
     done.edit("stations.py", "return 100", "return 90")
 
     run = done.run("--cc-run", "-k", "drink")
@@ -101,7 +101,7 @@ def test_added_station_with_equal_outcome_stops_there(done: Project) -> None:
 
 
 def test_added_station_that_fails_blocks_selection(fresh: Project) -> None:
-    """Where a needed station fails, what was selected is blocked by it."""
+    """If a needed station fails, the selected stations are blocked by it."""
     fresh.edit("stations.py", 'log("boil")', "assert 0")
 
     run = fresh.run("--cc-run", "-k", "drink")
@@ -112,7 +112,7 @@ def test_added_station_that_fails_blocks_selection(fresh: Project) -> None:
 
 
 def test_added_station_that_is_skipped_blocks_selection(fresh: Project) -> None:
-    """Where a needed station is skipped, what was selected is blocked by it."""
+    """If a needed station is skipped, the selected stations are blocked by it."""
     fresh.edit(
         "stations.py",
         "@station\ndef boil",
@@ -126,7 +126,7 @@ def test_added_station_that_is_skipped_blocks_selection(fresh: Project) -> None:
 
 
 def test_failed_upstream_outside_of_selection_is_added(done: Project) -> None:
-    """A needed station whose last visit failed is visited again, its old outcome is not used."""
+    """A needed station whose last visit failed is visited again; its old outcome is not used."""
     done.edit("stations.py", 'log("boil")', "assert 0")
     done.run("--cc-run")
     done.edit("stations.py", "assert 0", 'log("boil")')
@@ -137,23 +137,23 @@ def test_failed_upstream_outside_of_selection_is_added(done: Project) -> None:
     assert run.unchanged == ("pour", "drink")
 
 
-def test_selected_test_pulls_in_what_it_needs(fresh: Project, mode: str) -> None:
-    """What a selected test needs and is due is visited before it."""
+def test_selected_test_adds_the_stations_that_it_needs(fresh: Project, mode: str) -> None:
+    """A due station that a selected test needs is visited first."""
     run = fresh.run("--cc-run", "-k", "test_pour")
 
     assert (run.visited, run.tests) == (("boil", "pour"), {"test_pour": "passed"})
     assert "choochoo: 2 needed stations added: boil, pour" in run.outlines
 
 
-def test_selected_test_without_stations_pulls_in_nothing(fresh: Project) -> None:
-    """A test that needs no station is run by itself."""
+def test_selected_test_without_stations_adds_nothing(fresh: Project) -> None:
+    """A test that needs no station runs alone."""
     run = fresh.run("--cc-run", "-k", "test_else")
 
     assert (run.results, run.tests, run.log) == ({}, {"test_else": "passed"}, ())
 
 
-def test_test_file_pulls_in_stations(fresh: Project) -> None:
-    """Stations need not be among the arguments: a test file brings those that it needs."""
+def test_test_file_adds_stations(fresh: Project) -> None:
+    """Stations need not be among the arguments: a test file adds the ones that it needs."""
     run = fresh.run("--cc-run", "test_tea.py")
 
     assert (run.visited, run.tests) == (
@@ -177,7 +177,7 @@ def test_mark_selects_tests(done: Project) -> None:
 
 
 def test_test_of_failed_station_is_blocked(fresh: Project, mode: str) -> None:
-    """A test whose station failed is skipped as blocked, naming the cause; the others run."""
+    """A test whose station failed is skipped as blocked, with the cause; other tests run."""
     fresh.edit("stations.py", 'log(f"pour {boil}")', "assert 0")
 
     run = fresh.run("--cc-run", "-rs")
@@ -190,7 +190,7 @@ def test_test_of_failed_station_is_blocked(fresh: Project, mode: str) -> None:
 
 
 def test_test_of_skipped_station_is_blocked(fresh: Project) -> None:
-    """A test whose station was skipped is blocked as well, though an old record exists."""
+    """A test whose station was skipped is blocked, even if an old record exists."""
     fresh.run("--cc-run")
     fresh.edit(
         "stations.py",
@@ -204,8 +204,8 @@ def test_test_of_skipped_station_is_blocked(fresh: Project) -> None:
     assert "blocked by pour" in run.errors["test_pour"]
 
 
-def test_selecting_nothing_is_no_success(fresh: Project) -> None:
-    """A selection without a station or test ends like pytest's own."""
+def test_empty_selection_is_not_a_success(fresh: Project) -> None:
+    """A selection without a station or test has pytest's own exit code."""
     run = fresh.run("--cc-run", "-k", "nothing")
 
     assert (run.exit_code, run.log, run.closing) == (5, (), "")
@@ -228,7 +228,7 @@ def test_collect_only_visits_nothing(fresh: Project) -> None:
 
 
 def test_exit_first_stops(project: Project) -> None:
-    """With `-x` what is below the failure is blocked, and all else is not reached."""
+    """With `-x` the downstream of the failure is blocked, and everything else is not reached."""
     project.stations(CHAIN.replace('log("boil")', "assert 0"))
 
     run = project.run("--cc-run", "-x")
@@ -243,7 +243,7 @@ def test_exit_first_stops(project: Project) -> None:
 
 
 def test_exit_first_resumes(project: Project) -> None:
-    """A plain run goes on where `-x` stopped: what was done is not done again."""
+    """A plain run continues where `-x` stopped: completed stations are not repeated."""
     project.stations(CHAIN.replace('log(f"pour {boil}")', "assert 0"))
     stopped = project.run("--cc-run", "-x")
     project.edit("stations.py", "assert 0", 'log(f"pour {boil}")')
@@ -255,7 +255,7 @@ def test_exit_first_resumes(project: Project) -> None:
 
 
 def test_exit_first_stops_with_workers(project: Project) -> None:
-    """With `-x -n 2` the counts add up, and nobody waits for what will not come."""
+    """With `-x -n 2` the counts add up, and no worker waits for ever."""
     project.workers = 2
     many = "".join(f"\n    @station\n    def s{n}(): pass\n" for n in range(6))
     project.stations(CHAIN.replace('log("boil")', "import time; time.sleep(0.2); assert 0") + many)
@@ -267,8 +267,8 @@ def test_exit_first_stops_with_workers(project: Project) -> None:
     assert "1 failed, 2 blocked" in run.closing
 
 
-def test_order_is_topological_whoever_shuffles(project: Project) -> None:
-    """Stations run in topological order, else as defined, though another plugin reverses all."""
+def test_order_is_topological_despite_shuffling(project: Project) -> None:
+    """Stations run in topological order, then as defined, even if another plugin reverses all items."""
     project.stations(
         """
         @station
@@ -293,7 +293,7 @@ def test_order_is_topological_whoever_shuffles(project: Project) -> None:
 
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_order_is_kept_under_randomly(fresh: Project, seed: str) -> None:
-    """pytest-randomly shuffles tests, and leaves stations in their order."""
+    """pytest-randomly shuffles tests, but stations keep their order."""
     fresh.use("randomly")
 
     run = fresh.run(
@@ -313,7 +313,7 @@ def test_order_is_kept_under_randomly(fresh: Project, seed: str) -> None:
 
 @pytest.mark.parametrize("option", ["--ff", "--nf"])
 def test_order_is_kept_by_cache_options(fresh: Project, option: str) -> None:
-    """`--ff` and `--nf` put nothing before what it needs."""
+    """`--ff` and `--nf` put no item before its upstream."""
     fresh.edit("stations.py", 'log(f"drink {pour}")', "assert 0")
     fresh.run("--cc-run")
     fresh.edit("stations.py", "assert 0", 'log(f"drink {pour}")')
@@ -324,8 +324,8 @@ def test_order_is_kept_by_cache_options(fresh: Project, option: str) -> None:
     assert run.log[:3] == ("boil", "pour 100", "drink 101")
 
 
-def test_stepwise_goes_on_where_it_failed(fresh: Project) -> None:
-    """`--sw` stops at the first failure and goes on there, needed stations included."""
+def test_stepwise_continues_where_it_failed(fresh: Project) -> None:
+    """`--sw` stops at the first failure and continues there, with the needed stations."""
     fresh.edit("stations.py", 'log(f"pour {boil}")', "assert 0")
     stopped = fresh.run("--cc-run", "--sw")
     fresh.edit("stations.py", "assert 0", 'log(f"pour {boil}")')

@@ -1,4 +1,4 @@
-"""Profiles, the place of the ledger, other settings: what wins, and what is refused."""
+"""Profiles, the ledger's folder and other settings: their precedence, and wrong values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ ONE = "@station\ndef boil(visit):\n    log(visit.profile)\n"
 
 @pytest.fixture
 def one(project: Project) -> Project:
-    """One station, which logs its profile."""
+    """A station that logs its profile."""
     project.stations(ONE)
     return project
 
 
 def test_profile_is_a_namespace_of_records(one: Project, mode: str) -> None:
-    """Each profile remembers for itself."""
+    """Each profile has its own records."""
     one.run("--cc-run", "--cc-profile", "staging")
 
     default, staging = one.run("--cc-run"), one.run("--cc-run", "--cc-profile", "staging")
@@ -43,7 +43,7 @@ def test_command_line_before_environment_before_ini(
     ini: str | None,
     profile: str,
 ) -> None:
-    """The profile comes from the command line, else the environment, else the ini file."""
+    """The profile comes from the command line, or the environment, or the ini file, in this order."""
     if ini is not None:
         one.ini(f"cc_profile = {ini}")
     if environment is not None:
@@ -148,7 +148,7 @@ def test_last_mode_option_counts(
 def test_wrong_profile_in_environment_is_usage_error(
     one: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names where the wrong value stands."""
+    """The error says where the wrong value comes from."""
     monkeypatch.setenv("CC_PROFILE", "Prod")
 
     run = one.run("--cc-run")
@@ -159,8 +159,10 @@ def test_wrong_profile_in_environment_is_usage_error(
     )
 
 
-def test_state_on_command_line_counts_from_working_directory(one: Project, mode: str) -> None:
-    """A relative --cc-state counts from where pytest is started."""
+def test_state_on_command_line_is_relative_to_the_working_directory(
+    one: Project, mode: str
+) -> None:
+    """A relative --cc-state is relative to the working directory."""
     (one.path / "sub").mkdir()
 
     run = one.run("--cc-run", "--cc-state", "ledger", "..", cwd="sub")
@@ -170,8 +172,8 @@ def test_state_on_command_line_counts_from_working_directory(one: Project, mode:
     assert not (one.path / ".pytest_cache/d/choochoo").exists()
 
 
-def test_state_in_ini_counts_from_rootdir(one: Project) -> None:
-    """A relative cc_state counts from the root directory."""
+def test_state_in_ini_is_relative_to_rootdir(one: Project) -> None:
+    """A relative cc_state is relative to rootdir."""
     one.ini("cc_state = ledger")
     (one.path / "sub").mkdir()
 
@@ -182,7 +184,7 @@ def test_state_in_ini_counts_from_rootdir(one: Project) -> None:
 
 
 def test_state_on_command_line_wins_over_ini(one: Project) -> None:
-    """The command line wins over the ini file."""
+    """The command line overrides the ini file."""
     one.ini("cc_state = ledger")
 
     one.run("--cc-run", "--cc-state", "other")
@@ -192,7 +194,7 @@ def test_state_on_command_line_wins_over_ini(one: Project) -> None:
 
 
 def test_state_replaces_cache_provider(one: Project) -> None:
-    """With --cc-state no cache provider is needed, for `--lf`'s part of it included."""
+    """With --cc-state no cache provider is needed, not even its part for `--lf`."""
     arguments = ("--cc-run", "-p", "no:cacheprovider", "--cc-state", "ledger")
 
     first, second = one.run(*arguments), one.run(*arguments)
@@ -202,7 +204,7 @@ def test_state_replaces_cache_provider(one: Project) -> None:
 
 
 def test_plain_pytest_needs_no_cache_provider(one: Project) -> None:
-    """Without a cache provider plain pytest works as ever."""
+    """Without a cache provider, plain pytest works as usual."""
     one.write("test_tea.py", "def test_tea(): pass\n")
 
     run = one.run("-p", "no:cacheprovider")
@@ -212,7 +214,7 @@ def test_plain_pytest_needs_no_cache_provider(one: Project) -> None:
 
 @pytest.mark.parametrize("place", [".pytest_cache", ".pytest_cache/d", ".pytest_cache/d/choochoo"])
 def test_unwritable_cache_is_usage_error(one: Project, place: str) -> None:
-    """Where the cache cannot be written, that is said before any visit."""
+    """A cache that cannot be written is reported before any visit."""
     one.write(place, "a file where a folder should be")
 
     run = one.run("--cc-run")
@@ -227,7 +229,7 @@ def test_unwritable_cache_is_usage_error(one: Project, place: str) -> None:
 
 
 def test_sub_directory_uses_the_same_ledger(project: Project, mode: str) -> None:
-    """From a sub-directory, and with a path, the same records are used; nobody's are lost."""
+    """A run from a sub-directory, or with a path, uses the same records, and none are lost."""
     project.stations("@station\ndef boil(): log('boil')\n")
     project.stations("@station\ndef pour(boil): log('pour')\n", "sub/stations.py")
     project.run("--cc-run")
@@ -242,7 +244,7 @@ def test_sub_directory_uses_the_same_ledger(project: Project, mode: str) -> None
 
 
 def test_station_files_are_named_in_ini(project: Project) -> None:
-    """Which files are station files is set in the ini file."""
+    """The ini file sets the names of station files."""
     project.ini("cc_files = steps.py *.rail.py")
     project.stations("@station\ndef boil(): pass\n", "steps.py")
     project.stations("@station\ndef pour(boil): pass\n", "stations.py")
@@ -253,14 +255,14 @@ def test_station_files_are_named_in_ini(project: Project) -> None:
 
 
 def test_options_work_in_addopts(one: Project) -> None:
-    """Options may stand in `addopts`."""
+    """Options may be in `addopts`."""
     one.ini("addopts = --cc-run --cc-profile staging")
 
     assert one.run().log == ("staging",)
 
 
-def test_state_in_two_words_that_moves_the_rootdir_is_refused(project: Project) -> None:
-    """A folder that pytest takes for an argument must not make all stations new ones."""
+def test_state_in_two_words_that_changes_rootdir_is_rejected(project: Project) -> None:
+    """A folder that pytest treats as an argument must not change the node ids of all stations."""
     project.stations("@station\ndef boil(): ...")
     folder = project.path.with_name(f"{project.path.name}-elsewhere")
     first = project.run("--cc-run", "--cc-state", str(folder), apart=True)
@@ -274,8 +276,8 @@ def test_state_in_two_words_that_moves_the_rootdir_is_refused(project: Project) 
     ) in second.outlines
 
 
-def test_state_in_two_words_is_good_where_it_is_there_from_the_start(project: Project) -> None:
-    """A folder that was there before the first run means the same in each."""
+def test_state_in_two_words_is_accepted_for_an_old_folder(project: Project) -> None:
+    """A folder that existed before the first run means the same in each run."""
     project.stations("@station\ndef boil(): ...")
     folder = project.path.with_name(f"{project.path.name}-elsewhere")
     folder.mkdir()
@@ -285,8 +287,8 @@ def test_state_in_two_words_is_good_where_it_is_there_from_the_start(project: Pr
     assert [run.closing for run in runs] == ["1 visited", "1 unchanged"]
 
 
-def test_folder_that_is_called_like_the_cache_is_none(project: Project) -> None:
-    """A folder of the user's is left as it is, whatever it is called."""
+def test_user_folder_with_the_name_of_the_cache_is_left_alone(project: Project) -> None:
+    """A folder of the user is left as it is, whatever its name is."""
     project.stations("@station\ndef boil(): ...")
 
     run = project.run("--cc-run", "--cc-state=x/d/choochoo", "-p", "no:cacheprovider")

@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal, where the signal reaches every process of the run."""
+"""Ctrl-C in a terminal, which sends the signal to every process of the run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @WORKERS
-def test_once_finishes_the_visit_under_way(
+def test_first_interrupt_finishes_the_visit_under_way(
     background: BackgroundRuns, workers: tuple[str, ...], number: signal.Signals
 ) -> None:
-    """What is under way is recorded, nothing else starts, and the exit code is 2."""
+    """The visit under way is recorded, nothing else starts, and the exit code is 2."""
     background.project.stations(HELD)
     run = background.held("--cc-run", *workers)
 
@@ -35,10 +35,10 @@ def test_once_finishes_the_visit_under_way(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @WORKERS
-def test_twice_stops_now(
+def test_second_interrupt_stops_now(
     background: BackgroundRuns, workers: tuple[str, ...], number: signal.Signals
 ) -> None:
-    """The visit under way is interrupted, the next run says so and makes it again."""
+    """The visit under way is interrupted; the next run says so and repeats it."""
     background.project.stations(HELD)
     run = background.held("--cc-run", *workers)
 
@@ -57,7 +57,7 @@ def test_twice_stops_now(
 
 
 def test_several_visits_under_way_are_all_finished(background: BackgroundRuns) -> None:
-    """Every worker finishes what it is at."""
+    """Every worker finishes its visit."""
     background.project.stations(
         HELD
         + """
@@ -84,8 +84,8 @@ def test_several_visits_under_way_are_all_finished(background: BackgroundRuns) -
     assert "choochoo: 2 visited, 1 not reached in" in text
 
 
-def test_what_an_idle_worker_did_last_is_reported(background: BackgroundRuns) -> None:
-    """The report that waits for what follows in its worker is not lost where nothing does."""
+def test_last_item_of_an_idle_worker_is_reported(background: BackgroundRuns) -> None:
+    """The report that waits for the worker's next item is not lost if there is none."""
     background.project.stations(HELD + "\n    @station\n    def grind(): ...\n")
     run = background.held("--cc-run", "-n", "2", "-v", "--junitxml=out.xml")
     background.wait_for(lambda: "VISITED" in background.text(run))
@@ -100,8 +100,8 @@ def test_what_an_idle_worker_did_last_is_reported(background: BackgroundRuns) ->
     assert '<property name="choochoo.result" value="visited" />' in xml
 
 
-def test_what_was_sent_ahead_does_not_start(background: BackgroundRuns) -> None:
-    """The controller alone is told: the station behind the one under way is taken back."""
+def test_station_that_was_sent_ahead_does_not_start(background: BackgroundRuns) -> None:
+    """If only the controller gets the signal, the station behind the one under way is taken back."""
     background.project.stations(HELD)
     run = background.held("--cc-run", "-n", "1")
 
@@ -116,7 +116,7 @@ def test_what_was_sent_ahead_does_not_start(background: BackgroundRuns) -> None:
 
 
 @WORKERS
-def test_test_under_way_is_interrupted_as_ever(
+def test_test_under_way_is_interrupted_as_usual(
     background: BackgroundRuns, workers: tuple[str, ...]
 ) -> None:
     """Ctrl-C in a test stops at once."""
@@ -145,7 +145,7 @@ def test_test_under_way_is_interrupted_as_ever(
 def test_second_signal_to_the_controller_alone_stops_its_workers(
     background: BackgroundRuns, number: signal.Signals
 ) -> None:
-    """A signal that is sent twice to the controller of workers ends the visit, and says so."""
+    """A second signal to the controller alone ends the visits, with a message."""
     background.project.stations(HELD)
     run = background.held("--cc-run", "-n", "1")
 
@@ -163,7 +163,7 @@ def test_second_signal_to_the_controller_alone_stops_its_workers(
 def test_station_that_waits_for_another_run_does_not_start(
     background: BackgroundRuns, workers: tuple[str, ...]
 ) -> None:
-    """What only waits is not under way: after the first signal it is not begun."""
+    """A waiting station is not under way: after the first signal it does not begin."""
     background.project.stations(HELD)
     holder = background.held("--cc-run")
     run = background.start("--cc-run", *workers)
@@ -180,8 +180,8 @@ def test_station_that_waits_for_another_run_does_not_start(
     assert background.project.log() == ("boil begins", "boil ends", "pour")
 
 
-def test_interrupt_while_workers_start_is_no_error(background: BackgroundRuns) -> None:
-    """Ctrl-C before anything was collected ends with exit code 2."""
+def test_interrupt_while_workers_start_ends_the_run(background: BackgroundRuns) -> None:
+    """Ctrl-C before collection ends with exit code 2."""
     background.project.stations(HELD)
     background.project.write(
         "conftest.py",
@@ -201,7 +201,7 @@ def test_interrupt_while_workers_start_is_no_error(background: BackgroundRuns) -
 
 
 def test_rest_of_a_module_does_not_start(background: BackgroundRuns) -> None:
-    """The controller alone is told: tests that a worker has got already are left alone."""
+    """If only the controller gets the signal, tests that a worker already has do not start."""
     background.project.stations(HELD)
     background.project.write(
         "test_it.py",
@@ -230,8 +230,8 @@ def test_rest_of_a_module_does_not_start(background: BackgroundRuns) -> None:
     assert len(background.project.log()) < 15
 
 
-def test_what_was_not_reached_is_taken_by_last_failed(background: BackgroundRuns) -> None:
-    """A run with --lf that is stopped forgets nothing of what it did not come to."""
+def test_last_failed_selects_what_was_not_reached(background: BackgroundRuns) -> None:
+    """A stopped run with --lf forgets none of the failures that it did not reach."""
     background.project.stations(
         """
     import time

@@ -1,4 +1,4 @@
-"""What a person sees: words, letters, reasons, and the lines at the end."""
+"""The terminal output: words, letters, reasons, and the lines at the end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mix(project: Project) -> Project:
 
 
 def test_closing_lines(mix: Project, mode: str) -> None:
-    """The end says what happened, what failed and is blocked with the cause, and what to type."""
+    """The last lines give the counts, the causes of failed and blocked stations, and the next command."""
     run = mix.run("--cc-run")
 
     end = [line for line in run.outlines if line.startswith(("choochoo:", "  ", "next:"))]
@@ -58,14 +58,14 @@ def test_closing_lines(mix: Project, mode: str) -> None:
 
 
 def test_letters(mix: Project) -> None:
-    """Each result has a letter of its own, failed and skipped those of pytest."""
+    """Each result has a letter of its own; failed and skipped have pytest's."""
     run = mix.run("--cc-run")
 
     assert any(line.startswith("stations.py vFbsa") for line in run.outlines)
 
 
 def test_verbose_shows_words_and_reasons(mix: Project) -> None:
-    """`-v` shows the result in words, and the reason beside it, once."""
+    """`-v` shows the result as a word, with the reasons beside it, once."""
     run = mix.run("--cc-run", "-v")
 
     shown = [re.sub(r" +\[.*%\]$", "", line) for line in run.outlines if "::" in line]
@@ -79,7 +79,7 @@ def test_verbose_shows_words_and_reasons(mix: Project) -> None:
 
 
 def test_verbose_shows_unchanged(mix: Project) -> None:
-    """`-v` has nothing to say beside what is unchanged."""
+    """`-v` shows no reason beside an unchanged station."""
     mix.run("--cc-run")
 
     run = mix.run("--cc-run", "-v", "-k", "boil")
@@ -94,36 +94,36 @@ def test_quiet_keeps_closing_line(mix: Project, mode: str) -> None:
     assert run.closing == "1 visited, 1 adopted, 1 failed, 1 blocked, 1 skipped"
 
 
-def test_very_quiet_says_nothing(mix: Project, mode: str) -> None:
-    """`-qq` says nothing but what pytest itself says."""
+def test_very_quiet_shows_only_the_output_of_pytest(mix: Project, mode: str) -> None:
+    """`-qq` shows only pytest's own output."""
     run = mix.run("--cc-run", "-qq", "-k", "pour")
 
     assert "choochoo:" not in run.text and "next:" not in run.text
 
 
 def test_green_run_has_no_next_command(mix: Project) -> None:
-    """Where nothing is left to do no command is proposed."""
+    """If nothing is left to do, no command is suggested."""
     run = mix.run("--cc-run", "-k", "boil")
 
     assert "next:" not in run.text
 
 
 def test_next_command_keeps_profile(mix: Project) -> None:
-    """The command to type next is about the same profile."""
+    """The suggested command uses the same profile."""
     run = mix.run("--cc-run", "--cc-profile", "staging")
 
     assert "next: fix pour, then run pytest --cc-run --cc-profile=staging" in run.outlines
 
 
 def test_next_command_keeps_state(mix: Project) -> None:
-    """The command to type next is about the same ledger."""
+    """The suggested command uses the same ledger."""
     run = mix.run("--cc-run", "--cc-state", "my ledger", "-x")
 
     assert "next: fix pour, then run pytest --cc-run --cc-state='my ledger'" in run.outlines
 
 
-def test_spared_time_is_told(project: Project) -> None:
-    """The closing line says how long the visits took that were not made again."""
+def test_spared_time_is_shown(project: Project) -> None:
+    """The closing line shows the duration of the visits that were not repeated."""
     project.stations("import time\n\n@station\ndef boil(): time.sleep(0.1)\n")
     project.run("--cc-run")
 
@@ -133,7 +133,7 @@ def test_spared_time_is_told(project: Project) -> None:
 
 
 def test_stations_are_passed_for_exit_code_and_colour(project: Project) -> None:
-    """Visited, unchanged and adopted are passed: the last line is pytest's own, and green."""
+    """Visited, unchanged and adopted count as passed: the last line is pytest's own, and green."""
     project.stations("@station\ndef boil(): pass\n")
 
     first, second = project.run("--cc-run", "--color=yes"), project.run("--cc-run")
@@ -146,7 +146,7 @@ def test_stations_are_passed_for_exit_code_and_colour(project: Project) -> None:
 def test_short_summary_has_the_sentence_only(
     project: Project, mode: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In pytest's short summary stands what is wrong, and not which of our modules knows of it."""
+    """Pytest's short summary has the error message, and not the name of one of our modules."""
     monkeypatch.setenv("COLUMNS", "300")
     project.stations(
         """
@@ -183,8 +183,8 @@ def test_short_summary_has_the_sentence_only(
     )
 
 
-def test_run_without_stations_says_nothing(project: Project) -> None:
-    """Where no station is selected, there is no closing line."""
+def test_run_without_stations_has_no_closing_line(project: Project) -> None:
+    """If no station is selected, there is no closing line."""
     project.write("test_tea.py", "def test_tea(): pass\n")
 
     run = project.run("--cc-run")
@@ -204,7 +204,7 @@ def test_properties_are_in_junit_xml(mix: Project, mode: str) -> None:
 
 
 def test_captured_output_of_check_is_shown(project: Project) -> None:
-    """What a check prints after the visit is shown with its failure, and not in between."""
+    """The output of a check after the visit is shown with its failure only."""
     project.stations(
         """
         @station
@@ -230,7 +230,7 @@ def test_captured_output_of_check_is_shown(project: Project) -> None:
 def test_set_up_without_a_run_visits_and_remembers_nothing(
     project: Project, mode: str, arguments: tuple[str, ...]
 ) -> None:
-    """What only sets up, or shows it, ends by itself, visits nothing and blocks nobody."""
+    """`--setup-only` and `--setup-plan` visit nothing and block nothing."""
     project.stations("@station\ndef boil():\n    log('boil')\n\n@station\ndef pour(boil): ...")
     project.write("test_site.py", "def test_site(pour): ...")
 
@@ -240,8 +240,8 @@ def test_set_up_without_a_run_visits_and_remembers_nothing(
     assert project.run("--cc-run").visited == ("boil", "pour")
 
 
-def test_stations_are_told_in_definition_order(project: Project) -> None:
-    """What is fresh is told in its place, not before what is visited."""
+def test_stations_are_shown_in_definition_order(project: Project) -> None:
+    """Fresh stations are shown in their place, not before the visited ones."""
     project.stations(
         "@station\ndef boil(): ...\n\n@station(env=['TEA'])\ndef pour(): ...\n\n"
         "@station\ndef sip(): ..."
@@ -272,8 +272,8 @@ def sip(): ...
 """
 
 
-def test_reasons_stand_beside_what_fails_and_what_is_blocked(project: Project, mode: str) -> None:
-    """With `-v` each station says why, under xdist as well."""
+def test_reasons_are_shown_beside_failed_and_blocked_stations(project: Project, mode: str) -> None:
+    """`-v` shows the reasons beside each station, under xdist as well."""
     project.stations(FAILING)
 
     text = project.run("--cc-run", "-v").text
@@ -283,7 +283,7 @@ def test_reasons_stand_beside_what_fails_and_what_is_blocked(project: Project, m
 
 
 def test_summary_of_skipped_items_does_not_mix_the_words(project: Project, mode: str) -> None:
-    """With `-rs` pytest has one word for all that is skipped: its own."""
+    """`-rs` uses pytest's own word for all skipped items."""
     project.stations(FAILING)
 
     run = project.run("--cc-run", "-rs")
@@ -293,8 +293,8 @@ def test_summary_of_skipped_items_does_not_mix_the_words(project: Project, mode:
 
 
 @pytest.mark.parametrize("option", ["--cc-run", "--cc-forget=boil"])
-def test_very_quiet_is_pytest_alone(project: Project, option: str) -> None:
-    """With `-qq` nothing is said but what pytest says."""
+def test_very_quiet_hides_all_our_lines(project: Project, option: str) -> None:
+    """With `-qq` the plugin prints nothing."""
     project.stations("@station\ndef boil(): ...")
     project.run("--cc-run")
 
@@ -302,7 +302,7 @@ def test_very_quiet_is_pytest_alone(project: Project, option: str) -> None:
 
 
 def test_way_out_leads_to_the_same_records(project: Project) -> None:
-    """Plain pytest names the command for the profile and the folder that it was given."""
+    """Plain pytest suggests the command for the given profile and folder."""
     project.stations("@station\ndef boil(): ...")
     project.write("test_site.py", "def test_site(boil): ...")
 

@@ -1,4 +1,4 @@
-"""Stations that hang, ended by pytest-timeout: by a signal, or with the process."""
+"""Stations that hang and that pytest-timeout ends, by a signal or with the process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ THREAD = "Timeout (>0.5s) from pytest-timeout, which ended the process"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize(("method", "told"), [("signal", SIGNAL), ("thread", THREAD)])
-def test_time_out_is_recorded(project: Project, method: str, told: str, workers: int) -> None:
-    """A station that hangs failed, says its record, and blocks what is downstream."""
+@pytest.mark.parametrize(("method", "cause"), [("signal", SIGNAL), ("thread", THREAD)])
+def test_time_out_is_recorded(project: Project, method: str, cause: str, workers: int) -> None:
+    """The record of a station that hangs says that it failed, and its downstream is blocked."""
     project.use("timeout")
     project.workers = workers
     project.ini(f"timeout_method = {method}")
@@ -35,13 +35,13 @@ def test_time_out_is_recorded(project: Project, method: str, told: str, workers:
 
     assert run.visited == ("boil", "pour")
     reasons = run.reasons["boil"]
-    assert reasons[0].startswith("last visit failed ") and reasons[0].endswith(f"ago: {told}")
+    assert reasons[0].startswith("last visit failed ") and reasons[0].endswith(f"ago: {cause}")
     assert run.reasons["pour"] == ("never visited",)
 
 
-@pytest.mark.parametrize(("method", "told"), [("signal", SIGNAL), ("thread", THREAD)])
-def test_time_out_blocks_in_parallel(project: Project, method: str, told: str) -> None:
-    """Under `-n 2` a station that hangs fails in that run, whatever becomes of its worker."""
+@pytest.mark.parametrize(("method", "cause"), [("signal", SIGNAL), ("thread", THREAD)])
+def test_time_out_blocks_in_parallel(project: Project, method: str, cause: str) -> None:
+    """Under `-n 2` a station that hangs fails in that run, even if its worker dies."""
     project.use("timeout")
     project.workers = 2
     project.ini(f"timeout_method = {method}")
@@ -49,11 +49,11 @@ def test_time_out_blocks_in_parallel(project: Project, method: str, told: str) -
 
     run = project.run("--cc-run")
 
-    assert (run.failed, run.blocked, run.causes["boil"]) == (("boil",), ("pour",), told)
+    assert (run.failed, run.blocked, run.causes["boil"]) == (("boil",), ("pour",), cause)
 
 
-def test_visit_that_makes_it_after_all_is_complete(project: Project) -> None:
-    """What was noted a moment before a time-out gives way to the visit's own end."""
+def test_visit_that_ends_just_in_time_is_complete(project: Project) -> None:
+    """A failure that was noted just before a time-out is replaced by the visit's own result."""
     project.stations(
         """
         from pytest_choochoo.session import SESSION
@@ -74,7 +74,7 @@ def test_visit_that_makes_it_after_all_is_complete(project: Project) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_check_that_hangs_fails_the_station(project: Project, when: str) -> None:
-    """A check that is stopped has not answered: no visit follows, and no second hang."""
+    """A check that is stopped has no answer: no visit follows, and no second hang."""
     project.use("timeout")
     project.stations(
         f"""

@@ -1,4 +1,4 @@
-"""What is promised of types: code that must be accepted, and mistakes that must be found."""
+"""The promised types: code that must be accepted, and mistakes that must be found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = re.compile(r"# error: mypy (?P<mypy>[\w-]+), pyright (?P<pyright>\w+)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What a type checker finds wrong with a line."""
+    """The error of a type checker about a line."""
 
     line: int
     code: str
@@ -39,7 +39,7 @@ def checker(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def complaints(checker: str, tmp_path_factory: pytest.TempPathFactory) -> Complaints:
-    """What *checker*, at its strictest, says of all files at once: to start it takes longest."""
+    """The errors of *checker*, in strict mode, for all files at once, since it starts slowly."""
     if checker == "mypy":
         return _by_mypy(tmp_path_factory.mktemp("mypy"))
     return _by_pyright()
@@ -47,13 +47,13 @@ def complaints(checker: str, tmp_path_factory: pytest.TempPathFactory) -> Compla
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
 def test_good_code_is_accepted(file: Path, complaints: Complaints) -> None:
-    """What the documentation shows is accepted by type checkers at their strictest."""
+    """Type checkers in strict mode accept the code in the documentation."""
     assert complaints.get(file, ()) == ()
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
 def test_mistake_is_found(file: Path, checker: str, complaints: Complaints) -> None:
-    """A mistake is found by type checkers, in the line in which it stands and nowhere else."""
+    """Type checkers find a mistake on its line and nowhere else."""
     line, code = _expected(file, checker)
 
     found = complaints.get(file, ())
@@ -63,7 +63,7 @@ def test_mistake_is_found(file: Path, checker: str, complaints: Complaints) -> N
 
 
 def test_example_is_accepted(tmp_path: Path) -> None:
-    """The example project, checked as its own settings say, has no type errors."""
+    """The example project has no type errors under its own settings."""
     found = _run([sys.executable, "-m", "mypy", f"--cache-dir={tmp_path}"], EXAMPLE)
 
     assert (found.returncode, found.stderr) == (0, ""), found.stdout
@@ -77,7 +77,7 @@ def _expected(file: Path, checker: str) -> tuple[int, str]:
 
 
 def _by_mypy(folder: Path) -> Complaints:
-    # In a process of its own: mypy alters the garbage collection of the one in which it runs.
+    # In a separate process: mypy alters the garbage collection of its process.
     settings = ["--config-file=", "--strict", f"--cache-dir={folder}", "--output=json"]
     command = [sys.executable, "-m", "mypy", *settings, *map(str, (*GOOD, *BAD))]
     found = _run(command, ROOT)
@@ -92,7 +92,7 @@ def _by_mypy(folder: Path) -> Complaints:
 
 
 def _by_pyright() -> Complaints:
-    """Return what pyright says, set up as `pyproject.toml` has it: strict."""
+    """Return the errors of pyright with the strict settings in `pyproject.toml`."""
     settings = [f"--pythonpath={sys.executable}", "--outputjson"]
     command = [sys.executable, "-m", "pyright", *settings, *map(str, (*GOOD, *BAD))]
     found = _run(command, ROOT)

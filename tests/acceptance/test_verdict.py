@@ -44,7 +44,7 @@ CHECKED = """
 
 @pytest.fixture
 def chain(project: Project) -> Project:
-    """Three stations in a row, complete."""
+    """Three complete stations in a row."""
     project.stations(CHAIN)
     assert project.run("--cc-run").closing == "3 visited"
     return project
@@ -52,7 +52,7 @@ def chain(project: Project) -> Project:
 
 @pytest.fixture
 def checked(project: Project) -> Project:
-    """A station with a check and an input file, complete."""
+    """A complete station with a check and an input file."""
     project.write("water.txt", "cold")
     project.stations(CHECKED)
     assert project.run("--cc-run").visited == ("boil",)
@@ -69,7 +69,7 @@ def without_times(reasons: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def test_nothing_changed_leaves_chain_unchanged(chain: Project) -> None:
-    """Where nothing changed, nothing is visited and no reason is given."""
+    """If nothing changed, nothing is visited and no reason is given."""
     run = chain.run("--cc-run")
 
     assert (run.unchanged, run.log) == (("boil", "pour", "drink"), ())
@@ -106,7 +106,7 @@ def test_equal_upstream_outcome_spares_downstream(chain: Project) -> None:
 
 
 def test_failure_is_remembered(project: Project) -> None:
-    """A failed station is due in the next run, with its error as the reason, and no other is."""
+    """A failed station is due in the next run, with its error as the reason; no other station is."""
     project.stations(CHAIN.replace('log(f"pour {boil}")', 'raise RuntimeError("boom")'))
     first = project.run("--cc-run")
 
@@ -147,23 +147,23 @@ def test_replayed_failure_is_remembered(chain: Project) -> None:
     assert after.unchanged == ("boil", "pour", "drink")
 
 
-def test_change_that_failed_to_propagate_is_made_up_for(chain: Project) -> None:
-    """A change that a failure kept from going further still arrives in a later run."""
+def test_change_that_was_not_propagated_arrives_later(chain: Project) -> None:
+    """A change that a failure stopped from propagating still arrives in a later run."""
     chain.edit("stations.py", "100", "90")
     chain.edit("stations.py", 'log(f"pour {boil}")', "raise RuntimeError(1)")
     broken = chain.run("--cc-run")
     chain.edit("stations.py", "raise RuntimeError(1)", 'log(f"pour {boil}")')
 
-    mended = chain.run("--cc-run")
+    fixed = chain.run("--cc-run")
 
     assert (broken.visited, broken.failed, broken.blocked) == (("boil",), ("pour",), ("drink",))
-    assert (mended.unchanged, mended.visited) == (("boil",), ("pour", "drink"))
-    assert mended.log == ("pour 90", "drink 91")
-    assert mended.reasons["pour"][1:] == ("outcome of boil changed",)
+    assert (fixed.unchanged, fixed.visited) == (("boil",), ("pour", "drink"))
+    assert fixed.log == ("pour 90", "drink 91")
+    assert fixed.reasons["pour"][1:] == ("outcome of boil changed",)
 
 
-def test_change_taken_back_spares_what_never_saw_it(chain: Project) -> None:
-    """What counts is what a station last consumed: a change undone in time is none."""
+def test_reverted_change_spares_stations_that_never_saw_it(chain: Project) -> None:
+    """Stations are compared with what they last consumed: a change reverted in time has no effect."""
     chain.edit("stations.py", "100", "90")
     chain.run("--cc-run", "-k", "boil")
     chain.edit("stations.py", "90", "100")
@@ -234,7 +234,7 @@ def test_max_age_makes_station_due(project: Project) -> None:
 
 
 def test_changed_and_missing_products_make_station_due(project: Project) -> None:
-    """A product that somebody changed or removed has its station visited again."""
+    """A station is visited again if one of its products was changed or removed."""
     project.stations(
         """
         from pathlib import Path
@@ -257,7 +257,7 @@ def test_changed_and_missing_products_make_station_due(project: Project) -> None
 
 
 def test_changed_value_and_parameter_show_old_and_new(project: Project) -> None:
-    """A changed value is shown with what it was and what it is."""
+    """A changed value is shown as it was and as it is."""
     project.stations(
         """
         @pytest.fixture
@@ -282,14 +282,14 @@ def test_changed_value_and_parameter_show_old_and_new(project: Project) -> None:
 
 
 def test_passing_check_leaves_station_unchanged(checked: Project) -> None:
-    """Where nothing changed and the check passes, nothing is visited."""
+    """If nothing changed and the check passes, nothing is visited."""
     run = checked.run("--cc-run")
 
     assert (run.unchanged, run.log) == (("boil",), ("check",))
 
 
 def test_drift_visits_station(checked: Project) -> None:
-    """Where nothing changed and the check does not pass, the station is visited for drift."""
+    """If nothing changed and the check does not pass, the station is visited because of drift."""
     checked.remove("steam")
 
     run = checked.run("--cc-run")
@@ -299,7 +299,7 @@ def test_drift_visits_station(checked: Project) -> None:
 
 
 def test_passing_check_settles_changed_code(checked: Project) -> None:
-    """Where only the code changed and the check passes, the station is unchanged and stays so."""
+    """If only the code changed and the check passes, the station is unchanged and stays so."""
     checked.edit("stations.py", 'log("visit")', 'log("changed visit")')
 
     run, after = checked.run("--cc-run"), checked.run("--cc-run")
@@ -310,7 +310,7 @@ def test_passing_check_settles_changed_code(checked: Project) -> None:
 
 
 def test_failing_check_does_not_settle_changed_code(checked: Project) -> None:
-    """Where the code changed and the check does not pass, the station is visited."""
+    """If the code changed and the check does not pass, the station is visited."""
     checked.edit("stations.py", 'log("visit")', 'log("changed visit")')
     checked.remove("steam")
 
@@ -324,7 +324,7 @@ def test_failing_check_does_not_settle_changed_code(checked: Project) -> None:
 
 
 def test_passing_check_does_not_settle_changed_input(checked: Project) -> None:
-    """Where an input changed the check is not asked before the visit: it could not see that."""
+    """If an input changed, the check does not run before the visit, as it cannot see the change."""
     checked.write("water.txt", "hot")
 
     run = checked.run("--cc-run")
@@ -333,14 +333,14 @@ def test_passing_check_does_not_settle_changed_input(checked: Project) -> None:
 
 
 def test_passing_check_does_not_settle_replay(checked: Project) -> None:
-    """A replayed station is visited whatever its check says."""
+    """A replayed station is visited whether its check passes or not."""
     run = checked.run("--cc-replay", "boil")
 
     assert (run.visited, run.log) == (("boil",), ("visit", "check"))
 
 
-def test_station_that_is_there_is_adopted(project: Project) -> None:
-    """A station without a record whose check passes is adopted, and unchanged after that."""
+def test_station_without_a_record_is_adopted(project: Project) -> None:
+    """A station without a record whose check passes is adopted, and unchanged afterwards."""
     project.write("water.txt", "cold")
     project.write("steam", "")
     project.stations(CHECKED)
@@ -353,7 +353,7 @@ def test_station_that_is_there_is_adopted(project: Project) -> None:
 
 
 def test_station_with_unknown_outcome_is_visited(project: Project) -> None:
-    """A station that returns something is not adopted while nobody knows what it would return."""
+    """A station that returns something is not adopted while its outcome is unknown."""
     project.stations(
         """
         @station
@@ -376,7 +376,7 @@ def test_station_with_unknown_outcome_is_visited(project: Project) -> None:
 
 
 def test_failed_station_is_adopted_once_its_check_passes(checked: Project) -> None:
-    """A failed station whose check passes by now is adopted: somebody else has done it."""
+    """A failed station whose check passes now is adopted: something else has done its work."""
     checked.edit("stations.py", "touch()", "missing()")
     failed = checked.run("--cc-replay", "boil")
 
@@ -420,7 +420,7 @@ def test_check_that_fails_after_visit_fails_station(project: Project) -> None:
 
 
 def test_outcome_is_kept_when_check_fails_after_visit(project: Project) -> None:
-    """Outcome and resources of a visit whose check does not pass are there for the next visit."""
+    """The next visit sees the outcome and the resources of a visit whose check did not pass."""
     project.stations(
         """
         @station
@@ -441,7 +441,7 @@ def test_outcome_is_kept_when_check_fails_after_visit(project: Project) -> None:
     assert run.log == ("100 {'pot': 7} 2",)
 
 
-def test_check_that_fails_after_visit_says_who_may_be_wrong(checked: Project) -> None:
+def test_check_that_fails_after_visit_names_check_and_station(checked: Project) -> None:
     """The error of a check after a visit has pytest's detail, and names check and station."""
     checked.edit("stations.py", "touch()", "exists()")
     checked.remove("steam")
@@ -470,7 +470,7 @@ def test_check_that_fails_after_visit_says_who_may_be_wrong(checked: Project) ->
     ],
 )
 def test_exception_fails_station(project: Project, body: str, cause: str | None) -> None:
-    """Whatever a station raises is its failure: downstream is blocked, and it is visited again."""
+    """Any exception of a station fails it: downstream is blocked, and it is visited again."""
     project.stations(
         f"@station\ndef boil():\n    {body}\n\n@station\ndef pour(boil): log('pour')\n"
     )
@@ -483,7 +483,7 @@ def test_exception_fails_station(project: Project, body: str, cause: str | None)
 
 
 def test_teardown_error_fails_station(project: Project) -> None:
-    """A station whose fixtures cannot be torn down is failed and blocks its downstream."""
+    """A station whose fixtures cannot be torn down has failed and blocks its downstream."""
     project.stations(
         """
         @pytest.fixture
@@ -510,7 +510,7 @@ def test_teardown_error_fails_station(project: Project) -> None:
 
 
 def test_failed_subtest_fails_station(project: Project) -> None:
-    """A station with a failed sub-test is failed although it went on to its end."""
+    """A station with a failed sub-test has failed although it ran to its end."""
     project.stations(
         """
         @station
@@ -533,7 +533,7 @@ def test_failed_subtest_fails_station(project: Project) -> None:
 
 
 def test_failed_subtest_before_skip_fails_station(project: Project) -> None:
-    """A skip at the end does not excuse a sub-test that failed."""
+    """A skip at the end does not excuse a failed sub-test."""
     project.stations(
         """
         @station
@@ -553,7 +553,7 @@ def test_failed_subtest_before_skip_fails_station(project: Project) -> None:
 
 
 def test_soft_assertion_fails_station(project: Project) -> None:
-    """A station with a failed soft assertion is failed."""
+    """A station with a failed soft assertion has failed."""
     project.use("check")
     project.stations(
         """
@@ -577,7 +577,7 @@ def test_soft_assertion_fails_station(project: Project) -> None:
 
 
 def test_last_rerun_counts(project: Project) -> None:
-    """What the last of several reruns says counts."""
+    """The last of several reruns counts."""
     project.use("rerunfailures")
     project.stations(
         """
@@ -602,7 +602,7 @@ def test_last_rerun_counts(project: Project) -> None:
 
 
 def test_every_rerun_fails(project: Project) -> None:
-    """A station all of whose reruns fail is failed."""
+    """A station whose reruns all fail has failed."""
     project.use("rerunfailures")
     project.stations(
         """
@@ -695,7 +695,7 @@ def test_expected_failure_counts_as_skipped(project: Project) -> None:
 
 
 def test_teardown_error_after_expected_failure_fails_station(project: Project) -> None:
-    """An expected failure does not excuse an error while fixtures are torn down."""
+    """An expected failure does not excuse an error in the teardown of fixtures."""
     project.stations(
         """
         @pytest.fixture
@@ -717,7 +717,7 @@ def test_teardown_error_after_expected_failure_fails_station(project: Project) -
 
 
 def test_unexpected_pass_completes_station(project: Project) -> None:
-    """A station that passes against expectation is complete; strictly expected, it is failed."""
+    """A station that passes unexpectedly is complete; with a strict xfail it has failed."""
     project.stations(
         """
         @pytest.mark.xfail(reason="broken stove")
@@ -739,7 +739,7 @@ def test_unexpected_pass_completes_station(project: Project) -> None:
 
 
 def test_blocked_chain_names_the_root(project: Project) -> None:
-    """Every station below a failure is blocked by what failed, not by what lies between."""
+    """Every station downstream of a failure is blocked by the failed one, not by those in between."""
     project.stations(CHAIN.replace('log("boil")', "assert 0"))
 
     run = project.run("--cc-run", "-rs")
@@ -751,7 +751,7 @@ def test_blocked_chain_names_the_root(project: Project) -> None:
 
 
 def test_other_branch_goes_on(project: Project) -> None:
-    """What does not need the failed station is visited all the same."""
+    """Stations that do not need the failed one are still visited."""
     project.stations(
         CHAIN.replace('log("boil")', "assert 0") + "\n    @station\n    def grind(): log('grind')\n"
     )
@@ -784,7 +784,7 @@ def test_unchanged_station_sets_up_no_fixture(project: Project) -> None:
 
 
 def test_unchanged_stations_leave_module_fixtures_in_order(project: Project) -> None:
-    """Stations that need no visit between others that do disturb nobody's fixtures."""
+    """Stations that need no visit, between others that do, do not disturb module fixtures."""
     project.write(
         "one/stations.py",
         """
@@ -817,8 +817,8 @@ def test_unchanged_stations_leave_module_fixtures_in_order(project: Project) -> 
     assert (run.tests, run.exit_code, run.log) == ({"test_tea": "passed"}, 0, ("close kitchen",))
 
 
-def test_module_teardown_error_is_told_after_unchanged_station(project: Project) -> None:
-    """A module fixture that fails when torn down fails the run, whoever comes last there."""
+def test_module_teardown_error_is_reported_after_unchanged_station(project: Project) -> None:
+    """A module fixture that fails in its teardown fails the run, whichever item runs last."""
     project.stations(
         """
         @pytest.fixture(scope="module")
@@ -850,7 +850,7 @@ def test_module_teardown_error_is_told_after_unchanged_station(project: Project)
 
 
 def test_inputs_of_env_show_no_value(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values of environment variables are in no reason, and nowhere in the ledger."""
+    """Values of environment variables appear in no reason, and nowhere in the ledger."""
     project.stations("@station(env=['TOKEN'])\ndef boil(): pass\n")
     monkeypatch.setenv("TOKEN", "hunter2")
     project.run("--cc-run")
@@ -878,7 +878,7 @@ def test_missing_input_file_fails_before_visit(project: Project) -> None:
 
 
 def test_overridden_fixture_is_code(project: Project) -> None:
-    """A fixture that another of its name asks for is part of the code."""
+    """A fixture that its override requests is part of the code."""
     project.write("conftest.py", "import pytest\n\n@pytest.fixture\ndef water(): return 1\n")
     project.write(
         "kitchen/conftest.py",
@@ -894,7 +894,7 @@ def test_overridden_fixture_is_code(project: Project) -> None:
 
 
 def test_value_that_a_factory_gave_its_station_is_code(project: Project, mode: str) -> None:
-    """A station made in a loop is due when what it was made with is another; its twin is not."""
+    """A station made in a loop is due when a value it was made with changes; its twin is not."""
     project.stations(
         """
         def brew(kind, degrees):
@@ -919,10 +919,8 @@ def test_value_that_a_factory_gave_its_station_is_code(project: Project, mode: s
 
 @pytest.mark.parametrize("declared", ['files=["./**/*"]', 'files=["*"]', 'products=["."]'])
 @pytest.mark.parametrize("state", ["state", "."])
-def test_records_are_no_input_wherever_they_are_kept(
-    project: Project, mode: str, declared: str, state: str
-) -> None:
-    """A glob that takes in the folder of the records is not due for what a run leaves there."""
+def test_records_are_never_an_input(project: Project, mode: str, declared: str, state: str) -> None:
+    """A glob that matches the folder of the records makes no station due after a run."""
     project.ini(f"cc_state = {state}")
     project.stations(f"@station({declared})\ndef boil() -> int: return 1\n")
     project.run("--cc-run")

@@ -1,4 +1,4 @@
-"""`--cc-check`: every check as an assertion; nothing is visited, nothing written."""
+"""`--cc-check`: every check runs as an assertion; nothing is visited or written."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def stove(project: Project) -> Project:
 
 @pytest.fixture
 def hot(stove: Project) -> Project:
-    """The same, complete."""
+    """The same project, complete."""
     assert stove.run("--cc-run").closing == "3 visited"
     return stove
 
 
 def test_complete_stations_pass(hot: Project, mode: str) -> None:
-    """Where all is as it should be every station passes, and nothing is visited."""
+    """If everything is in its desired state, every station passes, and nothing is visited."""
     run = hot.run("--cc-check")
 
     assert (run.closing, run.log, run.exit_code) == ("3 unchanged", (), 0)
@@ -57,7 +57,7 @@ def test_complete_stations_pass(hot: Project, mode: str) -> None:
 
 
 def test_failing_check_fails_with_detail(hot: Project) -> None:
-    """A check that does not pass fails with pytest's detail; downstream is asked all the same."""
+    """A check that does not pass fails with pytest's detail; downstream checks run anyway."""
     hot.remove("steam")
 
     run = hot.run("--cc-check")
@@ -69,8 +69,8 @@ def test_failing_check_fails_with_detail(hot: Project) -> None:
     assert run.log == ()
 
 
-def test_every_check_is_asked_upstream_failing_or_not(hot: Project) -> None:
-    """All checks that do not pass are told in one run."""
+def test_every_check_runs_despite_failing_upstream(hot: Project) -> None:
+    """All failing checks are reported in one run."""
     hot.remove("steam")
     hot.remove("tea")
 
@@ -80,7 +80,7 @@ def test_every_check_is_asked_upstream_failing_or_not(hot: Project) -> None:
 
 
 def test_due_station_fails_with_reasons(hot: Project) -> None:
-    """A station due by its record fails, and says why."""
+    """A station that is due by its record fails, with the reasons."""
     hot.edit("stations.py", "return 3", "return 4")
 
     run = hot.run("--cc-check")
@@ -90,7 +90,7 @@ def test_due_station_fails_with_reasons(hot: Project) -> None:
 
 
 def test_station_without_record_and_check_fails(stove: Project) -> None:
-    """A station without a check passes only by a fresh record."""
+    """A station without a check passes only if its record is fresh."""
     stove.write("steam", "")
     stove.write("tea", "")
 
@@ -102,7 +102,7 @@ def test_station_without_record_and_check_fails(stove: Project) -> None:
 
 @pytest.mark.parametrize("state", ["never visited", "drifted"])
 def test_next_command_is_a_run(stove: Project, mode: str, state: str) -> None:
-    """What to type after a failed verification is a run, which visits what must be."""
+    """The command suggested after a failed verification is a run, which visits the due stations."""
     if state == "drifted":
         stove.run("--cc-run", "--cc-profile", "ci")
         stove.remove("tea")
@@ -115,7 +115,7 @@ def test_next_command_is_a_run(stove: Project, mode: str, state: str) -> None:
 
 
 def test_passing_checks_pass_without_any_ledger(stove: Project) -> None:
-    """In CI, without a ledger, a station whose checks pass passes; none is made."""
+    """Without a ledger, as in CI, stations whose checks pass do pass; no ledger is made."""
     stove.write("steam", "")
     stove.write("tea", "")
 
@@ -126,7 +126,7 @@ def test_passing_checks_pass_without_any_ledger(stove: Project) -> None:
 
 
 def test_works_without_cache_provider(stove: Project) -> None:
-    """Verifying needs no place to remember anything."""
+    """Verifying needs no cache provider."""
     stove.write("steam", "")
 
     run = stove.run("--cc-check", "-k", "boil", "-p", "no:cacheprovider")
@@ -136,7 +136,7 @@ def test_works_without_cache_provider(stove: Project) -> None:
 
 @pytest.mark.parametrize("state", ["complete", "drifted", "due", "failed"])
 def test_ledger_stays_as_it_was(hot: Project, state: str) -> None:
-    """Whatever is found, the ledger stays byte for byte as it was."""
+    """Verifying never changes a byte of the ledger."""
     match state:
         case "drifted":
             hot.remove("steam")
@@ -154,8 +154,8 @@ def test_ledger_stays_as_it_was(hot: Project, state: str) -> None:
     assert before
 
 
-def test_check_that_asks_for_its_directory_makes_none(project: Project) -> None:
-    """A check may look into its station's directory, and does not make it thereby."""
+def test_check_that_uses_its_directory_does_not_create_it(project: Project) -> None:
+    """A check may look into its station's directory, and does not create it."""
     project.stations(
         """
         @station
@@ -175,7 +175,7 @@ def test_check_that_asks_for_its_directory_makes_none(project: Project) -> None:
 
 
 def test_check_with_changed_code_passes(hot: Project) -> None:
-    """Where only the code changed a passing check settles it, as in a run."""
+    """If only the code changed, a passing check settles it, as in a run."""
     hot.edit("stations.py", 'log("boil")', 'log("boil again")')
 
     run = hot.run("--cc-check", "-k", "boil")
@@ -184,7 +184,7 @@ def test_check_with_changed_code_passes(hot: Project) -> None:
 
 
 def test_tests_run_on_recorded_outcomes(hot: Project) -> None:
-    """Tests run too, and get what was recorded."""
+    """Tests run too, on recorded outcomes."""
     hot.write("test_tea.py", "def test_tea(sip): assert sip == 3\n")
 
     run = hot.run("--cc-check")
@@ -192,8 +192,8 @@ def test_tests_run_on_recorded_outcomes(hot: Project) -> None:
     assert (run.tests, run.exit_code) == ({"test_tea": "passed"}, 0)
 
 
-def test_check_gets_upstream_outcome_without_record(project: Project) -> None:
-    """A check that asks for an outcome nobody knows fails, and says which station to run."""
+def test_check_that_requests_an_unknown_outcome_fails(project: Project) -> None:
+    """A check that requests an unknown outcome fails, and names the station to run."""
     project.stations(
         """
         @station
@@ -219,8 +219,8 @@ def test_check_gets_upstream_outcome_without_record(project: Project) -> None:
     )
 
 
-def test_check_gets_nothing_from_upstream_that_returns_nothing(project: Project) -> None:
-    """A check may ask for an upstream that returns nothing, though no ledger knows of it."""
+def test_check_may_request_upstream_that_returns_nothing(project: Project) -> None:
+    """A check may request an upstream station that returns nothing, even without a ledger."""
     project.stations(
         """
         @station
@@ -245,8 +245,8 @@ def test_check_gets_nothing_from_upstream_that_returns_nothing(project: Project)
     assert (run.closing, run.exit_code) == ("2 unchanged", 0)
 
 
-def test_check_is_asked_once_whatever_within(project: Project) -> None:
-    """`within` counts after a visit only: verifying does not wait."""
+def test_check_runs_once_despite_within(project: Project) -> None:
+    """`within` counts only after a visit: verifying does not wait."""
     project.stations(
         """
         @station
@@ -287,7 +287,7 @@ XFAIL = """
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_station_that_is_expected_to_fail_may_be_missing(project: Project, strict: bool) -> None:
-    """What a visit is expected not to bring about may be missing: known before, so no failure."""
+    """A station that is expected to fail may be missing: that is known, so it is not a failure."""
     project.stations(XFAIL.format(strict=strict))
 
     run = project.run("--cc-check", "-k", "boil")
@@ -298,10 +298,10 @@ def test_station_that_is_expected_to_fail_may_be_missing(project: Project, stric
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_station_that_is_expected_to_fail_may_be_there(
+def test_station_that_is_expected_to_fail_may_be_in_place(
     project: Project, strict: bool, mode: str
 ) -> None:
-    """That the visit is expected to fail is held against no check that passes, nor against others."""
+    """An expected failure of the visit counts against neither its passing checks nor other stations."""
     project.stations(XFAIL.format(strict=strict), name="test_tea.py")
     project.write("steam", "")
     project.run("--cc-run", "-k", "grind")
@@ -313,8 +313,8 @@ def test_station_that_is_expected_to_fail_may_be_there(
 
 
 @pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
-def test_check_that_is_interrupted_has_not_answered(project: Project, ending: str) -> None:
-    """Who ends the run in the midst of a check leaves its station not reached."""
+def test_interrupted_check_leaves_its_station_not_reached(project: Project, ending: str) -> None:
+    """A run that ends during a check leaves the station not reached."""
     project.stations(
         f"""
         @station

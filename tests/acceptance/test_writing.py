@@ -1,4 +1,4 @@
-"""Stations as they are written: the decorator, its keywords, checks, and calling one plainly."""
+"""Stations as users write them: the decorator, its keywords, checks, and plain calls."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_keywords_are_all_accepted_at_once(project: Project) -> None:
 def test_title_is_the_keyword_else_the_docstring(
     project: Project, declaration: str, title: str
 ) -> None:
-    """A station's title is the keyword, else the first line of the docstring."""
+    """A station's title is the keyword, or the first line of the docstring."""
     project.stations(
         f"""
         {declaration}
@@ -79,8 +79,8 @@ def test_title_is_the_keyword_else_the_docstring(
     assert run.facts["stations.py::boil"]["title"] == title
 
 
-def test_title_is_the_name_where_nothing_else_is_said(project: Project) -> None:
-    """A station without title and docstring is titled by its name."""
+def test_title_defaults_to_the_name(project: Project) -> None:
+    """The title of a station without title and docstring is its name."""
     project.stations("@station\ndef boil(): ...\n")
 
     run = project.run("--cc-run")
@@ -88,7 +88,7 @@ def test_title_is_the_name_where_nothing_else_is_said(project: Project) -> None:
     assert run.facts["stations.py::boil"]["title"] == "boil"
 
 
-def test_station_is_called_plainly(project: Project) -> None:
+def test_station_can_be_called_directly(project: Project) -> None:
     """Calling a station calls its function, so that it can be unit-tested without a run."""
     project.stations("@station\ndef pour(boil, cups=2):\n    return boil * cups\n")
     project.write("test_pour.py", "from stations import pour\n\ndef test_it(): assert pour(3) == 6")
@@ -114,7 +114,7 @@ def test_station_is_called_plainly(project: Project) -> None:
     ],
 )
 def test_wrong_keyword_is_a_collection_error(project: Project, keyword: str, message: str) -> None:
-    """A keyword of the wrong kind is a collection error that says what it must be."""
+    """A keyword of the wrong type is a collection error that says what it must be."""
     project.stations(f"@station({keyword})\ndef boil(): ...\n")
 
     run = project.run("--cc-run")
@@ -124,7 +124,7 @@ def test_wrong_keyword_is_a_collection_error(project: Project, keyword: str, mes
 
 
 def test_marks_stand_above_or_below(project: Project) -> None:
-    """A mark works above `@station` as it does below."""
+    """A mark works above `@station` and below it."""
     project.stations(
         """
         @pytest.mark.skip(reason="above")
@@ -157,7 +157,7 @@ def test_marks_stand_above_or_below(project: Project) -> None:
 def test_mark_station_selects(
     project: Project, expression: str, stations: tuple[str, ...], tests: dict[str, str]
 ) -> None:
-    """Every station carries the mark `station`, and nothing else does."""
+    """Every station has the mark `station`, and nothing else has."""
     project.stations("@station\ndef boil(): ...\n")
     project.write("test_other.py", "def test_plain(): ...")
 
@@ -167,7 +167,7 @@ def test_mark_station_selects(
 
 
 def test_usefixtures_sets_the_fixture_up(project: Project) -> None:
-    """`usefixtures` on a station sets the fixture up for its visit."""
+    """`usefixtures` on a station sets up the fixture for its visit."""
     project.stations(
         """
         @pytest.fixture
@@ -187,7 +187,7 @@ def test_usefixtures_sets_the_fixture_up(project: Project) -> None:
 
 
 def test_every_check_must_pass(project: Project) -> None:
-    """With several checks a station is in its desired state when all of them pass."""
+    """A station with several checks is in its desired state when all of them pass."""
     project.stations(
         """
         @station
@@ -212,7 +212,7 @@ def test_every_check_must_pass(project: Project) -> None:
 
 
 def test_asserts_of_stations_are_introspected(project: Project) -> None:
-    """An assert in a station file is shown with its values, in a visit as in a check."""
+    """An assert in a station file shows its values, in a visit as in a check."""
     project.stations(
         """
         @station
@@ -248,7 +248,7 @@ def test_check_receives_the_recorded_outcome(project: Project) -> None:
 
 
 def test_check_of_an_outcome_does_not_pass_without_one(project: Project) -> None:
-    """A check that names its own station does not pass where no outcome is recorded."""
+    """A check that names its own station does not pass if no outcome is recorded."""
     project.stations(
         """
         @station
@@ -266,7 +266,7 @@ def test_check_of_an_outcome_does_not_pass_without_one(project: Project) -> None
 
 
 def test_clean_receives_the_outcome_or_none(project: Project) -> None:
-    """A clean that names its own station receives its outcome, and None where there is none."""
+    """A clean that names its own station receives its outcome, or None if there is none."""
     project.stations(
         """
         @station
@@ -293,7 +293,7 @@ def test_clean_receives_the_outcome_or_none(project: Project) -> None:
     assert run.log == ("None", "100")
 
 
-def test_check_and_clean_are_given_back_plain(project: Project) -> None:
+def test_check_and_clean_stay_plain_functions(project: Project) -> None:
     """A decorated check or clean is still the plain function."""
     project.stations(
         """
@@ -320,7 +320,7 @@ def test_check_and_clean_are_given_back_plain(project: Project) -> None:
     assert run.tests == {"test_plain": "passed"}
 
 
-def test_visit_tells_of_itself(project: Project) -> None:
+def test_visit_knows_its_facts(project: Project) -> None:
     """The fixture `visit` knows station, profile, reasons, previous outcome and directory."""
     project.stations(
         """
@@ -343,7 +343,7 @@ def test_visit_tells_of_itself(project: Project) -> None:
 
 
 def test_directory_of_a_visit_is_its_own(project: Project) -> None:
-    """`visit.dir` is kept between runs, is the station's own, and one per profile."""
+    """`visit.dir` is kept between runs, belongs to the station, and there is one per profile."""
     project.stations(
         """
         @station
@@ -365,7 +365,7 @@ def test_directory_of_a_visit_is_its_own(project: Project) -> None:
 
 
 def test_resources_outlive_a_visit_that_fails(project: Project, mode: str) -> None:
-    """What a visit writes to `resources` is there in the next visit though it failed."""
+    """The resources of a failed visit are available in the next one."""
     project.stations(
         """
         @station
@@ -412,7 +412,7 @@ def test_resources_are_a_mutable_mapping(project: Project) -> None:
 
 
 def test_progress_is_counted(project: Project) -> None:
-    """`progress` counts what is updated, and `track` yields what it is given."""
+    """`progress` counts updates, and `track` yields the given items."""
     project.stations(
         """
         @station
@@ -432,8 +432,8 @@ def test_progress_is_counted(project: Project) -> None:
     assert run.log == ("(3, 3)", "['a', 'b', 'c']", "['a', 'b']")
 
 
-def test_visit_is_refused_to_tests(project: Project) -> None:
-    """A test that asks for `visit` errors, with the way out."""
+def test_test_cannot_request_visit(project: Project) -> None:
+    """A test that requests `visit` ends in an error, with the way out."""
     project.stations("@station\ndef boil(): ...\n")
     project.write("test_it.py", "def test_it(visit): ...")
     message = (
@@ -469,8 +469,8 @@ def test_visit_goes_through_ordinary_fixtures(project: Project) -> None:
     assert (first.visited, second.unchanged) == (("rent",), ("rent",))
 
 
-def test_parameters_with_defaults_are_no_dependencies(project: Project) -> None:
-    """A parameter with a default is the author's own, though a station has its name."""
+def test_parameters_with_defaults_are_not_dependencies(project: Project) -> None:
+    """A parameter with a default is not a request, even if a station has its name."""
     project.stations(
         """
         @station
@@ -488,8 +488,8 @@ def test_parameters_with_defaults_are_no_dependencies(project: Project) -> None:
     assert (run.visited, run.log) == (("pour",), ("14",))
 
 
-def test_station_made_in_a_factory_is_one_of_several(project: Project) -> None:
-    """Stations that a function makes are each a station of their own."""
+def test_stations_of_a_factory_are_different(project: Project) -> None:
+    """Each call of a function that makes stations makes another station."""
     project.stations(
         """
         def make(cup):

@@ -1,8 +1,8 @@
-"""A pytest plugin that notes what its process does to the ledger, and may kill it at a given moment.
+"""A pytest plugin that notes the writes of its process to the ledger, and may kill it at a given one.
 
 Loaded with `-p kill_plugin`. *KILLER_LOG* names the log; each line is on the disk when `note` returns.
-*KILLER_MOMENT* is a JSON list `[when, what, number, whom]`: "before" or "after" the call of the
-name *what*, its n-th in a process; *whom* is "self", "controller" or "all".
+*KILLER_MOMENT* is a JSON list `[when, what, number, target]`: "before" or "after" the n-th call of
+*what* in a process; the *target* is "self", "controller" or "all".
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pytest_choochoo.engine.ledger.protocol import HeldLock
 
 
 def note(what: str, key: str, token: str = "") -> None:
-    """Append a line to the log, for good."""
+    """Append a line to the log, durably."""
     line = json.dumps({"what": what, "key": key, "token": token, "pid": os.getpid()})
     log = os.open(os.environ["KILLER_LOG"], os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
     os.write(log, f"{line}\n".encode())
@@ -34,7 +34,7 @@ def note(what: str, key: str, token: str = "") -> None:
 
 
 def work(name: str, visit: Any) -> str:
-    """Do what a station of the harness does; return what no other visit returns."""
+    """Do the work of a station; return a value that no other visit returns."""
     key, token = f"stations.py::{name}", f"{os.getpid()}-{time.time_ns()}"
     note("visit", key, token)
     visit.resources[token] = name
@@ -45,7 +45,7 @@ def work(name: str, visit: Any) -> str:
 
 
 class Killer:
-    """Counts the calls of this process, and kills when the moment has come."""
+    """Counts the calls of this process, and kills it at the given moment."""
 
     def __init__(self, moment: list[Any]) -> None:
         self._moment = moment
@@ -62,7 +62,7 @@ class Killer:
         self._counts[when, what] += 1
         if self._moment[:3] != [when, what, self._counts[when, what]]:
             return
-        try:  # one death a run: the worker that takes the place of a dead one lives
+        try:  # one kill per run: the worker that replaces a dead one lives
             os.close(os.open(f"{os.environ['KILLER_LOG']}.killed", os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return
@@ -107,7 +107,7 @@ class WatchedResources(MutableMapping[str, Any]):
 
 
 class WatchedLedger:
-    """A ledger each of whose writes is a moment to die at."""
+    """A ledger whose writes are noted, and may kill the process."""
 
     def __init__(self, ledger: Any, killer: Killer) -> None:
         self._ledger, self._killer = ledger, killer

@@ -1,6 +1,6 @@
-"""Runs that are killed at a chosen or a random moment, and what is left of them compared with facts.
+"""Kills runs at chosen or random moments, and compares the ledger with the facts.
 
-`python tests/kill_runs.py` goes on for as many rounds as it is asked for, and prints the figures.
+`python tests/soak/kill_runs.py` runs the requested number of rounds, and prints the figures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import read_ledger
 
 HERE = Path(__file__).resolve().parent
-#: Two chains and what joins them: upstream of each station by its number.
+#: Two chains and a station that joins them: the upstream of each station, by number.
 UPSTREAM = ((), (0,), (1,), (), (3,), (2, 4))
 KEYS = tuple(f"stations.py::s{n}" for n in range(len(UPSTREAM)))
 MOMENTS = tuple(
@@ -37,8 +37,8 @@ Moment = tuple[str, str, int, str]
 
 
 @dataclass(kw_only=True)
-class Yard:
-    """A project in *folder*, in which runs are killed; *workers*: as many as `-n` says, or none."""
+class KilledProject:
+    """A project in *folder* in which runs are killed, with *workers* as the value of `-n`."""
 
     folder: Path
     workers: int = 0
@@ -58,7 +58,7 @@ class Yard:
         self.begin_round()
 
     def begin_round(self) -> None:
-        """Make every station due, and forget what the log says."""
+        """Make every station due, and remove the log."""
         (self.folder / "round.txt").write_text(str(next(self._numbers)))
         for file in self.folder.glob("log*"):
             file.unlink()
@@ -69,7 +69,7 @@ class Yard:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def start(self, moment: Moment | None = None, *arguments: str) -> subprocess.Popen[str]:
-        """Start a run that is to be killed at *moment*; its output ends with its last process."""
+        """Start a run that is killed at *moment*; its output ends with its last process."""
         without = [f"-pno:{name}" for name in OPTIONAL.values()]
         command = [sys.executable, "-m", "pytest", "-p", "kill_plugin", *without, "--cc-run", "-v"]
         if self.workers:
@@ -92,20 +92,20 @@ class Yard:
         )
 
     def kill_at(self, moment: Moment) -> None:
-        """Have a run killed at *moment*, and wait for the last of its processes to be gone."""
+        """Start a run that is killed at *moment*, and wait for the end of all its processes."""
         self.start(moment).communicate()
 
-    def kill_after(self, seconds: float, whom: str) -> None:
-        """Kill a run, or its controller, as long after it began to write; wait for the end."""
+    def kill_after(self, seconds: float, target: str) -> None:
+        """Kill a run, or its controller, *seconds* after its first write; wait for the end."""
         run = self.start()
         while run.poll() is None and not (self.folder / "log").exists():
             time.sleep(0.002)
         time.sleep(seconds)
-        (os.killpg if whom == "all" else os.kill)(run.pid, signal.SIGKILL)
+        (os.killpg if target == "all" else os.kill)(run.pid, signal.SIGKILL)
         run.communicate()
 
-    def wrongs(self) -> list[str]:
-        """Return what the ledger says and was not so, or was so and it does not say."""
+    def problems(self) -> list[str]:
+        """Return the differences between the ledger and the facts."""
         ledger, log = (
             read_ledger(LedgerLocation(self.folder / ".pytest_cache/d/choochoo", "default")),
             self.log,
@@ -136,8 +136,8 @@ class Yard:
         ledger.close()
         return found
 
-    def wrongs_of_resuming(self) -> list[str]:
-        """Run again, undisturbed; return what it did that it should not, or left undone."""
+    def problems_of_resuming(self) -> list[str]:
+        """Run again, without a kill; return its wrong visits and the stations left undone."""
         before = self.log
         finished = {
             line["key"]
@@ -154,7 +154,7 @@ class Yard:
         again = {line["key"] for line in self.log[len(before) :] if line["what"] == "visit"}
         found += [f"visited again: {key}" for key in finished & again]
         found += [
-            f"not said to be interrupted: {key}\n{text}"
+            f"not reported as interrupted: {key}\n{text}"
             for key, pid in visiting.items()
             if "last visit was interrupted, begun " not in text or f"by process {pid} " not in text
         ]
@@ -164,42 +164,44 @@ class Yard:
         found += [
             f"left undone: {k}" for k in KEYS if k not in records or not records[k].is_complete
         ]
-        return found + self.wrongs()
+        return found + self.problems()
 
 
 def moments(number: int, workers: int) -> Iterator[Moment]:
-    """Yield every moment to die at, up to the n-th call; whom it hits takes turns."""
-    whom = ("controller", "all", "self") if workers else ("self",)
+    """Yield every moment for a kill, up to the n-th call; the target varies."""
+    target = ("controller", "all", "self") if workers else ("self",)
     for turn, ((when, what), n) in enumerate(product(MOMENTS, range(1, number + 1))):
-        if what != "result" or workers:  # alone, a process tells nobody how a station ended
-            yield when, what, n, whom[turn % len(whom)]
+        if what != "result" or workers:  # a serial run shares no results
+            yield when, what, n, target[turn % len(target)]
 
 
-def rounds_of_killing(yard: Yard, rounds: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Kill as many runs, half of them at chosen moments; return the figures, and what was wrong."""
-    figures, wrong, dice = Counter[str](), list[str](), random.Random(seed)
-    chosen = list(moments(6, yard.workers))
-    yard.pause = 0.02
+def rounds_of_killing(
+    project: KilledProject, rounds: int, seed: int
+) -> tuple[Counter[str], list[str]]:
+    """Kill runs, half of them at chosen moments; return the figures and the problems."""
+    figures, failures, dice = Counter[str](), list[str](), random.Random(seed)
+    chosen = list(moments(6, project.workers))
+    project.pause = 0.02
     for number in range(rounds):
-        yard.begin_round()
+        project.begin_round()
         if number % 2:
             moment = dice.choice(chosen)
-            yard.kill_at(moment)
+            project.kill_at(moment)
             name = " ".join(map(str, moment))
         else:
-            whom = dice.choice(("all", "controller"))
+            target = dice.choice(("all", "controller"))
             seconds = dice.uniform(0, 0.35)
-            yard.kill_after(seconds, whom)
-            name = f"{whom} after {seconds:.3f} s"
+            project.kill_after(seconds, target)
+            name = f"{target} after {seconds:.3f} s"
         figures["kills"] += 1
-        figures["visits begun"] += sum(line["what"] == "visit" for line in yard.log)
-        figures["visits under way"] += _under_way(yard.log)
+        figures["visits begun"] += sum(line["what"] == "visit" for line in project.log)
+        figures["visits under way"] += _under_way(project.log)
         figures["visits recorded before the kill"] += sum(
-            (line["what"], line["token"]) == ("finish", "complete") for line in yard.log
+            (line["what"], line["token"]) == ("finish", "complete") for line in project.log
         )
-        found = yard.wrongs() + yard.wrongs_of_resuming()
-        wrong += [f"{name}: {each}" for each in found]
-    return figures, wrong
+        found = project.problems() + project.problems_of_resuming()
+        failures += [f"{name}: {each}" for each in found]
+    return figures, failures
 
 
 def _under_way(log: list[dict[str, Any]]) -> int:
@@ -208,30 +210,32 @@ def _under_way(log: list[dict[str, Any]]) -> int:
     return sum(token not in ended for token in begun)
 
 
-def wrongs_of_a_crowd(yard: Yard, processes: int) -> list[str]:
-    """Start as many runs at once; return what was not visited exactly once, and who failed."""
-    yard.begin_round()
-    runs = [yard.start() for _ in range(processes)]
+def problems_of_a_crowd(project: KilledProject, processes: int) -> list[str]:
+    """Start many runs at once; return failed runs, and stations not visited exactly once."""
+    project.begin_round()
+    runs = [project.start() for _ in range(processes)]
     texts = [run.communicate()[0] for run in runs]
     found = [
         f"exit code {run.returncode}:\n{text}" for run, text in zip(runs, texts) if run.returncode
     ]
-    visits = Counter(line["key"] for line in yard.log if line["what"] == "visit")
+    visits = Counter(line["key"] for line in project.log if line["what"] == "visit")
     found += [f"{key} was visited {visits[key]} times" for key in KEYS if visits[key] != 1]
-    return found + yard.wrongs()
+    return found + project.problems()
 
 
 def rounds_of_crowds(
-    yard: Yard, rounds: int, crowds: Sequence[int]
+    project: KilledProject, rounds: int, crowds: Sequence[int]
 ) -> tuple[Counter[str], list[str]]:
-    figures, wrong = Counter[str](), list[str]()
+    figures, failures = Counter[str](), list[str]()
     for number in range(rounds):
         processes = crowds[number % len(crowds)]
-        wrong += [f"{processes} at once: {each}" for each in wrongs_of_a_crowd(yard, processes)]
+        failures += [
+            f"{processes} at once: {each}" for each in problems_of_a_crowd(project, processes)
+        ]
         figures["rounds"] += 1
         figures["runs"] += processes
-        figures["visits"] += sum(line["what"] == "visit" for line in yard.log)
-    return figures, wrong
+        figures["visits"] += sum(line["what"] == "visit" for line in project.log)
+    return figures, failures
 
 
 def main() -> int:
@@ -240,20 +244,22 @@ def main() -> int:
     parser.add_argument("--crowds", type=int, default=60, help="rounds of 2, 5 and 20 runs at once")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    parts: list[tuple[str, int, Callable[[Yard], tuple[Counter[str], list[str]]]]] = [
-        ("serial", 0, lambda yard: rounds_of_killing(yard, asked.kills, asked.seed)),
-        ("-n 2", 2, lambda yard: rounds_of_killing(yard, asked.kills, asked.seed)),
-        ("serial", 0, lambda yard: rounds_of_crowds(yard, asked.crowds, (2, 5, 20))),
-        ("-n 2", 2, lambda yard: rounds_of_crowds(yard, asked.crowds // 4, (2, 5))),
+    parts: list[tuple[str, int, Callable[[KilledProject], tuple[Counter[str], list[str]]]]] = [
+        ("serial", 0, lambda project: rounds_of_killing(project, asked.kills, asked.seed)),
+        ("-n 2", 2, lambda project: rounds_of_killing(project, asked.kills, asked.seed)),
+        ("serial", 0, lambda project: rounds_of_crowds(project, asked.crowds, (2, 5, 20))),
+        ("-n 2", 2, lambda project: rounds_of_crowds(project, asked.crowds // 4, (2, 5))),
     ]
     failed = False
     for name, workers, rounds in parts:
         with tempfile.TemporaryDirectory() as folder:
-            figures, wrong = rounds(Yard(folder=Path(folder), workers=workers))
+            figures, failures = rounds(KilledProject(folder=Path(folder), workers=workers))
         said = ", ".join(f"{number} {what}" for what, number in figures.items())
-        sys.stdout.write("\n  ".join((f"{name}: {said}, {len(wrong)} wrong", *wrong)) + "\n")
+        sys.stdout.write(
+            "\n  ".join((f"{name}: {said}, {len(failures)} failures", *failures)) + "\n"
+        )
         sys.stdout.flush()
-        failed |= bool(wrong)
+        failed |= bool(failures)
     return failed
 
 

@@ -1,4 +1,4 @@
-"""Runs on a ledger that is damaged, in the way, read-only, or on a full disk."""
+"""Runs on a ledger that is damaged, obstructed, read-only, or on a full disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHAIN = """
 
 @pytest.fixture
 def done(project: Project) -> Project:
-    """Two stations that are complete."""
+    """Two complete stations."""
     project.stations(CHAIN)
     project.run("--cc-run")
     return project
@@ -58,7 +58,7 @@ DAMAGE = pytest.mark.parametrize(
 def test_damaged_ledger_is_set_aside_in_every_mode(
     done: Project, mode: str, damage: Callable[[Path], None]
 ) -> None:
-    """Damage is said once, where and what becomes of it; all is visited again, nothing is lost."""
+    """Damage is reported once, with its location; all stations are visited again, and no id is lost."""
     ledger = done.path / LEDGER
     damage(ledger)
     damaged = ledger.read_bytes()
@@ -77,7 +77,7 @@ def test_damaged_ledger_is_set_aside_in_every_mode(
 
 
 @DAMAGE
-def test_who_only_reads_is_told_of_damage(done: Project, damage: Callable[[Path], None]) -> None:
+def test_reading_commands_report_damage(done: Project, damage: Callable[[Path], None]) -> None:
     """Plain pytest and --cc-check say that the ledger cannot be read, and leave it as it is."""
     ledger = done.path / LEDGER
     done.write("test_tea.py", "def test_tea(pour): ...")
@@ -93,8 +93,8 @@ def test_who_only_reads_is_told_of_damage(done: Project, damage: Callable[[Path]
     assert ledger.read_bytes() == damaged
 
 
-def test_damage_is_a_usage_error_where_warnings_are_errors(done: Project, mode: str) -> None:
-    """With `-W error` the run ends with the sentence; the ledger is set aside all the same."""
+def test_damage_is_a_usage_error_if_warnings_are_errors(done: Project, mode: str) -> None:
+    """With `-W error` the run ends with the message; the ledger is still moved aside."""
     ledger = done.path / LEDGER
     ledger.write_bytes(b"not a ledger" * 1000)
 
@@ -107,7 +107,7 @@ def test_damage_is_a_usage_error_where_warnings_are_errors(done: Project, mode: 
 
 
 def test_ids_of_things_outlive_a_ledger_of_a_newer_version(done: Project) -> None:
-    """What a newer version wrote is set aside; what stations created is known to the next visit."""
+    """A ledger of a newer version is moved aside; the next visit knows the ids of created things."""
     ledger = done.path / LEDGER
     raw = bytearray(ledger.read_bytes())
     raw[60:64] = (99).to_bytes(4, "big")  # the format: SQLite's user_version
@@ -122,7 +122,7 @@ def test_ids_of_things_outlive_a_ledger_of_a_newer_version(done: Project) -> Non
 
 @pytest.mark.parametrize("name", [LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"])
 def test_directory_in_the_way_is_set_aside(done: Project, name: str) -> None:
-    """A directory where the ledger's file should be is set aside, and a run goes on."""
+    """A directory in the place of the ledger's file is moved aside, and the run continues."""
     path = done.path / name
     path.unlink(missing_ok=True)
     (path / "inside").mkdir(parents=True)
@@ -135,7 +135,7 @@ def test_directory_in_the_way_is_set_aside(done: Project, name: str) -> None:
 
 
 def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
-    """What gets in the way during a run is named by the station that it stops."""
+    """An obstacle during a run is named by the station that it stops."""
     done.stations(
         """
         import shutil
@@ -162,8 +162,8 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
     )
 
 
-def test_damage_in_the_midst_of_a_run_stops_it(done: Project) -> None:
-    """When the ledger fails under a visit, the visit counts as failed and nothing else begins."""
+def test_damage_during_a_run_stops_it(done: Project) -> None:
+    """If the ledger fails during a visit, the visit counts as failed and nothing else begins."""
     done.stations(
         """
         from pathlib import Path
@@ -189,7 +189,7 @@ def test_damage_in_the_midst_of_a_run_stops_it(done: Project) -> None:
 
 
 def test_worker_that_dies_with_the_ledger_ends_the_run(project: Project) -> None:
-    """Where it cannot even be written that a worker died, the controller says so and stops."""
+    """If even the death of a worker cannot be recorded, the controller says so and stops."""
     project.workers = 2
     project.stations(
         """
@@ -228,7 +228,7 @@ def _mount(folder: Path, *options: str) -> None:
 
 @pytest.fixture
 def disk(project: Project) -> Iterator[Path]:
-    """A small disk of its own, for the ledger; skipped where it cannot be mounted."""
+    """A small disk for the ledger; the test is skipped if it cannot be mounted."""
     folder = project.path / "disk"
     folder.mkdir()
     if sys.platform != "linux" or shutil.which("mount") is None:
@@ -260,7 +260,7 @@ FILLING = """
 
 
 def test_full_disk_stops_the_run(project: Project, disk: Path, mode: str) -> None:
-    """What cannot be recorded counts as failed, and is visited again when there is room."""
+    """A visit that cannot be recorded counts as failed, and is repeated once there is room."""
     project.stations(FILLING)
 
     run = project.run("--cc-run", "--cc-state", "disk/state")
@@ -278,8 +278,8 @@ def test_full_disk_stops_the_run(project: Project, disk: Path, mode: str) -> Non
     assert after.reasons["pour"][0].startswith("last visit was interrupted, begun ")
 
 
-def test_read_only_disk_is_said_before_any_visit(project: Project, disk: Path) -> None:
-    """On a read-only disk nothing is visited; what is recorded there can be read."""
+def test_read_only_disk_is_reported_before_any_visit(project: Project, disk: Path) -> None:
+    """On a read-only disk nothing is visited, but its records can be read."""
     project.stations(CHAIN)
     project.write("test_tea.py", "def test_tea(pour): assert pour == 100\n")
     project.run("--cc-run", "--cc-state", "disk/state")
@@ -297,9 +297,9 @@ def test_read_only_disk_is_said_before_any_visit(project: Project, disk: Path) -
 
 
 def test_file_that_may_not_be_read_is_named(done: Project) -> None:
-    """A ledger of somebody else's is no reason to begin another one."""
+    """A ledger of another user is an error, and is not replaced."""
     if os.geteuid() == 0:
-        pytest.skip("who is root may read everything")
+        pytest.skip("root may read everything")
     ledger = done.path / LEDGER
     ledger.chmod(0)
 

@@ -1,4 +1,4 @@
-"""Random routes and random histories, against a model of what ought to happen.
+"""Random routes and random histories, compared with a model of the correct results.
 
 The quick part takes a few histories; `tox -e model,model-parallel` takes many more.
 """
@@ -26,7 +26,7 @@ HISTORIES = int(os.environ.get("MODEL_HISTORIES", "6"))
 STEPS = int(os.environ.get("MODEL_STEPS", "12"))
 WORKERS = int(os.environ.get("MODEL_WORKERS", "0"))
 
-# The state of the world lies in a file: what each visit does, and what each check sees.
+# A file holds the state of the world: what each visit does, and what each check sees.
 TEMPLATE = """
     import json
     from pathlib import Path
@@ -59,7 +59,7 @@ CHECK = """
 
 @dataclass
 class Step:
-    """One station as the model has it: how it is written, what its visit would do, what is known."""
+    """A station in the model: how it is written, what its visit would do, what is recorded."""
 
     name: str
     above: tuple[str, ...]
@@ -68,12 +68,12 @@ class Step:
     file: int = 0
     fails: bool = False
     returns: int = 0
-    is_idle: bool = False  # its visit does not bring about what its check looks for
+    is_idle: bool = False  # its visit does not reach the state that its check wants
     is_done: bool = False
     status: str = ""
     outcome: int | None = None
     consumed: Any = None
-    knows: Any = None  # the code that it was last found right with
+    knows: Any = None  # the code with which it was last found in its desired state
 
     def inputs(self, outcomes: dict[str, int | None]) -> Any:
         return self.file, {name: outcomes[name] for name in self.above}
@@ -81,12 +81,12 @@ class Step:
 
 @dataclass
 class Model:
-    """What a run ought to do: the rules of the verdict once more, as short as can be."""
+    """The correct results of a run: the rules of the verdict again, as briefly as possible."""
 
     steps: dict[str, Step] = field(default_factory=dict)
 
     def run(self, replayed: set[str]) -> tuple[dict[str, str], list[str]]:
-        """Return the result of each station, and which were visited; remember it."""
+        """Return the result of each station and the names of the visited ones, and record them."""
         results: dict[str, str] = {}
         log: list[str] = []
         for step in self.steps.values():
@@ -130,7 +130,7 @@ some = st.sets(names, max_size=3)
 
 
 class History(RuleBasedStateMachine):
-    """Run, fail, edit, replay, forget, tamper, run again: always what the model says."""
+    """Run, fail, edit, replay, forget, tamper, run again: the results always match the model."""
 
     project: Project
 
@@ -179,7 +179,7 @@ class History(RuleBasedStateMachine):
 
     @rule(name=names, is_done=st.booleans())
     def tamper(self, name: str, is_done: bool) -> None:
-        """Somebody else does what the station would do, or undoes it."""
+        """Do or undo the work of a station behind its back."""
         self.model.steps[name].is_done = is_done
         file = self.project.path / f"{name}.done"
         file.touch() if is_done else file.unlink(missing_ok=True)
@@ -207,7 +207,7 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.model.steps)
     @rule()
     def run_twice(self) -> None:
-        """What a run has brought about, the next one leaves alone."""
+        """A second run changes nothing that the first one completed."""
         self.run(set())
         self.run(set())
 
@@ -218,8 +218,8 @@ def _emptied(project: Project) -> None:
     project.ini()
 
 
-def test_every_history_is_as_the_model_says(project: Project) -> None:
-    """Results, visits, reasons and exit codes are those of the model, whatever happened before."""
+def test_every_history_matches_the_model(project: Project) -> None:
+    """Results, visits, reasons and exit codes match the model after any history."""
     project.workers = WORKERS
     History.project = project
     run_state_machine_as_test(

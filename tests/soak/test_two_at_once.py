@@ -1,4 +1,4 @@
-"""Two runs at once on one ledger: no station is visited by both, and nothing is lost."""
+"""Two runs at once on one ledger: none visits a station twice, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness import snapshot
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
 def test_two_runs_share_the_work(background: BackgroundRuns, workers: tuple[str, ...]) -> None:
-    """Two runs that begin together visit each station exactly once, and both end well."""
+    """Two runs that begin together visit each station exactly once, and both succeed."""
     many = "".join(
         f"\n@station\ndef s{n}({f's{n - 1}' if n % 4 else ''}):\n    log('s{n}')\n    return {n}\n"
         for n in range(12)
@@ -31,7 +31,7 @@ def test_two_runs_share_the_work(background: BackgroundRuns, workers: tuple[str,
 
 
 def test_second_run_waits_and_finds_it_done(background: BackgroundRuns) -> None:
-    """Who comes second says for whom it waits and since when, and finds the station done."""
+    """The second run names the process that it waits for, and finds the station done."""
     background.project.stations(HELD)
     first = background.held("--cc-run")
     second = background.start("--cc-run")
@@ -52,7 +52,7 @@ def test_second_run_waits_and_finds_it_done(background: BackgroundRuns) -> None:
 
 
 def test_worker_that_waits_says_so(background: BackgroundRuns) -> None:
-    """A worker has no terminal: its controller says for whom it waits."""
+    """A worker has no terminal: its controller names the process that it waits for."""
     background.project.stations(HELD)
     background.held("--cc-run")
 
@@ -61,14 +61,14 @@ def test_worker_that_waits_says_so(background: BackgroundRuns) -> None:
     assert "choochoo: boil: waiting for process " in run.text
 
 
-def test_replay_of_what_another_run_visits_meanwhile_is_done(
+def test_replay_accepts_a_visit_of_another_run(
     background: BackgroundRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A visit that another process began after this session counts for it, replayed or not."""
     background.project.stations(HELD)
     background.project.run("--cc-run")
     (background.project.path / "begun").unlink()
-    # This session starts first, and comes to the station when the other one is at it.
+    # This session starts first, and reaches the station while the other one visits it.
     background.project.write(
         "conftest.py",
         """
@@ -97,7 +97,7 @@ def test_replay_of_what_another_run_visits_meanwhile_is_done(
 
 
 def test_lock_timeout_fails_station_in_this_session_only(background: BackgroundRuns) -> None:
-    """Who does not want to wait fails with the holder's name, and leaves the record alone."""
+    """A time-out fails the station with the holder's name, and leaves the record alone."""
     background.project.stations(HELD)
     first = background.held("--cc-run")
 
@@ -117,7 +117,7 @@ def test_lock_timeout_fails_station_in_this_session_only(background: BackgroundR
 
 
 def test_clean_waits_for_visit(background: BackgroundRuns) -> None:
-    """Nobody cleans what is being visited: the clean waits, or fails after its time-out."""
+    """A clean waits for a visit under way, or fails after its time-out."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
 
@@ -131,7 +131,7 @@ def test_clean_waits_for_visit(background: BackgroundRuns) -> None:
 
 
 def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
-    """Nobody forgets what is being visited: who does says for whom it waits, and forgets it then."""
+    """--cc-forget names the process that is visiting the station, waits for it, and then forgets."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
     second = background.start("--cc-forget", "all")
@@ -152,7 +152,7 @@ def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
 
 
 def test_forget_gives_up_after_its_time_out(background: BackgroundRuns) -> None:
-    """Who does not want to wait forgets the others, says so, and fails; no lock is kept."""
+    """After the time-out, --cc-forget forgets the other stations and fails; no lock is kept."""
     background.project.stations(HELD + "\n    @station\n    def grind(): ...\n")
     background.project.run("--cc-run", "-k", "grind")
     first = background.held("--cc-run", "-k", "boil")
@@ -175,7 +175,7 @@ def test_forget_gives_up_after_its_time_out(background: BackgroundRuns) -> None:
 def test_station_that_no_longer_exists_is_forgotten_under_its_lock(
     background: BackgroundRuns,
 ) -> None:
-    """The record of a station that is being visited elsewhere stays, known here or not."""
+    """The record of a station that is being visited stays, even if no file defines the station."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
     background.project.stations("@station\ndef grind(): ...\n")
@@ -188,8 +188,8 @@ def test_station_that_no_longer_exists_is_forgotten_under_its_lock(
     assert background.end(first) and first.returncode == 0
 
 
-def test_fresh_station_waits_for_nobody(background: BackgroundRuns) -> None:
-    """An unchanged station takes no lock: another run may be at something else."""
+def test_fresh_station_takes_no_lock(background: BackgroundRuns) -> None:
+    """An unchanged station takes no lock, whatever another run is visiting."""
     background.project.stations(HELD)
     background.project.stations("@station\ndef grind(): log('grind')\n", "other/stations.py")
     background.project.run("--cc-run", "other")
@@ -203,7 +203,7 @@ def test_fresh_station_waits_for_nobody(background: BackgroundRuns) -> None:
 
 
 def test_plain_run_beside_a_visit_has_no_outcome(background: BackgroundRuns) -> None:
-    """While a station is being visited a test gets no outcome of it, and does not wait."""
+    """During a visit of its station, a test receives no outcome, and does not wait."""
     background.project.stations(HELD)
     background.project.write("test_tea.py", "def test_tea(boil): pass\n")
     first = background.held("--cc-run", "stations.py")
@@ -220,8 +220,8 @@ def test_plain_run_beside_a_visit_has_no_outcome(background: BackgroundRuns) -> 
     assert background.end(first) and first.returncode == 0
 
 
-def test_check_beside_a_visit_says_who_is_at_it(background: BackgroundRuns, mode: str) -> None:
-    """`--cc-check` says by whom a station is being visited, waits for nobody and writes nothing."""
+def test_check_names_the_process_that_is_visiting(background: BackgroundRuns, mode: str) -> None:
+    """`--cc-check` names the visiting process, does not wait, and writes nothing."""
     background.project.stations(HELD)
     first = background.held("--cc-run")
     ledger = background.project.path / ".pytest_cache/d/choochoo"
@@ -237,7 +237,7 @@ def test_check_beside_a_visit_says_who_is_at_it(background: BackgroundRuns, mode
         run.text,
         re.MULTILINE,
     )
-    # While somebody writes, SQLite's readers take part in its shared memory.
+    # While a process writes, SQLite's readers also use its shared memory.
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert changed <= {"default.sqlite-shm"}
     assert (sorted(run.failed), run.exit_code) == (["boil", "pour"], 1)
@@ -254,8 +254,8 @@ def test_check_beside_a_visit_says_who_is_at_it(background: BackgroundRuns, mode
     ],
     ids=["passes", "raises", "returns-false"],
 )
-def test_check_is_asked_beside_a_visit(background: BackgroundRuns, check: str, said: str) -> None:
-    """What checks say counts during a visit too; one that does not pass is told with the visitor."""
+def test_checks_run_during_a_visit(background: BackgroundRuns, check: str, said: str) -> None:
+    """Checks count during a visit too; one that fails is reported with the visiting process."""
     background.project.stations(
         HELD.replace("return 100", "") + f"\n    @boil.check\n    def is_hot():\n        {check}\n"
     )
@@ -277,7 +277,7 @@ def test_check_is_asked_beside_a_visit(background: BackgroundRuns, check: str, s
 
 
 def test_check_after_a_killed_visit_says_so(background: BackgroundRuns) -> None:
-    """`--cc-check` calls a visit interrupted whose process is dead."""
+    """`--cc-check` reports a visit as interrupted if its process is dead."""
     background.project.stations(HELD)
     first = background.held("--cc-run")
     first.kill()
@@ -292,8 +292,8 @@ def test_check_after_a_killed_visit_says_so(background: BackgroundRuns) -> None:
     )
 
 
-def test_killed_holder_lets_go(background: BackgroundRuns) -> None:
-    """A dead process holds no lock: who waited for it visits the station, and says why."""
+def test_lock_of_a_killed_process_is_free(background: BackgroundRuns) -> None:
+    """A dead process holds no lock: the waiting run visits the station, and says why."""
     background.project.stations(HELD)
     first = background.held("--cc-run")
     second = background.start("--cc-run", "-v")
@@ -312,8 +312,8 @@ def test_killed_holder_lets_go(background: BackgroundRuns) -> None:
     assert background.project.log() == ("boil begins", "boil begins", "boil ends", "pour")
 
 
-def test_dead_worker_takes_no_visit_of_another_run_with_it(background: BackgroundRuns) -> None:
-    """A worker that dies while it waits leaves alone the record of the visit it waited for."""
+def test_dead_worker_leaves_the_visit_of_another_run_alone(background: BackgroundRuns) -> None:
+    """A worker that dies while it waits does not change the record of the visit that it waited for."""
     background.project.write(
         "conftest.py",
         """
@@ -342,7 +342,7 @@ def test_dead_worker_takes_no_visit_of_another_run_with_it(background: Backgroun
 
 
 def test_cleared_cache_leaves_visit_under_way(background: BackgroundRuns) -> None:
-    """`--cache-clear` of another session forgets no visit under way and takes no lock away."""
+    """`--cache-clear` in another session forgets no visit under way and removes no lock."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
 

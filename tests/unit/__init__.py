@@ -1,1 +1,1 @@
-"""Each room by itself: without a pytest inside a pytest."""
+"""Unit tests of each room, without a pytest inside a pytest."""

@@ -1,4 +1,4 @@
-"""How the property tests are run: alike everywhere, leaving nothing behind."""
+"""The settings of property tests: the same everywhere, without files left behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import configuration, settings
 
-# What failed in CI must fail at the desk; and other work on the machine is no failure.
+# A failure in CI must be repeatable locally, and a busy machine must not cause one.
 settings.register_profile("unit", derandomize=True, database=None, deadline=None)
 settings.load_profile("unit")
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")

@@ -1,4 +1,4 @@
-"""A ledger in memory, for tests of what uses a ledger."""
+"""A ledger in memory, for tests of code that uses a ledger."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MemoryLedger(SnapshotMixin):
         self._resources: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._results: dict[tuple[str, str], str] = {}
         self._source_cache: dict[str, str] = {}
-        #: The lock that is held on each key; a release notifies those that wait.
+        #: The lock that is held on each key; a release notifies the threads that wait.
         self.locks: dict[str, MemoryLock] = {}
         self.released = threading.Condition()
 

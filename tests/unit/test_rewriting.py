@@ -1,4 +1,4 @@
-"""Where our import finder stands among the others, and what it finds."""
+"""The import finder of the package: its position, and the modules that it finds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pytest_choochoo.rewriting import PlainModules, keep_modules_plain
 
 
 class AssertionRewritingHook:
-    """A finder that has the name of pytest's."""
+    """A finder with the name of pytest's finder."""
 
 
 class Coverage:
-    """A finder of somebody else."""
+    """A finder of another tool."""
 
 
 def _placed(monkeypatch: pytest.MonkeyPatch, *finders: object) -> list[object]:
-    """Return the finders after ours was to be placed among *finders*, twice."""
+    """Return the finders after ours was placed among *finders*, twice."""
     placed = list(finders)
     with monkeypatch.context() as context:
         context.setattr(sys, "meta_path", placed)
@@ -29,8 +29,8 @@ def _placed(monkeypatch: pytest.MonkeyPatch, *finders: object) -> list[object]:
     return placed
 
 
-def test_finder_stands_directly_in_front_of_that_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finders that are asked before pytest's are asked before ours, which is there once."""
+def test_finder_is_directly_before_that_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finders before pytest's stay before ours, which is there once."""
     before, pytests = Coverage(), AssertionRewritingHook()
 
     placed = _placed(monkeypatch, before, pytests, PathFinder)
@@ -41,12 +41,12 @@ def test_finder_stands_directly_in_front_of_that_of_pytest(monkeypatch: pytest.M
 
 
 def test_finder_is_not_needed_without_that_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of pytest, and with `--assert=plain`, nothing is placed."""
+    """Outside of pytest, and with `--assert=plain`, no finder is placed."""
     assert _placed(monkeypatch, PathFinder) == [PathFinder]
 
 
-def test_finder_stands_in_front_of_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session within a session brings a finder of its own, and ours is placed again."""
+def test_finder_is_placed_for_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session within a session has its own rewriter, and our finder is placed again."""
     inner, outer = AssertionRewritingHook(), AssertionRewritingHook()
 
     placed = _placed(monkeypatch, inner, PlainModules(), outer)
@@ -64,6 +64,6 @@ def test_module_of_the_package_is_found_as_python_finds_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["pytest_choochoo.nowhere", "pytest_choochoo_more.plugin", "json"])
-def test_other_modules_are_left_to_others(name: str) -> None:
-    """What is not in the package, or belongs to somebody else, is left to the other finders."""
+def test_other_modules_are_left_to_other_finders(name: str) -> None:
+    """Our finder returns nothing for modules outside of the package."""
     assert PlainModules().find_spec(name, pytest_choochoo.__path__) is None

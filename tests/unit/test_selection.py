@@ -1,4 +1,4 @@
-"""Which items run, in which order, and why: on a route and a ledger in memory."""
+"""The selection of items and their order: on a route and a ledger in memory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from pytest_choochoo.selection import Workflow, arrange, select_to_clean, select
 from pytest_choochoo.settings import Settings
 from unit.memory_ledger import MemoryLedger
 
-#: Stations in definition order, and what each needs; `serve` stands above what it needs.
+#: Stations in definition order with their upstream; `serve` is defined before its upstream.
 UPSTREAM = {"serve": ("pour",), "boil": (), "pour": ("boil",), "sing": ()}
 TESTS = {"test_hot": ("boil",), "test_song": ("sing",), "test_else": ()}
 
 
 class Requests(Dependencies):
-    """What tests request, as a table."""
+    """The requests of tests, as a table."""
 
     def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         self._table = keys
@@ -134,7 +134,7 @@ def project() -> Project:
 
 
 def test_upstream_comes_first_and_tests_after_their_stations(project: Project) -> None:
-    """Items are arranged by the route, whatever order they come in."""
+    """Items are arranged by the route, in whatever order they were collected."""
     items = project.chosen("test_hot", "serve", "boil", "pour", "test_else")
 
     arrange(project.workflow, items)
@@ -143,7 +143,7 @@ def test_upstream_comes_first_and_tests_after_their_stations(project: Project) -
 
 
 def test_shuffled_stations_keep_their_definition_order(project: Project) -> None:
-    """Stations that stand apart run as they were defined, though a plugin shuffled them."""
+    """Independent stations run as they were defined, even if a plugin shuffled them."""
     items = project.chosen("sing", "boil")
 
     arrange(project.workflow, items)
@@ -152,7 +152,7 @@ def test_shuffled_stations_keep_their_definition_order(project: Project) -> None
 
 
 def test_duplicates_are_left_in_the_order_of_the_user(project: Project) -> None:
-    """With --keep-duplicates an item stands there twice, and nothing is moved."""
+    """With --keep-duplicates, items stay in the order of the arguments."""
     items = project.chosen("serve", "boil", "serve")
 
     arrange(project.workflow, items)
@@ -163,8 +163,8 @@ def test_duplicates_are_left_in_the_order_of_the_user(project: Project) -> None:
 # --- run
 
 
-def test_due_upstream_is_added_and_said(project: Project) -> None:
-    """Stations that a selection needs and that are due are added, and the header names them."""
+def test_due_upstream_is_added_and_named(project: Project) -> None:
+    """Due stations that a selection needs are added, and the header names them."""
     items = project.chosen("serve")
 
     selection = select_to_run(project.workflow, project.judge(), items)
@@ -175,7 +175,7 @@ def test_due_upstream_is_added_and_said(project: Project) -> None:
 
 
 def test_fresh_upstream_is_not_added(project: Project) -> None:
-    """Stations that are fresh stay out of a selection that only needs their outcomes."""
+    """Fresh stations are not added to a selection that only needs their outcomes."""
     project.complete("boil", "pour")
     items = project.chosen("serve")
 
@@ -184,8 +184,8 @@ def test_fresh_upstream_is_not_added(project: Project) -> None:
     assert (names(items), selection.header) == (("serve",), ())
 
 
-def test_tests_pull_in_what_they_request(project: Project) -> None:
-    """A selected test brings along the stations that it requests and that are due."""
+def test_tests_add_the_stations_that_they_request(project: Project) -> None:
+    """A selected test adds the due stations that it requests."""
     items = project.chosen("test_hot", "test_else")
 
     select_to_run(project.workflow, project.judge(), items)
@@ -193,8 +193,8 @@ def test_tests_pull_in_what_they_request(project: Project) -> None:
     assert names(items) == ("boil", "test_hot", "test_else")
 
 
-def test_replayed_station_that_is_not_selected_is_said(project: Project) -> None:
-    """A station that --cc-replay names and -k leaves out is named in the header."""
+def test_replayed_station_that_is_not_selected_is_named(project: Project) -> None:
+    """A station that --cc-replay selects and -k leaves out is named in the header."""
     project.complete("boil", "pour", "serve", "sing")
 
     selection = select_to_run(project.workflow, project.judge("sing"), project.chosen("boil"))
@@ -207,8 +207,8 @@ def test_replayed_station_that_is_not_selected_is_said(project: Project) -> None
 # --- clean
 
 
-def test_clean_takes_downstream_along_and_goes_backwards(project: Project) -> None:
-    """What is selected is cleaned after everything downstream of it that left traces."""
+def test_clean_includes_downstream_and_goes_backwards(project: Project) -> None:
+    """Selected stations are cleaned after everything downstream of them that left traces."""
     project.complete("boil", "pour", "serve", "sing")
     items = project.chosen("boil", "test_hot")
 
@@ -217,7 +217,7 @@ def test_clean_takes_downstream_along_and_goes_backwards(project: Project) -> No
     assert (names(items), project.deselected) == (("serve", "pour", "boil"), ["test_hot"])
 
 
-def test_clean_leaves_out_what_was_never_visited(project: Project) -> None:
+def test_clean_leaves_out_stations_without_traces(project: Project) -> None:
     """A station without any trace has nothing to clean."""
     project.complete("boil")
     items = project.chosen("boil")
@@ -230,7 +230,7 @@ def test_clean_leaves_out_what_was_never_visited(project: Project) -> None:
 # --- selectors
 
 
-def test_failed_means_what_did_not_complete(project: Project) -> None:
+def test_failed_selects_stations_that_did_not_complete(project: Project) -> None:
     """`failed` selects stations whose last visit failed or was interrupted."""
     project.complete("boil")
     project.ledger.finish("pour", Record(status="failed", since=1.0, error="cold"))
@@ -238,8 +238,8 @@ def test_failed_means_what_did_not_complete(project: Project) -> None:
     assert project.workflow.named("--cc-replay", "failed") == ("pour",)
 
 
-def test_stations_that_are_gone_can_be_forgotten_only(project: Project) -> None:
-    """A record whose station no longer exists has a name for --cc-forget, and for nothing else."""
+def test_stations_that_no_longer_exist_can_only_be_forgotten(project: Project) -> None:
+    """Only --cc-forget accepts the key of a recorded station that no longer exists."""
     project.ledger.finish("stations.py::gone", Record(status="failed", since=1.0, error="cold"))
 
     assert project.workflow.named("--cc-forget", "gone", with_gone=True) == ("stations.py::gone",)

@@ -1,1 +1,1 @@
-"""The code of functions as digests of the source that they reach by name."""
+"""The code of functions, as digests of the source that they reach by name."""

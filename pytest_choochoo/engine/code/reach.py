@@ -1,4 +1,4 @@
-"""The code of functions: digests of the project's source that they reach by name."""
+"""Finds the code that functions reach by name in the project, as digests of its source."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class CodeReader:
     def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         """Return the digest of all the project's code that *functions* reach by name.
 
-        The values that a function holds, if another one made it, are part of its code.
+        The values that a function holds, if another function made it, are part of its code.
         """
         found: dict[str, str] = {}
         start: list[Spot] = []
         for path, function in self._project_functions(functions):
-            # Not its `__qualname__`, which a wrapper takes over from the function that it wraps.
+            # Not its `__qualname__`, which a wrapper copies from the function that it wraps.
             full_name = function.__code__.co_qualname
             start.append((path, full_name.partition(".")[0]))
             for name, held in self._held(function).items():
@@ -75,17 +75,17 @@ class CodeReader:
         return dict(sorted(found.items()))
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
-        """Digest the values that *functions* hold now, as they may change them when they run."""
+        """Digest the values that *functions* hold now, since the functions may change them."""
         made = [each for each in functions if _may_hold(each)]
         for _, function in self._project_functions(made):
             self._held(function)
 
     def _held(self, function: Any) -> dict[str, str]:
-        """Return the digests of the values that *function* holds, of those that have one."""
+        """Return the digests of the values that *function* holds, if they have one."""
         if id(function) not in self._holdings:
             digests = {name: _digest(value) for name, value in _held_values(function)}
             found = {name: held for name, held in digests.items() if held is not None}
-            # The function itself is kept, so that no other one gets its id.
+            # The function itself is kept, so that no other object gets its id.
             self._holdings[id(function)] = function, found
         return self._holdings[id(function)][1]
 
@@ -120,7 +120,7 @@ class CodeReader:
                 )
 
     def _path_of(self, function: Any) -> Path | None:
-        """Return the file that defines *function*, None when it is not the project's."""
+        """Return the file that defines *function*, None if it does not belong to the project."""
         code = getattr(function, "__code__", None)
         if code is None:
             return None
@@ -131,7 +131,7 @@ class CodeReader:
         return self._paths[code.co_filename]
 
     def _label(self, path: Path) -> str | None:
-        """Return the name of the file at *path* in the project, None when it is not part of it."""
+        """Return the name of the file at *path* in the project, None if it is not part of it."""
         if path not in self._labels:
             inside = (
                 each.relative_to(root)
@@ -161,7 +161,7 @@ class CodeReader:
                 return _DECODER.decode(cached)
         try:
             with warnings.catch_warnings():
-                # The import has shown them; where they are errors, a "\d" would hide the file.
+                # The import has shown the warnings; as errors, they would hide the whole file.
                 warnings.simplefilter("ignore")
                 source = read(ast.parse(content))
         except (SyntaxError, ValueError):
@@ -170,7 +170,7 @@ class CodeReader:
         return source
 
     def _loaded(self, spot: Spot) -> tuple[Spot, ...]:
-        """Return where the names are defined that the definition at *spot* loads."""
+        """Return the spots that define the names which the definition at *spot* loads."""
         if spot not in self._targets:
             path, seen = spot[0], set[Spot]()
             found: dict[Spot, None] = {}
@@ -219,7 +219,7 @@ class CodeReader:
         return joined(*package[: len(package) - level + 1], module[level:])
 
     def _find(self, module: str) -> Path | None:
-        """Return the file of *module*, None when it is not the project's."""
+        """Return the file of *module*, None if it does not belong to the project."""
         if module not in self._modules:
             path = self._locate(module) if module else None
             self._modules[module] = path = path if path and self._label(path) else None
@@ -244,7 +244,7 @@ class CodeReader:
                 return None
             folders = spec.submodule_search_locations or ()
             return Path(spec.origin) if spec.origin else _package(folders)
-        # Not by importlib, which imports the package: a function may do so only when it runs.
+        # Not by importlib, which imports the package: the function may import it only at run time.
         parent = self._find(package)
         if parent is None or parent.name != "__init__.py":
             return None
@@ -278,7 +278,7 @@ def _may_hold(function: Any) -> bool:
 
 
 def _digest(value: object) -> str | None:
-    """Return the digest of a value that a function holds, None where it has none."""
+    """Return the digest of a value that a function holds, None if it has none."""
     try:
         # A mock, for example, claims to be of another class, and equals no other mock.
         is_plain = value.__class__ is type(value) and _is_small(value)

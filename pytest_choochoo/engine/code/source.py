@@ -25,7 +25,7 @@ Target = tuple[str, str]
 class Definition(msgspec.Struct, frozen=True, gc=False):
     """One top-level name: the digest of its statements, and the names that they load.
 
-    *loads*: dotted names of the file; *imports*: names imported inside of it.
+    *loads*: dotted names of the file; *imports*: names imported inside the definition.
     """
 
     digest: str
@@ -112,7 +112,7 @@ def _imported(nodes: Iterable[ast.AST]) -> tuple[dict[str, tuple[Target, ...]], 
 
 
 def _outside_functions(tree: ast.AST) -> Iterable[ast.AST]:
-    """Return *tree* and all nodes in it, but nothing inside of functions."""
+    """Return *tree* and all nodes in it, except those inside functions."""
     return reachable([tree], _children_outside_functions)
 
 

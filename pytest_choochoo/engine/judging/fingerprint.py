@@ -1,4 +1,4 @@
-"""Takes fingerprints: the inputs of a station, reduced to digests that have names."""
+"""Takes fingerprints: the inputs of a station, reduced to named digests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def take(
     files = _files(station) if declared.files else {}
     digested_values = None if values is None else _digests(station, values, "value of fixture")
     digested_parameters = _digests(station, parameters, "parameter")
-    # Only now: what has a digest can be shown as well.
+    # Only now: a value that has a digest can be shown as well.
     hints = {f"parameter {name}": _shown(value) for name, value in parameters.items()}
     hints |= {f"value {name}": _shown(value) for name, value in (values or {}).items()}
     return Fingerprint(
@@ -50,7 +50,7 @@ def take(
 
 
 def products(station: Station[Any]) -> dict[str, str]:
-    """Return the digest of each product of *station*, empty for one that is not there."""
+    """Return the digest of each product of *station*, "" for one that does not exist."""
     if not station.declaration.products:
         return {}
     base = station.path.parent
@@ -85,7 +85,7 @@ def _files(station: Station[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pattern in station.declaration.files:
         path = base / pattern
-        # Looked for as it stands first: 'data[1].csv' is a name, and a pattern as well.
+        # Look for the literal name first: 'data[1].csv' is a name, and a pattern as well.
         if not is_pattern(pattern) or path.is_file():
             if path.is_dir():
                 raise NotAFile(station.name, pattern)

@@ -68,10 +68,10 @@ class Judge:
         self._secret_for = needed
 
     def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
-        """Return what the work of *key* depends on, as things are now; *values* None: unknown.
+        """Return the inputs of *key* as they are now; *values* is None if they are unknown.
 
-        Raises `NoRecord` for an upstream without an outcome, and whatever taking a
-        fingerprint raises.
+        Raises `NoRecord` for an upstream without an outcome, and the errors of taking a
+        fingerprint.
         """
         stop = self._route[key]
         code: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Judge:
             name = self._route[upstream].name
             if found is None:
                 raise NoRecord(name, self.why_incomplete(upstream))
-            # Two directories may each have one of that name.
+            # Two directories may each have a station of that name.
             digests[name if names[name] == 1 else upstream] = found.digest
         return digests
 
@@ -132,7 +132,7 @@ class Judge:
         return record is not None and record.is_complete and record.began >= self._began
 
     def why_due(self, key: str) -> tuple[str, ...]:
-        """Return why the recorded outcome of *key* is due; nothing when it is not.
+        """Return why the recorded outcome of *key* is due; empty if it is not.
 
         Raises `NoRecord` when there is no complete record of it.
         """
@@ -146,7 +146,7 @@ class Judge:
         return verdict.texts if isinstance(verdict, Due) else ()
 
     def why_stale(self, key: str) -> tuple[str, ...]:
-        """Return why *key*, or anything upstream of it, is due; nothing when all is fresh.
+        """Return why *key*, or anything upstream of it, is due; empty if all are fresh.
 
         For sessions that visit nothing: each station is judged once. Raises `NoRecord` when
         there is no complete record of *key*.
@@ -173,12 +173,12 @@ class Judge:
         return record is not None and record.is_visiting and self._ledger.is_locked(key)
 
     def under_way(self, key: str) -> str:
-        """Return in words that a process is visiting *key* right now; empty where none is."""
+        """Return a sentence about the process that is visiting *key* right now; "" if none is."""
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
     def require_fresh(self, key: str) -> None:
-        """Raise `StationDue` when a run would visit *key*, all of whose checks pass."""
+        """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
         taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
@@ -203,7 +203,7 @@ class Judge:
         return tuple(key for key in self._route.order if key in moving and key not in selected)
 
     def _may_move(self, key: str, is_selected: bool) -> bool:
-        """Return whether the outcome of *key* may change in this run, upstream as it is."""
+        """Return whether the outcome of *key* may change in this run, if upstream does not."""
         station = self._route[key].station
         if station.declaration.values or (is_selected and station.checks):
             return True
@@ -220,8 +220,8 @@ class Judge:
     ) -> dict[str, tuple[str, ...]]:
         """Return the stations whose lost secrets a run of *wanted* needs, with their consumers.
 
-        The consumers are stations that are due, or that a change may reach; and tests and
-        checks that use an outcome in any case: *asking* returns their names by station.
+        The consumers are stations that are due, or that a change may reach, and tests and
+        checks that always use an outcome: *asking* returns their names by station.
         """
         route = self._route
         above = route.closure(wanted, route.upstream)
@@ -234,7 +234,7 @@ class Judge:
         while True:  # a visit for a secret may make others due, and they need more secrets
             found = {}
             for key in lost:
-                # Stations that only a change of *key* would reach: its visit reaches them.
+                # Leave out stations that only a change of *key* reaches: it is then visited anyway.
                 moving = route.closure(due.union(needed) - {key}, {**below, key: ()})
                 names = (
                     route.name(each) for each in below[key] if each in moving and each in above

@@ -34,7 +34,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Fresh(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing changed since the station was completed; its checks, if any, may still disagree."""
+    """No input changed since the station was completed; its checks, if any, may still fail."""
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a verdict depends on. *now* is in seconds since the epoch.
+    """The facts that a verdict depends on. *now* is in seconds since the epoch.
 
     *products*: their digests now. *is_replayed*: the user requests the visit.
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
@@ -131,14 +131,14 @@ def secret_needed(names: tuple[str, ...]) -> Reason:
 
 
 def failed_check(station: str, check: str, error: BaseException, drift: str) -> Reason:
-    """Return why *station* is visited where its *check* does not pass, but raises *error*."""
+    """Return why *station* is visited if its *check* does not pass, but raises *error*."""
     if isinstance(error, SecretNotKept) and error.name == station:
         return secret_needed((f"check {check}",))
     return Reason("drift", f"{drift}check {check} does not pass: {error_line(error)}")
 
 
 def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
-    """Return why *record* does not show a complete station, None where it does."""
+    """Return why *record* does not show a complete station, None if it does."""
     if record is None:
         return Reason("no record", "never visited")
     ago = elapsed(now - record.since)

@@ -1,1 +1,1 @@
-"""The ledger: what is remembered between runs, and the locks that go with it."""
+"""The ledger: the memory between runs, and the locks that go with it."""

@@ -32,7 +32,7 @@ class LedgerLocation:
 
     def directory(self, key: str) -> Path:
         """Return the path where the station *key* may keep files."""
-        # Names that users chose never become a path as they are: a readable part, and a digest.
+        # A name that a user chose is never a path as it is: a readable part, and a digest.
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
         return self.data_dir / "stations" / f"{readable}-{short(key)}"
 

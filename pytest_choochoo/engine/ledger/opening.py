@@ -1,4 +1,4 @@
-"""Opening a SQLite ledger: one that cannot be read is moved aside, never overwritten."""
+"""Opens SQLite ledgers; an unreadable one is moved aside, never overwritten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger, cause_o
 
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
-# Called with a sentence for the user.
+# A function that is called with a sentence for the user.
 Warn = Callable[[str], object]
 
 
@@ -48,8 +48,8 @@ def open_ledger(location: LedgerLocation, *, warn: Warn = warnings.warn) -> Sqli
 def read_ledger(location: LedgerLocation | None, *, warn: Warn = lambda text: None) -> SqliteLedger:
     """Return the ledger at *location*, read-only: nothing is written, not even a journal.
 
-    Where there is none, or none that can be read, an empty one is returned; in
-    the second case *warn* is called with a sentence that says so.
+    If there is none, or it cannot be read, an empty one is returned; in the second case
+    *warn* is called with a sentence that says so.
     """
     if location is None:
         location = LedgerLocation(Path(), "none")
@@ -113,15 +113,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _connect_to_read(file: Path, *, has_journal: bool) -> sqlite3.Connection:
-    # In WAL mode even a reader creates files, unless it declares that nobody writes.
+    # In WAL mode even a reader creates files, unless it declares that no process writes.
     return _connect(f"{file.absolute().as_uri()}?{'mode=ro' if has_journal else 'immutable=1'}")
 
 
 def _connect_to_file_or_copy(file: Path) -> sqlite3.Connection:
     """Return a connection to the ledger in *file*, or to a copy of it in memory.
 
-    To a copy where no process writes yet, since one may begin to; and where the
-    tables have to be brought up to date.
+    The copy serves if no process writes yet, since one may begin to, and if the tables
+    have to be brought up to date.
     """
     has_journal = _has_journal(file)
     connection = _connect_to_read(file, has_journal=has_journal)
@@ -183,7 +183,7 @@ def _is_new(location: LedgerLocation) -> bool:
 
 
 def _problem(location: LedgerLocation) -> str | None:
-    """Return why this version cannot use the ledger at *location*, or None where it can.
+    """Return why this version cannot use the ledger at *location*, or None if it can.
 
     Raises `sqlite3.OperationalError` where the file cannot be opened.
     """
@@ -199,7 +199,7 @@ def _resources(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]
 
 
 def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
-    """Return what to call each resource that its checksum does not match."""
+    """Return the name of each resource that does not match its checksum."""
     return [f"{row[1]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
 
 
@@ -231,7 +231,7 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
     try:
         rows = [row for row in _resources(damaged) if is_intact(row)]
     except sqlite3.Error:
-        return 0  # they stay in the file, which was moved aside for that
+        return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
     connection.executemany("insert into resources values (?, ?, ?, ?)", rows)

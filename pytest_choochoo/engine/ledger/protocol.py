@@ -1,4 +1,4 @@
-"""The `Ledger` protocol in its parts, and what its implementations share."""
+"""The `Ledger` protocol in its parts, and base classes for its implementations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HeldLock(Protocol):
 
 
 class Records(Protocol):
-    """What is remembered of each station: one transaction a change, durable on return."""
+    """The memory of each station: one transaction per change, durable on return."""
 
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""
@@ -66,7 +66,7 @@ class Records(Protocol):
     def resources(self, key: str) -> MutableMapping[str, Any]:
         """Return the resources of *key* by id; each write to the mapping is durable at once.
 
-        A write raises `UnkeptResource` where the value would not survive a JSON round trip.
+        A write raises `UnkeptResource` if the value would not survive a JSON round trip.
         """
 
     def has_traces(self, key: str) -> bool:
@@ -77,10 +77,10 @@ class Records(Protocol):
 
 
 class Locks(Protocol):
-    """One lock a station: its holder may visit it, and write its record."""
+    """One lock per station: its holder may visit the station, and write its record."""
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
-        """Prepare the locks of *keys* at once, where each on its own would be slow."""
+        """Prepare the locks of *keys* at once, since one by one would be slow."""
 
     def lock(self, key: str, timeout: float) -> HeldLock:
         """Return the lock on *key*, held.
@@ -93,7 +93,7 @@ class Locks(Protocol):
 
 
 class RunBoard(Protocol):
-    """What the processes of one run share: results and agreements, each a string by name."""
+    """The strings that the processes of one run share: results and agreements, by name."""
 
     def start_run(self, run: str) -> None:
         """Make room for the results of *run*."""
@@ -109,10 +109,10 @@ class RunBoard(Protocol):
 
 
 class SourceCache(Protocol):
-    """What was read of source files, so that no run parses an unchanged file twice."""
+    """The cache of parsed source files, so that no run parses an unchanged file twice."""
 
     def source_cache(self) -> MutableMapping[str, str]:
-        """Return what was read of source files, by a key made of their content."""
+        """Return the parsed source files, as text by keys that name the files."""
 
 
 class Ledger(Records, Locks, RunBoard, SourceCache, Protocol):

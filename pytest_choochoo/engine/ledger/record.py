@@ -13,8 +13,8 @@ Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The digest of each input of one visit, by kind and name.
 
-    *values* is None where the values were not looked at. *hints* show old and
-    new to a person, for inputs that may be shown.
+    *values* is None if the values are unknown. *hints* show the old and the new value
+    to the user, for inputs that may be shown.
     """
 
     upstream: dict[str, str] = {}
@@ -27,7 +27,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is remembered of a station: how its last attempt ended, what its last visit left.
+    """The record of a station: how its last attempt ended, and the results of its last visit.
 
     Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
     *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
@@ -81,7 +81,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
-#: How a station can end, in the order in which it is counted.
+#: The ways in which a station can end, in the order in which they are counted.
 Word = Literal[
     "visited",
     "unchanged",
@@ -148,7 +148,7 @@ def spelt_out(plain: Any) -> Any:
 
 
 def from_text(text: str | bytes) -> Record:
-    """Return the record in *text*, one with the status `unreadable` where it cannot be decoded.
+    """Return the record in *text*, one with the status `unreadable` if it cannot be decoded.
 
     Unknown keys are ignored, so that an older reader survives a newer writer.
     """

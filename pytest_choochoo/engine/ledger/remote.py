@@ -1,4 +1,4 @@
-"""A ledger that another process holds: `RemoteLedger` asks, `LedgerServer` answers."""
+"""The ledger of another process: `RemoteLedger` asks, `LedgerServer` answers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _R = TypeVar("_R")
 
 
 class Question(msgspec.Struct, array_like=True):
-    """What another process wants of the ledger: one of `LedgerServer`'s names, and arguments."""
+    """A question of another process to the ledger: one of `LedgerServer`'s names, and arguments."""
 
     name: str
     arguments: list[Any]
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """What a question came to: a *value*, or the *error* that prevented one."""
+    """The answer to a question: a *value*, or the *error* that prevented one."""
 
     value: Any = None
     error: str = ""
@@ -50,7 +50,7 @@ class LedgerServer:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._locks: dict[str, HeldLock] = {}
-        #: All that the other process may ask for: the types of the arguments, and the function.
+        #: The questions that are answered: the types of the arguments, and the function.
         self._answers: dict[str, tuple[Any, Callable[..., object]]] = {
             "record": (tuple[str], ledger.record),
             "records": (tuple[str], ledger.records),
@@ -85,7 +85,7 @@ class LedgerServer:
         return to_text(answer)
 
     def close(self) -> None:
-        """Release the locks of the other process, which is gone."""
+        """Release the locks of the other process, which has ended."""
         while self._locks:
             self._locks.popitem()[1].release()
 
@@ -124,7 +124,7 @@ class LedgerServer:
 def _asked(
     method: Callable[Concatenate[Ledger, _P], _R],
 ) -> Callable[Concatenate[RemoteLedger, _P], _R]:
-    """Return *method* of the protocol as one of `RemoteLedger`, which asks the server for it."""
+    """Return *method* of the protocol as a method of `RemoteLedger`, which asks the server."""
     signature, kind = inspect.signature(method), get_type_hints(method)["return"]
 
     @wraps(method)
@@ -150,7 +150,7 @@ class RemoteLedger(SnapshotMixin):
         self._location = location
         self._mutex = threading.Lock()
         self._source_cache: dict[str, str] = {}
-        #: How many locks the other process holds for this one.
+        #: The number of locks that the other process holds for this one.
         self.held = 0
 
     def ask(self, name: str, *arguments: object, kind: Any = Any) -> Any:

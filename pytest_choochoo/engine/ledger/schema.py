@@ -27,7 +27,7 @@ create table readings (key text primary key, reading text not null) without rowi
 
 def checksum(*texts: object) -> str:
     """Return the digest stored beside *texts*, which reveals a change to any of them."""
-    # Not the engine's digest: every stored row has one that was made like this.
+    # Not the engine's digest: the checksums of all stored rows were made like this.
     return blake2b(repr(texts).encode(), digest_size=8).hexdigest()
 
 
@@ -48,7 +48,7 @@ def make_first(connection: sqlite3.Connection) -> None:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Add a checksum to the rows that must not be believed once a byte has changed."""
+    """Add a checksum to the rows that must not be used once a byte has changed."""
     for table in ("records", "resources"):
         connection.execute(f"alter table {table} add column seal text not null default ''")
     for key, record in connection.execute("select key, record from records").fetchall():
@@ -61,7 +61,7 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
         )
 
 
-#: Each turns one format into the next; the first makes format 1 in an empty file.
+#: Each function turns one format into the next; the first makes format 1 in an empty file.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (make_first, _add_checksums)
 FORMAT = len(MIGRATIONS)
 
@@ -86,7 +86,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def problem_with(connection: sqlite3.Connection) -> str | None:
-    """Return why *connection* cannot be brought up to date, or None where it can."""
+    """Return why *connection* cannot be brought up to date, or None if it can."""
     try:
         found = _format_of(connection)
         if found > FORMAT:

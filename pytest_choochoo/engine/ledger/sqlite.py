@@ -58,7 +58,7 @@ class SqliteLedger(SnapshotMixin):
         self._synced = time.monotonic()
         self._path = str(location.file)
         self._file = None if is_read_only else _file_at(self._path)
-        #: When this process began each visit that it has not finished.
+        #: The moment at which this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
 
     def _rows(self, query: str, *values: object) -> list[Any]:
@@ -111,7 +111,7 @@ class SqliteLedger(SnapshotMixin):
         return {row[0]: _verified(row) for row in self._rows(query, having)}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
-        # Where nothing was complete before, this may be lost: the station is due either way.
+        # This may be lost if nothing was complete before: the station is due either way.
         was_complete = record.outcome is not None
         with self._transaction(outlives_power_cut=was_complete) as connection:
             _put_record(connection, key, record)
@@ -209,7 +209,7 @@ class SqliteLedger(SnapshotMixin):
             self.lock(key, 0).release()
         except LockBusy:
             return True
-        except LostLedger:  # this process may not open the file, and so cannot know
+        except LostLedger:  # this process may not open the file, so it cannot know
             return False
         return False
 
@@ -282,7 +282,7 @@ def _naming(path: object) -> Iterator[None]:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what went wrong, without the path and the number that an `OSError` adds."""
+    """Return the cause of *error*, without the path and the number that an `OSError` adds."""
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
@@ -305,14 +305,14 @@ def _put_result(connection: sqlite3.Connection, run: str, key: str, result: str)
 
 
 def _verified(row: tuple[str, str, str]) -> Record:
-    """Return the record of *row*, an unreadable one where the row is damaged."""
+    """Return the record of *row*, an unreadable one if the row is damaged."""
     if not is_intact(row):
         return Record(status="unreadable", since=0.0, error="checksum mismatch")
     return from_text(row[1])
 
 
 def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> AttemptRecord:
-    """Return the attempt of a row, or what can be read of it where it is damaged."""
+    """Return the attempt of a row, or the readable part of a damaged one."""
     try:
         plain = {"began": began, "ended": ended, "status": status, "error": error}
         return msgspec.convert(plain | {"reasons": msgspec.json.decode(reasons)}, AttemptRecord)
@@ -350,7 +350,7 @@ class _Resources(DurableMapping):
 
 
 class _SourceCache(DurableMapping):
-    """What was read of source files, by a key made of their content."""
+    """The parsed source files, as text by keys that name the files."""
 
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger

@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
-    """Return *value* as it is recorded.
+    """Return *value* in the form that is recorded.
 
     Raises `Unstorable` when it would not be decoded to an equal value.
     """
@@ -56,7 +56,7 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
         # The values of enums are in *plain* as they are, whatever their types.
         text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
         again = _read(name, text, annotation, codec)
-        if TOKEN.search(text):  # a token is a string, and would be read where a string is expected
+        if TOKEN.search(text):  # a token would also be accepted where the annotation has a string
             msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it does not survive a JSON round trip")

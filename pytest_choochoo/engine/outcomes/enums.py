@@ -35,8 +35,8 @@ class StandIn(type):
     ) -> Any:
         """Return the value that was encoded as *plain*. Raises `ValueError` where there is none."""
         if cls.fields is None:
-            # By its value, as msgspec reads other enums: an enum may become one of these, or cease
-            # to be one, between runs.
+            # By its value, as msgspec reads other enums: between two runs, an enum may begin or
+            # cease to have values of several types.
             written = msgspec.json.encode(plain)
             for member in cls.kind:
                 if msgspec.json.encode(member, enc_hook=enc_hook) == written:

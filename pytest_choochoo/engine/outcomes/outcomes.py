@@ -30,12 +30,12 @@ class Outcomes:
         self._seen: dict[str, Outcome | None] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
-        """Return *value* as it is recorded. Raises `Unstorable`."""
+        """Return *value* in the form that is recorded. Raises `Unstorable`."""
         station = self._route[key].station
         return encode(station.name, value, self._annotation(station), self._codec)
 
     def keep(self, key: str, outcome: Outcome | None) -> None:
-        """Use *outcome* from now on, and not the ledger's; None: use the ledger's again."""
+        """Use *outcome* instead of the ledger's from now on; None: use the ledger's again."""
         self._seen.pop(key, None)
         if outcome is None:
             self._latest.pop(key, None)
@@ -76,7 +76,7 @@ class Outcomes:
         return [key for key, text in texts.items() if self._codec.secrets.lacks(text)]
 
     def copy(self, key: str) -> Any:
-        """Return a new copy of the outcome of *key*, None where there is none.
+        """Return a new copy of the outcome of *key*, None if there is none.
 
         Raises `UnreadableOutcome`.
         """
@@ -84,7 +84,7 @@ class Outcomes:
         return None if found is None else self._decoded(self._route[key], found.text)
 
     def previous(self, key: str) -> Any:
-        """Return the outcome before the visit under way, None where it cannot be read."""
+        """Return the outcome before the visit under way, None if it cannot be read."""
         record = self._ledger.record(key)
         if record is None or record.outcome is None:
             return None
@@ -119,7 +119,7 @@ class Outcomes:
 
 
 def _annotation(station: Station[Any]) -> Any:
-    """Return the return annotation of *station*, `Any` where it has none.
+    """Return the return annotation of *station*, `Any` if it has none.
 
     Raises `Unstorable` when the annotation cannot be understood.
     """

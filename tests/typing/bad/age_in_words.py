@@ -1,4 +1,4 @@
-"""An age is a timedelta, or seconds."""
+"""A maximum age is a timedelta or a number of seconds."""
 
 from pytest_choochoo import station
 

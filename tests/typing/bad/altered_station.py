@@ -1,4 +1,4 @@
-"""A station's title is not changed afterwards."""
+"""A station's title cannot be changed afterwards."""
 
 from pytest_choochoo import station
 

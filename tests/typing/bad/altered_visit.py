@@ -1,4 +1,4 @@
-"""A visit is what it is."""
+"""The attributes of a visit cannot be changed."""
 
 from pathlib import Path
 

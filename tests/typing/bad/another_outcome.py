@@ -1,4 +1,4 @@
-"""A station of one outcome is no station of another."""
+"""A station of one outcome type is not a station of another."""
 
 from pytest_choochoo import Station, station
 

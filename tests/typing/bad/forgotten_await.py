@@ -1,4 +1,4 @@
-"""What an async station's call gives is awaited before it is used."""
+"""The result of calling an async station must be awaited before it is used."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a call gives has the fields of its outcome, and no others."""
+"""The result of a call has the fields of its outcome, and no others."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A keyword that there is not."""
+"""An unknown keyword is an error."""
 
 from pytest_choochoo import station
 

@@ -1,4 +1,4 @@
-"""A station is made of a function."""
+"""A station is made from a function."""
 
 from pytest_choochoo import station
 

@@ -1,4 +1,4 @@
-"""Progress is counted."""
+"""Progress is counted in numbers."""
 
 from pytest_choochoo import Visit, station
 

@@ -1,4 +1,4 @@
-"""A secret is not the text that it holds."""
+"""A secret is not the string that it holds."""
 
 from pytest_choochoo import Secret, station
 

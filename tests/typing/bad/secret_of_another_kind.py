@@ -1,4 +1,4 @@
-"""A secret of one kind is no secret of another."""
+"""A secret of one type is not a secret of another."""
 
 from pytest_choochoo import Secret, station
 

@@ -1,4 +1,4 @@
-"""What is tracked comes out as it went in."""
+"""Tracked items keep their type."""
 
 from pytest_choochoo import Visit, station
 

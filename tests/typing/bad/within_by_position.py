@@ -1,4 +1,4 @@
-"""How long a check is tried again is said by name."""
+"""`within` is a keyword-only argument."""
 
 from pytest_choochoo import station
 

@@ -1,4 +1,4 @@
-"""How long a check is tried again is a timedelta, or seconds."""
+"""`within` is a timedelta or a number of seconds."""
 
 from pytest_choochoo import station
 

@@ -1,4 +1,4 @@
-"""Async stations: what is called is awaited, what downstream receives is the outcome."""
+"""Async stations: a call returns an awaitable, and downstream receives the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks and cleans, with and without the outcome; all of them stay plain functions."""
+"""Checks and cleans, with and without the outcome; they stay plain functions."""
 
 from __future__ import annotations
 

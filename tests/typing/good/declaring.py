@@ -1,4 +1,4 @@
-"""Bare and with keywords, an outcome of each kind; calling a station gives its outcome."""
+"""Stations with and without keywords, outcomes of each type; a call returns the outcome."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ assert_type(count, Station[dict[str, list[int | None]]])
 
 
 def called(visit: Visit) -> None:
-    """A station is unit-tested without a run."""
+    """Unit-test a station without a run."""
     upload = upload_app("http://localhost", visit)
     assert_type(upload, Upload)
     assert_type(upload.url, str)
@@ -107,7 +107,7 @@ def called(visit: Visit) -> None:
 
 
 def described(any_station: Station[object]) -> str:
-    """A station of something is a station of objects."""
+    """A station of any type is a station of objects."""
     return f"{any_station.name}: {any_station.title} ({any_station.__name__})"
 
 

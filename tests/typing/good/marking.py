@@ -1,4 +1,4 @@
-"""Marks stand above and below; a parametrised station fans in, and meets its like by name."""
+"""Marks above and below `@station`; a parametrized station fans in, or matches by argument name."""
 
 from __future__ import annotations
 

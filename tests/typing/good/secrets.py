@@ -1,4 +1,4 @@
-"""Secrets inside of outcomes: what they hold has a type, and downstream knows it."""
+"""Secrets inside outcomes: their values have types, which downstream knows."""
 
 from __future__ import annotations
 

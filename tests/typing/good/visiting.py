@@ -1,4 +1,4 @@
-"""What a visit offers: progress, a directory, resources, what was before."""
+"""The attributes of a visit: progress, directory, resources, and the previous outcome."""
 
 from __future__ import annotations
 

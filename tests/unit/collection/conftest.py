@@ -26,7 +26,7 @@ class Collected:
         found = [item for collector in collectors for item in session.genitems(collector)]
         self.session = session
         self.files = files
-        #: The node ids of the items that pytest found, and then of all that are selected.
+        #: The node ids of the items that pytest found, and of those added later.
         self.found = tuple(item.nodeid for item in found)
         files.add_imported_stations(session, found)
         self.selected = tuple(item.nodeid for item in found)
@@ -52,7 +52,7 @@ class Collected:
         return self._names(self.dependencies.route().upstream[self[name].nodeid])
 
     def dependency(self, name: str, on: str) -> Dependency:
-        """Return the dependency of the item *name* on what it requests as *on*."""
+        """Return the dependency of the item *name* on the station that it requests as *on*."""
         [found] = self.dependencies.requested_by(self[name], [on])
         return found
 
@@ -81,7 +81,7 @@ def collect(pytester: pytest.Pytester) -> Collect:
         without = [f"-pno:{plugin}" for plugin in OPTIONAL.values()]
         config = pytester.parseconfigure(*filter(None, [*without, mode, *arguments]))
         session = pytest.Session.from_config(config)
-        # Without ours, which would select and order what pytest has collected.
+        # Without our hook, which would select and order the items.
         start = config.pluginmanager.subset_hook_caller("pytest_sessionstart", [plugin])
         start(session=session)
         [hooks] = [

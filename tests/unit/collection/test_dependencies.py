@@ -282,7 +282,7 @@ def test_values_without_a_hash_are_compared(collect: Collect, values: str) -> No
     assert project.upstream("test_tea[tea1]") == ("boil[tea1]",)
 
 
-def test_value_that_cannot_be_compared_equals_itself_alone(collect: Collect) -> None:
+def test_value_that_cannot_be_compared_equals_only_itself(collect: Collect) -> None:
     """A value whose comparison raises belongs to the instance with the same object."""
     project = collect(
         {
@@ -328,7 +328,7 @@ def test_values_of_another_type_differ(collect: Collect) -> None:
 
 
 def test_values_without_a_hash_of_another_type_differ(collect: Collect) -> None:
-    """A value without a hash is not found where its equal of another type is."""
+    """A value without a hash does not match an equal value of another type."""
     mark = '@pytest.mark.parametrize("tea", [b"green", bytearray(b"green")], ids=["a", "b"])\n'
     project = collect(
         {
@@ -465,7 +465,7 @@ def test_parametrized_fixture_requested_by_a_check_is_a_fault(collect: Collect) 
     assert isinstance(fault, ParametrizedFixture)
 
 
-def test_parametrized_fixture_of_the_station_is_open_to_its_check(collect: Collect) -> None:
+def test_check_may_request_a_parametrized_fixture_of_its_station(collect: Collect) -> None:
     """A check may request a parametrized fixture that its station requests as well."""
     fixture = "@pytest.fixture(params=[1, 2])\ndef cups(request): ...\n\n"
     boil = "@station\ndef boil(cups): ...\n\n@boil.check\ndef is_hot(cups): ...\n"
@@ -475,7 +475,7 @@ def test_parametrized_fixture_of_the_station_is_open_to_its_check(collect: Colle
     assert set(project.registry.items) == {"stations.py::boil[1]", "stations.py::boil[2]"}
 
 
-def test_visit_and_request_are_no_dependencies(collect: Collect) -> None:
+def test_visit_and_request_are_not_dependencies(collect: Collect) -> None:
     """The fixtures `visit` and `request` may be requested anywhere in a station."""
     boil = "@station\ndef boil(visit, request): ...\n\n@boil.check\ndef is_hot(visit): ...\n"
     project = collect({"stations.py": boil})
@@ -535,7 +535,7 @@ def test_station_that_requests_itself_through_a_fixture_is_a_cycle(collect: Coll
 
 
 def test_same_fault_is_kept_once(collect: Collect) -> None:
-    """Asking for the route again adds no fault a second time."""
+    """Calling `route` again adds no fault a second time."""
     source = "@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n"
     project = collect({"stations.py": source})
 
@@ -575,7 +575,7 @@ def test_stations_behind_a_fixture_are_told_apart(collect: Collect) -> None:
 
 
 def test_ordinary_fixtures_of_a_station_are_its_code(collect: Collect) -> None:
-    """The ordinary fixtures of a station are its code: overridden ones as well, but no stations."""
+    """Ordinary fixtures of a station are its code, overridden ones included, but stations are not."""
     project = collect(
         {
             "conftest.py": "@pytest.fixture\ndef kettle(): ...\n",
@@ -617,7 +617,7 @@ def test_fixture_that_is_overridden_and_not_requested_is_no_code(collect: Collec
 
 
 def test_item_without_fixtures_requests_nothing(collect: Collect) -> None:
-    """An item of another kind, which requests no fixtures, has nothing upstream."""
+    """An item of another type, which requests no fixtures, has nothing upstream."""
 
     class Recipe(pytest.Item):
         def runtest(self) -> None: ...

@@ -22,7 +22,7 @@ def test_station_files_of_one_name_are_imported_side_by_side(collect: Collect) -
 
 
 def test_files_of_stations_that_were_not_selected_are_collected(collect: Collect) -> None:
-    """Stations that a named test may need are known, though pytest collects only the test."""
+    """Stations that a named test may need are known, although pytest collects only the test."""
     files = {"stations.py": BOIL, "test_tea.py": "def test_tea(boil): ...\n"}
     project = collect(files, "test_tea.py")
 
@@ -31,8 +31,8 @@ def test_files_of_stations_that_were_not_selected_are_collected(collect: Collect
     assert project.upstream("test_tea") == ("boil",)
 
 
-def test_library_of_stations_is_collected_where_it_lies(collect: Collect) -> None:
-    """A station that is imported from a file of another name is collected from there."""
+def test_library_of_stations_is_collected(collect: Collect) -> None:
+    """A station that is imported from a file with another name is collected from there."""
     project = collect(
         {
             "lib/__init__.py": "",
@@ -54,10 +54,10 @@ def test_library_of_stations_is_collected_where_it_lies(collect: Collect) -> Non
         pytest.param(["heat_stations.py"], {"heat"}, id="other-station-file"),
     ],
 )
-def test_imported_stations_join_the_items_with_what_they_request(
+def test_imported_stations_join_the_items_with_their_upstream(
     collect: Collect, arguments: list[str], selected: set[str]
 ) -> None:
-    """Stations that a station file imports are selected with it, and what they request there."""
+    """Stations that a station file imports are selected with it, together with their upstream there."""
     project = collect(
         {
             "lib/__init__.py": "",
@@ -81,7 +81,7 @@ def test_imported_stations_join_the_items_with_what_they_request(
     assert set(project.selected) == {f"lib/brewing.py::{name}" for name in selected}
 
 
-def test_imported_station_does_not_bring_those_of_other_files(collect: Collect) -> None:
+def test_imported_station_does_not_add_stations_of_other_files(collect: Collect) -> None:
     """A station that a named test module imports is not selected because another requests it."""
     project = collect(
         {
@@ -100,7 +100,7 @@ def test_imported_station_does_not_bring_those_of_other_files(collect: Collect) 
 
 
 def test_station_imported_from_a_test_module_is_left_to_its_module(collect: Collect) -> None:
-    """A station at home in a test module is not selected where the user named another file."""
+    """A station of a test module is not selected if the user named another file."""
     files = {
         "test_brewing.py": BOIL,
         "stations.py": "from test_brewing import boil\n",
@@ -113,7 +113,7 @@ def test_station_imported_from_a_test_module_is_left_to_its_module(collect: Coll
 
 
 def test_library_is_not_imported_a_second_time(collect: Collect) -> None:
-    """The module of an imported station is the one it was imported from, whatever its name."""
+    """The module of an imported station is the one that it was imported from, under any name."""
     project = collect(
         {
             "lib/brewing.py": BOIL,
@@ -128,8 +128,8 @@ def test_library_is_not_imported_a_second_time(collect: Collect) -> None:
     assert "brewing" not in sys.modules
 
 
-def test_broken_station_file_is_passed_over_by_plain_pytest(collect: Collect) -> None:
-    """Plain pytest warns of a station file that cannot be imported, and goes on without it."""
+def test_broken_station_file_is_ignored_by_plain_pytest(collect: Collect) -> None:
+    """Plain pytest warns of a station file that cannot be imported, and continues without it."""
     files = {"stations.py": BROKEN, "test_tea.py": TEST}
 
     with pytest.warns(pytest.PytestWarning) as warned:
@@ -142,10 +142,10 @@ def test_broken_station_file_is_passed_over_by_plain_pytest(collect: Collect) ->
     assert [module.name for module in project.files.broken] == ["stations.py"]
 
 
-def test_broken_station_file_is_an_error_where_it_was_named(
+def test_broken_station_file_is_an_error_if_named(
     collect: Collect, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Plain pytest does not pass over a broken station file that the user named."""
+    """Plain pytest does not ignore a broken station file that the user named."""
     project = collect({"stations.py": BROKEN, "test_tea.py": TEST}, "stations.py", mode="")
 
     assert project.found == ()
@@ -154,7 +154,7 @@ def test_broken_station_file_is_an_error_where_it_was_named(
 
 
 def test_broken_station_file_is_an_error_in_a_run(collect: Collect) -> None:
-    """A run does not pass over a broken station file."""
+    """A run does not ignore a broken station file."""
     project = collect({"stations.py": BROKEN, "test_tea.py": TEST})
 
     assert project.session.testsfailed == 1
@@ -171,7 +171,7 @@ def test_plain_pytest_leaves_stations_out_of_the_items(collect: Collect) -> None
     assert project.upstream("test_tea") == ("boil",)
 
 
-def test_module_of_doctests_is_no_station_file(collect: Collect) -> None:
+def test_module_of_doctests_is_not_a_station_file(collect: Collect) -> None:
     """The module that pytest makes of a station file for its doctests has no stations."""
     source = 'def two():\n    """\n    >>> 1 + 1\n    2\n    """\n\n' + BOIL
     project = collect({"stations.py": source}, "--doctest-modules")

@@ -1,4 +1,4 @@
-"""Functions of stations: what they request, and how their items call them."""
+"""Functions of stations: their requests, and the ways in which their items call them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _without_arguments() -> None: ...
     ],
 )
 def test_arguments_that_are_requests(function: Callable[..., Any], names: tuple[str, ...]) -> None:
-    """Parameters that can be passed by name and have no default are requests."""
+    """Parameters without a default that can be passed by name are requests."""
     assert arguments_of(function) == names
 
 
@@ -65,7 +65,7 @@ def test_return_value_is_popped_once() -> None:
 
 
 def test_item_function_leaves_the_value_and_keeps_the_signature() -> None:
-    """The function of an item takes what the visit takes, and leaves what it returned."""
+    """The function of an item takes the arguments of the visit, and sets its return value."""
 
     @station
     def boil(water: int) -> int:
@@ -80,7 +80,7 @@ def test_item_function_leaves_the_value_and_keeps_the_signature() -> None:
 
 
 def test_async_check_makes_an_async_item() -> None:
-    """The item of a station is async when one of its functions is, and leaves the value as well."""
+    """The item of a station is async if one of its functions is, and also sets the return value."""
 
     @station
     def boil() -> int:
@@ -101,7 +101,7 @@ def test_async_check_makes_an_async_item() -> None:
 def test_item_of_a_plain_visit_with_an_async_check_is_called_outside_a_loop(
     collect: Collect,
 ) -> None:
-    """A visit that is not async is called outside of any event loop, whatever its checks are."""
+    """A visit that is not async is called outside of any event loop, even with an async check."""
     project = collect(
         {
             "stations.py": """

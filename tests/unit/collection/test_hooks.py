@@ -1,4 +1,4 @@
-"""The hooks while pytest collects: what a project without stations does not pay for."""
+"""The collection hooks: their costs in a project without stations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _rooms(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("has_station", [False, True])
 def test_rooms_of_stations_are_imported_when_one_is_met(tmp_path: Path, has_station: bool) -> None:
-    """A project without stations imports the hooks of this folder, and no more."""
+    """A project without stations imports only the hooks of this folder."""
     (tmp_path / "conftest.py").write_text(REPORT)
     (tmp_path / "test_tea.py").write_text("def test_tea(): ...\n")
     if has_station:

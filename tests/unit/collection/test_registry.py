@@ -54,7 +54,7 @@ def test_instance_knows_its_parameters(collect: Collect) -> None:
 
 
 def test_items_carry_the_mark_and_stations_stay_as_written(collect: Collect) -> None:
-    """The mark `station` is put on the items; the user's object keeps its own."""
+    """The mark `station` is put on the items; the user's object keeps its own marks."""
     project = collect(
         {"stations.py": "@pytest.mark.skipif(False, reason='cold')\n" + BOIL + "boil.note = 1\n"}
     )
@@ -67,7 +67,7 @@ def test_items_carry_the_mark_and_stations_stay_as_written(collect: Collect) -> 
 
 
 def test_item_calls_the_visit_and_leaves_its_value(collect: Collect) -> None:
-    """The function of an item returns nothing; what the visit returned waits in `return_value`."""
+    """The function of an item returns nothing; the outcome is in `return_value`."""
     project = collect({"stations.py": "@station\ndef boil(): return 100\n"})
 
     assert project["boil"].obj() is None
@@ -83,7 +83,7 @@ def test_item_is_located_where_its_station_is_defined(collect: Collect) -> None:
 
 
 def test_imported_station_has_no_second_item(collect: Collect) -> None:
-    """A station that a test module imports is visible there, and has one item, at home."""
+    """A station that a test module imports is visible there, and has one item, in its own file."""
     project = collect(
         {
             "a/tea_stations.py": BOIL,
@@ -108,7 +108,7 @@ def test_second_name_in_its_own_file_makes_no_second_item(collect: Collect) -> N
 
 
 def test_station_with_a_fault_has_no_item(collect: Collect) -> None:
-    """A station that cannot be run is a fault instead of an item."""
+    """A station with a fault has no item."""
     project = collect({"stations.py": "@station\ndef boil(): yield\n"})
 
     assert list(project.registry.items) == []
@@ -131,7 +131,7 @@ def test_fixture_of_a_station_returns_what_the_session_says(collect: Collect) ->
 
 
 def test_fixture_before_there_is_a_session_is_an_internal_error(collect: Collect) -> None:
-    """A station's fixture that is set up before the session is made says so."""
+    """Setting up a station's fixture before the session is made is an internal error."""
     project = collect({"stations.py": BOIL})
     [provider] = project.registry.providers
 
@@ -185,7 +185,7 @@ def test_registry_without_stations_has_none() -> None:
 def test_two_stations_of_one_name_in_sight_are_a_fault(
     collect: Collect, files: dict[str, str], is_fault: bool
 ) -> None:
-    """Two stations of one name are a fault where one place sees both."""
+    """Two stations of one name are a fault if both are visible in one place."""
     project = collect(files)
 
     kinds = [type(fault) for fault in project.registry.faults]
@@ -227,14 +227,14 @@ def test_class_may_refer_to_a_station(collect: Collect) -> None:
 
 
 def test_station_in_a_conftest_is_a_fault(collect: Collect) -> None:
-    """A conftest may import stations, and not define them."""
+    """A conftest may import stations, but not define them."""
     project = collect({"conftest.py": BOIL, "test_tea.py": "def test_tea(): ...\n"})
 
     assert [type(fault) for fault in project.registry.faults] == [StationInConftest]
 
 
-def test_station_outside_of_rootdir_is_a_fault(collect: Collect, pytester: pytest.Pytester) -> None:
-    """A station file that is not below rootdir has node ids that others might have."""
+def test_station_outside_rootdir_is_a_fault(collect: Collect, pytester: pytest.Pytester) -> None:
+    """A station file that is not below rootdir has node ids that other files might have."""
     outside = pytester.path.parent / f"{pytester.path.name}-outside" / "stations.py"
     outside.parent.mkdir()
     outside.write_text("from pytest_choochoo import station\n" + BOIL)

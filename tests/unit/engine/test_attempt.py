@@ -1,4 +1,4 @@
-"""The stages of one station in one session, and the records that are made of them."""
+"""The stages of one station in one session, and the records made of them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SKIP = Ending(skipped="no water", error="no water")
 INTERRUPT = Ending(error="interrupted", is_interrupted=True)
 
 
-def test_stage_knows_what_the_stage_before_knew() -> None:
+def test_stage_has_the_facts_of_the_stage_before() -> None:
     """Each stage adds its facts to those of the stage before."""
     assert (PASSED.before, PASSED.reasons, PASSED.began) == (BEFORE, ("env HEAT changed",), 10.0)
     assert (PASSED.outcome, PASSED.products, PASSED.ended) == (OUTCOME, {"tea": "t"}, 12.5)
@@ -65,7 +65,7 @@ def test_stage_can_go_back() -> None:
 
 
 def test_attempt_begins_with_nothing() -> None:
-    """An attempt that has just been made knows nothing, and holds no lock."""
+    """A new attempt knows nothing, and holds no lock."""
     attempt = Attempt("stations.py::boil")
 
     assert (attempt.stage, attempt.lock, attempt.has_begun) == (Stage(), None, False)
@@ -73,7 +73,7 @@ def test_attempt_begins_with_nothing() -> None:
 
 
 def test_seconds_end_with_the_checks() -> None:
-    """A visit takes as long as it and its checks take, and no longer."""
+    """The seconds of a visit include those of its checks, and nothing more."""
     assert PASSED.seconds == 2.5
 
 
@@ -113,7 +113,7 @@ def test_record_of_a_visit_that_returned(
 
 
 def test_record_of_a_visit_that_raised() -> None:
-    """A visit that raised leaves what the last one returned."""
+    """The record of a visit that raised keeps the last outcome."""
     record = record_of_visit(VISITING, FAILURE)
 
     assert (record.status, record.error) == ("failed", "RuntimeError: boom")
@@ -121,7 +121,7 @@ def test_record_of_a_visit_that_raised() -> None:
 
 
 def test_cause_names_the_check() -> None:
-    """Where a check refused, the cause names it."""
+    """If a check refused, the cause names it."""
     assert REFUSED.cause(FAILURE) == "check hot does not pass: RuntimeError: boom"
     assert REFUSED.cause(Ending()) == PASSED.cause(Ending()) == ""
 
@@ -136,7 +136,7 @@ def test_cause_names_the_check() -> None:
 def test_record_of_check_keeps_the_time_of_the_visit(
     before: Record | None, visited: float | None
 ) -> None:
-    """A station that its check confirms was visited when it was; else now."""
+    """A station that its check confirms keeps the time of its visit; without one it is now."""
     result = Result(key="k", name="boil", title="boil", word="adopted")
     stage = Settled(before=before, fingerprint=TAKEN, result=result, is_news=True)
 

@@ -86,7 +86,7 @@ def _tagged(text: str, tag: str) -> Tagged:
     return made
 
 
-# No two of these are the same, though some are equal.
+# All of these differ, although some are equal.
 DIFFERENT: list[object] = [
     None,
     *(True, 1, 1.0, 1 + 0j, "1", b"1", bytearray(b"1"), Decimal(1), Degrees(1), Level.LOW),
@@ -194,5 +194,5 @@ def test_digest_outlives_the_process() -> None:
     ],
 )
 def test_digest_of_bytes_has_a_size_and_a_key(size: int, key: bytes, digest: str) -> None:
-    """A digest has the size that is asked for, and another key makes another digest."""
+    """A digest has the requested size, and another key makes another digest."""
     assert digest_bytes(b"tea", size=size, key=key) == digest

@@ -1,4 +1,4 @@
-"""Every error: its sentence, its facts, and its way across processes."""
+"""Every error: its sentence, its facts, and its pickling."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_table_has_every_error() -> None:
         if "pytest --cc-run" in sentence
     ],
 )
-def test_error_names_the_command_that_is_given(error: ChoochooError) -> None:
+def test_error_names_the_given_command(error: ChoochooError) -> None:
     """The way out is the command that the user has to type, with the options of this session."""
     command = "pytest --cc-run --cc-profile=staging"
 
@@ -204,7 +204,7 @@ def test_error_names_the_command_that_is_given(error: ChoochooError) -> None:
 
 @pytest.mark.parametrize("fact", ["{command}", "{", "}"])
 def test_braces_in_facts_are_kept(fact: str) -> None:
-    """Facts with braces in them stand in the sentence as they are."""
+    """Facts with braces in them appear in the sentence as they are."""
     assert str(errors.MissingFile("boil", fact)) == (
         f"station 'boil' declares the file {fact}, which does not exist; "
         "create it, or correct files=[...]"
@@ -218,8 +218,8 @@ def test_facts_are_in_the_order_of_arguments() -> None:
     assert (error.name, error.seconds, error.holder) == error.args == ("boil", 2.5, "process 7")
 
 
-def test_error_without_its_facts_is_refused() -> None:
-    """An error cannot be made with a fact missing."""
+def test_error_without_its_facts_is_rejected() -> None:
+    """An error cannot be made without all its facts."""
     with pytest.raises(ValueError, match="shorter"):
         errors.MissingFile("boil")  # type: ignore[call-arg]
 

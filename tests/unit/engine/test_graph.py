@@ -1,4 +1,4 @@
-"""Walks over graphs: what can be reached, and what needs what."""
+"""Walks over graphs: reachable nodes, and followers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_walk_goes_deep_first() -> None:
 
 
 @given(graphs, st.sets(st.sampled_from(NODES)))
-def test_all_that_can_be_reached_is_found(graph: dict[int, list[int]], start: set[int]) -> None:
+def test_all_reachable_nodes_are_found(graph: dict[int, list[int]], start: set[int]) -> None:
     """A node is found if it is in the start, or a neighbour of a node that is found."""
     found = reachable(start, graph.__getitem__).keys()
 

@@ -1,4 +1,4 @@
-"""One station through a session, without pytest: judged, asked, locked, visited, recorded."""
+"""One station through a session, without pytest: judged, checked, locked, visited, recorded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def poured(**declared: Any) -> Station[None]:
 
 
 class Line:
-    """A route of two stations, `boil` and `pour`, and all that a journey needs."""
+    """A route of two stations, `boil` and `pour`, and all parts of a journey."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Line:
         return attempt
 
     def visit(self, key: str, value: object = None, ending: Ending | None = None) -> Result:
-        """Take *key* through, whose visit returns *value*."""
+        """Take *key* through the session with a visit that returns *value*."""
         attempt = self.begin(key)
         if attempt.has_begun:
             self.journey.complete(attempt, value, self.ask)
@@ -136,7 +136,7 @@ def checked(*names: str, within: float = 0, **declared: Any) -> Station[None]:
 # --- settled by the record alone
 
 
-def test_station_that_is_fresh_needs_nobody(line: Line) -> None:
+def test_fresh_station_is_settled(line: Line) -> None:
     """A station without a check whose inputs are as recorded is unchanged, without an attempt."""
     line.visit(BOIL, 100)
 
@@ -171,7 +171,7 @@ def test_failure_upstream_blocks(line: Line) -> None:
 
 
 def test_stopped_run_reaches_nothing_more(tmp_path: Path) -> None:
-    """What waits for a station that another process left undone is not reached."""
+    """A station that waits for a process that stopped is not reached."""
     line = Line(tmp_path, run="run")
     line.journey.results.stop()
 
@@ -234,7 +234,7 @@ def test_check_adopts_a_station_without_a_record(tmp_path: Path) -> None:
 
 
 def test_changed_input_is_not_left_to_the_check(tmp_path: Path) -> None:
-    """Where an input changed, the station is visited, and its check is asked afterwards only."""
+    """If an input changed, the station is visited, and its check runs only afterwards."""
     line = Line(tmp_path, pour=checked("hot"))
     line.visit(BOIL, 100)
     line.visit(POUR)
@@ -248,11 +248,11 @@ def test_changed_input_is_not_left_to_the_check(tmp_path: Path) -> None:
 
 
 def test_visit_of_another_process_is_not_repeated(tmp_path: Path) -> None:
-    """Whoever waited for the lock judges again, and finds the work done."""
+    """A process that waited for the lock judges again, and finds the work done."""
     other = Line(tmp_path)
 
     class Slow(MemoryLedger):
-        """While its lock is taken, another process visits the station."""
+        """A journey that waits for a lock while another process visits the station."""
 
         def lock(self, key: str, timeout: float) -> Any:
             held = super().lock(key, timeout)
@@ -272,7 +272,7 @@ def test_visit_of_another_process_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_time_out_of_a_lock_names_its_holder(tmp_path: Path) -> None:
-    """A lock that stays held ends in an error that says which process visits the station."""
+    """A lock that stays held causes an error that names the visiting process."""
     line = Line(tmp_path, lock_timeout=0)
     Line(tmp_path, ledger=line.ledger).begin(BOIL)
     record = line.ledger.record(BOIL)
@@ -297,7 +297,7 @@ def test_lock_is_not_awaited_in_a_run_that_stops(tmp_path: Path) -> None:
 
 
 def test_rerun_keeps_its_lock_and_begins_again(line: Line) -> None:
-    """A visit that a plugin reruns stays the same attempt, without what the first returned."""
+    """A visit that a plugin reruns stays the same attempt, without the first outcome."""
     attempt = line.begin(BOIL)
     lock = attempt.lock
     line.journey.complete(attempt, 100, line.ask)
@@ -322,8 +322,8 @@ def test_checks_are_asked_after_the_visit(tmp_path: Path) -> None:
     assert (line.asked, type(attempt.stage)) == (["hot", "full"], Passed)
 
 
-def test_check_that_refuses_the_visit_says_what_that_means(tmp_path: Path) -> None:
-    """A check that does not pass after the visit raises, with a note on what must be wrong."""
+def test_check_that_refuses_the_visit_is_explained(tmp_path: Path) -> None:
+    """A check that does not pass after the visit raises, with an explanation as a note."""
     line = Line(tmp_path, pour=checked("hot"), replayed=frozenset({POUR}))
     line.visit(BOIL, 100)
     attempt = line.begin(POUR)
@@ -356,7 +356,7 @@ def test_check_is_asked_again_within_its_time(
 
 
 def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> None:
-    """A product that is not there after the visit is an error; what was returned is kept."""
+    """A missing product after the visit is an error; the outcome is kept."""
     line = Line(tmp_path, pour=poured(products=["no-such-tea"]))
     line.visit(BOIL, 100)
     attempt = line.begin(POUR)
@@ -385,7 +385,7 @@ def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> No
     ],
 )
 def test_ending_of_a_visit_is_recorded(line: Line, ending: Ending, word: str, status: str) -> None:
-    """What pytest says in the end is what is recorded, and the lock is free again."""
+    """The record shows how pytest's protocol ended, and the lock is free again."""
     result = line.visit(BOIL, 100, ending)
 
     record = line.ledger.record(BOIL)
@@ -405,7 +405,7 @@ def test_visit_that_skips_itself_was_never_begun(line: Line) -> None:
 
 
 def test_interrupt_before_the_visit_reaches_nothing(line: Line) -> None:
-    """A station that is interrupted while it is judged was not reached."""
+    """A station that is interrupted while it is judged is not reached."""
     attempt = Attempt(BOIL)
 
     result = line.journey.finish(attempt, Ending(error="interrupted", is_interrupted=True))
@@ -413,8 +413,8 @@ def test_interrupt_before_the_visit_reaches_nothing(line: Line) -> None:
     assert (result.word, line.ledger.record(BOIL)) == ("not reached", None)
 
 
-def test_failure_that_was_noted_is_not_the_last_word(line: Line) -> None:
-    """A time-out that is recorded ahead gives way to a visit that makes it after all."""
+def test_noted_failure_is_not_final(line: Line) -> None:
+    """A failure that was noted before a time-out is replaced if the visit still completes."""
     attempt = line.begin(BOIL)
     line.journey.note_failure(attempt, "Timeout")
     noted = line.ledger.record(BOIL)
@@ -457,7 +457,7 @@ def test_consumer_receives_what_was_recorded(line: Line) -> None:
 
 
 def test_result_of_every_ending_is_one_of_the_words(line: Line) -> None:
-    """`so_far` and `finish` agree: reports say before the end what is recorded in the end."""
+    """`so_far` and `finish` agree: the reports before the end show the recorded result."""
     endings: dict[str, Callable[[], Ending]] = {
         "visited": Ending,
         "failed": lambda: Ending(error="cold"),

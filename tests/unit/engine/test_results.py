@@ -22,7 +22,7 @@ def _result(word: Word) -> Result:
 
 
 def test_result_is_shared_with_the_other_processes() -> None:
-    """What one process shares another one awaits, and then knows."""
+    """A result that one process shares is awaited by another one, which then knows it."""
     ledger = MemoryLedger()
     mine, others = Results(ledger, "run"), Results(ledger, "run")
     before = others.shared(KEY)
@@ -68,7 +68,7 @@ def test_process_on_its_own_waits_for_nothing() -> None:
 
 
 def test_stop_reaches_processes_that_wait() -> None:
-    """A run that one process stops is stopped in all, and none waits for a result any more."""
+    """If one process stops a run, all processes stop, and none waits for a result any more."""
     ledger = MemoryLedger()
     mine, others = Results(ledger, "run"), Results(ledger, "run")
     others.raise_if_stopped()
@@ -83,7 +83,7 @@ def test_stop_reaches_processes_that_wait() -> None:
 
 
 def test_lost_ledger_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that waits for a result finds out that the ledger takes none any more."""
+    """A process that waits for a result notices that the ledger cannot be written any more."""
     monkeypatch.setattr(results, "_PATIENCE", 0.0)
     location = LedgerLocation(tmp_path, "default")
     ledger = open_ledger(location)

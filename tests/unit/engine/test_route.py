@@ -1,4 +1,4 @@
-"""All stations of a session: their order, their cycles, and selections of them."""
+"""All stations of a session: their order, their cycles, and selectors."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_order_is_complete_and_puts_upstream_first(upstream: dict[str, list[str]
 
 @given(graphs())
 def test_order_is_stable(upstream: dict[str, list[str]]) -> None:
-    """A station comes before one defined earlier only where another station waits for it."""
+    """A station overtakes one defined earlier only if the latter has to wait."""
     order = _names(_route(upstream).order)
 
     defined = list(upstream)
@@ -184,7 +184,7 @@ def test_cycles_are_named_in_the_order_of_waiting(
 
 @given(st.dictionaries(names, st.lists(names, unique=True, max_size=3)))
 def test_cycles_are_real(needed: dict[str, list[str]]) -> None:
-    """There are cycles exactly where some stations cannot be put in order, and each is closed."""
+    """There are cycles if and only if some stations cannot be put in order, and each is closed."""
     upstream = {name: [each for each in needed[name] if each in needed] for name in needed}
     route = _route(upstream)
 
@@ -243,7 +243,7 @@ def test_selector_stands_for_stations(expression: str, selected: list[str]) -> N
 
 
 def test_failed_stands_for_failed_stations() -> None:
-    """The caller names the failed stations, which come in running order."""
+    """The caller gives the failed stations, which are returned in running order."""
     assert _select("failed,shop", failed=[_key("pour"), _key("fill")]) == ["shop", "fill", "pour"]
 
 
@@ -272,12 +272,12 @@ def test_odd_parameter_id_can_be_selected(expression: str, selected: list[str]) 
 
 @pytest.mark.parametrize("expression", ["gone", "g*ne", "stations.py::gone", "+gone+"])
 def test_former_station_may_be_named(expression: str) -> None:
-    """Recorded stations that exist no longer can be selected where the caller has them."""
+    """Recorded stations that no longer exist can be selected if the caller gives them."""
     assert _select(expression, also=[_key("gone")]) == ["gone"]
 
 
 def test_all_has_former_stations() -> None:
-    """Stations that exist no longer come last."""
+    """`all` includes stations that no longer exist, which come last."""
     assert _select("all", also=[_key("gone")])[-2:] == ["wash", "gone"]
 
 
@@ -286,7 +286,7 @@ def test_all_has_former_stations() -> None:
     ["brew", "brew*", "boil[red]", "+", "++", "+brew", "last:", "last:x", "last:-1", "gone"],
 )
 def test_unknown_selector_is_an_error(selector: str) -> None:
-    """A selector that fits nothing is an error that names the option and the stations."""
+    """A selector that matches nothing is an error that names the option and the stations."""
     with pytest.raises(UnknownSelector) as caught:
         _select(f"shop,{selector}")
 

@@ -95,13 +95,13 @@ def test_secret_shows_three_stars(show: Callable[[Any], str]) -> None:
     assert show(Secret(VALUE)) == "***"
 
 
-def test_secret_is_aligned_like_text() -> None:
-    """In a column a secret takes the place of its three stars."""
+def test_secret_is_aligned_like_a_string() -> None:
+    """A secret is aligned in a column like its three stars."""
     assert f"{Secret(VALUE):>5}" == "  ***"
 
 
 def test_secret_in_something_shows_three_stars() -> None:
-    """An object that holds a secret shows the rest of itself."""
+    """An object that holds a secret shows everything but the secret."""
     assert repr(Login("ann", Secret(VALUE))) == "Login(user='ann', token=***, old=None)"
     assert pprint.pformat({"a": [Secret(VALUE)]}) == "{'a': [***]}"
 
@@ -142,14 +142,14 @@ def test_secrets_of_two_values_differ(other: object) -> None:
     assert Secret("a") != other
 
 
-def test_hash_tells_nothing() -> None:
-    """All secrets have one hash, so that it tells nothing about the value."""
+def test_hash_reveals_nothing() -> None:
+    """All secrets have one hash, so that it reveals nothing about the value."""
     assert hash(Secret(1)) == hash(Secret(["no hash"]))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_secret_is_not_pickled(protocol: int) -> None:
-    """A secret cannot be pickled, as the pickle would have it in plain text."""
+    """A secret cannot be pickled, as the pickle would contain it in plain text."""
     with pytest.raises(TypeError) as refused:
         pickle.dumps([Secret(VALUE)], protocol)
 
@@ -208,7 +208,7 @@ HOLDERS: list[tuple[object, Any]] = [
 
 @pytest.mark.parametrize(("value", "annotation"), HOLDERS, ids=range(len(HOLDERS)))
 def test_secret_is_received_as_it_was_returned(value: object, annotation: Any) -> None:
-    """Downstream receives a secret in any place of an outcome; the text does not have it."""
+    """Downstream receives a secret in any part of an outcome; the JSON text does not contain it."""
     codec = _codec()
 
     outcome = _encoded(value, annotation, codec)
@@ -245,7 +245,7 @@ def _revealed(value: Any) -> Any:
 
 @given(json_like)
 def test_secrets_in_plain_data_are_received(value: object) -> None:
-    """Secrets in JSON-like data without annotation are received, at any depth."""
+    """Secrets in JSON-like data without an annotation are received, at any depth."""
     codec = _codec()
 
     received = decode("boil", _encoded(value, Any, codec).text, Any, codec)
@@ -308,7 +308,7 @@ REFUSED = [
 def test_unsupported_secret_is_rejected_without_showing_it(
     value: object, annotation: Any, kind: str, cause: str
 ) -> None:
-    """A secret that would not be received as it was returned is rejected, and not shown."""
+    """A secret that would not be received as returned is rejected, and not shown."""
     with pytest.raises(Unstorable) as refused:
         _encoded(value, annotation)
 
@@ -370,7 +370,7 @@ def test_secrets_have_different_digests(one: object, other: object, *, are_equal
 
 
 def test_key_is_made_once_and_only_for_secrets() -> None:
-    """Where no outcome has a secret, no key is made."""
+    """If no outcome has a secret, no key is made."""
     asked = []
     secrets = SecretStore(lambda: asked.append(1) or KEY)  # type: ignore[func-returns-value]
 
@@ -398,7 +398,7 @@ def test_rest_of_an_outcome_works_without_its_secret() -> None:
 
 
 def test_unknown_secrets_compare_by_their_tokens() -> None:
-    """Secrets of records are compared without their values, in sets as well."""
+    """Secrets from records are compared without their values, in sets as well."""
     text = _encoded({Secret("a"), Secret("b")}, set[Secret[str]]).text
 
     received = decode("boil", text, set[Secret[str]], _codec())

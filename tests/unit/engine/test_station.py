@@ -45,7 +45,7 @@ def test_station_is_called_like_its_function() -> None:
 
 
 def test_station_is_named_after_its_function() -> None:
-    """A station has the name, the file and the place of its function."""
+    """A station has the name, the file and the line of its function."""
     made = station(boil)
 
     assert (made.name, made.__name__, made.__wrapped__) == ("boil", "boil", boil)
@@ -53,8 +53,8 @@ def test_station_is_named_after_its_function() -> None:
     assert repr(made) == "<station boil>"
 
 
-def test_decorated_function_keeps_its_place() -> None:
-    """The location of a station is that of its function, whatever it is wrapped in."""
+def test_decorated_function_keeps_its_location() -> None:
+    """The location of a station is that of its function, with or without wrappers."""
 
     @functools.wraps(boil)
     def retried() -> int:
@@ -135,7 +135,7 @@ def test_station_keeps_its_keywords() -> None:
 def test_keyword_of_the_wrong_type_is_rejected(
     keywords: dict[str, Any], where: str, value: str, must: str
 ) -> None:
-    """A keyword of a wrong type is rejected where it is written."""
+    """A keyword of a wrong type is rejected immediately."""
     with pytest.raises(BadSetting) as caught:
         station(**keywords)
 
@@ -153,7 +153,7 @@ def test_keyword_of_the_wrong_type_is_rejected(
     ],
 )
 def test_station_must_be_a_function(given: Any) -> None:
-    """An object without source of its own cannot be a station."""
+    """An object without its own source cannot be a station."""
     with pytest.raises(NotAFunction) as caught:
         station(given)
 
@@ -176,7 +176,7 @@ def test_checks_are_kept_in_order() -> None:
     )
 
 
-def test_attaching_gives_the_function_back() -> None:
+def test_attaching_returns_the_function() -> None:
     """A check and a clean remain plain functions, to be called and tested as such."""
     made = station(boil)
 
@@ -275,7 +275,7 @@ TWICE = "@station\ndef boil(): ...\n\n@station\ndef boil(): ...\n"
 
 
 def test_second_station_of_a_name_knows_the_first() -> None:
-    """A station that takes the name of another in its file knows that one."""
+    """A station that replaces another one of its name in a file knows it."""
     second = _module(TWICE, os.path.abspath("kitchen/stations.py"))["boil"]
 
     assert second.location == os.path.join("kitchen", "stations.py:4")
@@ -311,7 +311,7 @@ def test_station_imported_under_two_names_is_one() -> None:
 
 
 def test_stations_of_a_factory_are_several() -> None:
-    """Stations made by one function are different, though they share a line."""
+    """Stations made by one function are different, although they share a line."""
     source = "def make():\n    @station\n    def boil(): ...\n    return boil\n"
     make = _module(source)["make"]
 
@@ -322,7 +322,7 @@ def test_stations_of_a_factory_are_several() -> None:
 
 
 def test_marks_stand_on_either_side() -> None:
-    """Marks below the decorator arrive with the function, marks above it after."""
+    """Marks below the decorator come with the function, marks above it later."""
 
     @pytest.mark.skipif(False, reason="")
     @station

@@ -1,4 +1,4 @@
-"""The order of a parallel run: batches that may start, that are under way, that go first."""
+"""The order of a parallel run: batches that may start, and the order in which they do."""
 
 from __future__ import annotations
 

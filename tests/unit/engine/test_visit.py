@@ -1,4 +1,4 @@
-"""The visit of a station as the station sees it."""
+"""The visit as the station sees it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_progress_is_reported_from_its_start() -> None:
     assert (progress.done, progress.total) == (2.5, 3)
 
 
-def test_progress_goes_without_with() -> None:
-    """A progress of unknown length may be used by itself."""
+def test_progress_works_without_with() -> None:
+    """A progress of unknown length may be used without a `with` statement."""
     reported: list[Progressed] = []
 
     _visit(reported=reported).progress().update(2)
@@ -53,7 +53,7 @@ def test_progress_goes_without_with() -> None:
 
 
 def test_progress_swallows_no_error() -> None:
-    """An error inside of a progress reaches the visit."""
+    """An error inside a progress reaches the visit."""
     with pytest.raises(ZeroDivisionError), _visit().progress():
         1 / 0  # noqa: B018
 
@@ -95,7 +95,7 @@ def test_directory_is_made_when_asked_for() -> None:
 
 
 def test_visit_shows_no_inner_parts() -> None:
-    """A failing assertion shows of a visit only the parts that users may use."""
+    """A failing assertion shows only the public parts of a visit."""
     assert repr(_visit()) == (
         "Visit(station='boil', profile='default', reasons=('never visited',), "
         "previous=None, resources={})"

@@ -1,4 +1,4 @@
-"""Results in words."""
+"""Lines of text about results."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_closing_line_leaves_zeros_out() -> None:
 
 
 def test_closing_line_of_nothing() -> None:
-    """A run without a station says so."""
+    """The closing line of a run without a station says so."""
     assert wording.closing_line([], 0.0) == "choochoo: no station in 0.0 s"
 
 
 @given(st.lists(words))
 def test_closing_counts_add_up(chosen: list[Word]) -> None:
-    """No result is missing from the closing line, whatever words there are."""
+    """The closing line counts each result, whatever its word."""
     line = wording.closing_line([_result(word) for word in chosen], 1.0)
 
     counts = [int(part) for part in line.replace(",", "").split() if part.isdecimal()]
@@ -74,7 +74,7 @@ def test_closing_counts_add_up(chosen: list[Word]) -> None:
 
 
 def test_problems_have_their_cause() -> None:
-    """Each station that failed or was blocked has a line of its own, in columns."""
+    """Each failed or blocked station has its own line, in columns."""
     results = [
         _result("failed", "boil", cause="RuntimeError: boom"),
         _result("visited", "grind"),
@@ -113,7 +113,7 @@ def test_left_in_place_is_listed() -> None:
     ],
 )
 def test_next_command_is_named(results: list[Result], command: str | None) -> None:
-    """The command to type next is named when something is left to do."""
+    """The next command is shown if something is left to do."""
     assert wording.next_command(results, "pytest --cc-run") == command
 
 
@@ -126,7 +126,7 @@ def test_next_command_is_named(results: list[Result], command: str | None) -> No
     ],
 )
 def test_next_command_may_fix_failures(words: list[Word], command: str | None) -> None:
-    """A command that may fix the failures by itself stands alone."""
+    """A command that may fix the failures itself is shown without more advice."""
     results = [_result(word) for word in words]
 
     assert wording.next_command(results, "pytest --cc-run", fixes=True) == command
@@ -157,13 +157,13 @@ def test_every_word_has_its_place(word: Word) -> None:
         (86_400.0 * 400, "400 d"),
     ],
 )
-def test_time_is_written_as_people_do(seconds: float, words: str) -> None:
-    """A time has one or two units, and none of them runs over."""
+def test_time_is_written_for_people(seconds: float, words: str) -> None:
+    """A time has one or two units, neither of which overflows."""
     assert wording.elapsed(seconds) == words
 
 
 @given(st.floats(0, 1e9))
-def test_time_never_runs_over(seconds: float) -> None:
+def test_time_never_overflows(seconds: float) -> None:
     """A time is never `60 s`, `60 min` or `1 h 60 min`."""
     words = wording.elapsed(seconds).split()
 

@@ -1,4 +1,4 @@
-"""The fixtures of these tests: a run that has begun in a ledger of its own."""
+"""The fixtures of these tests: a run that has begun, with a ledger of its own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def station() -> StationInfo:
 
 @pytest.fixture
 def run(ledger: Ledger, workers: Workers, station: StationInfo) -> ParallelRun:
-    """A run of one station, in which one worker takes part, with the process 7."""
+    """A run of one station, with one worker, whose process has the number 7."""
     workers.connect(ConnectedNode("gw0"))
     [worker] = workers
     worker.pid = 7

@@ -1,4 +1,4 @@
-"""Workers and channels without a process: they remember what they are sent, or pass it on."""
+"""Workers and channels without a process: they remember messages, or pass them on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class RememberingNode:
-    """A worker that remembers what its controller sends."""
+    """A worker that remembers the messages of its controller."""
 
     def __init__(self, name: str = "gw0") -> None:
         self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
@@ -19,11 +19,11 @@ class RememberingNode:
         self.putevent = self._events.put
         self.shutting_down = False
         self.is_dead = False
-        #: What it was sent and has not started, in order.
+        #: The items that were sent and have not started, in order.
         self.queue: deque[int] = deque()
-        #: What was sent at one go since somebody looked.
+        #: The items that were sent since the last call of `sent`.
         self._sent: list[int] = []
-        #: What it was asked to give back.
+        #: The items that were requested back.
         self.asked_back: list[list[int]] = []
 
     def __repr__(self) -> str:
@@ -51,13 +51,13 @@ class RememberingNode:
         self.shutting_down = True
 
     def sent(self) -> list[int]:
-        """Return what it was sent since the last call."""
+        """Return the items that were sent since the last call."""
         sent, self._sent = self._sent, []
         return sent
 
 
 class End:
-    """One end of a channel whose ends are in one process: what is sent arrives at once."""
+    """One end of a channel within one process: messages arrive at once."""
 
     def __init__(self) -> None:
         self.other: End | None = None
@@ -74,7 +74,7 @@ class End:
         self._callback, self._endmarker = callback, endmarker
 
     def close(self) -> None:
-        """Do what execnet does where the other process is gone."""
+        """Behave like execnet when the other process has ended."""
         self.other = None
         self._callback(self._endmarker)
 
@@ -86,7 +86,7 @@ def channel() -> tuple[End, End]:
 
 
 class ConnectedNode(RememberingNode):
-    """A worker with a channel, whose other end is *there*."""
+    """A worker with a channel; *there* is the other end."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -1,4 +1,4 @@
-"""What is recorded and reported of an item that a worker died of."""
+"""Crashes: the record and the report of the item during which a worker died."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REASONS = ("never visited",)
 
 
 def report_of(nodeid: str) -> Any:
-    """Return the report that xdist makes of a crash."""
+    """Return xdist's report of a crash."""
     return pytest.TestReport(
         nodeid=nodeid,
         location=("stations.py", None, "stations.py"),
@@ -32,7 +32,7 @@ def visiting(**facts: Any) -> Record:
 
 
 def test_visit_under_way_is_recorded_as_failed(run: ParallelRun, station: StationInfo) -> None:
-    """The next run says why, and what the visit left stays known."""
+    """The record of the failed visit has the cause, and keeps the last outcome."""
     run.ledger.begin(station.key, visiting(outcome="100"), REASONS)
 
     result = record_crash(run, station)
@@ -45,8 +45,8 @@ def test_visit_under_way_is_recorded_as_failed(run: ParallelRun, station: Statio
     run.ledger.lock(station.key, 0).release()
 
 
-def test_reason_that_the_worker_gave_stands(run: ParallelRun, station: StationInfo) -> None:
-    """It may know that it is about to be killed, and by what."""
+def test_cause_that_the_worker_recorded_stays(run: ParallelRun, station: StationInfo) -> None:
+    """A worker may record why it is about to be killed, and that cause is kept."""
     run.ledger.begin(station.key, visiting(), REASONS)
     run.ledger.finish(station.key, Record(status="failed", since=time.time(), error="Timeout"))
 
@@ -54,7 +54,7 @@ def test_reason_that_the_worker_gave_stands(run: ParallelRun, station: StationIn
 
 
 def test_record_of_an_earlier_run_is_left_alone(run: ParallelRun, station: StationInfo) -> None:
-    """The worker had not come to the visit."""
+    """A worker that died before the visit leaves the record of an earlier run as it was."""
     earlier = Record(status="failed", since=run.began - 60, error="cold")
     run.ledger.finish(station.key, earlier)
 
@@ -65,15 +65,15 @@ def test_record_of_an_earlier_run_is_left_alone(run: ParallelRun, station: Stati
 def test_station_that_was_never_visited_gets_no_record(
     run: ParallelRun, station: StationInfo
 ) -> None:
-    """There is nothing to be resumed."""
+    """If the visit had not begun, no record is made."""
     assert record_crash(run, station) == station.result("failed", cause=DIED)
     assert run.ledger.record(station.key) is None
 
 
-def test_station_that_another_process_visits_is_left_to_it(
+def test_record_of_a_locked_station_is_left_alone(
     run: ParallelRun, station: StationInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lock is held, and the record is not ours to write."""
+    """The record of a station that another process visits is not changed."""
     monkeypatch.setattr("pytest_choochoo.parallel.crashes._GRACE", 0)
     lock = run.ledger.lock(station.key, 0)
     run.ledger.begin(station.key, visiting(), REASONS)
@@ -85,7 +85,7 @@ def test_station_that_another_process_visits_is_left_to_it(
 
 
 def test_report_has_the_facts_of_the_station(run: ParallelRun, station: StationInfo) -> None:
-    """Downstream in the other workers learns of it as well."""
+    """The report has the facts of the station, and downstream in other workers sees the result."""
     run.ledger.begin(station.key, visiting(), REASONS)
     report = report_of(station.key)
 
@@ -99,7 +99,7 @@ def test_report_has_the_facts_of_the_station(run: ParallelRun, station: StationI
 
 
 def test_item_that_runs_again_shares_no_failure(run: ParallelRun, station: StationInfo) -> None:
-    """What waits for it goes by the last attempt."""
+    """The result of an item that is rerun is the one of its last attempt."""
     report = report_of(station.key)
 
     report_crash(run, report, at_work=True, is_rerun=True)
@@ -109,7 +109,7 @@ def test_item_that_runs_again_shares_no_failure(run: ParallelRun, station: Stati
 
 
 def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: StationInfo) -> None:
-    """What the worker shared before it died stands, and the report says so."""
+    """A result that the worker shared before it died stands, and the report says so."""
     run.ledger.begin(station.key, visiting(), REASONS)
     run.ledger.finish(
         station.key,
@@ -127,8 +127,8 @@ def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: Sta
 
 
 @pytest.mark.parametrize("key", ["stations.py::boil", "test_it.py::test_it"])
-def test_death_after_the_last_item_is_called_so(run: ParallelRun, key: str) -> None:
-    """The worker was busy with what its fixtures held."""
+def test_death_after_the_last_item_is_reported_as_such(run: ParallelRun, key: str) -> None:
+    """A worker that died in a late teardown is reported with its last item."""
     report = report_of(key)
 
     report_crash(run, report, at_work=False, is_rerun=False)
@@ -136,8 +136,8 @@ def test_death_after_the_last_item_is_called_so(run: ParallelRun, key: str) -> N
     assert report.longrepr == f"the worker process died after finishing {key}, before teardown"
 
 
-def test_report_of_a_test_is_xdists_own(run: ParallelRun) -> None:
-    """No station is concerned."""
+def test_report_of_a_test_is_unchanged(run: ParallelRun) -> None:
+    """The report of a test that is not a station is xdist's own."""
     report = report_of("test_it.py::test_it")
 
     report_crash(run, report, at_work=True, is_rerun=False)

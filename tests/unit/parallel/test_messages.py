@@ -86,8 +86,8 @@ def test_message_of_a_controller_arrives_as_it_was_sent(message: FromController)
         '{"type": "Surprise", "text": "x"}',
     ],
 )
-def test_malformed_message_is_refused_with_the_way_out(text: str) -> None:
-    """Another version on another host is the one way to come by such a message."""
+def test_malformed_message_is_rejected_with_the_way_out(text: str) -> None:
+    """A message of another version is rejected, with the advice to install the same version."""
     for decode in (message_from_worker, message_from_controller):
         with pytest.raises(UnknownMessage) as caught:
             decode(text)
@@ -96,8 +96,8 @@ def test_malformed_message_is_refused_with_the_way_out(text: str) -> None:
         )
 
 
-def test_messages_of_one_side_are_none_of_the_other() -> None:
-    """A worker does not take an answer for a question."""
+def test_messages_of_one_side_are_rejected_by_the_same_side() -> None:
+    """A message for workers is not accepted from a worker, nor the other way round."""
     with pytest.raises(UnknownMessage):
         message_from_worker(encode(LedgerAnswer("1")))
     with pytest.raises(UnknownMessage):
@@ -105,7 +105,7 @@ def test_messages_of_one_side_are_none_of_the_other() -> None:
 
 
 class Controller:
-    """The controller's ends of the channels to two workers, and what arrived from them."""
+    """The controller's ends of the channels to two workers, and the messages that arrived."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
@@ -132,14 +132,14 @@ def controller() -> Controller:
 
 
 def test_notice_arrives(controller: Controller) -> None:
-    """What a worker has to say to the user reaches the process with the terminal."""
+    """A worker's line for the user reaches the controller."""
     controller.workers[0].notify("boil: waiting")
 
     assert controller.received == [Notice("boil: waiting")]
 
 
 def test_secret_of_one_worker_is_known_to_the_others(controller: Controller) -> None:
-    """It stays in memory, and is no message that anybody else sees."""
+    """A shared secret stays in memory, and is not passed on as a message."""
     one, other = (worker.secrets for worker in controller.workers)
 
     one["token"] = "text"
@@ -149,14 +149,14 @@ def test_secret_of_one_worker_is_known_to_the_others(controller: Controller) -> 
     assert controller.received == []
 
 
-def test_secret_that_nobody_kept_is_missing(controller: Controller) -> None:
-    """As in any mapping."""
+def test_unknown_secret_is_a_key_error(controller: Controller) -> None:
+    """A secret that no worker kept raises `KeyError`, as in any mapping."""
     with pytest.raises(KeyError, match="token"):
         controller.workers[0].secrets["token"]
 
 
 def test_question_for_the_ledger_is_answered(controller: Controller, tmp_path: Path) -> None:
-    """The controller's ledger is asked, whatever lies on this disk."""
+    """A remote ledger asks the controller, whatever is on the local disk."""
     ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
 
     assert ledger.ask("attempts", "stations.py::boil") == (
@@ -165,7 +165,7 @@ def test_question_for_the_ledger_is_answered(controller: Controller, tmp_path: P
 
 
 def test_ledger_of_a_lost_controller_is_unusable(controller: Controller, tmp_path: Path) -> None:
-    """Neither a question nor an answer is waited for."""
+    """A question to a lost controller is an error, without waiting."""
     ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
     controller.links.clear()
     controller.ends[0].close()
@@ -175,8 +175,8 @@ def test_ledger_of_a_lost_controller_is_unusable(controller: Controller, tmp_pat
             ledger.record("stations.py::boil")
 
 
-def test_secret_of_a_lost_controller_cannot_be_had(controller: Controller) -> None:
-    """Whatever waits for it goes on with an error."""
+def test_secret_of_a_lost_controller_is_an_error(controller: Controller) -> None:
+    """A request for a secret does not wait for a lost controller."""
     controller.ends[0].close()
 
     for _ in range(2):
@@ -184,8 +184,8 @@ def test_secret_of_a_lost_controller_cannot_be_had(controller: Controller) -> No
             controller.workers[0].secrets["token"]
 
 
-def test_worker_of_another_version_is_refused(controller: Controller) -> None:
-    """The controller ends the run with the way out."""
+def test_worker_of_another_version_is_rejected(controller: Controller) -> None:
+    """A message of another version reaches the controller as a refusal, with the way out."""
     controller.ends[0].send('{"type": "Surprise"}')
 
     [refusal] = controller.received
@@ -193,8 +193,8 @@ def test_worker_of_another_version_is_refused(controller: Controller) -> None:
     assert refusal.text.endswith("install the same version of pytest-choochoo on all hosts")
 
 
-def test_answer_to_a_dead_worker_is_lost(controller: Controller) -> None:
-    """Its death is no error of the controller."""
+def test_answer_to_a_dead_worker_is_dropped(controller: Controller) -> None:
+    """Sending an answer to a dead worker is not an error."""
     [here, *_] = [link._channel for link in controller.links]
     assert isinstance(here, End)
     here.other = None

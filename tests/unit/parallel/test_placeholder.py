@@ -1,4 +1,4 @@
-"""The item that workers wait with, and the reports that are made in its name."""
+"""The placeholder item of workers, and the reports that are sent in its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_choochoo.parallel.placeholder import (
 
 
 def test_placeholder_is_a_function_without_a_file(request: pytest.FixtureRequest) -> None:
-    """Hooks of other plugins may look at it as at any test."""
+    """The placeholder looks like a test to the hooks of other plugins."""
     item = Placeholder.of(request.session)
 
     assert item.nodeid == PLACEHOLDER
@@ -21,8 +21,8 @@ def test_placeholder_is_a_function_without_a_file(request: pytest.FixtureRequest
     assert callable(item.function) and isinstance(item.fixturenames, list)
 
 
-def test_report_comes_back_to_its_item(pytestconfig: pytest.Config) -> None:
-    """Sent as one of the placeholder, it arrives as one of the item that ran last."""
+def test_report_is_given_back_to_its_item(pytestconfig: pytest.Config) -> None:
+    """A report that was sent as one of the placeholder arrives as one of its own item."""
     report = pytest.TestReport(
         nodeid="stations.py::boil",
         location=("stations.py", 3, "boil"),
@@ -44,7 +44,7 @@ def test_report_comes_back_to_its_item(pytestconfig: pytest.Config) -> None:
 
 
 def test_other_reports_are_left_alone() -> None:
-    """Whatever they are of."""
+    """Reports that were not sent as one of the placeholder are unchanged."""
     for data in ({"nodeid": "test_it.py::test_it"}, {"nodeid": PLACEHOLDER}, {}):
         before = dict(data)
         as_of_its_item(data)

@@ -1,4 +1,4 @@
-"""How a process takes part in a run: alone, or as a worker, near its ledger or far from it."""
+"""The part of a process in a run: alone, or as a worker, with or without access to the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_choochoo.parallel.messages import Notice, Refusal, encode
 
 
 class Channel:
-    """A channel that remembers what is sent."""
+    """A channel that remembers its messages."""
 
     def __init__(self) -> None:
         self.sent: list[object] = []
@@ -41,8 +41,8 @@ def worker(**workerinput: Any) -> Any:
     return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash(), hook=Hooks())
 
 
-def test_process_of_its_own_shares_nothing() -> None:
-    """It has the terminal, its own ledger, and its own secrets."""
+def test_serial_process_shares_nothing() -> None:
+    """A serial process has the terminal, its own ledger, and its own secrets."""
     config: Any = SimpleNamespace(stash=pytest.Stash())
 
     process = process_of(config)
@@ -53,14 +53,14 @@ def test_process_of_its_own_shares_nothing() -> None:
 
 
 def test_worker_of_plain_pytest_shares_nothing() -> None:
-    """Its controller opened no channel."""
+    """A worker of plain pytest has no channel to its controller."""
     process = process_of(worker(workerid="gw0"))
 
     assert (process.is_worker, process.run, process.notify) == (True, None, None)
 
 
-def test_worker_speaks_through_its_controller() -> None:
-    """It knows the run and its beginning, and what it says is sent."""
+def test_worker_sends_notices_to_its_controller() -> None:
+    """A worker knows the run and its beginning, and sends its notices to the controller."""
     channel = Channel()
     config = worker(**{INPUT: {"channel": channel, "began": 7.0, "run": "run"}})
 
@@ -75,7 +75,7 @@ def test_worker_speaks_through_its_controller() -> None:
 
 @pytest.mark.parametrize("run", [None, "run"])
 def test_worker_that_sees_the_ledger_opens_it_itself(tmp_path: Path, run: str | None) -> None:
-    """The beginning of the run is on its disk, or nothing is shared at all."""
+    """A worker opens the ledger itself if it finds the run there, or if there is no run."""
     location = LedgerLocation(tmp_path, "default")
     ledger = open_ledger(location, warn=pytest.fail)
     ledger.start_run("run")
@@ -87,8 +87,8 @@ def test_worker_that_sees_the_ledger_opens_it_itself(tmp_path: Path, run: str | 
     assert process.ledger(location) is None
 
 
-def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None:
-    """Where no such run has begun in what lies on its disk, it has a remote ledger."""
+def test_worker_without_access_has_a_remote_ledger(tmp_path: Path) -> None:
+    """A worker that does not find the run on its own disk has a remote ledger."""
     process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": "run"}}))
 
     assert isinstance(process.ledger(LedgerLocation(tmp_path, "default")), RemoteLedger)

@@ -1,4 +1,4 @@
-"""What an item is to the plan of a run, and the plan on its way to the other processes."""
+"""The plan of a run: the jobs that items are, and its form as text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cup() -> None: ...
 
 
 def test_test_is_a_job_of_its_module(request: pytest.FixtureRequest) -> None:
-    """It waits for stations, and nothing is known of how long it takes."""
+    """The job of a test waits for stations, and has no known duration."""
     item = request.node
 
     assert job_of_test(item, ("stations.py::boil",)) == Job(
@@ -46,7 +46,7 @@ def test_test_is_a_job_of_its_module(request: pytest.FixtureRequest) -> None:
 
 
 def test_station_is_a_job_without_a_module(request: pytest.FixtureRequest) -> None:
-    """How long it takes its last record says, if there is one."""
+    """The job of a station has the duration in its last record, if there is one."""
     item = request.node
     record = Record(status="complete", since=0.0, seconds=7.0)
     unknown = Record(status="failed", since=0.0)
@@ -61,31 +61,31 @@ def test_station_is_a_job_without_a_module(request: pytest.FixtureRequest) -> No
 @pytest.mark.xdist_group
 @pytest.mark.xdist_group("stove")
 def test_groups_are_read_as_xdist_reads_them(request: pytest.FixtureRequest) -> None:
-    """By position, by keyword, or the default, each once."""
+    """Groups are given by position, by keyword, or by default, and each counts once."""
     assert sorted(job_of_station(request.node, (), None).groups) == ["default", "kettle", "stove"]
     assert job_of_test(request.node, ()).groups == job_of_station(request.node, (), None).groups
 
 
 @pytest.mark.usefixtures("kettle")
-def test_fixture_of_a_module_is_shared(request: pytest.FixtureRequest) -> None:
-    """Tests of one module that request it stay in one worker."""
+def test_module_fixture_is_shared(request: pytest.FixtureRequest) -> None:
+    """Tests of one module that request a module fixture stay in one worker."""
     assert shares(request.node)
 
 
 @pytest.mark.usefixtures("sieve")
-def test_fixture_of_a_class_is_shared(request: pytest.FixtureRequest) -> None:
-    """So do tests that request one of the class."""
+def test_class_fixture_is_shared(request: pytest.FixtureRequest) -> None:
+    """Tests of one module that request a class fixture stay in one worker."""
     assert shares(request.node)
 
 
 @pytest.mark.usefixtures("stove", "cup")
 def test_other_fixtures_are_not_shared(request: pytest.FixtureRequest) -> None:
-    """Each worker sets up those of the session, and each test its own."""
+    """Session and function fixtures do not keep tests in one worker."""
     assert not shares(request.node)
 
 
-def test_item_that_is_no_function_may_share_anything(request: pytest.FixtureRequest) -> None:
-    """Nothing is known of its set-up."""
+def test_item_that_is_not_a_function_counts_as_sharing(request: pytest.FixtureRequest) -> None:
+    """The fixtures of such an item are unknown, so it stays with its module."""
     assert shares(request.node.parent)
 
 
@@ -94,12 +94,12 @@ def test_item_that_is_no_function_may_share_anything(request: pytest.FixtureRequ
     [("stations.py::boil", "stations.py"), ("a/test_it.py::Test::test[a::b]", "a/test_it.py")],
 )
 def test_module_of_an_item_is_the_beginning_of_its_node_id(key: str, module: str) -> None:
-    """Whatever comes in brackets."""
+    """The module ends at the first `::`, even if a parameter id contains another one."""
     assert module_of(key) == module
 
 
-def test_plan_arrives_as_it_was_made() -> None:
-    """It goes through the ledger as JSON text."""
+def test_plan_survives_its_form_as_text() -> None:
+    """A plan is the same after its way through the ledger as JSON text."""
     station = StationInfo(
         key="stations.py::pour",
         name="pour",

@@ -1,4 +1,4 @@
-"""The scheduler, asked and told as xdist does, with workers that only remember."""
+"""The scheduler, called as xdist calls it, with workers that only remember."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .stand_ins import RememberingNode
 
 
 def batch(item: int, *waits: int, more: tuple[int, ...] = ()) -> Batch:
-    """Return a batch whose first item has its own number, if each batch before it has one item."""
+    """Return a batch whose number is that of its first item, if all batches have one item."""
     return Batch(items=(item, *more), waits=waits, seconds=0.01)
 
 
@@ -31,7 +31,7 @@ LONG = Batch(items=(0,), seconds=60)
 
 
 class Run:
-    """A scheduler and its workers, and what it said."""
+    """A scheduler, its workers, and its notices."""
 
     def __init__(
         self, batches: Sequence[Batch], *, workers: int = 2, looks_ahead: bool = True
@@ -59,7 +59,7 @@ class Run:
         self.messages_read += 1
 
     def joins(self, name: str, items: Sequence[str] | None = None) -> RememberingNode:
-        """Let a worker start and collect, as xdist tells its scheduler of it."""
+        """Let a worker start and collect, as xdist announces it."""
         worker = RememberingNode(name)
         self.scheduler.add_node(worker)
         self.scheduler.add_node_collection(worker, self.items if items is None else items)
@@ -76,7 +76,7 @@ class Run:
 
 
 def test_nothing_starts_before_all_have_collected() -> None:
-    """The first worker waits for the second one."""
+    """The first worker waits until the second one has collected."""
     run = Run([batch(0), batch(1)], workers=2)
     alone = Run([batch(0)], workers=2)
     alone.scheduler.remove_node(alone.workers[1])
@@ -97,7 +97,7 @@ def test_nothing_starts_before_all_have_collected() -> None:
 
 
 def test_item_without_a_next_one_is_sent_with_the_placeholder() -> None:
-    """A worker starts an item only when it knows the next."""
+    """An item without a next one is sent with the placeholder, as a worker needs to know the next."""
     run = Run([batch(0), batch(1), batch(2)], workers=1)
     [worker] = run.workers
 
@@ -106,8 +106,8 @@ def test_item_without_a_next_one_is_sent_with_the_placeholder() -> None:
     assert worker.sent() == [1, run.placeholder]
 
 
-def test_end_of_the_placeholder_is_of_no_account() -> None:
-    """It is no item, and may end at any time."""
+def test_end_of_the_placeholder_is_ignored() -> None:
+    """The placeholder is not an item of the run, and may end at any time."""
     run = Run([batch(0)], workers=1)
 
     run.done(run.workers[0], 0, run.placeholder, run.placeholder)
@@ -117,7 +117,7 @@ def test_end_of_the_placeholder_is_of_no_account() -> None:
 
 
 def test_chain_is_sent_ahead() -> None:
-    """What waits for one item alone is sent behind it: three items at most, and then one by one."""
+    """Items that wait for one item alone are sent behind it, up to three, and then one by one."""
     run = Run(chain(5))
     first, second = run.workers
 
@@ -133,7 +133,7 @@ def test_chain_is_sent_ahead() -> None:
     assert run.scheduler.tests_finished
 
 
-def test_nothing_is_sent_ahead_that_may_have_to_stop() -> None:
+def test_nothing_is_sent_ahead_without_looking_ahead() -> None:
     """Without looking ahead, a worker has one item at a time."""
     run = Run(chain(2), looks_ahead=False)
     first, _ = run.workers
@@ -144,7 +144,7 @@ def test_nothing_is_sent_ahead_that_may_have_to_stop() -> None:
 
 
 def test_batch_stays_together() -> None:
-    """Its items go to one worker, the last with the placeholder when few are left."""
+    """The items of a batch go to one worker, with the placeholder when few are left."""
     run = Run([Batch(items=(0, 1, 2, 3)), Batch(items=(4,))])
     first, second = run.workers
 
@@ -155,8 +155,8 @@ def test_batch_stays_together() -> None:
     assert first.sent() == [run.placeholder]
 
 
-def test_downstream_of_two_goes_to_the_worker_that_is_free() -> None:
-    """It starts as soon as the last of its upstream ends."""
+def test_downstream_of_two_goes_to_the_free_worker() -> None:
+    """An item starts as soon as the last item upstream ends."""
     run = Run([batch(0), batch(1), batch(2, 0, 1)])
     first, second = run.workers
     first.sent(), second.sent()
@@ -168,14 +168,14 @@ def test_downstream_of_two_goes_to_the_worker_that_is_free() -> None:
 
 
 def test_worker_that_joins_later_is_used() -> None:
-    """A replacement with the same items gets what may start."""
+    """A replacement that collected the same items gets the next batch."""
     run = Run([batch(0), batch(1)], workers=1)
 
     assert run.joins("gw1").sent() == [1, run.placeholder]
 
 
-def test_worker_that_is_sent_home_gets_nothing() -> None:
-    """After xdist's shutdown no item is sent."""
+def test_worker_that_shuts_down_gets_nothing() -> None:
+    """After xdist has shut down a worker, it is sent no items."""
     run = Run([batch(0), batch(1)], workers=1)
     [worker] = run.workers
     worker.sent()
@@ -187,8 +187,8 @@ def test_worker_that_is_sent_home_gets_nothing() -> None:
     assert run.scheduler.left == 1
 
 
-def test_replacement_with_other_items_is_sent_home() -> None:
-    """It is of no use, which is said; where no other worker is left, the run ends."""
+def test_replacement_with_other_items_is_shut_down() -> None:
+    """It is not used, with a notice; if no other worker is left, the run ends."""
     run = Run([batch(0), batch(1)], workers=1)
     [worker] = run.workers
 
@@ -207,7 +207,7 @@ def test_replacement_with_other_items_is_sent_home() -> None:
 
 
 def test_workers_that_disagree_are_reported() -> None:
-    """Nothing starts, and each worker that differs from the first is named with the difference."""
+    """Nothing starts, and each worker that differs from the first is reported with the difference."""
     run = Run([batch(0)], workers=3)
     scheduler = RouteScheduling(
         run.scheduler.config,
@@ -232,7 +232,7 @@ def test_workers_that_disagree_are_reported() -> None:
 
 
 def test_worker_that_dies_at_work_fails_its_item() -> None:
-    """Its item is named; what it was sent ahead goes to others once the crash is recorded."""
+    """Its item is named; items behind it go to other workers once the crash is recorded."""
     run = Run([*chain(2), batch(2)])
     first, second = run.workers
     assert (first.sent(), second.sent()) == ([0, 1, run.placeholder], [2, run.placeholder])
@@ -248,7 +248,7 @@ def test_worker_that_dies_at_work_fails_its_item() -> None:
 
 
 def test_batch_of_a_dead_worker_is_finished_by_others() -> None:
-    """All its items but the one that the worker died of."""
+    """Other workers run all remaining items of the batch except the one that was under way."""
     run = Run([Batch(items=(0, 1, 2, 3)), Batch(items=(4,))])
     first, second = run.workers
     run.done(first, 0)
@@ -263,7 +263,7 @@ def test_batch_of_a_dead_worker_is_finished_by_others() -> None:
 
 
 def test_worker_that_dies_idle_costs_nothing() -> None:
-    """It had finished what it was sent, and others go on."""
+    """A worker that dies after its last item fails none, and the others go on."""
     run = Run([LONG, batch(1), batch(2, 1)], looks_ahead=False)
     first, second = run.workers
     run.done(first, 0)
@@ -275,8 +275,8 @@ def test_worker_that_dies_idle_costs_nothing() -> None:
     assert second.sent() == [2, run.placeholder]
 
 
-def test_worker_that_was_dead_before_it_got_an_item_fails_none() -> None:
-    """What could not be sent to it goes to another one when xdist tells of its death."""
+def test_worker_that_died_before_it_received_an_item_fails_none() -> None:
+    """Items that could not be sent go to another worker once xdist announces the death."""
     run = Run([LONG, batch(1), batch(2, 1)], looks_ahead=False)
     first, second = run.workers
     run.done(first, 0)
@@ -291,8 +291,8 @@ def test_worker_that_was_dead_before_it_got_an_item_fails_none() -> None:
     assert run.scheduler.tests_finished
 
 
-def test_worker_that_dies_while_it_tears_down_is_blamed_for_its_last_item() -> None:
-    """At the end of a run a worker is busy only with what its fixtures hold."""
+def test_worker_that_dies_in_teardown_fails_its_last_item() -> None:
+    """At the end of a run, a worker can only be tearing down its fixtures."""
     run = Run([batch(0)], workers=1)
     run.done(run.workers[0], 0)
 
@@ -300,8 +300,8 @@ def test_worker_that_dies_while_it_tears_down_is_blamed_for_its_last_item() -> N
     assert not run.scheduler.died_at_work
 
 
-def test_worker_that_ends_by_itself_died_of_nothing() -> None:
-    """It has sent its output; what it left undone it has said itself."""
+def test_worker_that_exits_did_not_crash() -> None:
+    """A worker that sent its output did not crash, even if items are left."""
     run = Run([batch(0)], workers=1)
     run.workers[0].workeroutput = {"exitstatus": 2}  # type: ignore[attr-defined] # as xdist sets it
 
@@ -310,15 +310,15 @@ def test_worker_that_ends_by_itself_died_of_nothing() -> None:
 
 
 def test_unknown_worker_is_an_error_that_xdist_expects() -> None:
-    """Xdist removes workers that never were ready, and catches `KeyError`."""
+    """Xdist removes workers that were never ready, and catches `KeyError`."""
     run = Run([batch(0)])
 
     with pytest.raises(KeyError):
         run.scheduler.remove_node(RememberingNode("gw9"))
 
 
-def test_item_that_a_worker_died_of_can_be_rerun() -> None:
-    """A plugin that reruns has it sent again, before what waits for it."""
+def test_item_of_a_crash_can_be_rerun() -> None:
+    """A plugin may let the item run again, before the items that wait for it."""
     run = Run(chain(2))
     first, second = run.workers
     assert run.scheduler.remove_node(first) == "item 0"
@@ -331,11 +331,11 @@ def test_item_that_a_worker_died_of_can_be_rerun() -> None:
 
 
 def test_no_other_item_can_be_rerun() -> None:
-    """Another one than the worker died of is an error, and nothing where it had finished."""
+    """Rerunning another item is an error, and has no effect if the worker had finished its item."""
     run = Run(chain(2))
     first, second = run.workers
     run.scheduler.remove_node(first)
-    with pytest.raises(ValueError, match="item 1 is not the item that a worker died of"):
+    with pytest.raises(ValueError, match="item 1 is not the item during which a worker died"):
         run.scheduler.mark_test_pending("item 1")
     run.scheduler.crash_is_recorded()
     run.done(second, 1)
@@ -347,8 +347,8 @@ def test_no_other_item_can_be_rerun() -> None:
     assert run.scheduler.left == 0
 
 
-def test_stop_takes_back_what_was_sent_ahead() -> None:
-    """Where the worker stands is not known, so it is asked for more and for less."""
+def test_stop_takes_back_items_that_were_sent_ahead() -> None:
+    """The worker's position is unknown, so it is asked for several ranges."""
     run = Run(chain(3), workers=1)
     [worker] = run.workers
     assert worker.sent() == [0, 1, 2]
@@ -368,8 +368,8 @@ def test_stop_takes_back_what_was_sent_ahead() -> None:
     assert worker.sent() == []
 
 
-def test_stop_is_complete_when_the_last_worker_at_work_has_died() -> None:
-    """What it died of is not under way any more."""
+def test_stop_is_complete_when_the_last_busy_worker_has_died() -> None:
+    """The item of a crash is not under way any more."""
     run = Run([batch(0), batch(1, 0)], workers=1, looks_ahead=False)
     [worker] = run.workers
 
@@ -382,7 +382,7 @@ def test_stop_is_complete_when_the_last_worker_at_work_has_died() -> None:
 
 
 def test_stop_survives_a_dead_worker() -> None:
-    """Of its death xdist has yet to tell."""
+    """A worker may be dead although xdist has not announced that yet."""
     run = Run(chain(3), workers=1)
     run.workers[0].is_dead = True
 
@@ -393,7 +393,7 @@ def test_stop_survives_a_dead_worker() -> None:
 
 
 def test_items_under_way_are_the_first_of_each_worker() -> None:
-    """What is sent ahead has not started, and before the beginning nothing has."""
+    """Items that were sent ahead are not under way, and before the start no item is."""
     run = Run([*chain(2), batch(2)])
     empty = Run([], workers=1)
 
@@ -401,8 +401,8 @@ def test_items_under_way_are_the_first_of_each_worker() -> None:
     assert empty.scheduler.under_way() == set()
 
 
-def test_end_of_no_item_means_that_a_message_came() -> None:
-    """It is read at once, and nothing else happens."""
+def test_event_without_an_item_announces_a_message() -> None:
+    """Messages are read at once, and nothing else happens."""
     run = Run([batch(0)], workers=1)
     run.workers[0].sent()
 
@@ -431,13 +431,13 @@ def graphs(draw: st.DrawFn) -> list[Batch]:
 def test_all_items_run_once_whatever_happens(
     batches: list[Batch], workers: int, looks_ahead: bool, data: st.DataObject
 ) -> None:
-    """Each item is run once, after all that its batch waits for, though workers die on the way."""
+    """Each item runs once, after its upstream, even if workers die on the way."""
     run = Run(batches, workers=workers, looks_ahead=looks_ahead)
     batch_of = {item: number for number, each in enumerate(batches) for item in each.items}
     ended: list[int] = []
     deaths = 0
     while not run.scheduler.tests_finished:
-        # As in xdist's workers: what has no next one does not start.
+        # As in xdist's workers: an item without a next one does not start.
         ready = [worker for worker in run.workers if len(worker.queue) > 1]
         assert ready, "nothing can go on"
         worker = data.draw(st.sampled_from(ready))

@@ -21,7 +21,7 @@ ITEMS = ["stations.py::boil", "stations.py::pour"]
 
 
 class Session:
-    """What xdist's own session is asked and told."""
+    """The part of xdist's own session that is used."""
 
     def __init__(self) -> None:
         self.shouldstop: Any = False
@@ -39,7 +39,7 @@ def worker() -> RememberingNode:
 
 @pytest.fixture
 def scheduler(worker: RememberingNode) -> RouteScheduling:
-    """A scheduler whose one worker has got both items, of which the second waits for the first."""
+    """A scheduler with one worker that has both items; the second item waits for the first."""
     config: Any = SimpleNamespace()
     scheduler = RouteScheduling(
         config,
@@ -79,7 +79,7 @@ def test_visit_under_way_is_finished(
     worker: RememberingNode,
     xdist: Session,
 ) -> None:
-    """What was sent behind it is taken back, and the session ends once it is done."""
+    """The item behind the visit is taken back, and the session ends after the visit."""
     visit(run, station, pid=7)
 
     assert stopper.finish_visits() == ["boil"]
@@ -97,7 +97,7 @@ def test_visit_under_way_is_finished(
 
 
 @pytest.mark.parametrize("pid", [None, 8], ids=["none", "of-another-run"])
-def test_nothing_is_finished_where_nothing_is_visited(
+def test_nothing_is_finished_without_a_visit(
     run: ParallelRun,
     stopper: RunStopper,
     station: StationInfo,
@@ -112,10 +112,10 @@ def test_nothing_is_finished_where_nothing_is_visited(
     assert not scheduler.is_stopped
 
 
-def test_failure_stops_what_was_sent_ahead(
+def test_failure_stops_items_that_were_sent_ahead(
     stopper: RunStopper, scheduler: RouteScheduling, worker: RememberingNode, xdist: Session
 ) -> None:
-    """The session itself is ended by xdist, which counts failures."""
+    """Items are taken back; xdist, which counts failures, ends the session itself."""
     stopper.stop_for_failures()
 
     assert worker.asked_back == [[1]]
@@ -125,10 +125,10 @@ def test_failure_stops_what_was_sent_ahead(
     assert scheduler.left == 1
 
 
-def test_interrupt_without_a_visit_reaches_nobody(
+def test_interrupt_without_a_visit_sends_no_signal(
     stopper: RunStopper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that runs a test, or waits, is not killed by us."""
+    """A worker that runs a test, or waits, gets no signal."""
     monkeypatch.setattr("os.kill", lambda *arguments: pytest.fail("a signal was sent"))
 
     stopper.interrupt_workers()
@@ -140,7 +140,7 @@ def test_visits_under_way_are_interrupted(
     station: StationInfo,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those of workers that live on this machine."""
+    """Only living workers on this machine get the signals."""
     sent: list[int] = []
     monkeypatch.setattr("os.kill", lambda pid, number: sent.append(pid))
     visit(run, station, pid=7)
@@ -155,8 +155,10 @@ def test_visits_under_way_are_interrupted(
     assert sent == [7, 7]
 
 
-def test_interrupt_with_a_lost_ledger_is_no_error(run: ParallelRun, stopper: RunStopper) -> None:
-    """The session may be over by then."""
+def test_interrupt_with_a_lost_ledger_is_not_an_error(
+    run: ParallelRun, stopper: RunStopper
+) -> None:
+    """The session may already be over, and the ledger closed."""
     run.ledger.close()
 
     stopper.interrupt_workers()

@@ -1,4 +1,4 @@
-"""The buffer that holds back a worker's last report: what comes out of it, and in which order."""
+"""The buffer that holds back a worker's last report: its events and their order."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def event(name: str) -> Event:
     return name, {}
 
 
-def told(events: list[Event]) -> list[str]:
-    """Return the events in words: of a report, its item and phase."""
+def described(events: list[Event]) -> list[str]:
+    """Return the events in words; for a report, its item and phase."""
     return [
         f"{said['rep'].nodeid} {said['rep'].when}" if name == "testreport" else name
         for name, said in events
@@ -57,11 +57,11 @@ def test_order_is_kept(buffer: TeardownBuffer, passed_on: list[Event]) -> None:
     for name in ("logstart", "a setup", "a call", "a teardown", "logfinish"):
         item, _, when = name.partition(" ")
         buffer(report(item, when) if when else event(name))  # type: ignore[arg-type] # a phase
-    assert told(passed_on) == ["logstart", "a setup", "a call"]
+    assert described(passed_on) == ["logstart", "a setup", "a call"]
 
     buffer(event("logstart"))
 
-    assert told(passed_on) == [
+    assert described(passed_on) == [
         "logstart",
         "a setup",
         "a call",
@@ -74,73 +74,73 @@ def test_order_is_kept(buffer: TeardownBuffer, passed_on: list[Event]) -> None:
 @pytest.mark.parametrize(
     "between", ["runtest_protocol_complete", "unscheduled", "warning_recorded"]
 )
-def test_what_comes_between_passes_at_once(
+def test_events_between_items_pass_at_once(
     buffer: TeardownBuffer, passed_on: list[Event], between: str
 ) -> None:
-    """The scheduler has to know of it, and the report is still held."""
+    """These events reach the scheduler, and the report is still held."""
     buffer(report("a", "teardown"))
 
     buffer(event(between))
 
-    assert told(passed_on) == [between]
+    assert described(passed_on) == [between]
 
 
 @pytest.mark.parametrize("last", ["workerfinished", "errordown", "logstart"])
-def test_whatever_else_comes_ends_the_wait(
+def test_other_events_end_the_wait(
     buffer: TeardownBuffer, passed_on: list[Event], last: str
 ) -> None:
-    """The worker starts another item, goes home or dies: nothing is added to its last report."""
+    """The worker starts an item, ends or dies: nothing is added to its last report."""
     buffer(report("a", "teardown"))
 
     buffer(event(last))
 
-    assert told(passed_on) == ["a teardown", last]
+    assert described(passed_on) == ["a teardown", last]
 
 
-def test_failure_of_what_was_left_becomes_part_of_the_held_report(
+def test_late_teardown_failure_becomes_part_of_the_held_report(
     buffer: TeardownBuffer, passed_on: list[Event]
 ) -> None:
-    """So there is one report of the item's teardown, with the error and what was printed."""
+    """The item has one report of its teardown, with the error and the captured output."""
     buffer(report("a", "teardown"))
     buffer(event("logfinish"))
 
     buffer(report("a", "teardown", "failed", choochoo_of="a"))
-    assert told(passed_on) == []
+    assert described(passed_on) == []
     buffer.flush()
 
-    assert told(passed_on) == ["a teardown", "logfinish"]
+    assert described(passed_on) == ["a teardown", "logfinish"]
     merged = passed_on[0][1]["rep"]
     assert (merged.outcome, merged.longrepr, merged.duration) == ("failed", "it is hot", 2.0)
     assert merged.sections == [("Captured stdout teardown", "cooling")]
 
 
-def test_failure_of_what_was_left_stands_alone_without_a_held_report(
+def test_late_teardown_failure_stands_alone_without_a_held_report(
     buffer: TeardownBuffer, passed_on: list[Event]
 ) -> None:
-    """Where the item's own teardown had failed as well, there are two reports."""
+    """If the item's own teardown failed as well, there are two reports."""
     buffer(report("a", "teardown", "failed"))
 
     buffer(report("a", "teardown", "failed", choochoo_of="a"))
 
-    assert told(passed_on) == ["a teardown", "a teardown"]
+    assert described(passed_on) == ["a teardown", "a teardown"]
 
 
-def test_next_teardown_takes_the_place_of_the_last_one(
+def test_next_teardown_replaces_the_held_one(
     buffer: TeardownBuffer, passed_on: list[Event]
 ) -> None:
-    """One report is held at most."""
+    """At most one report is held."""
     buffer(report("a", "teardown"))
 
     buffer(report("b", "teardown"))
 
-    assert told(passed_on) == ["a teardown"]
+    assert described(passed_on) == ["a teardown"]
 
 
 def test_flush_passes_on_once(buffer: TeardownBuffer, passed_on: list[Event]) -> None:
-    """A second time there is nothing left."""
+    """A second flush has nothing left to pass on."""
     buffer(report("a", "teardown"))
 
     buffer.flush()
     buffer.flush()
 
-    assert told(passed_on) == ["a teardown"]
+    assert described(passed_on) == ["a teardown"]

@@ -23,7 +23,7 @@ KEY = "stations.py::boil"
 
 
 def test_messages_come_in_order_with_their_senders(workers: Workers) -> None:
-    """And each only once."""
+    """Each message is returned once, in order, with its sender."""
     nodes = [ConnectedNode("gw0"), ConnectedNode("gw1")]
     for node in nodes:
         workers.connect(node)
@@ -45,7 +45,7 @@ def test_messages_come_in_order_with_their_senders(workers: Workers) -> None:
 def test_message_wakes_a_controller_that_serves_its_ledger(
     workers: Workers, ledger: Ledger
 ) -> None:
-    """The event that wakes it is the end of no item."""
+    """A message wakes the controller with an event without an item."""
     silent, served = ConnectedNode("gw0"), ConnectedNode("gw1")
     workers.connect(silent)
     workers.connect(served, LedgerServer(ledger))
@@ -59,7 +59,7 @@ def test_message_wakes_a_controller_that_serves_its_ledger(
 
 
 def test_numbers_of_dead_processes_are_remembered(workers: Workers) -> None:
-    """A record may still name one."""
+    """The process number of a dead worker is kept, as a record may still have it."""
     node = ConnectedNode("gw0")
     workers.connect(node)
     [worker] = workers
@@ -73,7 +73,7 @@ def test_numbers_of_dead_processes_are_remembered(workers: Workers) -> None:
 
 
 def test_locks_of_a_dead_worker_are_released(workers: Workers, ledger: Ledger) -> None:
-    """And its questions are not answered any more."""
+    """Its locks are free, and its questions are not answered any more."""
     node = ConnectedNode("gw0")
     workers.connect(node, LedgerServer(ledger))
     answers: list[str] = []
@@ -93,14 +93,14 @@ def test_locks_of_a_dead_worker_are_released(workers: Workers, ledger: Ledger) -
 
 
 def test_unknown_worker_can_be_closed(workers: Workers) -> None:
-    """Xdist tells of the end of workers that never were set up."""
+    """Xdist also announces the end of workers that were never set up."""
     workers.close(ConnectedNode("gw9"))
 
     assert list(workers) == []
 
 
-def test_worker_that_only_verifies_has_no_ledger_to_ask(workers: Workers) -> None:
-    """A question is not answered."""
+def test_worker_without_a_server_gets_no_answer(workers: Workers) -> None:
+    """A question of a worker under --cc-check is not answered."""
     node = ConnectedNode("gw0")
     answers: list[Any] = []
     workers.connect(node)

@@ -1,4 +1,4 @@
-"""What is used of xdist without a promise: it must still be there, and do what is expected."""
+"""The private parts of xdist that are used: they must exist, and behave as expected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .stand_ins import RememberingNode
 
 @pytest.fixture
 def session() -> Any:
-    """Xdist's session, made for a run without workers."""
+    """A session of xdist, made for a run without workers."""
     config: Any = SimpleNamespace(
         option=SimpleNamespace(debug=False, maxworkerrestart=None, numprocesses=None),
         getvalue={"maxfail": 2}.get,
@@ -44,8 +44,8 @@ def config(session: Any) -> Any:
     return SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin={"dsession": session}.get))
 
 
-def test_scheduler_has_all_that_xdist_calls() -> None:
-    """Every public method and property of xdist's own, but those that only its own scheduling has."""
+def test_scheduler_has_the_interface_of_xdist() -> None:
+    """Our scheduler has every public member of xdist's, except those of xdist's own scheduling."""
     own = {"check_schedule"}
     asked = {name for name in vars(LoadScheduling) if not name.startswith("_")}
 
@@ -53,7 +53,7 @@ def test_scheduler_has_all_that_xdist_calls() -> None:
 
 
 def test_events_of_a_worker_go_through_one_function() -> None:
-    """Its name in xdist, and what is queued."""
+    """All events of a worker go through `putevent`, which can be replaced."""
     assert "putevent" in inspect.signature(WorkerController.__init__).parameters
     node = RememberingNode()
 
@@ -68,7 +68,7 @@ def test_events_of_a_worker_go_through_one_function() -> None:
 
 
 def test_worker_that_died_has_no_exit_status() -> None:
-    """And one that reached its end has the status that it sent."""
+    """A dead worker has no exit status, and any other the status that it sent."""
     node: Any = RememberingNode()
     assert exit_status(node) is None
     node.workeroutput = {}
@@ -78,7 +78,7 @@ def test_worker_that_died_has_no_exit_status() -> None:
 
 
 def test_first_reason_to_stop_stands(session: Any, config: Any) -> None:
-    """Xdist raises `Interrupted` with it."""
+    """Xdist raises `Interrupted` with the first reason to stop."""
     stop_session(config, "one")
     stop_session(config, "two")
 
@@ -86,7 +86,7 @@ def test_first_reason_to_stop_stands(session: Any, config: Any) -> None:
 
 
 def test_crashes_count_as_failures(session: Any, config: Any) -> None:
-    """With --maxfail=2 the second one stops the session."""
+    """With --maxfail=2, the second crash stops the session."""
     assert not reaches_maxfail(config)
     assert not count_crash(config)
     assert reaches_maxfail(config)
@@ -95,7 +95,7 @@ def test_crashes_count_as_failures(session: Any, config: Any) -> None:
 
 
 def test_crash_stops_nothing_without_maxfail(session: Any, config: Any) -> None:
-    """All other items are run."""
+    """Without --maxfail, all other items run."""
     session.maxfail = 0
 
     assert not count_crash(config)
@@ -103,7 +103,7 @@ def test_crash_stops_nothing_without_maxfail(session: Any, config: Any) -> None:
 
 
 def test_late_reports_are_handled_and_nothing_else(session: Any, config: Any) -> None:
-    """Xdist's queue is empty afterwards."""
+    """Only reports are handled, and xdist's queue is empty afterwards."""
     assert isinstance(session.queue, Queue)
     seen: list[object] = []
     session.worker_testreport = lambda node, rep: seen.append(rep)

@@ -1,4 +1,4 @@
-"""Outcomes as fixtures: who receives what, and which fixtures are set up again."""
+"""Outcomes as fixtures: the values of consumers, and the fixtures that are set up again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def made() -> Station[list[int]]:
 
 
 class Requests(Dependencies):
-    """What items request, as a table."""
+    """The requests of items, as a table."""
 
     def __init__(self, table: Mapping[str, Dependency]) -> None:
         self._table = table
@@ -43,7 +43,7 @@ class Requests(Dependencies):
 
 @dataclass
 class Rule:
-    """A rule that remembers what it was asked."""
+    """A rule that remembers its calls."""
 
     asked: list[str] = field(default_factory=list)
     error: ChoochooError | None = None
@@ -56,7 +56,7 @@ class Rule:
 
 
 class Kitchen:
-    """An injection over stations that were visited, and a rule."""
+    """An injection over visited stations, with a rule."""
 
     def __init__(self, *dependencies: Dependency) -> None:
         stops = {
@@ -87,7 +87,7 @@ def pour(boil: object, cup: object) -> None: ...
 
 
 def item_of(function: Any, *names: str) -> Any:
-    """Return what an injection looks at of an item."""
+    """Return an item with the attributes that an injection uses."""
     return SimpleNamespace(
         function=function, fixturenames=list(names), funcargs={}, nodeid="pour", name="pour"
     )
@@ -99,7 +99,7 @@ def one(name: str = "boil", **facts: Any) -> Dependency:
 
 
 def test_test_receives_the_outcomes_that_its_parameters_name() -> None:
-    """A test gets an outcome by name, and nothing for what it does not name itself."""
+    """A test receives the outcomes of the stations that it names, and no others."""
     kitchen = Kitchen(one(), one("kettle"))
     item = item_of(pour, "boil", "kettle", "cup")
 
@@ -120,7 +120,7 @@ def test_fan_in_is_a_dict_by_parameter_id() -> None:
 
 
 def test_each_value_is_a_copy() -> None:
-    """A consumer that alters its outcome alters nobody else's."""
+    """A consumer that alters its outcome alters no other copy."""
     kitchen = Kitchen()
     item = item_of(pour)
 
@@ -130,7 +130,7 @@ def test_each_value_is_a_copy() -> None:
 
 
 def test_unknown_outcome_is_left_to_the_rule() -> None:
-    """Where no outcome is known, the command decides: an error, or None."""
+    """If no outcome is known, the command decides: an error, or None."""
     kitchen = Kitchen()
     kitchen.ledger.forget("boil", resources=True)
     item = item_of(pour)
@@ -156,7 +156,7 @@ def test_unknown_outcome_is_left_to_the_rule() -> None:
     ],
 )
 def test_dependency_without_an_instance_raises(dependency: Dependency, message: str) -> None:
-    """A consumer that can receive nothing is told why."""
+    """A consumer that can receive nothing gets an error with the reason."""
     with pytest.raises(ChoochooError, match=message):
         Kitchen().injection.value(dependency, item_of(pour))
 
@@ -165,7 +165,7 @@ def test_dependency_without_an_instance_raises(dependency: Dependency, message: 
 
 
 class Definition(SimpleNamespace):
-    """A fixture, as pytest describes it, that remembers that it was torn down."""
+    """A fixture definition that remembers its teardown."""
 
     def __init__(self, name: str, scope: str, error: Exception | None = None) -> None:
         super().__init__(argname=name, scope=scope, func=object(), cached_result=None)
@@ -184,7 +184,7 @@ def set_up(injection: Injection, definition: Definition, *, failed: bool = False
 
 
 def test_function_fixtures_are_torn_down_for_the_next_check() -> None:
-    """A check sees the world as it is now: what an earlier one set up for itself is gone."""
+    """The function fixtures of one check are gone when the next check runs."""
     kitchen = Kitchen()
     own, shared = Definition("cup", "function"), Definition("shelf", "session")
     set_up(kitchen.injection, own)
@@ -208,7 +208,7 @@ def test_fixture_built_on_the_station_does_not_outlive_its_visit() -> None:
 
 
 def test_fixture_that_failed_for_a_check_is_tried_again() -> None:
-    """A fixture may fail before the visit, as what it needs is not there yet."""
+    """A fixture may fail before the visit, which may make what it needs."""
     kitchen = Kitchen()
     kitchen.injection.station = item_of(pour)
     shelf = Definition("shelf", "session")
@@ -219,8 +219,8 @@ def test_fixture_that_failed_for_a_check_is_tried_again() -> None:
     assert shelf.finished == ["request"]
 
 
-def test_all_fixtures_are_torn_down_though_one_fails() -> None:
-    """The first error is raised when everything has been torn down, the latest fixture first."""
+def test_all_fixtures_are_torn_down_although_one_fails() -> None:
+    """Fixtures are torn down in reverse order, and then the first error is raised."""
     kitchen = Kitchen()
     first, last = Definition("cup", "function", ValueError("broken")), Definition("lid", "function")
     set_up(kitchen.injection, first)

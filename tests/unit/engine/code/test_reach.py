@@ -58,7 +58,7 @@ def boil(water):
 def neighbour():
     return 1
 """
-# Alterations of the text above that are no change of the code.
+# Edits of the file above that do not change the code.
 COSMETIC = {
     "comment": ("    return", "    # at last\n    return"),
     "docstring": ("Boil the water.", "Heat it."),
@@ -84,7 +84,7 @@ COSMETIC = {
 
 
 @pytest.mark.parametrize(("old", "new"), COSMETIC.values(), ids=list(COSMETIC))
-def test_cosmetics_are_no_change(read: Read, old: str, new: str) -> None:
+def test_cosmetics_are_not_a_change(read: Read, old: str, new: str) -> None:
     """Comments, formatting, declarations and neighbours are not code of the station."""
     before = read({"stations.py": PLAIN})
 
@@ -95,7 +95,7 @@ def test_cosmetics_are_no_change(read: Read, old: str, new: str) -> None:
     assert after == before
 
 
-# A file, and an alteration of it that `boil` would notice.
+# A file, and an edit of it that changes the code of `boil`.
 CHANGES = {
     "body": ("def boil(): return 1", "return 1", "return 2"),
     "number's type": ("def boil(): return 1", "return 1", "return 1.0"),
@@ -217,7 +217,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("text", "old", "new"), CHANGES.values(), ids=list(CHANGES))
-def test_change_of_what_is_reached_is_noticed(read: Read, text: str, old: str, new: str) -> None:
+def test_change_of_reached_code_is_noticed(read: Read, text: str, old: str, new: str) -> None:
     """A change of anything that a station reaches by name is a change of its code."""
     assert old in text
     before = read({"stations.py": text})
@@ -228,7 +228,7 @@ def test_change_of_what_is_reached_is_noticed(read: Read, text: str, old: str, n
     assert after != before
 
 
-# A file, and an alteration of it that `boil` has nothing to do with.
+# A file, and an edit of it that does not affect `boil`.
 NO_CHANGES = {
     "attribute of the same name": ("def boil(a): return a.help\ndef help(): return 1", "1", "2"),
     "keyword of the same name": ("def boil(a): a(help=2)\ndef help(): return 1", "1", "2"),
@@ -265,7 +265,7 @@ NO_CHANGES = {
 
 
 @pytest.mark.parametrize(("text", "old", "new"), NO_CHANGES.values(), ids=list(NO_CHANGES))
-def test_change_of_anything_else_is_not(read: Read, text: str, old: str, new: str) -> None:
+def test_change_of_other_code_is_ignored(read: Read, text: str, old: str, new: str) -> None:
     """Code that merely shares a file or a name with a station is not part of its code."""
     assert old in text
     before = read({"stations.py": text})
@@ -352,7 +352,7 @@ def test_helper_in_another_file_is_reached(read: Read, files: dict[str, str]) ->
     "files",
     [pytest.param(files, id=name) for name, files in ACROSS.items() if "module " not in name],
 )
-def test_neighbour_of_a_helper_is_not(read: Read, files: dict[str, str]) -> None:
+def test_neighbour_of_a_helper_is_not_reached(read: Read, files: dict[str, str]) -> None:
     """Other code in the file of a helper is not part of the station's code."""
     before = read({"helpers.py": HELPERS, **files})
 
@@ -426,8 +426,8 @@ def test_station_in_a_package_reaches_its_siblings(read: Read) -> None:
     assert list(found) == ["pkg/stations.py::boil", "pkg/sub/deep.py::run"]
 
 
-def test_nothing_is_imported_by_looking(read: Read) -> None:
-    """A module that a function imports when it runs is read, and never executed."""
+def test_reading_imports_nothing(read: Read) -> None:
+    """A module that a function imports at run time is read, and never executed."""
     read(
         {
             "stations.py": "def boil():\n    from pkg.sub import deep\n    deep.run()",
@@ -439,7 +439,7 @@ def test_nothing_is_imported_by_looking(read: Read) -> None:
     assert not {"pkg", "pkg.sub", "pkg.sub.deep"} & sys.modules.keys()
 
 
-def test_library_is_not_the_projects(read: Read) -> None:
+def test_library_is_not_part_of_the_project(read: Read) -> None:
     """Installed packages are not part of the project, even below its folder."""
     files = {
         "stations.py": "import json, lib\ndef boil(): json.loads(lib.run())",
@@ -452,14 +452,14 @@ def test_library_is_not_the_projects(read: Read) -> None:
 def test_project_may_lie_below_the_interpreter(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A project in a folder of Python itself, as in containers, is a project nevertheless."""
+    """A project in a folder of Python itself, as in containers, is still a project."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path.parent))
 
     assert list(read({"stations.py": PLAIN})) == ["stations.py::boil"]
 
 
 def test_project_may_be_reached_by_a_link(tmp_path: Path) -> None:
-    """Files of the project have the same name when they are reached by a link."""
+    """Files of the project have the same name if they are reached through a link."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "stations.py").write_text(PLAIN)
     (tmp_path / "link").symlink_to("real")
@@ -475,8 +475,8 @@ def test_project_may_be_reached_by_a_link(tmp_path: Path) -> None:
     assert list(found[0]) == ["stations.py::boil"]
 
 
-def test_file_outside_of_the_project_has_no_code(tmp_path: Path) -> None:
-    """A function from outside of the project, or without source, has no code of it."""
+def test_file_outside_the_project_has_no_code(tmp_path: Path) -> None:
+    """A function from outside of the project, or without source, has no code."""
     reader = CodeReader(tmp_path, {})
 
     assert reader.reach([functools.wraps, len, functools.partial(len)]) == {}
@@ -484,7 +484,7 @@ def test_file_outside_of_the_project_has_no_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["def boil(:", "\0", None], ids=["syntax", "zero", "gone"])
 def test_file_that_cannot_be_read_has_no_code(read: Read, tmp_path: Path, text: str | None) -> None:
-    """A file that is broken or gone since it was imported is no error here."""
+    """A file that became broken or disappeared after its import is not an error here."""
     files = {} if text is None else {"stations.py": text}
 
     assert read(files) == {}
@@ -513,7 +513,7 @@ def _factory(tmp_path: Path) -> Callable[..., Any]:
 
 
 def test_wrapped_function_is_reached(tmp_path: Path) -> None:
-    """A function that another closes over counts, though no name leads to it."""
+    """A function that another one closes over counts, although no name leads to it."""
     made = _factory(tmp_path)
 
     found = CodeReader(tmp_path, {}).reach([made])
@@ -538,7 +538,7 @@ def _held(tmp_path: Path, *arguments: object) -> dict[str, str]:
 
 
 def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> None:
-    """A value that a function got from the one that made it counts, if it has a digest."""
+    """A value that a function got from the function that made it counts, if it has a digest."""
     first, same, other = (_held(tmp_path, degrees, object()) for degrees in (90, 90, 80))
 
     assert list(first) == [
@@ -553,7 +553,7 @@ def test_values_that_a_made_function_holds_are_part_of_it(tmp_path: Path) -> Non
 
 
 def test_several_functions_made_in_one_place_all_count(tmp_path: Path) -> None:
-    """Two functions that one function made count both, each with the values that it holds."""
+    """Two functions that one function made both count, each with the values that it holds."""
     path = tmp_path / "stations.py"
     path.write_text(MAKER)
     names: dict[str, Any] = {}
@@ -568,7 +568,7 @@ def test_several_functions_made_in_one_place_all_count(tmp_path: Path) -> None:
 
 
 def test_several_functions_are_reached_together(tmp_path: Path) -> None:
-    """What several functions reach is the code of all of them."""
+    """The code of several functions is everything that any of them reaches."""
     (tmp_path / "stations.py").write_text("def a(): ...\ndef b(): ...\ndef c(): ...")
     functions = [_function(tmp_path / "stations.py", name) for name in "ab"]
 
@@ -611,7 +611,7 @@ def test_damaged_source_is_read_again(tmp_path: Path, damage: str) -> None:
 
 
 def test_reader_reads_a_file_once(tmp_path: Path) -> None:
-    """A file that is edited while a session runs is not read again: its import was earlier."""
+    """A file that is edited during a session is not read again: it was imported earlier."""
     path = tmp_path / "stations.py"
     path.write_text("def boil(): return 1")
     reader = CodeReader(tmp_path, {})
@@ -625,7 +625,7 @@ def test_reader_reads_a_file_once(tmp_path: Path) -> None:
 
 
 def test_warnings_of_the_parser_hide_nothing(read: Read) -> None:
-    """A file whose import warns is read, even where warnings are errors, and in silence."""
+    """A file whose import warns is read silently, even if warnings are errors."""
     text = 'def boil(): return "\\d" is 1\n'
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -649,7 +649,7 @@ def test_long_expressions_are_read(read: Read) -> None:
 
 
 def test_long_chain_of_helpers_is_reached(read: Read) -> None:
-    """Two thousand helpers, each calling the next, are all reached, and in good time."""
+    """Two thousand helpers, each calling the next, are all reached quickly."""
     text = "def boil(): f0()\n" + "".join(f"def f{n}(): f{n + 1}()\n" for n in range(2000))
     began = time.process_time()
 
@@ -698,8 +698,8 @@ def test_source_is_the_same_for_every_python(read: Read) -> None:
     }
 
 
-def test_one_source_is_cached_of_each_file(tmp_path: Path) -> None:
-    """The cache has the last source of a file, however often it was edited."""
+def test_one_source_per_file_is_cached(tmp_path: Path) -> None:
+    """The cache has the last source of a file, however often the file was edited."""
     source_cache: dict[str, str] = {}
     for number in range(3):
         (tmp_path / "kettle.py").write_text(f"def boil(): return {number}\n")
@@ -718,7 +718,7 @@ def _made(tmp_path: Path, text: str, name: str = "boil") -> Any:
 
 
 def test_values_that_a_function_holds_count_as_they_were_before_it_ran(tmp_path: Path) -> None:
-    """A function may alter the values that it holds: that is no change of its code."""
+    """A function may alter the values that it holds: that is not a change of its code."""
     boil = _made(
         tmp_path,
         """
@@ -741,7 +741,7 @@ def _again(tmp_path: Path) -> Any:
 
 
 class Lazy:
-    """An object that is set up when it is used first, and is not yet."""
+    """An object that is set up on first use, and has not been used."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -775,7 +775,7 @@ ODD: dict[str, Callable[[], object]] = {
 def test_value_without_digest_is_not_part_of_the_code(
     tmp_path: Path, make: Callable[[], object]
 ) -> None:
-    """The digest of a function is the same again, and fast, whatever values it holds."""
+    """The digest of a function is stable and fast, whatever values it holds."""
     assert list(_held(tmp_path, 90, make())) == [
         "degrees in stations.py::make.<locals>.boil",
         "stations.py::make",
@@ -800,7 +800,7 @@ boil = times({n})(_boil)
 
 
 def test_arguments_of_a_decorator_count(tmp_path: Path) -> None:
-    """The arguments of a decorator are code, also where it was called as a function."""
+    """The arguments of a decorator are code, even if it was called as a function."""
     two, three = (
         CodeReader(tmp_path, {}).reach([_made(tmp_path, WRAPPING.format(n=n))]) for n in (2, 3)
     )

@@ -1,4 +1,4 @@
-"""Fingerprints: the inputs of a station, reduced to digests that have names."""
+"""Fingerprints: the inputs of a station, reduced to named digests."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_value_without_digest_is_named(
 
 
 def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each input has its digest under its own name, and a hint where it may be shown."""
+    """Each input has its digest under its own name, and a hint if it may be shown."""
     monkeypatch.setenv("HEAT", "high")
     _write(tmp_path / "water.txt", "cold")
     made = _station(tmp_path, files=["water.txt"], env=["HEAT"])
@@ -131,7 +131,7 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_version_takes_the_place_of_code(tmp_path: Path) -> None:
-    """Where a version is declared, the code is not an input."""
+    """If a version is declared, the code is not an input."""
     made = _station(tmp_path, version="3")
 
     assert _take(made, code={"stations.py::boil": "2"}).code == {"version": "3"}
@@ -153,7 +153,7 @@ def test_values_may_be_unknown(tmp_path: Path) -> None:
     ],
 )
 def test_hint_is_short(tmp_path: Path, value: object, hint: str) -> None:
-    """The hint of a value fits a line."""
+    """The hint of a value fits on a line."""
     taken = _take(_station(tmp_path), parameters={"a": value})
 
     assert taken.hints == {"parameter a": hint}
@@ -161,7 +161,7 @@ def test_hint_is_short(tmp_path: Path, value: object, hint: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "x", "\udce9"], ids=["empty", "text", "bytes"])
 def test_variable_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """A variable that is set differs from one that is not, and is not shown."""
+    """A variable that is set differs from one that is not, and its value is not shown."""
     made = _station(tmp_path, env=["HEAT"])
     monkeypatch.delenv("HEAT", raising=False)
     unset = _take(made).env
@@ -177,7 +177,7 @@ def test_variable_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, v
 # --- files
 
 
-def test_file_goes_by_content(tmp_path: Path) -> None:
+def test_file_is_compared_by_content(tmp_path: Path) -> None:
     """A file that was touched is unchanged, one that was altered in place is not."""
     path = _write(tmp_path / "water.txt", "cold")
     before = _files(tmp_path, "water.txt")
@@ -209,7 +209,7 @@ def test_file_goes_by_content(tmp_path: Path) -> None:
     ],
 )
 def test_glob_finds_files(tmp_path: Path, patterns: list[str], found: list[str]) -> None:
-    """A glob stands for the files that match it now, which may be none."""
+    """A glob stands for the files that match it now, if any."""
     kitchen = tmp_path / "kitchen"
     for name in ("a.txt", "b.txt", "data[1].csv", "sub/c.txt", "sub/sub/d.txt"):
         _write(kitchen / name, name)
@@ -217,7 +217,7 @@ def test_glob_finds_files(tmp_path: Path, patterns: list[str], found: list[str])
     assert sorted(_files(kitchen, *patterns)) == found
 
 
-def test_glob_leaves_out_what_runs_leave_behind(tmp_path: Path) -> None:
+def test_glob_leaves_out_files_of_runs(tmp_path: Path) -> None:
     """Byte code and the files in directories that are tagged as caches are not inputs."""
     for name in (
         "a.py",
@@ -240,7 +240,7 @@ def test_glob_may_begin_in_a_cache(tmp_path: Path) -> None:
 
 
 def test_absolute_paths_are_allowed(tmp_path: Path) -> None:
-    """A file elsewhere goes by its absolute path, one below the declaring file never does."""
+    """A file elsewhere has its absolute path as a name, one below the declaring file a relative one."""
     kitchen = tmp_path / "kitchen"
     elsewhere = _write(tmp_path / "elsewhere" / "a.txt")
     _write(kitchen / "b.txt")
@@ -251,7 +251,7 @@ def test_absolute_paths_are_allowed(tmp_path: Path) -> None:
 
 
 def test_link_stands_for_its_file(tmp_path: Path) -> None:
-    """A link goes by the content of the file that it leads to."""
+    """A link is compared by the content of its target."""
     _write(tmp_path / "elsewhere.txt", "cold")
     (tmp_path / "kitchen").mkdir()
     (tmp_path / "kitchen" / "link.txt").symlink_to(tmp_path / "elsewhere.txt")
@@ -274,7 +274,7 @@ def test_link_stands_for_its_file(tmp_path: Path) -> None:
         pytest.param("", NotAFile("boil", ""), id="nothing"),
     ],
 )
-def test_declared_file_must_be_there(tmp_path: Path, pattern: str, error: ChoochooError) -> None:
+def test_declared_file_must_exist(tmp_path: Path, pattern: str, error: ChoochooError) -> None:
     """A file that is declared by name must exist before the visit."""
     (tmp_path / "pots").mkdir()
     (tmp_path / "broken").symlink_to("nowhere")
@@ -325,7 +325,7 @@ def test_missing_product_has_no_digest(tmp_path: Path) -> None:
         pytest.param("elsewhere", False, id="outside"),
     ],
 )
-def test_directory_is_all_that_is_below(tmp_path: Path, name: str, changes: bool) -> None:
+def test_directory_is_compared_with_all_its_files(tmp_path: Path, name: str, changes: bool) -> None:
     """A product that is a directory changes with any file below it."""
     _write(tmp_path / "out" / "a", "1")
     before = _products(tmp_path, "out")
@@ -336,7 +336,7 @@ def test_directory_is_all_that_is_below(tmp_path: Path, name: str, changes: bool
 
 
 def test_moved_file_changes_its_directory(tmp_path: Path) -> None:
-    """The place of a file in a product counts, not only its content."""
+    """The path of a file in a product counts, not only its content."""
     path = _write(tmp_path / "out" / "a" / "b", "x")
     (tmp_path / "out" / "c").mkdir()
     before = _products(tmp_path, "out")
@@ -347,7 +347,7 @@ def test_moved_file_changes_its_directory(tmp_path: Path) -> None:
 
 
 def test_socket_is_a_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket or a pipe exists or not; it is not read, which might take for ever."""
+    """A socket or a pipe is checked for existence, but not read, which might block for ever."""
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     os.mkfifo("pipe")
     with socket.socket(socket.AF_UNIX) as server:

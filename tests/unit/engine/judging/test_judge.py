@@ -20,7 +20,7 @@ from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
 from unit.memory_ledger import MemoryLedger
 
-#: Who needs whom: a chain, and one that stands apart.
+#: The stations with their upstream: a chain, and an independent one.
 UPSTREAM = {"grind": (), "boil": (), "pour": ("boil",), "serve": ("pour",)}
 
 
@@ -65,7 +65,7 @@ class Tea:
         )
 
     def complete(self, *names: str, value: object = 100, began: float = 0.0) -> None:
-        """Record visits of *names* as complete, which returned *value*."""
+        """Record visits of *names* as complete, with the outcome *value*."""
         for name in names:
             self.outcomes.look_again()
             outcome = self.outcomes.encoded(name, value)
@@ -89,7 +89,7 @@ def tea(tmp_path: Path) -> Tea:
     return tea
 
 
-def test_station_as_it_was_is_fresh(tea: Tea) -> None:
+def test_station_with_recorded_inputs_is_fresh(tea: Tea) -> None:
     """A complete station whose inputs are as recorded is fresh."""
     judge = tea.judge()
     record = tea.ledger.record("pour")
@@ -100,15 +100,15 @@ def test_station_as_it_was_is_fresh(tea: Tea) -> None:
     assert judge.why_due("pour") == ()
 
 
-def test_changed_outcome_upstream_makes_due(tea: Tea) -> None:
+def test_changed_upstream_outcome_makes_the_station_due(tea: Tea) -> None:
     """A station is due when an upstream outcome differs from the one it consumed."""
     tea.complete("boil", value=90)
 
     assert tea.judge().why_due("pour") == ("outcome of boil changed",)
 
 
-def test_due_upstream_is_told_with_its_name(tea: Tea) -> None:
-    """A consumer is stale when anything upstream is due, and the reason says which station."""
+def test_due_upstream_is_named(tea: Tea) -> None:
+    """A consumer is stale if anything upstream is due, and the reason names that station."""
     tea.complete("boil", value=90)
     judge = tea.judge()
 
@@ -123,7 +123,7 @@ def test_station_that_was_never_visited_has_no_record(tmp_path: Path) -> None:
 
 
 def test_replayed_station_is_due_until_it_was_visited_meanwhile(tea: Tea) -> None:
-    """A replay is done once another process began the visit after this session began."""
+    """A replay is done once another process has begun the visit after this session began."""
     judge = tea.judge("boil", began=50.0)
     assert judge.why_due("boil") == ("selected by --cc-replay",)
 
@@ -132,8 +132,8 @@ def test_replayed_station_is_due_until_it_was_visited_meanwhile(tea: Tea) -> Non
     assert tea.judge("boil", began=50.0).why_due("boil") == ()
 
 
-def test_verification_passes_where_a_check_would_settle_it(tmp_path: Path) -> None:
-    """Under --cc-check, a station with a check is judged by it where the record knows nothing."""
+def test_verification_passes_if_a_check_would_settle_it(tmp_path: Path) -> None:
+    """Under --cc-check, the checks of a station decide if its record does not."""
     tea = Tea(tmp_path, boil=made("boil", checks=1, returns=None))
 
     tea.judge().require_fresh("boil")
@@ -158,25 +158,25 @@ def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
 
 
 def test_nothing_is_needed_beside_a_whole_selection(tea: Tea) -> None:
-    """Where all upstream is selected, nothing is added."""
+    """If all upstream is selected, nothing is added."""
     assert tea.judge().needed(["serve"], frozenset(UPSTREAM)) == ()
 
 
-def test_due_upstream_is_needed_with_what_lies_between(tea: Tea) -> None:
-    """A due station far upstream brings along what depends on it, up to the selection."""
+def test_due_upstream_is_needed_with_the_stations_between(tea: Tea) -> None:
+    """A due station upstream is needed together with all stations between it and the selection."""
     judge = tea.judge("boil")
 
     assert judge.needed(["serve"], frozenset({"serve"})) == ("boil", "pour")
 
 
 def test_fresh_upstream_is_not_needed(tea: Tea) -> None:
-    """What is fresh is used as it is recorded, silently."""
+    """A fresh station is used as recorded, silently."""
     assert tea.judge().needed(["serve"], frozenset({"serve"})) == ()
     assert tea.judge("grind").needed(["serve"], frozenset({"serve"})) == ()
 
 
-def test_selected_station_with_a_check_may_move_what_depends_on_it(tmp_path: Path) -> None:
-    """A check may disagree, so a fresh station between two selected ones is added."""
+def test_selected_station_with_a_check_may_change_its_downstream(tmp_path: Path) -> None:
+    """A check may fail, so a fresh station between two selected ones is added."""
     tea = Tea(tmp_path, boil=made("boil", checks=1))
     tea.complete("boil", "pour", "serve")
 
@@ -189,8 +189,8 @@ def test_selected_station_with_a_check_may_move_what_depends_on_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("asking", "again"),
     [
-        pytest.param(lambda: {"boil": ["test_hot"]}, {"boil": ("test_hot",)}, id="a-test-asks"),
-        pytest.param(dict, {}, id="nobody-asks"),
+        pytest.param(lambda: {"boil": ["test_hot"]}, {"boil": ("test_hot",)}, id="a-test"),
+        pytest.param(dict, {}, id="no-consumer"),
     ],
 )
 def test_lost_secret_is_made_again_for_its_consumers(
@@ -198,11 +198,11 @@ def test_lost_secret_is_made_again_for_its_consumers(
     asking: Callable[[], dict[str, list[str]]],
     again: dict[str, tuple[str, ...]],
 ) -> None:
-    """A secret of an earlier run is known no more: its station is visited if it is needed."""
+    """The secret of an earlier run is unknown: its station is visited if it is needed."""
     tea = Tea(tmp_path, boil=made("boil", returns=Secret[str]))
     tea.complete("boil", value=Secret("hot"))
     tea.complete("pour", "serve")
-    # A later process: it has the records, and not the secrets.
+    # A later process has the records, but not the secrets.
     tea.outcomes = Outcomes(
         tea.route,
         tea.ledger,

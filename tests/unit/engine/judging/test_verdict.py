@@ -70,7 +70,7 @@ NEVER_RETURNED: dict[str, Any] = {
     "products": {},
     "visited": 0.0,
 }
-# The situation, and its verdict where there is a check: the second column of the
+# The situation, and its verdict if there is a check: the second column of the
 # table in the design, in which "settles" stands for "check passes → not visited".
 TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "selected by --cc-replay": ({"is_replayed": True}, "visit"),
@@ -131,7 +131,7 @@ def test_check_may_settle(facts: dict[str, Any], answer: str) -> None:
 
 
 @every_situation
-def test_without_check_whatever_changed_is_a_visit(facts: dict[str, Any], answer: str) -> None:
+def test_without_check_any_change_is_a_visit(facts: dict[str, Any], answer: str) -> None:
     """Without a check, a station is visited unless nothing changed."""
     verdict = judge(_facts(has_check=False, **facts))
 
@@ -151,7 +151,7 @@ def test_without_check_whatever_changed_is_a_visit(facts: dict[str, Any], answer
     ],
 )
 def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) -> None:
-    """A station that returns something is adopted only where its outcome is known."""
+    """A station that returns something is adopted only if its outcome is known."""
     verdict = judge(_facts(record=record, has_check=True, returns_outcome=True))
 
     assert isinstance(verdict, Due)
@@ -161,7 +161,7 @@ def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) ->
 
 
 def test_reasons_accumulate() -> None:
-    """Every reason is given, with old and new where they may be shown."""
+    """Every reason is given, with the old and the new value if they may be shown."""
     verdict = judge(
         _facts(
             is_replayed=True,
@@ -258,7 +258,7 @@ def test_reason_names_the_visiting_process(pid: int, visitor: str) -> None:
     ],
 )
 def test_change_is_named(old: dict[str, str], new: dict[str, str], texts: list[str]) -> None:
-    """An input is added, changed or removed, and never shown."""
+    """An input is added, changed or removed, and its value is not shown."""
     found = changes(Fingerprint(env=old), Fingerprint(env=new))
 
     assert [reason.text for reason in found] == texts
@@ -276,14 +276,14 @@ def test_change_is_named(old: dict[str, str], new: dict[str, str], texts: list[s
 def test_version_stands_for_code(
     old: dict[str, str], new: dict[str, str], texts: list[str]
 ) -> None:
-    """A version, where one is given, is named instead of the code."""
+    """A version, if declared, is named instead of the code."""
     found = changes(Fingerprint(code=old), Fingerprint(code=new))
 
     assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
 
 
 def test_equal_hints_are_not_shown() -> None:
-    """Where old and new look alike, nothing is shown."""
+    """If the old and the new value look the same, nothing is shown."""
     old = Fingerprint(parameters={"a": "1"}, hints={"parameter a": "long..."})
     new = Fingerprint(parameters={"a": "2"}, hints={"parameter a": "long..."})
 
@@ -304,7 +304,7 @@ fingerprints = st.builds(
 
 @given(fingerprints, fingerprints)
 def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
-    """There is a reason exactly where an input differs."""
+    """There is a reason if and only if an input differs."""
     found = list(changes(old, new))
 
     looked_at = [name for name in Fingerprint.__struct_fields__ if name != "hints"]

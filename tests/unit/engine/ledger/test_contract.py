@@ -35,7 +35,7 @@ COMPLETE = Record(
 )
 FAILED = Record(status="failed", since=3.0, error="RuntimeError: cold")
 
-# Connects to one and the same ledger, as another process each time.
+# Connects to the same ledger, each time as another process.
 Connect = Callable[[], Ledger]
 
 
@@ -306,7 +306,7 @@ def test_forgotten_station_is_still_to_be_cleaned(ledger: Ledger) -> None:
 
 
 def test_cleaned_station_leaves_nothing(ledger: Ledger) -> None:
-    """`forget` with resources leaves no trace of the station, and others alone."""
+    """`forget` with resources leaves no trace of the station, and does not affect others."""
     directory = _leave_all(ledger)
 
     ledger.forget(KEY, resources=True)
@@ -325,8 +325,10 @@ def test_cleaned_station_leaves_nothing(ledger: Ledger) -> None:
         pytest.param(lambda ledger: ledger.directory(KEY), id="directory"),
     ],
 )
-def test_each_trace_is_worth_a_clean(ledger: Ledger, leave: Callable[[Ledger], object]) -> None:
-    """A record, a resource or a directory each is a trace."""
+def test_each_trace_makes_a_clean_necessary(
+    ledger: Ledger, leave: Callable[[Ledger], object]
+) -> None:
+    """A record, a resource and a directory are traces, each by itself."""
     leave(ledger)
 
     assert ledger.has_traces(KEY)
@@ -376,7 +378,7 @@ def test_lock_is_taken_once_it_is_released(ledger: Ledger, other: Ledger) -> Non
     thread.join()
 
 
-def test_asking_for_a_lock_makes_none(ledger: Ledger, other: Ledger) -> None:
+def test_is_locked_makes_no_lock(ledger: Ledger, other: Ledger) -> None:
     """`is_locked` neither takes the lock nor needs it to be prepared."""
     assert not ledger.is_locked(KEY)
 
@@ -421,7 +423,7 @@ def test_secret_key_is_constant(ledger: Ledger, other: Ledger) -> None:
 
 
 def test_source_cache_is_a_mapping(ledger: Ledger) -> None:
-    """What was read of source files is found by its key, replaced and deleted."""
+    """Parsed sources are found by their keys, replaced and deleted."""
     cache = ledger.source_cache()
     cache["a"], cache["b"] = "1", "2"
     cache["a"] = "3"

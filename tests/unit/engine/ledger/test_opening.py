@@ -26,7 +26,7 @@ from pytest_choochoo.engine.ledger.record import Fingerprint, Record, to_text
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
 KEYS = tuple(f"stations.py::s{n}" for n in range(4))
-#: `tox run -e faults` asks for more.
+#: `tox run -e faults` sets more.
 EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "60"))
 BYTES = st.integers(min_value=0, max_value=2**20)
 
@@ -140,7 +140,7 @@ def _is_sound(ledger: SqliteLedger) -> bool:
 
 @settings(max_examples=EXAMPLES)
 @given(how=HOW, where=BYTES, seed=BYTES)
-def test_damaged_ledger_is_never_believed(
+def test_damaged_record_is_never_used(
     closed: Path, how: Callable[[bytes, int, int], bytes], where: int, seed: int
 ) -> None:
     """Whatever byte is damaged, a record is as written or missing, and the ledger can be opened."""
@@ -271,7 +271,7 @@ def test_obstacle_in_an_open_ledger_is_named(closed: Path) -> None:
 
 
 def test_emptied_ledger_is_not_taken_for_a_new_one(closed: Path) -> None:
-    """An empty file beside locks of stations was a ledger: a warning says that it is empty now."""
+    """An empty file beside locks of stations was a ledger: a warning says that it is empty."""
     warnings: list[str] = []
     with _copy(closed) as location:
         with _opened(location) as ledger:
@@ -295,7 +295,7 @@ def test_emptied_ledger_is_not_taken_for_a_new_one(closed: Path) -> None:
 
 
 @pytest.mark.parametrize("tables", [0, 1], ids=["no-byte", "no-table"])
-def test_ledger_that_was_just_being_made_is_made(tmp_path: Path, tables: int) -> None:
+def test_half_made_ledger_is_completed(tmp_path: Path, tables: int) -> None:
     """A ledger that a dead process left half made is completed without a warning."""
     location = LedgerLocation(tmp_path, "default")
     location.file.touch()
@@ -442,7 +442,7 @@ def test_failed_migration_changes_nothing(
     ],
 )
 def test_damaged_record_is_unreadable(closed: Path, tampering: str) -> None:
-    """A record with a changed byte is unreadable, even where it still is valid JSON."""
+    """A record with a changed byte is unreadable, even if it is still valid JSON."""
     with _copy(closed) as location:
         connection = sqlite3.connect(location.file)
         connection.execute(tampering)
@@ -457,7 +457,7 @@ def test_damaged_record_is_unreadable(closed: Path, tampering: str) -> None:
 
 
 def test_damaged_resource_is_ignored_with_a_warning(closed: Path) -> None:
-    """A resource that its checksum does not match is left out, and a warning names it."""
+    """A resource that does not match its checksum is left out, and a warning names it."""
     warnings: list[str] = []
     with _copy(closed) as location:
         connection = sqlite3.connect(location.file)
@@ -547,7 +547,7 @@ def test_reader_sees_the_ledger_as_it_was_when_opened(closed: Path) -> None:
 def test_folder_without_permission_is_read_as_empty(
     closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the folder may not be entered, the ledger is treated as empty, with a warning."""
+    """If the folder may not be entered, the ledger is treated as empty, with a warning."""
     warnings: list[str] = []
     with _copy(closed) as location:
         exists = Path.exists

@@ -104,7 +104,7 @@ def test_unknown_key_is_ignored() -> None:
 
 
 def test_lone_surrogates_are_escaped() -> None:
-    """A record is written even where a file name or a message cannot be encoded."""
+    """A record is written even if a file name or a message cannot be encoded."""
     record = Record(
         status="failed",
         since=1.0,
@@ -121,7 +121,7 @@ def test_lone_surrogates_are_escaped() -> None:
 
 
 def test_copy_of_a_record_has_the_changes() -> None:
-    """`with_` leaves the record as it is, and returns a copy with the changes."""
+    """`with_` leaves the record as it is, and returns a changed copy."""
     record = Record(status="visiting", since=1.0, pid=7)
 
     assert record.with_(status="failed", pid=0) == Record(status="failed", since=1.0)

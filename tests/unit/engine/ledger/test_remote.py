@@ -1,4 +1,4 @@
-"""What is particular about a ledger in another process: its questions, locks and errors."""
+"""The specifics of a ledger in another process: its questions, locks and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def far(server: LedgerServer, tmp_path: Path) -> RemoteLedger:
 
 
 def test_server_holds_the_locks(near: Ledger, far: RemoteLedger) -> None:
-    """A lock that the other process takes is held by the server, and counted by its client."""
+    """The server holds a lock that the other process takes, and the client counts it."""
     with far.lock(KEY, 0):
         held = far.held
         with pytest.raises(LockBusy):
@@ -58,7 +58,7 @@ def test_closed_server_releases_its_locks(
 
 
 def test_directories_stay_in_the_process_that_visits(far: RemoteLedger, tmp_path: Path) -> None:
-    """The directory of a station is where its visit can use it."""
+    """The directory of a station is in the process that visits it."""
     directory = far.directory(KEY)
 
     assert directory.is_dir()

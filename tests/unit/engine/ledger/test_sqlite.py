@@ -25,7 +25,7 @@ from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, 
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
-# No surrogates: pytest's node ids are what it can write to a terminal.
+# Without surrogates, since pytest's node ids can be written to a terminal.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 KEYS = st.sampled_from(["stations.py::a", "stations.py::b[1]", "süd/stations.py::c['\x00']"])
 PLAIN = st.recursive(
@@ -205,7 +205,7 @@ class Ledgers(RuleBasedStateMachine):
             reading.close()
 
 
-def test_ledger_has_what_was_written() -> None:
+def test_ledger_has_the_written_content() -> None:
     """Used, closed, killed and opened in any order, it has the same content as plain dicts."""
     run_state_machine_as_test(
         Ledgers, settings=settings(max_examples=30, stateful_step_count=25, deadline=None)
@@ -275,7 +275,7 @@ def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
 
 
 def test_record_and_result_are_written_together(tmp_path: Path) -> None:
-    """Where the result of a run cannot be written, its record is not written either."""
+    """If the result of a run cannot be written, its record is not written either."""
     ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
 
     with pytest.raises(UnicodeEncodeError):

@@ -195,7 +195,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("annotation", typed, ids=str)
 def test_outcome_is_received_as_returned(annotation: Any) -> None:
-    """Whatever a station may return, downstream receives the same: type, value and order."""
+    """Downstream receives any outcome as it was returned: type, value and order."""
     kind = type(None) if annotation is None else annotation
 
     @given(typed[annotation])
@@ -253,7 +253,7 @@ def test_odd_outcome_is_stored(value: object, annotation: Any) -> None:
 def test_wider_annotation_decides_the_type(
     value: object, annotation: Any, received: object
 ) -> None:
-    """Where the annotation is wider, downstream receives an equal value of the annotated type."""
+    """If the annotation is wider, downstream receives an equal value of the annotated type."""
     found = _received(value, annotation)
 
     assert found == value == received
@@ -261,7 +261,7 @@ def test_wider_annotation_decides_the_type(
 
 
 def test_moment_in_a_zone_is_the_same_moment() -> None:
-    """A moment keeps its offset, though not the name of its zone."""
+    """A moment keeps its offset, but not the name of its zone."""
     moment = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Paris"))
 
     received = _received(moment, datetime)
@@ -530,7 +530,7 @@ def test_codec_that_loses_data_is_rejected() -> None:
 
 
 def test_codec_is_not_used_without_an_annotation() -> None:
-    """A type of the user is stored only where it is annotated."""
+    """A type of the user is stored only if it is annotated."""
     with pytest.raises(Unstorable) as caught:
         _encoded(Money(5), Any, MONEY)
 

@@ -25,7 +25,7 @@ class Kettle:
 
 
 class Kitchen:
-    """One station over a ledger in memory, which was visited and returned *text*."""
+    """One station over a ledger in memory, whose visit returned *text*."""
 
     def __init__(self, function: Callable[..., Any], text: str | None = None) -> None:
         self.station: Station[Any] = station(function)
@@ -58,7 +58,7 @@ def test_outcome_comes_from_the_ledger() -> None:
 
 
 def test_every_consumer_gets_its_own_copy() -> None:
-    """A consumer that alters what it received alters nothing for others."""
+    """A consumer that alters its outcome alters no other copy."""
     kitchen = Kitchen(returning(Any), "[1]")
 
     kitchen.outcomes.copy(KEY).append(2)
@@ -66,8 +66,8 @@ def test_every_consumer_gets_its_own_copy() -> None:
     assert kitchen.outcomes.copy(KEY) == [1]
 
 
-def test_ledger_is_asked_once_until_looked_again() -> None:
-    """In between, all consumers receive what the fingerprint was taken of."""
+def test_ledger_is_read_once_until_look_again() -> None:
+    """Until `look_again`, all consumers receive the outcome that the fingerprint was taken of."""
     kitchen = Kitchen(returning(Any), "1")
     assert kitchen.outcomes.copy(KEY) == 1
     kitchen.record("2")
@@ -79,7 +79,7 @@ def test_ledger_is_asked_once_until_looked_again() -> None:
 
 
 def test_outcome_of_the_visit_under_way_comes_first() -> None:
-    """What a visit has just returned is used, whatever the ledger says, until it is recorded."""
+    """A returned outcome is used instead of the ledger's until it is recorded."""
     kitchen = Kitchen(returning(Any), "1")
 
     kitchen.outcomes.keep(KEY, kitchen.outcomes.encoded(KEY, 5))
@@ -90,14 +90,14 @@ def test_outcome_of_the_visit_under_way_comes_first() -> None:
 
 
 def test_station_that_was_never_visited_has_no_outcome() -> None:
-    """Where nothing is recorded, nothing is found."""
+    """If nothing is recorded, nothing is found."""
     kitchen = Kitchen(returning(Any))
 
     assert (kitchen.outcomes.find(KEY), kitchen.outcomes.copy(KEY)) == (None, None)
     assert kitchen.outcomes.previous(KEY) is None
 
 
-def test_value_that_cannot_be_kept_names_station_and_type() -> None:
+def test_unstorable_value_names_station_and_type() -> None:
     """An outcome that JSON cannot hold is an error before anything is recorded."""
     kitchen = Kitchen(returning(Any))
 
@@ -106,7 +106,7 @@ def test_value_that_cannot_be_kept_names_station_and_type() -> None:
 
 
 def test_outcome_that_does_not_fit_any_more_is_explained() -> None:
-    """A recorded outcome that the annotation refuses is not handed out, and the reason is known."""
+    """A recorded outcome that does not fit its annotation is an error with the reason."""
     kitchen = Kitchen(returning(Kettle))
     record = kitchen.record('{"size":"large"}')
 
@@ -138,7 +138,7 @@ def no_annotation():  # type: ignore[no-untyped-def] # as above
         pytest.param(returning(int), True, id="annotated"),
     ],
 )
-def test_outcome_is_expected_of_what_returns_something(
+def test_outcome_is_expected_of_a_station_that_returns_a_value(
     function: Callable[..., Any], is_expected: bool
 ) -> None:
     """A station returns something unless it is annotated `None`, or has no `return` with a value."""

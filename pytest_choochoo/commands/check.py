@@ -60,7 +60,7 @@ class CheckTrip:
         item, name = self._item, self._item.item.name
         failures = item.ask(item.station.checks)
         item.strip()  # whatever fixture a check could not get, the call requests none
-        visited_now = self._judge.under_way(item.key)
+        visited_now = self._judge.visit_in_words(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
 
         async def verify() -> None:

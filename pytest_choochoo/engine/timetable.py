@@ -31,7 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """The *items*, by number, that one worker runs at one go.
+    """The *items*, by number, that one worker runs in one go.
 
     It *waits* for other batches, by number.
     """
@@ -104,10 +104,6 @@ class Timetable:
     def is_over(self) -> bool:
         """Whether all batches have finished."""
         return len(self._finished) == len(self._batches)
-
-    @property
-    def under_way(self) -> frozenset[int]:
-        return frozenset(self._under_way)
 
     def start_next(self) -> int | None:
         """Start the batch with the longest path after it; return its number, None if none may."""

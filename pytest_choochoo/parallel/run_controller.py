@@ -16,7 +16,7 @@ from pytest_choochoo.parallel import INPUT
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
 from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
-from pytest_choochoo.parallel.placeholder import PLACEHOLDER, as_of_its_item
+from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.run_plan import RunPlan, module_of
 from pytest_choochoo.parallel.scheduler import RouteScheduling
@@ -179,7 +179,7 @@ class RunController(Controller):
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
         super().pytest_report_from_serializable(data)
-        as_of_its_item(data)
+        restore_item(data)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:

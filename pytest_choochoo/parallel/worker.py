@@ -18,7 +18,7 @@ from pytest_choochoo.parallel.messages import (
     SelectedStations,
     SharedModules,
 )
-from pytest_choochoo.parallel.placeholder import Placeholder, as_of_placeholder
+from pytest_choochoo.parallel.placeholder import Placeholder, sent_as_placeholder
 from pytest_choochoo.parallel.run_plan import (
     PLAN,
     RunPlan,
@@ -103,7 +103,7 @@ class RunWorkerHooks(WorkerHooks):
             # The fixtures that are left are most likely those of the item that ran last.
             report = tear_down_leftovers(self._last or item, None)
             if report is not None:
-                item.ihook.pytest_runtest_logreport(report=as_of_placeholder(report))
+                item.ihook.pytest_runtest_logreport(report=sent_as_placeholder(report))
         return True
 
 

@@ -1,4 +1,4 @@
-"""Which ledger this process keeps its records in, and what --cache-clear does to ledgers."""
+"""The ledger of this process, and the effect of --cache-clear."""
 
 from __future__ import annotations
 

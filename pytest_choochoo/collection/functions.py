@@ -52,7 +52,7 @@ def parameters_of(item: pytest.Function) -> Mapping[str, object]:
 
 
 class ReturnValue:
-    """Where an item leaves what its visit returned: pytest warns of tests that return a value."""
+    """The return value of a visit, kept by its item: pytest warns of tests that return a value."""
 
     __slots__ = ("_content",)
 

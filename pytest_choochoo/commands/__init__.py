@@ -1,4 +1,4 @@
-"""What each option does with the stations of a session: a file a command, this one for none."""
+"""The commands, a file each; this one is plain pytest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_choochoo.settings import Mode
 
 
 class Command:
-    """What one option does with the stations of a session.
+    """The work of one option on the stations of a session.
 
     As it stands it is plain `pytest`, which runs no station: tests receive the recorded
     outcomes. The file of each option derives its own, called `Command` as well.

@@ -28,8 +28,8 @@ class Controller:
         self._began = process.began
         self._workers = Workers(process.secrets)
         self._stations: Sequence[StationInfo] = ()
-        #: The items that a worker died of.
-        self._died_of: set[str] = set()
+        #: The items that a worker was running when it died.
+        self._crashed: set[str] = set()
 
     @property
     def stations(self) -> Sequence[StationInfo]:
@@ -41,8 +41,8 @@ class Controller:
         return ()  # it is shown when the workers have agreed on a plan
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return how *station* ended that was not reported, None if it was not reached."""
-        return station.result("failed", cause=DIED) if station.key in self._died_of else None
+        """Return the result of a station that was never reported, None if it was not reached."""
+        return station.result("failed", cause=DIED) if station.key in self._crashed else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
@@ -61,7 +61,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        self._died_of.add(crashitem)
+        self._crashed.add(crashitem)
 
     def _read_messages(self) -> None:
         for worker, message in self._workers.messages():

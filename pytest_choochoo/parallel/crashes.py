@@ -1,4 +1,4 @@
-"""What becomes of the item that a worker was busy with when it died."""
+"""Reports and records the item that a dying worker was running."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRACE = 2.0
 def report_crash(
     run: ParallelRun, report: pytest.TestReport, *, at_work: bool, is_rerun: bool
 ) -> None:
-    """Complete xdist's *report* of the item that a worker died of, and record it as failed.
+    """Complete xdist's *report* of an item that a dying worker was running; record it as failed.
 
     *at_work*: the worker had not finished the item. *is_rerun*: the item runs again.
     """

@@ -26,7 +26,7 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
 
 
 class ProcessId(msgspec.Struct, frozen=True, tag=True):
-    """The number that the worker's process has on its machine."""
+    """The process id of the worker on its machine."""
 
     pid: int
 
@@ -69,7 +69,7 @@ class SecretWanted(msgspec.Struct, frozen=True, tag=True):
 
 
 class LedgerAnswer(msgspec.Struct, frozen=True, tag=True):
-    """What the controller's ledger answered."""
+    """The answer of the controller's ledger."""
 
     answer: str
 

@@ -56,7 +56,7 @@ class ParallelRun:
         return record.pid in self.workers.pids  # else another run visits it
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return how *station* ended whose report came too late, None if it was not reached."""
+        """Return the result of a station that was never reported, None if it was not reached."""
         shared = self.results.shared(station.key)
         if shared is None and self.is_visited_now(station.key):  # its worker was killed
             return station.result("failed", cause=INTERRUPTED)

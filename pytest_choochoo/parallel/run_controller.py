@@ -46,12 +46,12 @@ _USUAL = {
     pytest.ExitCode.INTERRUPTED,
     pytest.ExitCode.NO_TESTS_COLLECTED,
 }
-# The phases of an item; the report of a crash is of none of them.
+# The phases of an item; the report of a crash belongs to none of them.
 _PHASES = {"setup", "call", "teardown"}
 
 
 class _Parts(NamedTuple):
-    """What there is once the run has begun."""
+    """The parts of a run, which exist once it has begun."""
 
     run: ParallelRun
     scheduler: RouteScheduling

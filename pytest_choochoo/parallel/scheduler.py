@@ -53,11 +53,11 @@ class RouteScheduling:
         self._read_messages = read_messages
         self._reject = reject
         self._notify = notify
-        #: What all workers collected, None until they have.
+        #: The items that all workers collected, None until they have.
         self._items: list[str] | None = None
-        #: What each worker collected, those included that died since.
+        #: The items that each worker collected, workers included that died since.
         self._collected: dict[Node, list[str]] = {}
-        #: What each worker has got and is not done with, in order; its first item is under way.
+        #: The items that each worker has got and not finished, in order; it is running the first.
         self._pending: dict[Node, deque[int]] = {}
         #: The last item that each worker is done with.
         self._last: dict[Node, int] = {}
@@ -69,11 +69,11 @@ class RouteScheduling:
         self._unfinished: dict[int, deque[int]] = {}
         #: The workers that were dead before they got any of their pending items.
         self._unreached: set[Node] = set()
-        #: The item that a worker died of, until the ledger knows.
+        #: The item that a worker was running when it died, until the ledger knows.
         self._crashed: int | None = None
         #: Whether a worker was sent home since it collected other items.
         self._has_rejected = False
-        #: What is called once nothing is under way, where nothing more is to start.
+        #: Called once nothing is under way, where nothing more is to start.
         self._stopped: Callable[[], None] | None = None
 
     # --- xdist asks how far it is
@@ -212,7 +212,7 @@ class RouteScheduling:
     # --- xdist tells of workers that end
 
     def remove_node(self, node: Node) -> str | None:
-        """Forget a worker, and return the item that it died of, if it did."""
+        """Forget a worker, and return the item that it was running when it died, if it did."""
         pending = self._pending.pop(node)
         self._open.discard(node)
         if exit_status(node) is not None:
@@ -240,12 +240,12 @@ class RouteScheduling:
             self._timetable.requeue(batch)
 
     def mark_test_pending(self, item: str) -> None:
-        """Run *item*, which a worker died of, once more; for plugins that rerun."""
+        """Run *item* once more, after a worker died while running it; for plugins that rerun."""
         assert self._items is not None
         if self._crashed is None:  # the worker was done with it
             return
         if self._items[self._crashed] != item:
-            raise ValueError(f"{item} is not the item that a worker died of")
+            raise ValueError(f"{item} is not the item that a worker was running when it died")
         self._unfinished[self._batch_of[self._crashed]].appendleft(self._crashed)
 
     # --- the controller asks and tells

@@ -1,4 +1,4 @@
-"""What is used of xdist beyond its hooks and its schedulers' interface, and why, one by one."""
+"""The parts of xdist used beyond its hooks, a function each, with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 #: An event of a worker as xdist's controller queues it: its name, and the arguments.
 Event = tuple[str, dict[str, Any]]
 
-#: The number of no item: its end is an event that only wakes the controller.
+#: An item number that no item has: its end is an event that only wakes the controller.
 NO_ITEM = -1
 
 

@@ -1,1 +1,1 @@
-"""What people and machines see."""
+"""Output for people and machines."""

@@ -16,7 +16,7 @@ from pytest_choochoo.engine.station import Station
 
 
 class OutcomeRule(Protocol):
-    """Which outcomes may be handed out: each command has its own rule."""
+    """The rule of a command about the outcomes that may be handed out."""
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         """Warn, or raise, where *item* must not silently use the outcomes of *dependency*."""
@@ -26,7 +26,7 @@ class OutcomeRule(Protocol):
 
 
 class _Copies(tuple[Any, ...]):
-    """What pytest keeps of a fixture, value first: each access to the value makes a copy.
+    """A fixture's cached result, value first: each access to the value makes a copy.
 
     A consumer that alters what it received must not affect the next one. The fixture of a
     station is cached for the session, and there is no public way to make it return a second

@@ -1,4 +1,4 @@
-"""Items that need not be run: reported, and what earlier items left torn down behind them."""
+"""Reports items that need not be run, and tears down the fixtures that earlier items left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
+"""Stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AHEAD = 0.2
 
 
 class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the run *waits* before it stops, and the *names* of the visits to tell of."""
+    """Whether the run *waits* before it stops, and the *names* of the visits to show."""
 
     waits: bool
     names: Sequence[str] = ()
@@ -138,10 +138,11 @@ def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 
 class Deadline:
-    """When pytest-timeout stops the item under way; never, unless it does."""
+    """The end of the time that pytest-timeout allows the item under way."""
 
     def __init__(self) -> None:
-        #: As `time.monotonic` counts.
+        #: The moment at which pytest-timeout stops the item, on the clock of
+        #: `time.monotonic`; infinity without one.
         self.at = math.inf
 
     @property

@@ -31,7 +31,7 @@ class HeldLock(Protocol):
 
 
 class Records(Protocol):
-    """What is remembered of each station: one transaction a change, durable on return."""
+    """The memory of each station: one transaction a change, durable on return."""
 
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""
@@ -93,7 +93,7 @@ class Locks(Protocol):
 
 
 class RunBoard(Protocol):
-    """What the processes of one run share: results and agreements, each a string by name."""
+    """The results and agreements that the processes of one run share, each a string by name."""
 
     def start_run(self, run: str) -> None:
         """Make room for the results of *run*."""
@@ -109,7 +109,7 @@ class RunBoard(Protocol):
 
 
 class SourceCache(Protocol):
-    """What was read of source files, so that no run parses an unchanged file twice."""
+    """The cache of parsed source files, so that no run parses an unchanged file twice."""
 
     def source_cache(self) -> MutableMapping[str, str]:
         """Return what was read of source files, by a key made of their content."""

@@ -27,7 +27,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is remembered of a station: how its last attempt ended, what its last visit left.
+    """The memory of a station: how its last attempt ended, and what its last visit left.
 
     Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
     *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,

@@ -31,14 +31,14 @@ _R = TypeVar("_R")
 
 
 class Question(msgspec.Struct, array_like=True):
-    """What another process wants of the ledger: one of `LedgerServer`'s names, and arguments."""
+    """A question of another process to the ledger: one of `LedgerServer`'s names, and arguments."""
 
     name: str
     arguments: list[Any]
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """What a question came to: a *value*, or the *error* that prevented one."""
+    """The answer to a question: a *value*, or the *error* that prevented one."""
 
     value: Any = None
     error: str = ""

@@ -350,7 +350,7 @@ class _Resources(DurableMapping):
 
 
 class _SourceCache(DurableMapping):
-    """What was read of source files, by a key made of their content."""
+    """The cache of parsed source files, by a key made of their content."""
 
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger

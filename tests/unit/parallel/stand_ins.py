@@ -20,7 +20,7 @@ class RememberingNode:
         self.is_dead = False
         #: What it was sent and has not started, in order.
         self.queue: deque[int] = deque()
-        #: What was sent at one go since somebody looked.
+        #: The items that were sent in one go since a test looked.
         self._sent: list[int] = []
         #: What it was asked to give back.
         self.asked_back: list[list[int]] = []

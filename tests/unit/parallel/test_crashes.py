@@ -1,4 +1,4 @@
-"""What is recorded and reported of an item that a worker died of."""
+"""The record and the report of an item that a dying worker was running."""
 
 from __future__ import annotations
 

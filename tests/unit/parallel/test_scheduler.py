@@ -248,7 +248,7 @@ def test_worker_that_dies_at_work_fails_its_item() -> None:
 
 
 def test_batch_of_a_dead_worker_is_finished_by_others() -> None:
-    """All its items but the one that the worker died of."""
+    """All its items but the one that the worker was running when it died."""
     run = Run([Batch(items=(0, 1, 2, 3)), Batch(items=(4,))])
     first, second = run.workers
     run.done(first, 0)
@@ -331,11 +331,13 @@ def test_item_that_a_worker_died_of_can_be_rerun() -> None:
 
 
 def test_no_other_item_can_be_rerun() -> None:
-    """Another one than the worker died of is an error, and nothing where it had finished."""
+    """Another item than the crashed one is an error, and nothing where it had finished."""
     run = Run(chain(2))
     first, second = run.workers
     run.scheduler.remove_node(first)
-    with pytest.raises(ValueError, match="item 1 is not the item that a worker died of"):
+    with pytest.raises(
+        ValueError, match="item 1 is not the item that a worker was running when it died"
+    ):
         run.scheduler.mark_test_pending("item 1")
     run.scheduler.crash_is_recorded()
     run.done(second, 1)

@@ -48,7 +48,7 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
         lock = ledger.lock(station.key, _GRACE)
     except LockBusy:  # another process visits it, or does so again
         return station.result("failed", cause=cause)
-    try:
+    with lock:
         record = ledger.record(station.key)
         if record is None or record.since < run.began:
             return station.result("failed", cause=cause)  # it was not visited in this run
@@ -59,6 +59,4 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
             cause = f"the worker process {record.pid} died while it visited the station"
             failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
             ledger.finish(station.key, failed)
-    finally:
-        lock.release()
     return station.result("failed", cause=cause, reasons=reasons)

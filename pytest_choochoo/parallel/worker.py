@@ -81,15 +81,12 @@ class RunWorkerHooks(WorkerHooks):
         """Return the plan of the worker that comes here first."""
         run, ledger = self._config.stash[PROCESS].run, made.journey.ledger
         assert run is not None
-        lock = ledger.lock(PLAN, -1)
-        try:
+        with ledger.lock(PLAN, -1):
             text = ledger.result(run, PLAN)
             if text is None:
                 workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])  # set by xdist
                 plan = make_plan(made, session.items, workers)
                 text = ledger.put_if_absent(run, PLAN, to_text(plan))
-        finally:
-            lock.release()
         return msgspec.json.decode(text, type=RunPlan)
 
     @pytest.hookimpl(tryfirst=True)

@@ -96,10 +96,9 @@ def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) ->
     link = config.stash.get(CONTROLLER, None)
     if link is None:
         # The controller of plain pytest knows nothing of stations, but takes collection errors.
-        report = pytest.CollectReport(
-            nodeid="stations", outcome="failed", longrepr=str(error), result=[]
-        )
-        config.hook.pytest_collectreport(report=report)
+        from pytest_choochoo.reporting.reports import report_collection_error
+
+        report_collection_error(config, str(error))
         return
     from pytest_choochoo.parallel.messages import Refusal
 

@@ -12,6 +12,7 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job, batches
+from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel import INPUT
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
@@ -34,7 +35,7 @@ from pytest_choochoo.parallel.xdist_internals import (
     stop_session,
 )
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.reporting.reports import settled_reports
+from pytest_choochoo.reporting.reports import report_collection_error, settled_reports
 from pytest_choochoo.running.stopping import StopAnswer
 from pytest_choochoo.settings import Settings
 from pytest_choochoo.storage import ledger_of
@@ -128,10 +129,7 @@ class RunController(Controller):
             del ids[-1]
 
     def _reject(self, node: Node, text: str) -> None:
-        report = pytest.CollectReport(
-            nodeid=node.gateway.id, outcome="failed", longrepr=text, result=[]
-        )
-        self._config.hook.pytest_collectreport(report=report)
+        report_collection_error(self._config, text, nodeid=node.gateway.id)
 
     def _begin(self, items: Sequence[str]) -> Sequence[Batch]:
         """Return the batches of the plan that the workers agreed on for their *items*."""
@@ -233,8 +231,7 @@ class RunController(Controller):
         if exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         items = "1 item was" if left == 1 else f"{left} items were"
-        them = "it" if left == 1 else "them"
-        notify(self._config, f"{items} not run: no workers left to run {them}")
+        notify(self._config, f"{items} not run: no workers left to run {it_or_them(left)}")
 
     @property
     def stations(self) -> Sequence[StationInfo]:

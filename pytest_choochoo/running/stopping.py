@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.reporting.notices import notify
 
 # Seconds an interrupted worker gets to leave its visit.
@@ -58,7 +59,7 @@ class StopHooks:
         answer = self._stop(session)
         if answer.names:
             names = answer.names
-            them = "it" if len(names) == 1 else "them"
+            them = it_or_them(len(names))
             text = (
                 f"waiting for {', '.join(names)} to finish; press Ctrl-C again to stop {them} now"
             )

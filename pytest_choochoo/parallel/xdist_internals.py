@@ -24,6 +24,7 @@ class Node(Protocol):
 
     gateway: Any
     workerinput: dict[str, Any]
+    putevent: Callable[[Event], object]
 
     @property
     def shutting_down(self) -> bool: ...
@@ -33,7 +34,7 @@ class Node(Protocol):
 
 
 def intercept_events(
-    node: Any, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
+    node: Node, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
 ) -> None:
     """Put what *wrapped* returns in the place of what takes the events of *node*.
 
@@ -44,7 +45,7 @@ def intercept_events(
     node.putevent = wrapped(node.putevent)
 
 
-def wake_controller(node: Any) -> None:
+def wake_controller(node: Node) -> None:
     """Wake the controller's main thread, which calls `mark_test_complete` with `NO_ITEM`.
 
     It sleeps until a worker sends an event of xdist's own, and calls no hook when it wakes.
@@ -53,7 +54,7 @@ def wake_controller(node: Any) -> None:
     node.putevent(("runtest_protocol_complete", event))
 
 
-def exit_status(node: Any) -> int | None:
+def exit_status(node: Node) -> int | None:
     """Return what the worker *node* ended with, None where it died.
 
     Only a worker that reached its end has sent a `workeroutput`. xdist itself looks for a

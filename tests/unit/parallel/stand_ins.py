@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from pytest_choochoo.parallel.xdist_internals import Event
+
 
 class RememberingNode:
     """A worker that remembers what its controller sends."""
@@ -14,8 +16,8 @@ class RememberingNode:
     def __init__(self, name: str = "gw0") -> None:
         self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
         self.workerinput: dict[str, Any] = {}
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.putevent = self.events.append
+        self.events: list[Event] = []
+        self.putevent: Callable[[Event], object] = self.events.append
         self.shutting_down = False
         self.is_dead = False
         #: What it was sent and has not started, in order.

@@ -20,8 +20,8 @@ from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, Proces
 from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.run_plan import RunPlan, module_of
+from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
-from pytest_choochoo.parallel.stopping import RunStopper
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
 from pytest_choochoo.parallel.workers import Worker
 from pytest_choochoo.parallel.xdist_internals import (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_choochoo.parallel.worker_input import is_worker, read_input
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
 # Every run of pytest imports this file, and few have workers: what they need is imported there.
@@ -18,33 +19,22 @@ if TYPE_CHECKING:
     from pytest_choochoo.parallel.messages import ControllerLink
     from pytest_choochoo.session import Session
 
-#: Where the controller puts what a worker is to know, among xdist's own `workerinput`.
-INPUT = "choochoo"
-#: The name of what the controller writes among the results of a run, before its workers start:
-#: a worker that reads it on its own disk sees the same ledger.
-BEGUN = "begun"
-#: A worker's end of the channel to its controller; plain pytest has none.
-CONTROLLER = pytest.StashKey["ControllerLink"]()
-
 
 def process_of(config: pytest.Config) -> Process:
     """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
-    workerinput = getattr(config, "workerinput", None)
-    if workerinput is None:
-        return Process(began=time.time(), secrets={})
-    if INPUT not in workerinput:  # plain pytest: nothing is shared
-        return Process(began=time.time(), secrets={}, is_worker=True)
-    from pytest_choochoo.parallel.messages import ControllerLink
+    given = read_input(config)
+    if given is None:  # on its own, or a worker of plain pytest: nothing is shared
+        return Process(began=time.time(), secrets={}, is_worker=is_worker(config))
+    from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
 
-    given = workerinput[INPUT]
-    link = config.stash[CONTROLLER] = ControllerLink(given["channel"])
+    link = config.stash[CONTROLLER] = ControllerLink(given.channel)
     return Process(
         is_worker=True,
-        run=given["run"],
-        began=given["began"],
+        run=given.run,
+        began=given.began,
         notify=link.notify,
         secrets=link.secrets,
-        ledger=partial(_remote_ledger, given["run"], link),
+        ledger=partial(_remote_ledger, given.run, link),
     )
 
 
@@ -55,6 +45,7 @@ def _remote_ledger(
     if run is None:
         return None
     from pytest_choochoo.engine.ledger.opening import read_ledger
+    from pytest_choochoo.parallel.messages import BEGUN
 
     with closing(read_ledger(location)) as here:
         if here.result(run, BEGUN) is not None:
@@ -82,24 +73,9 @@ def register_controller(config: pytest.Config, settings: Settings) -> None:
 
 def register_worker(config: pytest.Config, made: Session | None) -> None:
     """Register the hooks that a worker needs; *made*: None where there are no stations."""
-    if CONTROLLER not in config.stash:  # plain pytest
+    if read_input(config) is None:  # plain pytest
         return
     from pytest_choochoo.parallel.worker import RunWorkerHooks, WorkerHooks
 
     kind = WorkerHooks if config.stash[PROCESS].run is None else RunWorkerHooks
     config.pluginmanager.register(kind(config, made))
-
-
-def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
-    """Leave *items* alone in this worker, and let its controller say what is wrong."""
-    items.clear()
-    link = config.stash.get(CONTROLLER, None)
-    if link is None:
-        # The controller of plain pytest knows nothing of stations, but takes collection errors.
-        from pytest_choochoo.reporting.reports import report_collection_error
-
-        report_collection_error(config, str(error))
-        return
-    from pytest_choochoo.parallel.messages import Refusal
-
-    link.send(Refusal(str(error)))

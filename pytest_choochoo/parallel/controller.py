@@ -10,9 +10,9 @@ import pytest
 
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.parallel import INPUT
 from pytest_choochoo.parallel.crashes import DIED
 from pytest_choochoo.parallel.messages import FromWorker, Notice, Refusal, SelectedStations
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Node
 from pytest_choochoo.reporting.notices import notify
@@ -47,7 +47,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
         channel = self._workers.connect(node)
-        node.workerinput[INPUT] = {"channel": channel, "began": self._began, "run": None}
+        write_input(node.workerinput, WorkerInput(channel, self._began, run=None))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:

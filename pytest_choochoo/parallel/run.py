@@ -12,7 +12,7 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.wording import INTERRUPTED
-from pytest_choochoo.parallel import BEGUN
+from pytest_choochoo.parallel.messages import BEGUN
 from pytest_choochoo.parallel.run_plan import PLAN, RunPlan
 from pytest_choochoo.parallel.workers import Workers
 

@@ -13,7 +13,6 @@ from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import it_or_them
-from pytest_choochoo.parallel import INPUT
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
 from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
@@ -23,6 +22,7 @@ from pytest_choochoo.parallel.run_plan import RunPlan, module_of
 from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker
 from pytest_choochoo.parallel.xdist_internals import (
     Event,
@@ -112,7 +112,7 @@ class RunController(Controller):
     def pytest_configure_node(self, node: Node) -> None:
         run = self._parts.run
         channel = self._workers.connect(node, LedgerServer(run.ledger))
-        node.workerinput[INPUT] = {"channel": channel, "began": self._began, "run": run.name}
+        write_input(node.workerinput, WorkerInput(channel, self._began, run=run.name))
         intercept_events(node, self._buffered)
 
     def _buffered(self, put: Callable[[Event], object]) -> TeardownBuffer:

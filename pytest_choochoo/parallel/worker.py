@@ -12,9 +12,10 @@ import pytest
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.engine.timetable import batches
-from pytest_choochoo.parallel import CONTROLLER, refuse
 from pytest_choochoo.parallel.messages import (
+    CONTROLLER,
     ProcessId,
+    Refusal,
     SelectedStations,
     SharedModules,
 )
@@ -27,6 +28,7 @@ from pytest_choochoo.parallel.run_plan import (
     module_of,
     shares,
 )
+from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.session import Session
 from pytest_choochoo.settings import PROCESS
@@ -125,3 +127,14 @@ def make_plan(made: Session, items: Sequence[pytest.Item], workers: int) -> RunP
         settled=list(settled.values()),
         batches=batches(jobs, workers),
     )
+
+
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
+    """Leave *items* alone in this worker, and let its controller say what is wrong."""
+    items.clear()
+    link = config.stash.get(CONTROLLER, None)
+    if link is None:
+        # The controller of plain pytest knows nothing of stations, but takes collection errors.
+        report_collection_error(config, str(error))
+    else:
+        link.send(Refusal(str(error)))

@@ -11,8 +11,9 @@ import pytest
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.remote import RemoteLedger
-from pytest_choochoo.parallel import BEGUN, CONTROLLER, INPUT, process_of
-from pytest_choochoo.parallel.messages import Notice, encode
+from pytest_choochoo.parallel import process_of
+from pytest_choochoo.parallel.messages import BEGUN, CONTROLLER, Notice, encode
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 
 
 class Channel:
@@ -27,7 +28,11 @@ class Channel:
     def setcallback(self, callback: object, endmarker: object = ...) -> None: ...
 
 
-def worker(**workerinput: Any) -> Any:
+def worker(given: WorkerInput | None = None) -> Any:
+    """Return the config of a worker whose controller knows stations, or does not."""
+    workerinput: dict[str, Any] = {"workerid": "gw0"}
+    if given is not None:
+        write_input(workerinput, given)
     return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
 
 
@@ -44,7 +49,7 @@ def test_process_of_its_own_shares_nothing() -> None:
 
 def test_worker_of_plain_pytest_shares_nothing() -> None:
     """Its controller opened no channel."""
-    process = process_of(worker(workerid="gw0"))
+    process = process_of(worker())
 
     assert (process.is_worker, process.run, process.notify) == (True, None, None)
 
@@ -52,7 +57,7 @@ def test_worker_of_plain_pytest_shares_nothing() -> None:
 def test_worker_speaks_through_its_controller() -> None:
     """It knows the run and its beginning, and what it says is sent."""
     channel = Channel()
-    config = worker(**{INPUT: {"channel": channel, "began": 7.0, "run": "run"}})
+    config = worker(WorkerInput(channel, 7.0, "run"))
 
     process = process_of(config)
 
@@ -72,13 +77,13 @@ def test_worker_that_sees_the_ledger_opens_it_itself(tmp_path: Path, run: str | 
     ledger.write_result("run", BEGUN, "")
     ledger.close()
 
-    process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": run}}))
+    process = process_of(worker(WorkerInput(Channel(), 7.0, run)))
 
     assert process.ledger(location) is None
 
 
 def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None:
     """Where no such run has begun in what lies on its disk, it has a remote ledger."""
-    process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": "run"}}))
+    process = process_of(worker(WorkerInput(Channel(), 7.0, "run")))
 
     assert isinstance(process.ledger(LedgerLocation(tmp_path, "default")), RemoteLedger)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ from benchmarks.measuring import cost, spread
 from benchmarks.projects import edges, forget_all, sleepers, stations, timed
 from pytest_choochoo.engine.timetable import Job, batches
 from pytest_choochoo.parallel.scheduler import RouteScheduling
+from pytest_choochoo.parallel.xdist_internals import Event
 
 XDIST = ("-p", "xdist.plugin")
 MILLISECONDS = 1000
@@ -88,6 +89,7 @@ class _Worker:
     def __init__(self, number: int, size: int) -> None:
         self.gateway = SimpleNamespace(id=f"gw{number}")
         self.workerinput: dict[str, Any] = {}
+        self.putevent: Callable[[Event], object] = lambda event: None
         self._placeholder = size
         self.sent: list[int] = []
 

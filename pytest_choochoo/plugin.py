@@ -90,7 +90,9 @@ class SessionStart:
         except (ChoochooError, pytest.UsageError) as error:
             if not read.process.is_worker:
                 raise pytest.UsageError(str(error)) from None
-            return parallel.refuse(session.config, error, items)  # the controller raises the error
+            from pytest_choochoo.parallel.worker import refuse
+
+            return refuse(session.config, error, items)  # the controller raises it
         if read.process.is_worker:
             parallel.register_worker(session.config, made)
 

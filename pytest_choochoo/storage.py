@@ -1,4 +1,4 @@
-"""The choice of the ledger that this process uses, and the effect of --cache-clear on ledgers."""
+"""The ledger of this process, and the effect of --cache-clear."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
-from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
+from pytest_choochoo.engine.ledger.opening import (
+    empty_ledger,
+    forget_complete,
+    open_ledger,
+    read_ledger,
+)
 from pytest_choochoo.engine.ledger.protocol import Ledger, SourceCache
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
@@ -29,8 +34,9 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
         if made is not None:
             return made
     if not settings.writes:
-        location = settings.location() if settings.folder else None
-        return _open(lambda warn: read_ledger(location, warn=warn))
+        if settings.folder is None:
+            return empty_ledger()
+        return _open(lambda warn: read_ledger(settings.location(), warn=warn))
     if settings.is_in_cache:
         _make_cache_folder(config, settings.location())
     return _open(lambda warn: open_ledger(settings.location(), warn=warn))

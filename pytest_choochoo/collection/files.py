@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_choochoo.collection.functions import arguments_of, attached
-from pytest_choochoo.collection.pytest_internals import is_python_module
+from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
 from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.station import Station
@@ -220,14 +220,8 @@ class StationFiles:
         module = self._modules.get(path) or self._module_at(session, path)
         if module is None or (module in self._broken and not self._settings.mode.collects):
             return  # a broken station file that nobody named does not stop plain pytest
-        # --lf leaves out files without failures; stations that are needed may stand there.
-        manager = self._config.pluginmanager
-        skipper = manager.get_plugin("lfplugin-collskip")
-        make_report = manager.subset_hook_caller(
-            "pytest_make_collect_report", [] if skipper is None else [skipper]
-        )
         self._adopt_imported(module)
-        report = make_report(collector=module)
+        report = collect_whole(module)  # its stations are needed, whatever has failed before
         if report.failed and self._settings.mode.collects:
             self._config.hook.pytest_collectreport(report=report)
 

@@ -52,7 +52,7 @@ def parameters_of(item: pytest.Function) -> Mapping[str, object]:
 
 
 class ReturnValue:
-    """The value that a visit returned; the item cannot return it, as pytest warns of that."""
+    """The return value of a visit, kept by its item: pytest warns of tests that return a value."""
 
     __slots__ = ("_content",)
 

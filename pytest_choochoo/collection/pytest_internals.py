@@ -1,9 +1,10 @@
-"""The private attributes of pytest that the package uses, one function each, with the reason."""
+"""The private parts of pytest that are used, in a function each, with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self, TypeGuard
 
 import pytest
 
@@ -42,3 +43,81 @@ def is_python_module(node: object) -> TypeGuard[pytest.Module]:
     """
     kinds = (kind.__name__ for kind in type(node).__mro__)
     return isinstance(node, pytest.Module) and "DoctestModule" not in kinds
+
+
+def copy_for_each_request(definition: pytest.FixtureDef[Any]) -> None:
+    """Let the fixture *definition*, which was set up, give a new copy to each request.
+
+    A consumer that alters what it received must not affect the next one. The fixture of a
+    station is cached for the session, and there is no public way to make it return a second
+    copy.
+    """
+    if definition.cached_result is not None:
+        definition.cached_result = _Copies(definition)
+
+
+class _Copies(tuple[Any, ...]):
+    """A fixture's cached result, value first: each access to the value makes a copy."""
+
+    def __new__(cls, definition: pytest.FixtureDef[Any]) -> Self:
+        copies = super().__new__(cls, definition.cached_result or ())
+        copies._provider = definition.func
+        return copies
+
+    def __getitem__(self, index: Any) -> Any:
+        is_good = index == 0 and super().__getitem__(2) is None
+        return self._provider() if is_good else super().__getitem__(index)
+
+    _provider: Any
+
+
+def finish_fixture(definition: pytest.FixtureDef[Any], request: Any) -> None:
+    """Tear down the fixture *definition*, which was set up for *request*.
+
+    Pytest finishes a fixture at the end of its scope, and has no public way to do so
+    before. The class of the *request* that it takes has no public name.
+    """
+    definition.finish(request)
+
+
+def report_pass_to_tmp_path(item: pytest.Item) -> None:
+    """Report to the fixture `tmp_path`, which insists on it, that nothing has failed so far.
+
+    Pytest does so at the end of a phase; here the phase is still going on, so that no
+    other plugin may hear of it. Pytest promises neither of the two plugins' names.
+    """
+    manager = item.config.pluginmanager
+    others = [
+        plugin
+        for name, plugin in manager.list_name_plugin()
+        if plugin is not None and name not in {"runner", "tmpdir"}
+    ]
+    make_report = manager.subset_hook_caller("pytest_runtest_makereport", others)
+    make_report(item=item, call=pytest.CallInfo.from_call(lambda: None, when="setup"))
+
+
+def collect_whole(module: pytest.Module) -> pytest.CollectReport:
+    """Collect *module* even where --lf would leave it out, and return the report.
+
+    --lf leaves out files without failures by a plugin that it registers under a name,
+    and has no option for those that are needed all the same.
+    """
+    manager = module.config.pluginmanager
+    skipper = manager.get_plugin("lfplugin-collskip")
+    make_report = manager.subset_hook_caller(
+        "pytest_make_collect_report", [] if skipper is None else [skipper]
+    )
+    report: pytest.CollectReport = make_report(collector=module)
+    return report
+
+
+def capturing(item: pytest.Item, when: str) -> AbstractContextManager[None]:
+    """Return a context whose output becomes a section of *item*'s report on the phase *when*.
+
+    Pytest captures around its own hooks for items, which a settled item does not go through.
+    """
+    capture = item.config.pluginmanager.get_plugin("capturemanager")
+    if capture is None:
+        return nullcontext()
+    context: AbstractContextManager[None] = capture.item_capture(when, item)
+    return context

@@ -90,7 +90,7 @@ class StationRegistry:
 
     @property
     def return_value(self) -> ReturnValue:
-        """The place for the value that a visit returned."""
+        """The return value of the visit under way, kept by its item."""
         return self._return_value
 
     def instances_of(self, station: Station[Any]) -> Sequence[StationInstance]:

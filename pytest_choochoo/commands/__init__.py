@@ -1,4 +1,4 @@
-"""The commands, one file for each option; this one is plain pytest, without any option."""
+"""The commands, a file each; this one is plain pytest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.engine.errors import NoRecord
+from pytest_choochoo.engine.errors import NoRecord, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
@@ -20,7 +20,7 @@ from pytest_choochoo.settings import Mode
 
 
 class Command:
-    """The effect of one option on the stations of a session.
+    """The work of one option on the stations of a session.
 
     This one is plain `pytest`, which runs no station: tests receive the recorded
     outcomes. The file of each option derives a class of the same name.
@@ -65,11 +65,8 @@ class Command:
         for key in dependency.keys:
             reasons = self.judge.why_stale(key)
             if reasons:
-                name = self.workflow.route[key].name
-                text = (
-                    f"station {name!r} is due: {'; '.join(reasons)}; its recorded outcome is used"
-                )
-                item.warn(StationDueWarning(text))
+                due = StationDue(self.workflow.route[key].name, reasons)
+                item.warn(StationDueWarning(f"{due}; its recorded outcome is used"))
 
     def why_unknown(self, key: str) -> Exception | None:
         """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""

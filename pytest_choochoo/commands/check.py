@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any
-
 import pytest
 
 from pytest_choochoo import commands, selection
@@ -19,6 +14,7 @@ from pytest_choochoo.engine.judging.verdict import failed_check
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.running.tracebacks import traceback_from
 from pytest_choochoo.selection import Selection
 
 
@@ -59,8 +55,8 @@ class CheckTrip:
         """Ask the checks; the call then raises the first error of theirs, or judges the record."""
         item, name = self._item, self._item.item.name
         failures = item.ask(item.station.checks)
-        item.strip()  # a check may have failed in its fixtures; the call itself requests none
-        visited_now = self._judge.under_way(item.key)
+        item.strip()  # whatever fixture a check could not get, the call requests none
+        visited_now = self._judge.visit_in_words(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
 
         async def verify() -> None:
@@ -72,7 +68,7 @@ class CheckTrip:
                     notes = ["" if isinstance(error, CheckFailed) else subject, visited_now]
                     if any(notes):
                         error.add_note("; ".join(filter(None, notes)))
-                    raise error.with_traceback(_traceback_from(check.function, error))
+                    raise error.with_traceback(traceback_from(check.function, error))
             try:
                 self._judge.require_fresh(item.key)
             except StationDue as due:
@@ -100,31 +96,3 @@ class CheckTrip:
 
     def note_failure(self, error: str) -> None:
         """Do nothing: a check writes no records."""
-
-
-_OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
-
-
-def _traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
-    """Return the traceback of *error* from *function* on.
-
-    If *function* did not raise it, return it from the user's fixture that did; all of it
-    if no fixture did either.
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    frames = [*_frames(error.__traceback__)]
-    for frame in frames:
-        if frame.tb_frame.f_code is code:
-            return frame
-    theirs = (
-        frame
-        for frame in frames
-        if frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS
-    )
-    return next(theirs, error.__traceback__)
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
-    while traceback is not None:
-        yield traceback
-        traceback = traceback.tb_next

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -60,7 +60,9 @@ class CleanTrip:
 
     has_begun = False
 
-    def __init__(self, item: StationItem, journey: Journey, keep_upstream: Any) -> None:
+    def __init__(
+        self, item: StationItem, journey: Journey, keep_upstream: Callable[[Result], None]
+    ) -> None:
         self._item = item
         self._journey = journey
         self._keep_upstream = keep_upstream

@@ -36,10 +36,8 @@ class Command(commands.Command):
                 notify(session.config, str(error))
                 is_refused = True
                 continue
-            try:
+            with lock:
                 journey.ledger.forget(key, resources=False)
-            finally:
-                lock.release()
             forgotten.append(key)
         if forgotten:
             notify(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")

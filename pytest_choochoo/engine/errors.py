@@ -1,4 +1,4 @@
-"""The errors: one class each, with its facts and its sentence."""
+"""The errors, a class each, with their facts and their sentence."""
 
 from __future__ import annotations
 

@@ -105,10 +105,6 @@ class Timetable:
         """Whether all batches have finished."""
         return len(self._finished) == len(self._batches)
 
-    @property
-    def under_way(self) -> frozenset[int]:
-        return frozenset(self._under_way)
-
     def start_next(self) -> int | None:
         """Start the batch with the longest path after it; return its number, None if none may."""
         while self._ready:

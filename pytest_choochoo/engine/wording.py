@@ -94,6 +94,11 @@ def full_message(error: ChoochooError | Warning, command: str) -> str:
     return "; ".join((sentence, *getattr(error, "__notes__", ())))
 
 
+def it_or_them(number: int) -> str:
+    """Return the pronoun for *number* things."""
+    return "it" if number == 1 else "them"
+
+
 def elapsed(seconds: float) -> str:
     """Return *seconds* as people write them: `0.3 s`, `12 s`, `3 min`, `1 h 52 min`, `4 d`."""
     if seconds < 9.95:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_choochoo.parallel.worker_input import is_worker, read_input
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
 # Every run of pytest imports this file, and few runs have workers: their imports are local.
@@ -18,33 +19,22 @@ if TYPE_CHECKING:
     from pytest_choochoo.parallel.messages import ControllerLink
     from pytest_choochoo.session import Session
 
-#: The key in xdist's `workerinput` of the facts that the controller gives to a worker.
-INPUT = "choochoo"
-#: The name of a result that the controller writes before the workers of a run start: a worker
-#: that finds it on its own disk sees the same ledger.
-BEGUN = "begun"
-#: A worker's end of the channel to its controller; unset in plain pytest.
-CONTROLLER = pytest.StashKey["ControllerLink"]()
-
 
 def process_of(config: pytest.Config) -> Process:
-    """Return the part of this process in the run: alone, as xdist's controller or a worker."""
-    workerinput = getattr(config, "workerinput", None)
-    if workerinput is None:
-        return Process(began=time.time(), secrets={})
-    if INPUT not in workerinput:  # plain pytest: nothing is shared
-        return Process(began=time.time(), secrets={}, is_worker=True)
-    from pytest_choochoo.parallel.messages import ControllerLink
+    """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
+    given = read_input(config)
+    if given is None:  # on its own, or a worker of plain pytest: nothing is shared
+        return Process(began=time.time(), secrets={}, is_worker=is_worker(config))
+    from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
 
-    given = workerinput[INPUT]
-    link = config.stash[CONTROLLER] = ControllerLink(given["channel"])
+    link = config.stash[CONTROLLER] = ControllerLink(given.channel)
     return Process(
         is_worker=True,
-        run=given["run"],
-        began=given["began"],
+        run=given.run,
+        began=given.began,
         notify=link.notify,
         secrets=link.secrets,
-        ledger=partial(_remote_ledger, given["run"], link),
+        ledger=partial(_remote_ledger, given.run, link),
     )
 
 
@@ -55,6 +45,7 @@ def _remote_ledger(
     if run is None:
         return None
     from pytest_choochoo.engine.ledger.opening import read_ledger
+    from pytest_choochoo.parallel.messages import BEGUN
 
     with closing(read_ledger(location)) as here:
         if here.result(run, BEGUN) is not None:
@@ -81,26 +72,10 @@ def register_controller(config: pytest.Config, settings: Settings) -> None:
 
 
 def register_worker(config: pytest.Config, made: Session | None) -> None:
-    """Register the hooks that a worker needs; *made* is None if there are no stations."""
-    if CONTROLLER not in config.stash:  # plain pytest
+    """Register the hooks that a worker needs; *made*: None where there are no stations."""
+    if read_input(config) is None:  # plain pytest
         return
     from pytest_choochoo.parallel.worker import RunWorkerHooks, WorkerHooks
 
     kind = WorkerHooks if config.stash[PROCESS].run is None else RunWorkerHooks
     config.pluginmanager.register(kind(config, made))
-
-
-def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
-    """Run no items in this worker, and let the controller report *error*."""
-    items.clear()
-    link = config.stash.get(CONTROLLER, None)
-    if link is None:
-        # The controller of plain pytest knows nothing of stations, but takes collection errors.
-        report = pytest.CollectReport(
-            nodeid="stations", outcome="failed", longrepr=str(error), result=[]
-        )
-        config.hook.pytest_collectreport(report=report)
-        return
-    from pytest_choochoo.parallel.messages import Refusal
-
-    link.send(Refusal(str(error)))

@@ -10,9 +10,9 @@ import pytest
 
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.parallel import INPUT
 from pytest_choochoo.parallel.crashes import DIED
 from pytest_choochoo.parallel.messages import FromWorker, Notice, Refusal, SelectedStations
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Node
 from pytest_choochoo.reporting.notices import notify
@@ -28,8 +28,8 @@ class Controller:
         self._began = process.began
         self._workers = Workers(process.secrets)
         self._stations: Sequence[StationInfo] = ()
-        #: The items that a worker died of.
-        self._died_of: set[str] = set()
+        #: The items that a worker was running when it died.
+        self._crashed: set[str] = set()
 
     @property
     def stations(self) -> Sequence[StationInfo]:
@@ -41,13 +41,13 @@ class Controller:
         return ()  # the header is shown when the workers have agreed on a plan
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return the result of a *station* without reports, None if it was not reached."""
-        return station.result("failed", cause=DIED) if station.key in self._died_of else None
+        """Return the result of a station that was never reported, None if it was not reached."""
+        return station.result("failed", cause=DIED) if station.key in self._crashed else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
         channel = self._workers.connect(node)
-        node.workerinput[INPUT] = {"channel": channel, "began": self._began, "run": None}
+        write_input(node.workerinput, WorkerInput(channel, self._began, run=None))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        self._died_of.add(crashitem)
+        self._crashed.add(crashitem)
 
     def _read_messages(self) -> None:
         for worker, message in self._workers.messages():

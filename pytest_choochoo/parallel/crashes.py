@@ -1,4 +1,4 @@
-"""Reports and records the item that a worker was running when it died."""
+"""Reports and records the item that a dying worker was running."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRACE = 2.0
 def report_crash(
     run: ParallelRun, report: pytest.TestReport, *, at_work: bool, is_rerun: bool
 ) -> None:
-    """Complete xdist's *report* of the item during which a worker died, and record the failure.
+    """Complete xdist's *report* of an item that a dying worker was running; record it as failed.
 
     *at_work*: the worker had not finished the item. *is_rerun*: the item runs again.
     """
@@ -48,7 +48,7 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
         lock = ledger.lock(station.key, _GRACE)
     except LockBusy:  # another process visits it, perhaps once more
         return station.result("failed", cause=cause)
-    try:
+    with lock:
         record = ledger.record(station.key)
         if record is None or record.since < run.began:
             return station.result("failed", cause=cause)  # it was not visited in this run
@@ -59,6 +59,4 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
             cause = f"the worker process {record.pid} died while it visited the station"
             failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
             ledger.finish(station.key, failed)
-    finally:
-        lock.release()
     return station.result("failed", cause=cause, reasons=reasons)

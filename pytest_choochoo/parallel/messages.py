@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
+import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.engine.route import StationInfo
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.remote import RemoteLedger
 
 
+#: The name of what the controller writes among the results of a run, before its workers start:
+#: a worker that reads it on its own disk sees the same ledger.
+BEGUN = "begun"
+
+
 class Notice(msgspec.Struct, frozen=True, tag=True):
     """A line for the user."""
 
@@ -26,7 +32,7 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
 
 
 class ProcessId(msgspec.Struct, frozen=True, tag=True):
-    """The number that the worker's process has on its machine."""
+    """The process id of the worker on its machine."""
 
     pid: int
 
@@ -228,6 +234,10 @@ class ControllerLink:
                 self._ledger_answers.put(answer)
             case SecretAnswer() as answer:
                 self._secret_answers.put(answer)
+
+
+#: A worker's end of the channel to its controller; plain pytest has none.
+CONTROLLER = pytest.StashKey[ControllerLink]()
 
 
 def _first(answers: SimpleQueue[_Answer | None]) -> _Answer:

@@ -1,4 +1,4 @@
-"""The item that stands for a worker's next item while there is none."""
+"""A stand-in for the next item of a worker that has none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 #: Its node id.
-PLACEHOLDER = "::choochoo::signal"
+PLACEHOLDER = "::choochoo::placeholder"
 
 
 class Placeholder(pytest.Function):
@@ -28,7 +28,7 @@ class Placeholder(pytest.Function):
 def _nothing() -> None: ...
 
 
-def as_of_placeholder(report: pytest.TestReport) -> pytest.TestReport:
+def sent_as_placeholder(report: pytest.TestReport) -> pytest.TestReport:
     """Return *report* as one of the placeholder.
 
     xdist asserts that a worker reports on no other item than the one it was sent last.
@@ -45,7 +45,7 @@ def as_of_placeholder(report: pytest.TestReport) -> pytest.TestReport:
     )
 
 
-def as_of_its_item(data: dict[str, Any]) -> None:
-    """Give a report that was sent as one of the placeholder its own item again."""
+def restore_item(data: dict[str, Any]) -> None:
+    """Name the item again in a report that was sent as one of the placeholder."""
     if data.get("nodeid") == PLACEHOLDER and "choochoo_of" in data:
         data["nodeid"] = data["choochoo_of"]

@@ -12,7 +12,7 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.wording import INTERRUPTED
-from pytest_choochoo.parallel import BEGUN
+from pytest_choochoo.parallel.messages import BEGUN
 from pytest_choochoo.parallel.run_plan import PLAN, RunPlan
 from pytest_choochoo.parallel.workers import Workers
 
@@ -55,7 +55,7 @@ class ParallelRun:
         return record.pid in self.workers.pids  # else another run visits it
 
     def unreported(self, station: StationInfo) -> Result | None:
-        """Return the result of a *station* whose report is missing, None if it was not reached."""
+        """Return the result of a station that was never reported, None if it was not reached."""
         shared = self.results.shared(station.key)
         if shared is None and self.is_visited_now(station.key):  # its worker was killed
             return station.result("failed", cause=INTERRUPTED)

@@ -12,16 +12,17 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job, batches
-from pytest_choochoo.parallel import INPUT
+from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
 from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
-from pytest_choochoo.parallel.placeholder import PLACEHOLDER, as_of_its_item
+from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.run_plan import RunPlan, module_of
+from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
-from pytest_choochoo.parallel.stopping import RunStopper
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker
 from pytest_choochoo.parallel.xdist_internals import (
     Event,
@@ -34,7 +35,7 @@ from pytest_choochoo.parallel.xdist_internals import (
     stop_session,
 )
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.reporting.reports import settled_reports
+from pytest_choochoo.reporting.reports import report_collection_error, settled_reports
 from pytest_choochoo.running.stopping import StopAnswer
 from pytest_choochoo.settings import Settings
 from pytest_choochoo.storage import ledger_of
@@ -46,12 +47,12 @@ _USUAL = {
     pytest.ExitCode.INTERRUPTED,
     pytest.ExitCode.NO_TESTS_COLLECTED,
 }
-# The phases of an item; the report of a crash has none of them.
+# The phases of an item; the report of a crash belongs to none of them.
 _PHASES = {"setup", "call", "teardown"}
 
 
 class _Parts(NamedTuple):
-    """What there is once the run has begun."""
+    """The parts of a run, which exist once it has begun."""
 
     run: ParallelRun
     scheduler: RouteScheduling
@@ -111,7 +112,7 @@ class RunController(Controller):
     def pytest_configure_node(self, node: Node) -> None:
         run = self._parts.run
         channel = self._workers.connect(node, LedgerServer(run.ledger))
-        node.workerinput[INPUT] = {"channel": channel, "began": self._began, "run": run.name}
+        write_input(node.workerinput, WorkerInput(channel, self._began, run=run.name))
         intercept_events(node, self._buffered)
 
     def _buffered(self, put: Callable[[Event], object]) -> TeardownBuffer:
@@ -128,10 +129,7 @@ class RunController(Controller):
             del ids[-1]
 
     def _reject(self, node: Node, text: str) -> None:
-        report = pytest.CollectReport(
-            nodeid=node.gateway.id, outcome="failed", longrepr=text, result=[]
-        )
-        self._config.hook.pytest_collectreport(report=report)
+        report_collection_error(self._config, text, nodeid=node.gateway.id)
 
     def _begin(self, items: Sequence[str]) -> Sequence[Batch]:
         """Return the batches of the plan that the workers agreed on for their *items*."""
@@ -179,7 +177,7 @@ class RunController(Controller):
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
         super().pytest_report_from_serializable(data)
-        as_of_its_item(data)
+        restore_item(data)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:
@@ -233,8 +231,7 @@ class RunController(Controller):
         if exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         items = "1 item was" if left == 1 else f"{left} items were"
-        them = "it" if left == 1 else "them"
-        notify(self._config, f"{items} not run: no workers left to run {them}")
+        notify(self._config, f"{items} not run: no workers left to run {it_or_them(left)}")
 
     @property
     def stations(self) -> Sequence[StationInfo]:

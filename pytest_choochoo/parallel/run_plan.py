@@ -1,4 +1,4 @@
-"""The plan that the workers of a run agree on before it begins, as plain data."""
+"""The plan that the workers of a run agree on."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def job_of_station(item: pytest.Item, waits: tuple[str, ...], record: Record | None) -> Job:
-    """Return the job of a station that *waits* for others; *record* is its last one."""
+    """Return the job of a station, which *waits* for others; *record*: its last one."""
     seconds = record.seconds if record is not None and record.seconds else None
     return Job(key=item.nodeid, waits=waits, seconds=seconds, groups=_groups(item))
 
 
 def job_of_test(item: pytest.Item, waits: tuple[str, ...]) -> Job:
-    """Return the job of a test that *waits* for stations."""
+    """Return the job of a test, which *waits* for stations."""
     return Job(
         key=item.nodeid,
         waits=waits,

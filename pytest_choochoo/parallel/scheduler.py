@@ -54,9 +54,9 @@ class RouteScheduling:
         self._notify = notify
         #: The items that all workers collected, None until they have.
         self._items: list[str] | None = None
-        #: The items that each worker collected, including workers that have died since.
+        #: The items that each worker collected, workers included that died since.
         self._collected: dict[Node, list[str]] = {}
-        #: The items that each worker has and has not finished, in order; the first is under way.
+        #: The items that each worker has got and not finished, in order; it is running the first.
         self._pending: dict[Node, deque[int]] = {}
         #: The last item that each worker finished.
         self._last: dict[Node, int] = {}
@@ -68,11 +68,11 @@ class RouteScheduling:
         self._unfinished: dict[int, deque[int]] = {}
         #: The workers that died before they received any of their pending items.
         self._unreached: set[Node] = set()
-        #: The item during which a worker died, until the ledger knows.
+        #: The item that a worker was running when it died, until the ledger knows.
         self._crashed: int | None = None
         #: Whether a worker was shut down because it collected other items.
         self._has_rejected = False
-        #: Called once nothing is under way, after nothing more may start.
+        #: Called once nothing is under way, where nothing more is to start.
         self._stopped: Callable[[], None] | None = None
         self._is_to_take_back = False
 
@@ -216,7 +216,7 @@ class RouteScheduling:
     # --- xdist announces workers that end
 
     def remove_node(self, node: Node) -> str | None:
-        """Forget a worker, and return the item during which it died, if it did."""
+        """Forget a worker, and return the item that it was running when it died, if it did."""
         pending = self._pending.pop(node)
         self._open.discard(node)
         if exit_status(node) is not None:
@@ -244,12 +244,12 @@ class RouteScheduling:
             self._timetable.requeue(batch)
 
     def mark_test_pending(self, item: str) -> None:
-        """Run *item*, during which a worker died, once more; for plugins that rerun."""
+        """Run *item* once more, after a worker died while running it; for plugins that rerun."""
         assert self._items is not None
         if self._crashed is None:  # the worker had finished it
             return
         if self._items[self._crashed] != item:
-            raise ValueError(f"{item} is not the item during which a worker died")
+            raise ValueError(f"{item} is not the item that a worker was running when it died")
         self._unfinished[self._batch_of[self._crashed]].appendleft(self._crashed)
 
     # --- for the controller

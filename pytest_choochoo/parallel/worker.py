@@ -12,13 +12,14 @@ import pytest
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.engine.timetable import batches
-from pytest_choochoo.parallel import CONTROLLER, refuse
 from pytest_choochoo.parallel.messages import (
+    CONTROLLER,
     ProcessId,
+    Refusal,
     SelectedStations,
     SharedModules,
 )
-from pytest_choochoo.parallel.placeholder import Placeholder, as_of_placeholder
+from pytest_choochoo.parallel.placeholder import Placeholder, sent_as_placeholder
 from pytest_choochoo.parallel.run_plan import (
     PLAN,
     RunPlan,
@@ -27,6 +28,7 @@ from pytest_choochoo.parallel.run_plan import (
     module_of,
     shares,
 )
+from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.session import Session
 from pytest_choochoo.settings import PROCESS
@@ -81,15 +83,12 @@ class RunWorkerHooks(WorkerHooks):
         """Return the plan, which the first worker makes."""
         run, ledger = self._config.stash[PROCESS].run, made.journey.ledger
         assert run is not None
-        lock = ledger.lock(PLAN, -1)
-        try:
+        with ledger.lock(PLAN, -1):
             text = ledger.result(run, PLAN)
             if text is None:
                 workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])  # set by xdist
                 plan = make_plan(made, session.items, workers)
                 text = ledger.put_if_absent(run, PLAN, to_text(plan))
-        finally:
-            lock.release()
         return msgspec.json.decode(text, type=RunPlan)
 
     @pytest.hookimpl(tryfirst=True)
@@ -103,7 +102,7 @@ class RunWorkerHooks(WorkerHooks):
             # The remaining fixtures most likely belong to the item that ran last.
             report = tear_down_leftovers(self._last or item, None)
             if report is not None:
-                item.ihook.pytest_runtest_logreport(report=as_of_placeholder(report))
+                item.ihook.pytest_runtest_logreport(report=sent_as_placeholder(report))
         return True
 
 
@@ -128,3 +127,14 @@ def make_plan(made: Session, items: Sequence[pytest.Item], workers: int) -> RunP
         settled=list(settled.values()),
         batches=batches(jobs, workers),
     )
+
+
+def refuse(config: pytest.Config, error: Exception, items: list[pytest.Item]) -> None:
+    """Leave *items* alone in this worker, and let its controller say what is wrong."""
+    items.clear()
+    link = config.stash.get(CONTROLLER, None)
+    if link is None:
+        # The controller of plain pytest knows nothing of stations, but takes collection errors.
+        report_collection_error(config, str(error))
+    else:
+        link.send(Refusal(str(error)))

@@ -25,7 +25,7 @@ class Worker:
         self._server = server
         #: Whether it runs on the controller's machine.
         self.is_local = is_local
-        #: The number of its process, None until it says so.
+        #: The process id, None until the worker sends it.
         self.pid: int | None = None
         self.is_gone = False
 
@@ -84,5 +84,5 @@ class Workers:
 
     @property
     def pids(self) -> set[int]:
-        """The numbers of the workers' processes, each on its machine; of dead ones as well."""
+        """The process ids of the workers, dead ones included, each on its machine."""
         return {worker.pid for worker in self if worker.pid is not None}

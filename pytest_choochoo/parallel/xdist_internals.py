@@ -1,4 +1,4 @@
-"""The uses of xdist beyond its hooks and its scheduler interface, each with its reason."""
+"""The parts of xdist used beyond its hooks, a function each, with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 #: An event of a worker as xdist's controller queues it: its name, and the arguments.
 Event = tuple[str, dict[str, Any]]
 
-#: Index that stands for no item: the event only wakes the controller.
+#: An item number that no item has: its end is an event that only wakes the controller.
 NO_ITEM = -1
 
 
@@ -24,6 +24,7 @@ class Node(Protocol):
 
     gateway: Any
     workerinput: dict[str, Any]
+    putevent: Callable[[Event], object]
 
     @property
     def shutting_down(self) -> bool: ...
@@ -33,7 +34,7 @@ class Node(Protocol):
 
 
 def intercept_events(
-    node: Any, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
+    node: Node, wrapped: Callable[[Callable[[Event], object]], Callable[[Event], object]]
 ) -> None:
     """Replace the function that takes the events of *node* by what *wrapped* returns for it.
 
@@ -44,7 +45,7 @@ def intercept_events(
     node.putevent = wrapped(node.putevent)
 
 
-def wake_controller(node: Any) -> None:
+def wake_controller(node: Node) -> None:
     """Wake the controller's main thread, which calls `mark_test_complete` with `NO_ITEM`.
 
     It sleeps until a worker sends an event of xdist's own, and calls no hook when it wakes.
@@ -53,8 +54,8 @@ def wake_controller(node: Any) -> None:
     node.putevent(("runtest_protocol_complete", event))
 
 
-def exit_status(node: Any) -> int | None:
-    """Return the exit status of the worker *node*, None if it died.
+def exit_status(node: Node) -> int | None:
+    """Return what the worker *node* ended with, None where it died.
 
     Only a worker that reached its end has sent a `workeroutput`. xdist itself looks for a
     keyboard interrupt in it, and takes every other status for a good end.

@@ -1,1 +1,1 @@
-"""The output for people and machines."""
+"""Output for people and machines."""

@@ -18,6 +18,7 @@ def notify(config: pytest.Config, text: str) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or config.get_verbosity() < -1:
         return
+    # There is no public way to the terminal past the capture; `reporting` imports no `collection`.
     capture = config.pluginmanager.get_plugin("capturemanager")
     # While an item runs, pytest captures whatever is written, the terminal's lines included.
     with capture.global_and_fixture_disabled() if capture else nullcontext():

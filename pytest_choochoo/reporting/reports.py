@@ -68,6 +68,12 @@ def settled_reports(
         yield report
 
 
+def report_collection_error(config: pytest.Config, text: str, nodeid: str = "stations") -> None:
+    """Report *text* as an error of the collection, which belongs to no file."""
+    report = pytest.CollectReport(nodeid=nodeid, outcome="failed", longrepr=text, result=[])
+    config.hook.pytest_collectreport(report=report)
+
+
 def fail(report: pytest.TestReport, error: pytest.TestReport) -> None:
     """Turn *report*, of a teardown, into that of the *error* that came after it."""
     report.outcome, report.longrepr = error.outcome, error.longrepr

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies, Dependency
 from pytest_choochoo.collection.functions import arguments_of, parameters_of
+from pytest_choochoo.collection.pytest_internals import (
+    copy_for_each_request,
+    finish_fixture,
+    report_pass_to_tmp_path,
+)
 from pytest_choochoo.engine.errors import NoRecord
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
@@ -16,33 +21,13 @@ from pytest_choochoo.engine.station import Station
 
 
 class OutcomeRule(Protocol):
-    """The rule of a command for which outcomes it hands out."""
+    """The rule of a command about the outcomes that may be handed out."""
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         """Warn, or raise, if *item* must not silently use the outcomes of *dependency*."""
 
     def why_unknown(self, key: str) -> Exception | None:
         """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""
-
-
-class _Copies(tuple[Any, ...]):
-    """The cached result of a station's fixture, value first: each access to the value makes a copy.
-
-    A consumer that alters what it received must not affect the next one. The fixture of a
-    station is cached for the session, and there is no public way to make it return a second
-    copy.
-    """
-
-    def __new__(cls, definition: Any) -> Self:
-        copies = super().__new__(cls, definition.cached_result)
-        copies._provider = definition.func
-        return copies
-
-    def __getitem__(self, index: Any) -> Any:
-        is_good = index == 0 and super().__getitem__(2) is None
-        return self._provider() if is_good else super().__getitem__(index)
-
-    _provider: Any
 
 
 class Injection:
@@ -57,7 +42,7 @@ class Injection:
         route: Route,
         outcomes: Outcomes,
         dependencies: Dependencies,
-        providers: Collection[Any],
+        providers: Collection[Callable[..., Any]],
         rule: OutcomeRule,
     ) -> None:
         self._route = route
@@ -68,7 +53,7 @@ class Injection:
         #: The scope of each fixture that is being set up, the outermost first.
         self._scopes: list[str] = []
         #: The fixtures to tear down before the next check, each with its request.
-        self._set_up: list[tuple[Any, Any]] = []
+        self._set_up: list[tuple[pytest.FixtureDef[Any], pytest.FixtureRequest]] = []
         #: The item of the station under way, None while a test is run.
         self.station: pytest.Function | None = None
 
@@ -115,7 +100,9 @@ class Injection:
         )
         return self.value(dependency, item)
 
-    def fixture_begins(self, definition: Any, request: Any) -> None:
+    def fixture_begins(
+        self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> None:
         """Note that a fixture is being set up."""
         is_station = definition.func in self._providers
         # A station's fixture is cached for the session; its consumer decides what it returns.
@@ -125,18 +112,20 @@ class Injection:
         if definition.scope == "function" or self._uses_the_station(definition):
             self._set_up.append((definition, request))
 
-    def _uses_the_station(self, definition: Any) -> bool:
+    def _uses_the_station(self, definition: pytest.FixtureDef[Any]) -> bool:
         if self.station is None or definition.func in self._providers:
             return False
         key = self.station.nodeid
         return key in self._dependencies.upstream_through(self.station, definition.argname)
 
-    def fixture_ends(self, definition: Any, request: Any, *, failed: bool) -> None:
-        """Note that a fixture has been set up, or that its set-up *failed*."""
+    def fixture_ends(
+        self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest, *, failed: bool
+    ) -> None:
+        """Note that a fixture is set up, or that this *failed*."""
         self._scopes.pop()
-        if definition.func in self._providers and definition.cached_result is not None:
-            definition.cached_result = _Copies(definition)
-        # A fixture that failed for a check is set up again: the visit may make what it needs.
+        if definition.func in self._providers:
+            copy_for_each_request(definition)
+        # One that failed for a check is set up again: the visit may bring what it misses.
         if failed and self.station is not None and definition.scope != "function":
             self._set_up.append((definition, request))
 
@@ -147,32 +136,16 @@ class Injection:
         """
         errors = []
         if any(definition.argname == "tmp_path" for definition, _ in self._set_up):
-            self._report_to_tmp_path()
+            assert self.station is not None
+            report_pass_to_tmp_path(self.station)
         while self._set_up:
             definition, request = self._set_up.pop()
             try:
-                definition.finish(request)
-            except BaseException as error:  # noqa: BLE001 - the others must still be torn down
+                finish_fixture(definition, request)
+            except BaseException as error:  # noqa: BLE001 - the others are torn down all the same
                 errors.append(error)
         if errors:
             raise errors[0]
-
-    def _report_to_tmp_path(self) -> None:
-        """Report to the fixture `tmp_path`, which requires it, that nothing has failed so far.
-
-        Pytest does so at the end of a phase; here the phase is still going on, so no other
-        plugin may receive the report.
-        """
-        assert self.station is not None
-        manager = self.station.config.pluginmanager
-        others = [
-            plugin
-            for name, plugin in manager.list_name_plugin()
-            if plugin is not None and name not in {"runner", "tmpdir"}
-        ]
-        make_report = manager.subset_hook_caller("pytest_runtest_makereport", others)
-        call = pytest.CallInfo.from_call(lambda: None, when="setup")
-        make_report(item=self.station, call=call)
 
     def forget(self) -> None:
         """Forget the item; pytest tears down what was set up for it."""

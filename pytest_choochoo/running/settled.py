@@ -1,12 +1,10 @@
-"""Reports items that need not be run, and tears down what earlier items left behind."""
+"""Reports items that need not be run, and tears down the fixtures that earlier items left."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import pytest
 
-from pytest_choochoo.collection.pytest_internals import tear_down
+from pytest_choochoo.collection.pytest_internals import capturing, tear_down
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.reporting.reports import fail, settled_reports
 
@@ -41,8 +39,7 @@ def tear_down_leftovers(
         __tracebackhide__ = True
         tear_down(item.session, nextitem)
 
-    capture = item.config.pluginmanager.get_plugin("capturemanager")
-    with nullcontext() if capture is None else capture.item_capture("teardown", item):
+    with capturing(item, "teardown"):
         call = pytest.CallInfo.from_call(
             work, when="teardown", reraise=(pytest.exit.Exception, KeyboardInterrupt)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -120,7 +120,7 @@ class StationItem:
             arguments[own] = self._outcomes.copy(self.key)
         return arguments
 
-    def call(self, work: Callable[[], Any], *, awaits: bool = False) -> None:
+    def call(self, work: Callable[[], Coroutine[Any, Any, None]], *, awaits: bool = False) -> None:
         """Let pytest call the async function *work*: in a loop if it *awaits* something."""
 
         async def awaited(**_: Any) -> None:
@@ -168,7 +168,7 @@ class StationItem:
     def _tear_down_after(self, check: Check) -> None:
         self._injection.tear_down()
 
-    def _asking(self, check: Check) -> Callable[[], Any]:
+    def _asking(self, check: Check) -> Callable[[], Coroutine[Any, Any, None]]:
         name = self.item.name
 
         async def ask() -> None:
@@ -186,7 +186,7 @@ class StationItem:
         return ask
 
 
-def _run_without_loop(work: Any) -> None:
+def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:
     """Run the coroutine *work*, which awaits nothing, without the cost of a loop."""
     __tracebackhide__ = True
     try:

@@ -1,4 +1,4 @@
-"""The stopping of a run by Ctrl-C or SIGTERM, by pytest-timeout, or by a lost ledger."""
+"""Stops a run: Ctrl-C or SIGTERM, time-outs of pytest-timeout, a ledger that is lost."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.reporting.notices import notify
 
 # Seconds an interrupted worker gets to leave its visit.
@@ -27,7 +28,7 @@ _AHEAD = 0.2
 
 
 class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the run *waits* before it stops, and the *names* of the visits to tell of."""
+    """Whether the run *waits* before it stops, and the *names* of the visits to show."""
 
     waits: bool
     names: Sequence[str] = ()
@@ -58,7 +59,7 @@ class StopHooks:
         answer = self._stop(session)
         if answer.names:
             names = answer.names
-            them = "it" if len(names) == 1 else "them"
+            them = it_or_them(len(names))
             text = (
                 f"waiting for {', '.join(names)} to finish; press Ctrl-C again to stop {them} now"
             )
@@ -138,10 +139,11 @@ def failing_without_ledger(session: pytest.Session) -> Iterator[None]:
 
 
 class Deadline:
-    """The moment at which pytest-timeout stops the item under way; infinite by default."""
+    """The end of the time that pytest-timeout allows the item under way."""
 
     def __init__(self) -> None:
-        #: On the clock of `time.monotonic`.
+        #: The moment at which pytest-timeout stops the item, on the clock of
+        #: `time.monotonic`; infinity without one.
         self.at = math.inf
 
     @property

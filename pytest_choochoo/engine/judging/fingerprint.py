@@ -35,7 +35,7 @@ def take(
     files = _files(station) if declared.files else {}
     digested_values = None if values is None else _digests(station, values, "value of fixture")
     digested_parameters = _digests(station, parameters, "parameter")
-    # Only now: a value that has a digest can be shown as well.
+    # Only now: a value that has a digest can also be shown.
     hints = {f"parameter {name}": _shown(value) for name, value in parameters.items()}
     hints |= {f"value {name}": _shown(value) for name, value in (values or {}).items()}
     return Fingerprint(

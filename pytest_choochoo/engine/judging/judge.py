@@ -172,8 +172,8 @@ class Judge:
         """Return whether a live process is visiting *key* right now."""
         return record is not None and record.is_visiting and self._ledger.is_locked(key)
 
-    def under_way(self, key: str) -> str:
-        """Return a sentence about the process that is visiting *key* right now; "" if none is."""
+    def visit_in_words(self, key: str) -> str:
+        """Return in words that a process is visiting *key* right now; empty where none is."""
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 

@@ -45,14 +45,12 @@ def open_ledger(location: LedgerLocation, *, warn: Warn = warnings.warn) -> Sqli
         raise UnusableLedger(str(location.file), cause_of(error)) from error
 
 
-def read_ledger(location: LedgerLocation | None, *, warn: Warn = lambda text: None) -> SqliteLedger:
+def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> SqliteLedger:
     """Return the ledger at *location*, read-only: nothing is written, not even a journal.
 
     If there is none, or it cannot be read, an empty one is returned; in the second case
     *warn* is called with a sentence that says so.
     """
-    if location is None:
-        location = LedgerLocation(Path(), "none")
     connection, problem = None, None
     try:
         if location.file.exists() and not _is_new(location):
@@ -65,7 +63,15 @@ def read_ledger(location: LedgerLocation | None, *, warn: Warn = lambda text: No
             f"the ledger {location.file} could not be read: {problem}; "
             "treating it as empty; 'pytest --cc-run' will deal with it"
         )
-    return SqliteLedger(location, connection or _connect_to_write(":memory:"), is_read_only=True)
+    if connection is None:
+        return empty_ledger(location)
+    return SqliteLedger(location, connection, is_read_only=True)
+
+
+def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
+    """Return a ledger without a record, read-only; *location*: of one that cannot be read."""
+    location = location or LedgerLocation(Path(), "none")
+    return SqliteLedger(location, _connect_to_write(":memory:"), is_read_only=True)
 
 
 def forget_complete(location: LedgerLocation, *, warn: Warn) -> None:

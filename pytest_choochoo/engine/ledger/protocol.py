@@ -31,7 +31,7 @@ class HeldLock(Protocol):
 
 
 class Records(Protocol):
-    """The memory of each station: one transaction per change, durable on return."""
+    """The memory of each station: one transaction a change, durable on return."""
 
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""
@@ -93,7 +93,7 @@ class Locks(Protocol):
 
 
 class RunBoard(Protocol):
-    """The strings that the processes of one run share: results and agreements, by name."""
+    """The results and agreements that the processes of one run share, each a string by name."""
 
     def start_run(self, run: str) -> None:
         """Make room for the results of *run*."""

@@ -27,7 +27,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The record of a station: how its last attempt ended, and the results of its last visit.
+    """The memory of a station: how its last attempt ended, and what its last visit left.
 
     Times are seconds since the epoch. *status*, *since*, *error*, *pid* and
     *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,

@@ -1,4 +1,8 @@
-"""The tables of a SQLite ledger, and the migrations from earlier formats to them."""
+"""The tables of a SQLite ledger, and the migrations from earlier formats to them.
+
+A stored name never changes: the column `seal` holds checksums, the table `readings` the cache of
+what was read from source files.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +56,12 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
     for table in ("records", "resources"):
         connection.execute(f"alter table {table} add column seal text not null default ''")
     for key, record in connection.execute("select key, record from records").fetchall():
-        seal = checksum(key, record)
-        connection.execute("update records set seal = ? where key = ?", (seal, key))
+        digest = checksum(key, record)
+        connection.execute("update records set seal = ? where key = ?", (digest, key))
     for key, name, value in connection.execute("select key, id, value from resources").fetchall():
-        seal = checksum(key, name, value)
+        digest = checksum(key, name, value)
         connection.execute(
-            "update resources set seal = ? where key = ? and id = ?", (seal, key, name)
+            "update resources set seal = ? where key = ? and id = ?", (digest, key, name)
         )
 
 

@@ -350,7 +350,7 @@ class _Resources(DurableMapping):
 
 
 class _SourceCache(DurableMapping):
-    """The parsed source files, as text by keys that name the files."""
+    """The cache of parsed source files, by a key made of their content."""
 
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
@@ -364,9 +364,9 @@ class _SourceCache(DurableMapping):
             raise KeyError(key)
         return str(rows[0][0])
 
-    def __setitem__(self, key: str, reading: str) -> None:
+    def __setitem__(self, key: str, source: str) -> None:
         with self._ledger._transaction(outlives_power_cut=False) as connection:
-            connection.execute("replace into readings values (?, ?)", (key, reading))
+            connection.execute("replace into readings values (?, ?)", (key, source))
 
     def __delitem__(self, key: str) -> None:
         with self._ledger._transaction() as connection:

@@ -169,3 +169,8 @@ def test_time_never_overflows(seconds: float) -> None:
 
     numbers = dict(zip(words[1::2], map(float, words[::2])))
     assert all(numbers.get(unit, 0) < 60 for unit in ("s", "min"))
+
+
+def test_pronoun_fits_the_number() -> None:
+    """One thing is `it`; several are `them`."""
+    assert [wording.it_or_them(number) for number in (1, 2)] == ["it", "them"]

@@ -8,6 +8,8 @@ from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
+from pytest_choochoo.parallel.xdist_internals import Event
+
 
 class RememberingNode:
     """A worker that remembers the messages of its controller."""
@@ -15,13 +17,13 @@ class RememberingNode:
     def __init__(self, name: str = "gw0") -> None:
         self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
         self.workerinput: dict[str, Any] = {}
-        self._events: Queue[tuple[str, dict[str, Any]]] = Queue()
-        self.putevent = self._events.put
+        self.events: list[Event] = []
+        self.putevent: Callable[[Event], object] = self.events.append
         self.shutting_down = False
         self.is_dead = False
         #: The items that were sent and have not started, in order.
         self.queue: deque[int] = deque()
-        #: The items that were sent since the last call of `sent`.
+        #: The items that were sent in one go since a test looked.
         self._sent: list[int] = []
         #: The items that were requested back.
         self.asked_back: list[list[int]] = []

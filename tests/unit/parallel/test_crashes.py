@@ -1,4 +1,4 @@
-"""Crashes: the record and the report of the item during which a worker died."""
+"""The record and the report of an item that a dying worker was running."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import pytest
 from pytest_choochoo.parallel.placeholder import (
     PLACEHOLDER,
     Placeholder,
-    as_of_its_item,
-    as_of_placeholder,
+    restore_item,
+    sent_as_placeholder,
 )
 
 
@@ -33,10 +33,10 @@ def test_report_is_given_back_to_its_item(pytestconfig: pytest.Config) -> None:
         sections=[("Captured stdout teardown", "cooling")],
     )
 
-    sent = as_of_placeholder(report)
+    sent = sent_as_placeholder(report)
     assert sent.nodeid == PLACEHOLDER
     data = pytestconfig.hook.pytest_report_to_serializable(config=pytestconfig, report=sent)
-    as_of_its_item(data)
+    restore_item(data)
 
     for name in ("nodeid", "longrepr", "location", "outcome", "when"):
         assert data[name] == getattr(report, name)
@@ -47,5 +47,5 @@ def test_other_reports_are_left_alone() -> None:
     """Reports that were not sent as one of the placeholder are unchanged."""
     for data in ({"nodeid": "test_it.py::test_it"}, {"nodeid": PLACEHOLDER}, {}):
         before = dict(data)
-        as_of_its_item(data)
+        restore_item(data)
         assert data == before

@@ -11,8 +11,9 @@ import pytest
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.remote import RemoteLedger
-from pytest_choochoo.parallel import BEGUN, CONTROLLER, INPUT, process_of, refuse
-from pytest_choochoo.parallel.messages import Notice, Refusal, encode
+from pytest_choochoo.parallel import process_of
+from pytest_choochoo.parallel.messages import BEGUN, CONTROLLER, Notice, encode
+from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 
 
 class Channel:
@@ -27,18 +28,12 @@ class Channel:
     def setcallback(self, callback: object, endmarker: object = ...) -> None: ...
 
 
-class Hooks:
-    """Hooks that remember the collection errors that they are called with."""
-
-    def __init__(self) -> None:
-        self.reports: list[pytest.CollectReport] = []
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self.reports.append(report)
-
-
-def worker(**workerinput: Any) -> Any:
-    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash(), hook=Hooks())
+def worker(given: WorkerInput | None = None) -> Any:
+    """Return the config of a worker whose controller knows stations, or does not."""
+    workerinput: dict[str, Any] = {"workerid": "gw0"}
+    if given is not None:
+        write_input(workerinput, given)
+    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
 
 
 def test_serial_process_shares_nothing() -> None:
@@ -53,8 +48,8 @@ def test_serial_process_shares_nothing() -> None:
 
 
 def test_worker_of_plain_pytest_shares_nothing() -> None:
-    """A worker of plain pytest has no channel to its controller."""
-    process = process_of(worker(workerid="gw0"))
+    """Its controller opened no channel."""
+    process = process_of(worker())
 
     assert (process.is_worker, process.run, process.notify) == (True, None, None)
 
@@ -62,7 +57,7 @@ def test_worker_of_plain_pytest_shares_nothing() -> None:
 def test_worker_sends_notices_to_its_controller() -> None:
     """A worker knows the run and its beginning, and sends its notices to the controller."""
     channel = Channel()
-    config = worker(**{INPUT: {"channel": channel, "began": 7.0, "run": "run"}})
+    config = worker(WorkerInput(channel, 7.0, "run"))
 
     process = process_of(config)
 
@@ -82,14 +77,14 @@ def test_worker_that_sees_the_ledger_opens_it_itself(tmp_path: Path, run: str | 
     ledger.write_result("run", BEGUN, "")
     ledger.close()
 
-    process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": run}}))
+    process = process_of(worker(WorkerInput(Channel(), 7.0, run)))
 
     assert process.ledger(location) is None
 
 
-def test_worker_without_access_has_a_remote_ledger(tmp_path: Path) -> None:
-    """A worker that does not find the run on its own disk has a remote ledger."""
-    process = process_of(worker(**{INPUT: {"channel": Channel(), "began": 7.0, "run": "run"}}))
+def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None:
+    """Where no such run has begun in what lies on its disk, it has a remote ledger."""
+    process = process_of(worker(WorkerInput(Channel(), 7.0, "run")))
 
     assert isinstance(process.ledger(LedgerLocation(tmp_path, "default")), RemoteLedger)
 

@@ -8,7 +8,7 @@ from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import Record, to_text
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.wording import INTERRUPTED
-from pytest_choochoo.parallel import BEGUN
+from pytest_choochoo.parallel.messages import BEGUN
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.run_plan import PLAN, RunPlan
 from pytest_choochoo.parallel.workers import Workers

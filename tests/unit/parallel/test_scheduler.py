@@ -248,7 +248,7 @@ def test_worker_that_dies_at_work_fails_its_item() -> None:
 
 
 def test_batch_of_a_dead_worker_is_finished_by_others() -> None:
-    """Other workers run all remaining items of the batch except the one that was under way."""
+    """All its items but the one that the worker was running when it died."""
     run = Run([Batch(items=(0, 1, 2, 3)), Batch(items=(4,))])
     first, second = run.workers
     run.done(first, 0)
@@ -331,11 +331,13 @@ def test_item_of_a_crash_can_be_rerun() -> None:
 
 
 def test_no_other_item_can_be_rerun() -> None:
-    """Rerunning another item is an error, and has no effect if the worker had finished its item."""
+    """Another item than the crashed one is an error, and nothing where it had finished."""
     run = Run(chain(2))
     first, second = run.workers
     run.scheduler.remove_node(first)
-    with pytest.raises(ValueError, match="item 1 is not the item during which a worker died"):
+    with pytest.raises(
+        ValueError, match="item 1 is not the item that a worker was running when it died"
+    ):
         run.scheduler.mark_test_pending("item 1")
     run.scheduler.crash_is_recorded()
     run.done(second, 1)

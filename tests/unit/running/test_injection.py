@@ -178,9 +178,10 @@ class Definition(SimpleNamespace):
             raise self.error
 
 
-def set_up(injection: Injection, definition: Definition, *, failed: bool = False) -> None:
-    injection.fixture_begins(definition, "request")
-    injection.fixture_ends(definition, "request", failed=failed)
+def set_up(injection: Injection, definition: Any, *, failed: bool = False) -> None:
+    request: Any = "request"
+    injection.fixture_begins(definition, request)
+    injection.fixture_ends(definition, request, failed=failed)
 
 
 def test_function_fixtures_are_torn_down_for_the_next_check() -> None:

@@ -146,10 +146,10 @@ def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
     """A record that says `visiting` counts as under way only while its lock is held."""
     record = Record(status="visiting", since=time.time(), pid=7, host="kettle")
     tea.ledger.begin("boil", record, ())
-    assert tea.judge().under_way("boil") == ""
+    assert tea.judge().visit_in_words("boil") == ""
 
     with tea.ledger.lock("boil", 0):
-        words = tea.judge().under_way("boil")
+        words = tea.judge().visit_in_words("boil")
 
     assert words.startswith("it is being visited right now by process 7 on kettle")
 

@@ -12,8 +12,8 @@ from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch
 from pytest_choochoo.parallel.run import ParallelRun
+from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
-from pytest_choochoo.parallel.stopping import RunStopper
 
 from .stand_ins import RememberingNode
 

@@ -1,0 +1,41 @@
+"""The facts that the controller puts among xdist's `workerinput`, with writer and reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+# Every worker imports this file, those of runs without stations too: it stays light.
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_choochoo.parallel.messages import Channel
+
+_KEY = "choochoo"
+
+
+class WorkerInput(NamedTuple):
+    """The facts that a worker needs when it starts.
+
+    *channel*: its end of the channel to its controller. *began*: when the run began, in
+    seconds since the epoch. *run*: the name of the run, None where no results are shared.
+    """
+
+    channel: Channel
+    began: float
+    run: str | None
+
+
+def write_input(workerinput: dict[str, Any], given: WorkerInput) -> None:
+    """Put *given* into the *workerinput* of a worker that is about to start."""
+    workerinput[_KEY] = given._asdict()  # execnet sends no named tuples
+
+
+def read_input(config: pytest.Config) -> WorkerInput | None:
+    """Return what the controller put into this worker's input; None: it has no stations."""
+    given = getattr(config, "workerinput", {}).get(_KEY)
+    return None if given is None else WorkerInput(**given)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return whether this process is one of xdist's workers."""
+    return hasattr(config, "workerinput")

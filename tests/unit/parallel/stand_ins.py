@@ -17,8 +17,8 @@ class RememberingNode:
     def __init__(self, name: str = "gw0") -> None:
         self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
         self.workerinput: dict[str, Any] = {}
-        self.events: list[Event] = []
-        self.putevent: Callable[[Event], object] = self.events.append
+        self._events: Queue[Event] = Queue()
+        self.putevent: Callable[[Event], object] = self._events.put
         self.shutting_down = False
         self.is_dead = False
         #: The items that were sent and have not started, in order.

@@ -12,7 +12,8 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.remote import RemoteLedger
 from pytest_choochoo.parallel import process_of
-from pytest_choochoo.parallel.messages import BEGUN, CONTROLLER, Notice, encode
+from pytest_choochoo.parallel.messages import BEGUN, CONTROLLER, Notice, Refusal, encode
+from pytest_choochoo.parallel.worker import refuse
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 
 
@@ -33,7 +34,13 @@ def worker(given: WorkerInput | None = None) -> Any:
     workerinput: dict[str, Any] = {"workerid": "gw0"}
     if given is not None:
         write_input(workerinput, given)
-    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
+    reports: list[pytest.CollectReport] = []
+
+    def collected(report: pytest.CollectReport) -> None:
+        reports.append(report)
+
+    hook = SimpleNamespace(reports=reports, pytest_collectreport=collected)
+    return SimpleNamespace(workerinput=workerinput, stash=pytest.Stash(), hook=hook)
 
 
 def test_serial_process_shares_nothing() -> None:
@@ -92,7 +99,7 @@ def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None
 def test_worker_that_refuses_leaves_it_to_its_controller(request: pytest.FixtureRequest) -> None:
     """It runs nothing, and the controller ends the run with the sentence."""
     channel, items = Channel(), [request.node]
-    config = worker(**{INPUT: {"channel": channel, "began": 7.0, "run": "run"}})
+    config = worker(WorkerInput(channel, 7.0, "run"))
     process_of(config)
 
     refuse(config, ValueError("no such station"), items)
@@ -106,7 +113,7 @@ def test_worker_of_plain_pytest_refuses_with_a_collection_error(
 ) -> None:
     """So the run fails, whose controller knows nothing of stations."""
     items = [request.node]
-    config = worker(workerid="gw0")
+    config = worker()
     process_of(config)
 
     refuse(config, ValueError("the ledger is damaged"), items)

@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
             clear_cache(config)
         read = settings.read(config)
-        settings.suit_xdist(config, read)
+        parallel.adapt_options(config, read)
     except ChoochooError as error:
         raise pytest.UsageError(str(error)) from None
     for pattern in read.files:
@@ -57,7 +57,7 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
         from pytest_choochoo.reporting.terminal import Terminal
 
         config.pluginmanager.register(Terminal(config, read))
-    if settings.distributes(config):
+    if parallel.is_controller(config):
         parallel.register_controller(config, read)
 
 

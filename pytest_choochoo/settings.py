@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_choochoo.engine.errors import BadSetting, Conflict, NoLedger
+from pytest_choochoo.engine.errors import BadSetting, NoLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 
 if TYPE_CHECKING:
@@ -312,22 +312,3 @@ def _lock_timeout(config: pytest.Config) -> float:
     if not seconds >= 0:
         raise BadSetting("--cc-lock-timeout", given, "a number of seconds, zero or more")
     return seconds
-
-
-def distributes(config: pytest.Config) -> bool:
-    """Return whether this process is xdist's controller, whose workers run the items."""
-    option = config.option
-    is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
-    return is_distributing and not option.collectonly and not config.stash[PROCESS].is_worker
-
-
-def suit_xdist(config: pytest.Config, settings: Settings) -> None:
-    """Adapt xdist's options to *settings*. Raises `Conflict`."""
-    option = config.option
-    if settings.mode.visits and getattr(option, "dist", "no") == "each":
-        raise Conflict("--cc-run", "--dist each")
-    if settings.mode.collects and settings.process.is_worker:
-        option.loadgroup = False  # it would change node ids
-    if settings.mode.is_serial and getattr(option, "tx", None):
-        # Cleans go downstream first, one after the other.
-        option.dist, option.tx, option.numprocesses = "no", [], None

@@ -112,7 +112,8 @@ def test_only_parallel_mentions_the_internals_of_xdist(module: Path) -> None:
     if module.parent.name == "parallel":
         return
     words = re.findall(
-        r"\b(?:workerinput|workeroutput|dsession|gateway|execnet)\b", module.read_text("utf-8")
+        r"\b(?:workerinput|workeroutput|dsession|gateway|execnet|numprocesses|loadgroup)\b",
+        module.read_text("utf-8"),
     )
 
     assert words == []

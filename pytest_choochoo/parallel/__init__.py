@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_choochoo.engine.errors import Conflict
 from pytest_choochoo.parallel.worker_input import is_worker, read_input
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
@@ -79,3 +80,22 @@ def register_worker(config: pytest.Config, made: Session | None) -> None:
 
     kind = WorkerHooks if config.stash[PROCESS].run is None else RunWorkerHooks
     config.pluginmanager.register(kind(config, made))
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Return whether this process is xdist's controller, whose workers run the items."""
+    option = config.option
+    is_distributing = getattr(option, "dist", "no") != "no" and bool(getattr(option, "tx", None))
+    return is_distributing and not option.collectonly and not config.stash[PROCESS].is_worker
+
+
+def adapt_options(config: pytest.Config, settings: Settings) -> None:
+    """Adapt xdist's options to *settings*. Raises `Conflict`."""
+    option = config.option
+    if settings.mode.visits and getattr(option, "dist", "no") == "each":
+        raise Conflict("--cc-run", "--dist each")
+    if settings.mode.collects and settings.process.is_worker:
+        option.loadgroup = False  # it would change node ids
+    if settings.mode.is_serial and getattr(option, "tx", None):
+        # Cleans go downstream first, one after the other.
+        option.dist, option.tx, option.numprocesses = "no", [], None

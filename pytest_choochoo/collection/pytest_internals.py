@@ -100,7 +100,7 @@ def collect_whole(module: pytest.Module) -> pytest.CollectReport:
     """Collect *module* even where --lf would leave it out, and return the report.
 
     --lf leaves out files without failures by a plugin that it registers under a name,
-    and has no option for those that are needed all the same.
+    and has no option for those that are needed nevertheless.
     """
     manager = module.config.pluginmanager
     skipper = manager.get_plugin("lfplugin-collskip")

@@ -27,7 +27,8 @@ class WorkerInput(NamedTuple):
 
 def write_input(workerinput: dict[str, Any], given: WorkerInput) -> None:
     """Put *given* into the *workerinput* of a worker that is about to start."""
-    workerinput[_KEY] = given._asdict()  # execnet sends no named tuples
+    # Execnet sends no named tuples.
+    workerinput[_KEY] = dict(zip(given.__annotations__, given))
 
 
 def read_input(config: pytest.Config) -> WorkerInput | None:

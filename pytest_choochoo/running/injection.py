@@ -142,7 +142,7 @@ class Injection:
             definition, request = self._set_up.pop()
             try:
                 finish_fixture(definition, request)
-            except BaseException as error:  # noqa: BLE001 - the others are torn down all the same
+            except BaseException as error:  # noqa: BLE001 - the others are torn down nevertheless
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -26,7 +26,7 @@ STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
 
 # Named tuples: every run of pytest imports this file, and dataclasses take time to be made.
 class Mode(NamedTuple):
-    """What is done with the stations of a session; its command is the file *name* in `commands`.
+    """The work of a session on its stations; its command is the file *name* in `commands`.
 
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
@@ -102,7 +102,7 @@ class Process(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the user asked for.
+    """The options and ini settings of a session, read once.
 
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.

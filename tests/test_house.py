@@ -165,7 +165,8 @@ def test_private_attributes_of_others_are_used_in_one_file(module: Path) -> None
 STILTED = re.compile(
     r'"""Have |Say whether|[Ww]hoever|\banew\b|\bmend(?:s|ed)?\b|for want of|in the midst'
     r"|\bwhom\b|\bas ever\b|\ball the same\b|parametris"
-    r"|\bis no (?:text|number|folder|file)\b|^ *# (?:What|Which|Who|In which|Whose) ",
+    r"|\bis no (?:text|number|folder|file)\b|^ *# (?:What|Which|Who|In which|Whose) "
+    r'|"{3}(?:What|Which|Who|Whose)\b|#: (?:What|Which|Who)\b',
     re.MULTILINE,
 )
 WRITTEN = [

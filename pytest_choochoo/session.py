@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -14,7 +13,6 @@ from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
-from pytest_choochoo.engine.errors import ChoochooError
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import Ledger
@@ -25,7 +23,7 @@ from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.reporting.reports import MissingStationHint
+from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
 from pytest_choochoo.reporting.terminal import RUN_FACTS
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
@@ -104,7 +102,8 @@ def build(
     route = dependencies.route()
     faults = registry.faults + dependencies.faults
     if settings.mode.collects and faults:
-        _report(session, faults)
+        for fault in faults:
+            report_collection_error(session.config, str(fault))
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.forget):
@@ -243,14 +242,6 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     if visits:
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
-
-
-def _report(session: pytest.Session, faults: Sequence[ChoochooError]) -> None:
-    for fault in faults:
-        report = pytest.CollectReport(
-            nodeid="stations", outcome="failed", longrepr=str(fault), result=[]
-        )
-        session.config.hook.pytest_collectreport(report=report)
 
 
 def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:

@@ -8,22 +8,23 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine.code.declarations import Kind, binding_in
 from pytest_choochoo.engine.code.source import Definition, Source, joined, read
 from pytest_choochoo.engine.digest import digest_bytes, digest_value
 from pytest_choochoo.engine.graph import reachable
 
 # Part of each key in the source cache: raise it when the same source reads differently.
-CACHE_VERSION = "3"
+CACHE_VERSION = "4"
 
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -51,6 +52,7 @@ class CodeReader:
         self._labels: dict[Path, str | None] = {}
         self._packages: dict[Path, str] = {}
         self._modules: dict[str, Path | None] = {}
+        self._namespaces: dict[str, Mapping[str, Any]] = {}
         self._targets: dict[Spot, tuple[Spot, ...]] = {}
         self._holdings: dict[int, tuple[object, dict[str, str]]] = {}
 
@@ -154,20 +156,29 @@ class CodeReader:
             content = path.read_bytes()
         except OSError:
             return _NOTHING
+        bound = partial(self._binding, path)
         key, digest = f"{CACHE_VERSION}:{self._label(path)}", digest_bytes(content)
         known, _, cached = self._source_cache.get(key, "").partition(" ")
         if known == digest:
             with suppress(msgspec.MsgspecError):  # a damaged entry is made again
-                return _DECODER.decode(cached)
+                source = _DECODER.decode(cached)
+                if all(bound(name) == kind for name, kind in source.bindings.items()):
+                    return source
         try:
             with warnings.catch_warnings():
                 # The import has shown the warnings; as errors, they would hide the whole file.
                 warnings.simplefilter("ignore")
-                source = read(ast.parse(content))
+                source = read(ast.parse(content), bound)
         except (SyntaxError, ValueError):
             return _NOTHING
         self._source_cache[key] = f"{digest} {msgspec.json.encode(source).decode()}"
         return source
+
+    def _binding(self, path: Path, name: str) -> Kind | None:
+        """Return the kind of the value that *name* has in the file at *path*, where it is known."""
+        if str(path) not in self._namespaces:
+            self._namespaces = {str(path): {}, **_namespaces()}
+        return binding_in(self._namespaces[str(path)], name)
 
     def _loaded(self, spot: Spot) -> tuple[Spot, ...]:
         """Return the spots that define the names which the definition at *spot* loads."""
@@ -253,6 +264,17 @@ class CodeReader:
         return (
             file if file.exists() and not (folder / "__init__.py").exists() else _package([folder])
         )
+
+
+def _namespaces() -> dict[str, Mapping[str, Any]]:
+    """Return the namespaces of the modules that are imported, by file."""
+    # Not by `vars`, as a lazy module is imported, or raises, when it is asked for anything.
+    found = (
+        ModuleType.__getattribute__(module, "__dict__")
+        for module in [*sys.modules.values()]
+        if issubclass(type(module), ModuleType)
+    )
+    return {names["__file__"]: names for names in found if type(names.get("__file__")) is str}
 
 
 def _package(folders: Iterable[str | Path]) -> Path | None:

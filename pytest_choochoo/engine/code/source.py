@@ -9,11 +9,10 @@ from types import CodeType
 
 import msgspec
 
+from pytest_choochoo.engine.code.declarations import Binding, Declarations, Kind, dotted
 from pytest_choochoo.engine.digest import digest_bytes
 from pytest_choochoo.engine.graph import reachable
 
-# Decorators of these packages declare something, and do nothing to the function.
-_DECLARING = frozenset({"pytest", "pytest_choochoo", "pytest_asyncio"})
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME", "DELETE_NAME"})
 _GLOBAL_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
@@ -34,17 +33,28 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file: its top-level names, the targets of each imported name, its star imports."""
+    """One file: its top-level names, the targets of each imported name, its star imports.
+
+    *bindings*: the names on which it depends what they are bound to, each with its kind.
+    """
 
     definitions: dict[str, Definition]
     imports: dict[str, tuple[Target, ...]]
     stars: tuple[str, ...] = ()
+    bindings: dict[str, Kind | None] = {}
 
 
-def read(tree: ast.Module) -> Source:
-    """Return the source in *tree*, comments, docstrings and formatting left out."""
+def _no_binding(name: str) -> None:
+    return None
+
+
+def read(tree: ast.Module, bound: Binding = _no_binding) -> Source:
+    """Return the source in *tree*, comments, docstrings and formatting left out.
+
+    *bound* returns the kind of what a name of the file is bound to, where it is known.
+    """
     imports, stars = _imported(_outside_functions(tree))
-    declaring = _declaring(tree, imports)
+    declaring = Declarations(tree, imports, bound)
     parts: dict[str, list[Definition]] = {}
     touched: list[tuple[set[str], Definition]] = []
     callables: set[str] = set()
@@ -70,7 +80,7 @@ def read(tree: ast.Module) -> Source:
         for name in sorted(touches & tables):
             parts[name].append(definition)
     definitions = {name: _joined(pieces) for name, pieces in parts.items()}
-    return Source(definitions, imports, stars)
+    return Source(definitions, imports, stars, declaring.asked)
 
 
 def _joined(pieces: list[Definition]) -> Definition:
@@ -121,28 +131,6 @@ def _children_outside_functions(node: ast.AST) -> Iterable[ast.AST]:
     return () if is_function else ast.iter_child_nodes(node)
 
 
-def _declaring(tree: ast.Module, imports: dict[str, tuple[Target, ...]]) -> set[str]:
-    """Return the names whose decorators only declare: of pytest, and marks with a name."""
-    found = {
-        name
-        for name, targets in imports.items()
-        if any(module.partition(".")[0] in _DECLARING for module, _ in targets)
-    }
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _declares(value, found):
-                found.add(name)
-            case _:
-                pass
-    return found
-
-
-def _declares(decorator: ast.expr, declaring: set[str]) -> bool:
-    dotted = _dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) or ""
-    name, _, rest = dotted.partition(".")
-    return name in declaring or rest.rpartition(".")[2] in {"check", "clean"}
-
-
 # --- names that a statement defines or changes
 
 
@@ -185,7 +173,7 @@ def _mutated(statement: ast.stmt) -> set[str]:
     return names
 
 
-def _touched(statement: ast.stmt, declaring: set[str]) -> set[str]:
+def _touched(statement: ast.stmt, declaring: Declarations) -> set[str]:
     """Return the names whose values *statement* may alter: `fill(X)`, `@X.register`."""
     names: set[str] = set()
     for node in _outside_functions(statement):
@@ -195,7 +183,7 @@ def _touched(statement: ast.stmt, declaring: set[str]) -> set[str]:
                 names |= {each.id for each in given if isinstance(each, ast.Name)}
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 for decorator in node.decorator_list:
-                    names |= set() if _declares(decorator, declaring) else _root(decorator)
+                    names |= set() if declaring.declares(decorator) else _root(decorator)
             case _:
                 pass
     return names
@@ -210,7 +198,7 @@ def _root(node: ast.expr) -> set[str]:
 # --- the words of a statement, and the names that it loads
 
 
-def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[ast.AST]]:
+def _stripped(statement: ast.stmt, declaring: Declarations) -> tuple[set[str], list[ast.AST]]:
     """Remove decorators that only declare from *statement*; return its names and inner imports.
 
     A name comes with the attributes that are read of it: `a.b.c`, and not `a.b`.
@@ -221,12 +209,14 @@ def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[
     while pending:
         node, is_inside = pending.pop()
         if isinstance(node, ast.Name | ast.Attribute):
-            dotted = _dotted(node)
-            if dotted is not None:
-                chains.add(dotted)
+            name = dotted(node)
+            if name is not None:
+                chains.add(name)
                 continue
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            node.decorator_list = [d for d in node.decorator_list if not _declares(d, declaring)]
+            node.decorator_list = [
+                each for each in node.decorator_list if not declaring.declares(each)
+            ]
             is_inside = is_inside or not isinstance(node, ast.ClassDef)
         elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
@@ -259,20 +249,12 @@ def _imported_inside(nodes: list[ast.AST], chains: set[str]) -> Iterator[Target]
                 yield module, joined(attribute, rest)
 
 
-def _first(dotted: str) -> str:
-    return dotted.partition(".")[0]
+def _first(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def joined(*names: str) -> str:
     return ".".join(filter(None, names))
-
-
-def _dotted(node: ast.expr) -> str | None:
-    words: list[str] = []
-    while isinstance(node, ast.Attribute):
-        words.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else None
 
 
 class _Word(str):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -785,6 +787,8 @@ def test_value_without_digest_is_not_part_of_the_code(
 
 WRAPPING = """
 import functools
+import importlib
+import inspect
 
 def times(n):
     def wrap(function):
@@ -809,3 +813,166 @@ def test_arguments_of_a_decorator_count(tmp_path: Path) -> None:
         "n in stations.py::times.<locals>.wrap.<locals>.inner"
     }
     assert "stations.py::_boil" in two and "stations.py::times" in two
+
+
+# --- what only declares
+
+IMPORTED = {
+    "guard.py": """
+        def check(limit): return lambda f: lambda: min(f(), limit)
+        clean = find = check
+        """,
+    "marks.py": """
+        import pytest
+        REGIONS = ["eu", "us"]
+        regions = pytest.mark.parametrize("region", REGIONS)
+        """,
+    "others.py": """
+        from pytest_choochoo import station
+        @station
+        def water(): ...
+        """,
+    "tools.py": "from pytest_choochoo import station as step",
+}
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
+    """Write the files in `IMPORTED` and `stations.py`; return what its `boil` reaches."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = ["stations", *(name.removesuffix(".py") for name in IMPORTED)]
+
+    def imported(text: str, **edited: tuple[str, str]) -> dict[str, str]:
+        for name in names:
+            sys.modules.pop(name, None)
+        for name, content in {**IMPORTED, "stations.py": text}.items():
+            old, new = edited.get(name.removesuffix(".py"), ("", ""))
+            assert old in content
+            (tmp_path / name).write_text(
+                dedent(content).replace(old, new) if old else dedent(content)
+            )
+        importlib.invalidate_caches()
+        module = importlib.import_module("stations")
+        return CodeReader(tmp_path, {}).reach([inspect.unwrap(module.boil)])
+
+    yield imported
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+# A decorator of `boil` or of what it calls, and another with which it does not do the same.
+ALTERING = {
+    "called check": ("import guard\n@guard.check(limit=7)\ndef boil(): ...", "7", "8"),
+    "called clean": ("import guard\n@guard.clean(limit=7)\ndef boil(): ...", "7", "8"),
+    "called find": ("import guard\n@guard.find(limit=7)\ndef boil(): ...", "7", "8"),
+    "imported as check": ("from guard import check\n@check(limit=7)\ndef boil(): ...", "7", "8"),
+    "kept": ("import guard\nlow = guard.check(7)\n@low\ndef boil(): ...", "7", "8"),
+    "of a helper": (
+        "import guard\n@guard.check(limit=7)\ndef help(): ...\ndef boil(): help()",
+        "7",
+        "8",
+    ),
+    "in the file": (
+        "class guard:\n    def check(limit): return lambda f: f\n@guard.check(7)\ndef boil(): ...",
+        "7",
+        "8",
+    ),
+    "of an object": (
+        (
+            "class Guard:\n    def check(self, limit): return lambda f: f\n"
+            "guard = Guard()\n@guard.check(7)\ndef boil(): ..."
+        ),
+        "7",
+        "8",
+    ),
+    "of a module that pytest imports": (
+        (
+            "import pytest\njson = pytest.importorskip('json')\n"
+            "def ignore(f): ...\n@json.codecs.lookup('utf-8').encode\ndef boil(): ..."
+        ),
+        "utf-8",
+        "latin-1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "old", "new"), ALTERING.values(), ids=list(ALTERING))
+def test_decorator_that_only_looks_like_a_declaration_is_code(
+    read: Read, text: str, old: str, new: str
+) -> None:
+    """A decorator that is no check, find, clean, mark or fixture counts, whatever its name."""
+    files = {"guard.py": IMPORTED["guard.py"]}
+    assert text.count(old) == 1
+
+    before = read({"stations.py": text, **files})
+
+    assert read({"stations.py": text.replace(old, new), **files}) != before
+
+
+DECLARING = {
+    "imported mark": ("from marks import regions\n{}def boil(region): ...", "@regions\n"),
+    "mark of a module": ("import marks\n{}def boil(region): ...", "@marks.regions\n"),
+    "kept mark": ("import marks\nslow = marks.regions\n{}def boil(): ...", "@slow\n"),
+    "check of an imported station": (
+        "from others import water\ndef boil(): hot()\n{}def hot(): ...",
+        "@water.check\n",
+    ),
+    "check of a station in a module": (
+        "import others\ndef boil(): hot()\n{}def hot(): ...",
+        "@others.water.check(within=2)\n",
+    ),
+    "clean of a made station": (
+        (
+            "from pytest_choochoo import station\n"
+            "def make():\n    @station\n    def inner(): ...\n    return inner\n"
+            "made = make()\ndef boil(): cold()\n{}def cold(): ..."
+        ),
+        "@made.clean\n",
+    ),
+    "clean of a station by a call": (
+        (
+            "from pytest_choochoo import station\ndef plain(): ...\n"
+            "made = station(title='x')(plain)\ndef boil(): cold()\n{}def cold(): ..."
+        ),
+        "@made.clean\n",
+    ),
+    "station by another name": ("from tools import step\n{}def boil(): ...", "@step\n"),
+    "station with arguments": (
+        "from tools import step\nlong = step(max_age=3)\n{}def boil(): ...",
+        "@long\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), DECLARING.values(), ids=list(DECLARING))
+def test_what_declares_is_no_code_wherever_it_comes_from(
+    imported: Read, text: str, line: str
+) -> None:
+    """Marks, stations and their checks and cleans declare, also where they are imported."""
+    assert imported(text.format(line)) == imported(text.format(""))
+
+
+def test_arguments_of_an_imported_mark_are_no_code(imported: Read) -> None:
+    """A parameter that is added to a mark in another file leaves the others alone."""
+    text = "from marks import regions\n@regions\ndef boil(region): ..."
+    before = imported(text)
+
+    assert imported(text, marks=('"us"', '"us", "asia"')) == before
+    assert list(before) == ["stations.py::boil"]
+
+
+def test_cached_source_is_read_again_when_a_name_becomes_a_mark(
+    imported: Read, tmp_path: Path
+) -> None:
+    """Whether a decorator declares may change with another file."""
+    text = "from marks import regions\n@regions\ndef boil(region=1): ..."
+    cache: dict[str, str] = {}
+    imported(text)
+    is_mark = CodeReader(tmp_path, cache).reach([sys.modules["stations"].boil])
+    imported(text, marks=("regions = pytest", "def regions(f): return f\nother = pytest"))
+
+    is_code = CodeReader(tmp_path, cache).reach([sys.modules["stations"].boil])
+
+    assert "marks.py::regions" not in is_mark
+    assert "marks.py::regions" in is_code

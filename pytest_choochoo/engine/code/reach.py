@@ -190,8 +190,20 @@ class CodeReader:
                 found |= dict.fromkeys(self._resolve(path, dotted, seen))
             for module, dotted in definition.imports:
                 found |= dict.fromkeys(self._inside(path, module, dotted, seen))
+            found |= dict.fromkeys([*self._fillings(path, found)])
             self._targets[spot] = tuple(found)
         return self._targets[spot]
+
+    def _fillings(self, path: Path, tables: Iterable[Spot]) -> Iterator[Spot]:
+        """Yield what fills *tables* of other files by calls in the file at *path*."""
+        calls = self._source(path).calls
+        for file, table in tables if calls else ():
+            fills = {name for name, filled in self._source(file).fills.items() if table in filled}
+            for name, callers in calls.items() if fills and file != path else ():
+                if any(
+                    at == file and each in fills for at, each in self._resolve(path, name, set())
+                ):
+                    yield from ((path, caller) for caller in callers)
 
     def _resolve(self, path: Path, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
         """Yield where *dotted*, as written in the file at *path*, is defined in the project."""
@@ -205,9 +217,11 @@ class CodeReader:
         for module, attribute in source.imports.get(name, ()):
             yield from self._inside(path, module, joined(attribute, rest), seen)
         for star in source.stars:
-            yield from self._inside(path, star, dotted, seen)
+            yield from self._inside(path, star, dotted, seen, by_star=True)
 
-    def _inside(self, path: Path, module: str, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
+    def _inside(
+        self, path: Path, module: str, dotted: str, seen: set[Spot], *, by_star: bool = False
+    ) -> Iterator[Spot]:
         """Yield where *dotted* of *module*, imported in *path*, is defined; "" means all of it."""
         absolute = self._absolute(path, module)
         target = self._find(absolute)
@@ -215,12 +229,14 @@ class CodeReader:
             return
         definitions = self._source(target).definitions
         if not dotted:
-            yield from ((target, name) for name in definitions)
+            yield from ((target, name) for name in definitions if not name.endswith("()"))
             return
         yield from self._resolve(target, dotted, seen)
         name, _, rest = dotted.partition(".")
         if name not in definitions:
             yield from self._inside(target, joined(absolute, name), rest, seen)
+            if "__getattr__" in definitions and not by_star:  # it makes what is not there
+                yield target, "__getattr__"
 
     def _absolute(self, path: Path, module: str) -> str:
         level = len(module) - len(module.lstrip("."))

@@ -197,6 +197,86 @@ CHANGES = {
         "return 1",
         "return 2",
     ),
+    "registered by a decorator with arguments": (
+        (
+            "T = {}\ndef step(n):\n    def put(f):\n        T[n] = f\n        return f\n    return put\n"
+            "@step('a')\ndef one(): return 1\ndef boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by a function of another": (
+        (
+            "T = {}\ndef keep(n, f): T.setdefault(n, f)\ndef step(f):\n    keep(f.__name__, f)\n"
+            "@step\ndef one(): return 1\ndef boil(): return T['one']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by a class": (
+        (
+            "T = {}\nclass step:\n    def __init__(self, n): self.n = n\n"
+            "    def __call__(self, f): T[self.n] = f\n"
+            "@step('a')\ndef one(): return 1\ndef boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by inheriting": (
+        (
+            "T = []\nclass Step:\n    def __init_subclass__(cls): T.append(cls)\n"
+            "class One(Step):\n    x = 1\ndef boil(): return T[0].x"
+        ),
+        "x = 1",
+        "x = 2",
+    ),
+    "added by a call": (
+        (
+            "T = {}\ndef add(n, f): T[n] = f\ndef one(): return 1\nadd('a', one)\n"
+            "def boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "added by a call with a value": (
+        "T = {}\ndef add(n, x): T[n] = x\nadd('a', 1)\ndef boil(): return T['a']",
+        "'a', 1",
+        "'a', 2",
+    ),
+    "added by a call whose value is kept": (
+        (
+            "T = {}\ndef add(n, f):\n    T[n] = f\n    return f\n"
+            "x = add('a', lambda: 1)\ndef boil(): return T['a']()"
+        ),
+        "lambda: 1",
+        "lambda: 2",
+    ),
+    "set by default, and kept": (
+        "T = {}\nx = T.setdefault('a', 1)\ndef boil(): return T['a']",
+        "'a', 1",
+        "'a', 2",
+    ),
+    "taken out": ("T = [1, 2]\nx = T.pop(0)\ndef boil(): return T", "pop(0)", "pop(1)"),
+    "global set by a call whose value is kept": (
+        "X = 1\ndef warm(by):\n    global X\n    X = by\nx = warm(2)\ndef boil(): return X",
+        "warm(2)",
+        "warm(3)",
+    ),
+    "quoted annotation": (
+        "def boil(cup: 'Cup'): return cup.size\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
+    "annotation quoted in part": (
+        "def boil() -> 'list[Cup] | None': ...\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
+    "annotation of an attribute, quoted": (
+        "def boil(): return Shelf\nclass Shelf:\n    cup: list['Cup']\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
     "augmented": ("X = 1\nX += 1\ndef boil(): return X", "+= 1", "+= 2"),
     "deleted": ("X = 1\ndel X\ndef boil(): return X", "del X", "pass"),
     "bound again": ("X = 1\nX = 2\ndef boil(): return X", "X = 2", "X = 3"),
@@ -254,6 +334,34 @@ NO_CHANGES = {
     ),
     "kept mark": ("import pytest\nslow = pytest.mark.x(1)\n@slow\ndef boil(): ...", "(1)", "(2)"),
     "kept mark put on": ("from pytest import mark\nx = mark.x\n@x\ndef boil(): ...", "@x\n", ""),
+    "name in a literal type": (
+        "from typing import Literal\ndef boil(a: Literal['X']): ...\nX = 1",
+        "X = 1",
+        "X = 2",
+    ),
+    "words in an annotation": (
+        "from typing import Annotated\ndef boil(a: Annotated[int, 'X']): ...\nX = 1",
+        "X = 1",
+        "X = 2",
+    ),
+    "a table filled by another function": (
+        "T = {}\ndef add(x): T[x] = x\ndef show(x): return T\nshow(1)\ndef boil(): return T",
+        "show(1)",
+        "show(2)",
+    ),
+    "a call in a script": (
+        (
+            "T = {}\ndef add(x): T[x] = x\nif __name__ == '__main__':\n    add(1)\n"
+            "def boil(): return T"
+        ),
+        "add(1)",
+        "add(2)",
+    ),
+    "a local table of the same name": (
+        "T = {}\ndef add(x):\n    T = {}\n    T[x] = x\nadd(1)\ndef boil(): return T",
+        "add(1)",
+        "add(2)",
+    ),
     "helper's docstring": ("def boil(): f()\ndef f():\n    'doc'\n    return 1", "'doc'", "'d'"),
     "class's docstring": ("def boil(): A()\nclass A:\n    'doc'\n    x = 1", "'doc'", "'d'"),
     "attribute's docstring": ("def boil(): A()\nclass A:\n    x = 1\n    'doc'", "'doc'", "'d'"),
@@ -325,6 +433,28 @@ ACROSS = {
     "passed on as a module": {
         "stations.py": "import middle\ndef boil(): middle.helpers.run()",
         "middle.py": "import helpers",
+    },
+    "registered in another file": {
+        "stations.py": "from table import STEPS, step\nfrom helpers import run\n"
+        "@step('a')\ndef go(): run()\ndef boil(): STEPS['a']()",
+        "table.py": "STEPS = {}\ndef step(n):\n    def put(f): STEPS[n] = f\n    return put\n",
+    },
+    "added to a table in another file": {
+        "stations.py": "import table\nfrom helpers import run\n"
+        "table.step('a', run)\ndef boil(): table.STEPS['a']()",
+        "table.py": "STEPS = {}\ndef step(n, f): STEPS[n] = f\n",
+    },
+    "imported for types": {
+        "stations.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from helpers import run\ndef boil(a: 'run'): ...",
+    },
+    "made by another module": {
+        "stations.py": "import middle\ndef boil(): middle.go()",
+        "middle.py": "from helpers import run\ndef __getattr__(name): return run",
+    },
+    "imported from what a module makes": {
+        "stations.py": "from middle import go\ndef boil(): go()",
+        "middle.py": "from helpers import run\ndef __getattr__(name): return run",
     },
     "imported in a circle": {
         "stations.py": "import middle\ndef boil(): middle.go()",

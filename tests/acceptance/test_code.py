@@ -46,3 +46,109 @@ def test_imported_mark_is_no_code(project: Project) -> None:
     run = project.run("--cc-run")
 
     assert (run.visited, run.unchanged) == (("rent[asia]",), ("rent[eu]", "rent[us]"))
+
+
+def test_function_in_a_registry_is_code(project: Project) -> None:
+    """What a decorator with arguments puts into a table is code of the station that reads it."""
+    project.stations(
+        """
+        STEPS = {}
+
+        def step(name):
+            def put(f):
+                STEPS[name] = f
+                return f
+            return put
+
+        @step("wash")
+        def wash(): return 7
+
+        @station
+        def go() -> int: return STEPS["wash"]()
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "return 7", "return 8")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons["go"] == ("code of stations.py::STEPS changed",)
+
+
+def test_class_that_is_a_parameter_is_code(project: Project) -> None:
+    """A method of a class that parametrizes a station is code of it."""
+    project.stations(
+        """
+        class Kettle:
+            def boil(self): return 95
+
+        @station
+        @pytest.mark.parametrize("kind", [Kettle])
+        def boil(kind) -> int: return kind().boil()
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "95", "100")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons["boil[Kettle]"] == ("code of stations.py::Kettle changed",)
+
+
+def test_object_that_raises_when_asked_fails_no_station(project: Project) -> None:
+    """A station may import an object that raises whatever it is asked for."""
+    project.write(
+        "lazy.py",
+        """
+        import sys
+
+        class Lazy:
+            def __getattr__(self, name): raise RuntimeError(name)
+
+        settings = Lazy()
+        sys.modules[__name__] = settings
+        sys.modules["other"] = settings
+        """,
+    )
+    project.stations(
+        """
+        import lazy
+        import other
+
+        kept = lazy
+
+        @station
+        def boil() -> bool: return lazy is kept is other
+        """
+    )
+
+    assert project.run("--cc-run").visited == ("boil",)
+    assert project.run("--cc-run").unchanged == ("boil",)
+
+
+def test_code_that_cannot_be_seen_is_said_when_the_station_is_visited(
+    project: Project, mode: str
+) -> None:
+    """An instance that a made station calls is named when it is visited, and then no more."""
+    project.stations(
+        """
+        class Kettle:
+            def __init__(self, degrees): self.degrees = degrees
+            def __call__(self): return self.degrees
+
+        def make(kettle):
+            def visit() -> int: return kettle()
+            return station(visit)
+
+        boil = make(Kettle(95))
+        """
+    )
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    said = (
+        "choochoo: boil: a change of kettle in stations.py::make.<locals>.visit is not noticed; "
+        "declare version=..."
+    )
+    assert first.text.count(said) == 1
+    assert said not in second.text

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import inspect
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pytest_choochoo.engine.code.declarations import Kind, binding_in
 from pytest_choochoo.engine.code.source import Definition, Source, joined, read
+from pytest_choochoo.engine.code.values import (
+    code_in,
+    digest_of_held,
+    held_values,
+    is_opaque,
+    may_hold,
+)
 from pytest_choochoo.engine.digest import digest_bytes, digest_value
 from pytest_choochoo.engine.graph import reachable
 
@@ -30,8 +35,6 @@ _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _NOTHING = Source({}, {})
 _EMPTY = Definition("", ())
-# A value that a function holds counts as its code if it has no more parts than this.
-_SMALL = 10_000
 _DECODER = msgspec.json.Decoder(Source)
 
 Spot = tuple[Path, str]  # a file, and a top-level name in it
@@ -54,22 +57,23 @@ class CodeReader:
         self._modules: dict[str, Path | None] = {}
         self._namespaces: dict[str, Mapping[str, Any]] = {}
         self._targets: dict[Spot, tuple[Spot, ...]] = {}
-        self._holdings: dict[int, tuple[object, dict[str, str]]] = {}
+        self._holdings: dict[int, _Holding] = {}
 
-    def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
-        """Return the digest of all the project's code that *functions* reach by name.
+    def reach(self, values: Iterable[Any]) -> dict[str, str]:
+        """Return the digest of all the project's code that *values* reach by name.
 
-        The values that a function holds, if another function made it, are part of its code.
+        They are functions, or anything that leads to functions and classes. The values that
+        a function holds, if another one made it, are part of its code.
         """
         found: dict[str, str] = {}
         start: list[Spot] = []
-        for path, function in self._project_functions(functions):
-            # Not its `__qualname__`, which a wrapper copies from the function that it wraps.
-            full_name = function.__code__.co_qualname
-            start.append((path, full_name.partition(".")[0]))
-            for name, held in self._held(function).items():
-                where = f"{name} in {self._label(path)}::{full_name}"
-                found[where] = held if where not in found else digest_value((found[where], held))
+        for path, name, value in self._project_code(values):
+            start.append((path, name.partition(".")[0]))
+            for held, digest in self._held(value).digests.items():
+                where = f"{held} in {self._label(path)}::{name}"
+                found[where] = (
+                    digest if where not in found else digest_value((found[where], digest))
+                )
         for path, name in reachable(start, self._loaded):
             definition = self._source(path).definitions.get(name)
             if definition is not None:
@@ -78,18 +82,22 @@ class CodeReader:
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
         """Digest the values that *functions* hold now, since the functions may change them."""
-        made = [each for each in functions if _may_hold(each)]
-        for _, function in self._project_functions(made):
-            self._held(function)
+        for _, _, value in self._project_code(filter(may_hold, functions)):
+            self._held(value)
 
-    def _held(self, function: Any) -> dict[str, str]:
-        """Return the digests of the values that *function* holds, if they have one."""
-        if id(function) not in self._holdings:
-            digests = {name: _digest(value) for name, value in _held_values(function)}
-            found = {name: held for name, held in digests.items() if held is not None}
-            # The function itself is kept, so that no other object gets its id.
-            self._holdings[id(function)] = function, found
-        return self._holdings[id(function)][1]
+    def unseen(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Return what the functions in *values* hold and call, and nothing can be said about."""
+        return tuple(
+            f"{held} in {self._label(path)}::{name}"
+            for path, name, value in self._project_code(values)
+            for held in self._held(value).opaque
+        )
+
+    def _held(self, value: Any) -> _Holding:
+        """Return what is held by *value*, a function or a class."""
+        if id(value) not in self._holdings:
+            self._holdings[id(value)] = _holding(value)
+        return self._holdings[id(value)]
 
     def read_ahead(self, files: Iterable[Path]) -> None:
         """Read those of *files* that are the project's into the source cache."""
@@ -97,35 +105,21 @@ class CodeReader:
             if self._label(path):
                 self._source(path)
 
-    def _project_functions(
-        self, functions: Iterable[Callable[..., Any]]
-    ) -> Iterator[tuple[Path, Any]]:
-        """Yield the project's functions among *functions*, and those that they wrap or hold.
-
-        Each comes with the file that defines it.
-        """
-        pending: list[Any] = list(functions)
-        seen: set[int] = set()
-        while pending:
-            function = pending.pop()
-            if id(function) in seen:  # not by equality: a callable object may have no hash
-                continue
-            seen.add(id(function))
-            wrapped = getattr(function, "__wrapped__", None)
-            if wrapped is not None:
-                pending.append(wrapped)
-            path = self._path_of(function)
+    def _project_code(self, values: Iterable[Any]) -> Iterator[tuple[Path, str, Any]]:
+        """Yield the project's functions and classes in *values*, each with its file and name."""
+        for value in code_in(values, lambda function: self._path_of(function) is not None):
+            if type(value) is FunctionType:
+                path = self._path_of(value)
+                # Not its `__qualname__`, which a wrapper copies from what it wraps.
+                name = value.__code__.co_qualname
+            else:
+                path, name = self._find(value.__module__), value.__qualname__
             if path is not None:
-                yield path, function
-                pending += (
-                    held for _, held in _held_values(function) if type(held) is FunctionType
-                )
+                yield path, name, value
 
     def _path_of(self, function: Any) -> Path | None:
         """Return the file that defines *function*, None if it does not belong to the project."""
-        code = getattr(function, "__code__", None)
-        if code is None:
-            return None
+        code = function.__code__
         if code.co_filename not in self._paths:
             path = Path(code.co_filename)
             self._paths[code.co_filename] = path if self._label(path) else None
@@ -258,8 +252,11 @@ class CodeReader:
     def _locate(self, module: str) -> Path | None:
         loaded = sys.modules.get(module)
         if loaded is not None:
-            file = getattr(loaded, "__file__", None)
-            folders = getattr(loaded, "__path__", ())
+            try:  # anything may stand for a module, and raise when it is asked
+                file = getattr(loaded, "__file__", None)
+                folders: Iterable[str] = tuple(getattr(loaded, "__path__", ()))
+            except Exception:
+                return None
             return Path(file) if isinstance(file, str) else _package(folders)
         package, _, name = module.rpartition(".")
         if not package:
@@ -299,39 +296,21 @@ def _package(folders: Iterable[str | Path]) -> Path | None:
     return folder and folder / "__init__.py"
 
 
-def _held_values(function: Any) -> Iterator[tuple[str, object]]:
-    """Yield the values that *function* got from the function that made it, if one did."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        with suppress(ValueError):  # not filled yet
-            yield name, cell.cell_contents
-    if "<locals>" in function.__qualname__:
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.default is not parameter.empty:
-                yield parameter.name, parameter.default
+class _Holding(NamedTuple):
+    """Digests of what a function holds, and the names of what it calls and that has none."""
+
+    function: object  # kept, so that no other one gets its id
+    digests: dict[str, str]
+    opaque: tuple[str, ...]
 
 
-def _may_hold(function: Any) -> bool:
-    parts = getattr(function, "__closure__", None), getattr(function, "__wrapped__", None)
-    return any(parts) or "<locals>" in getattr(function, "__qualname__", "")
-
-
-def _digest(value: object) -> str | None:
-    """Return the digest of a value that a function holds, None if it has none."""
-    try:
-        # A mock, for example, claims to be of another class, and equals no other mock.
-        is_plain = value.__class__ is type(value) and _is_small(value)
-        return digest_value(value) if is_plain else None
-    except Exception:
-        return None  # the user's class may raise anything
-
-
-def _is_small(value: object) -> bool:
-    """Return whether *value* has few parts, each counted as often as it occurs."""
-    pending, left = [value], _SMALL
-    while pending and left:
-        part, left = pending.pop(), left - 1
-        if isinstance(part, dict):
-            pending += islice(part.items(), left + 1)
-        elif isinstance(part, list | tuple | set | frozenset):
-            pending += islice(part, left + 1)
-    return not pending
+def _holding(value: Any) -> _Holding:
+    digests: dict[str, str] = {}
+    opaque: list[str] = []
+    for name, held in held_values(value) if type(value) is FunctionType else ():
+        digest = digest_of_held(held)
+        if digest is not None:
+            digests[name] = digest
+        elif is_opaque(held):
+            opaque.append(name)
+    return _Holding(value, digests, tuple(opaque))

@@ -14,6 +14,7 @@ from textwrap import dedent
 from typing import Any
 from unittest.mock import MagicMock
 
+import msgspec
 import pytest
 
 from pytest_choochoo.engine.code.reach import CodeReader
@@ -49,6 +50,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
 # --- within one file
 
 PLAIN = """
+import msgspec
 import pytest
 from pytest_choochoo import station
 
@@ -1106,3 +1108,151 @@ def test_cached_source_is_read_again_when_a_name_becomes_a_mark(
 
     assert "marks.py::regions" not in is_mark
     assert "marks.py::regions" in is_code
+
+
+# --- values that lead to code
+
+THINGS = """
+import functools
+
+class Heater:
+    def heat(self): return 1
+
+class Kettle:
+    def __init__(self, heater=None): self.heater = heater
+    def boil(self): return 1
+    def __call__(self): return 1
+
+def help(x=0): return 1
+def times(n, f=None): return n
+def make(held):
+    def boil(): return held()
+    return boil
+def boil(): ...
+"""
+
+
+@pytest.fixture
+def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module `things`, imported from the project."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "things.py").write_text(THINGS)
+    importlib.invalidate_caches()
+    yield importlib.import_module("things")
+    del sys.modules["things"]
+
+
+def _set_apart(things: Any) -> dict[str, Any]:
+    class Shelf(msgspec.Struct):
+        kettle: Any
+
+    return {
+        "a class": things.Kettle,
+        "an instance": things.Kettle(),
+        "a list": [{"a": (things.Kettle,)}],
+        "a key": {things.Kettle: 1},
+        "a method": things.Kettle().boil,
+        "a partial": functools.partial(things.Kettle, 1),
+        "an argument of a partial": functools.partial(print, things.Kettle),
+        "a field": Shelf(things.Kettle),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    "a class|an instance|a list|a key|a method|a partial|an argument of a partial|a field".split(
+        "|"
+    ),
+)
+def test_class_in_a_value_is_reached(tmp_path: Path, things: Any, name: str) -> None:
+    """A class of the project counts wherever a value, a parameter for instance, leads to it."""
+    value = _set_apart(things)[name]
+
+    found = CodeReader(tmp_path, {}).reach([things.boil, value])
+    held = CodeReader(tmp_path, {}).reach([things.make(value)])
+
+    assert list(found) == ["things.py::Kettle", "things.py::boil"]
+    assert {"things.py::Kettle", "things.py::make"} <= held.keys()
+
+
+def test_values_without_code_of_the_project_add_nothing(tmp_path: Path, things: Any) -> None:
+    """Plain data, modules and what is installed have no code of the project."""
+    values = [1, "a", None, [2], sys, Path(), len, functools.partial(print, 3), Path("a").exists]
+
+    assert list(CodeReader(tmp_path, {}).reach([things.boil, *values])) == ["things.py::boil"]
+
+
+def test_partial_counts_with_its_arguments(tmp_path: Path, things: Any) -> None:
+    """A partial that a function holds counts with what it is given, and what it calls."""
+    one, other, third = (
+        CodeReader(tmp_path, {}).reach([things.make(functools.partial(things.times, *given))])
+        for given in [(1,), (2,), (1, things.help)]
+    )
+
+    assert one.keys() == other.keys()
+    assert "things.py::times" in one
+    assert {name for name in one if one[name] != other[name]} == {
+        "held in things.py::make.<locals>.boil"
+    }
+    assert "things.py::help" in third
+
+
+UNSEEN: dict[str, Callable[[Any], Any]] = {
+    "an instance that is called": lambda things: things.Kettle(),
+    "a bound method": lambda things: things.Kettle().boil,
+    "a partial": lambda things: functools.partial(things.times, object()),
+}
+SEEN: dict[str, Callable[[Any], Any]] = {
+    "a function": lambda things: things.help,
+    "a class": lambda things: things.Kettle,
+    "a partial": lambda things: functools.partial(things.times, 1),
+    "data": lambda things: [1, 2],
+    "an instance that is not called": lambda things: things.Heater(),
+    "what is built in": lambda things: len,
+}
+
+
+@pytest.mark.parametrize("make", UNSEEN.values(), ids=UNSEEN)
+def test_what_is_called_and_cannot_be_seen_is_named(
+    tmp_path: Path, things: Any, make: Callable[[Any], Any]
+) -> None:
+    """A value that a function holds and calls is named where what it holds has no digest."""
+    made = things.make(make(things))
+
+    assert CodeReader(tmp_path, {}).unseen([made]) == ("held in things.py::make.<locals>.boil",)
+
+
+@pytest.mark.parametrize("make", SEEN.values(), ids=SEEN)
+def test_what_can_be_seen_is_not_named(
+    tmp_path: Path, things: Any, make: Callable[[Any], Any]
+) -> None:
+    """Functions, classes and data count as they are, and what is never called holds no code."""
+    assert CodeReader(tmp_path, {}).unseen([things.make(make(things)), things.boil]) == ()
+
+
+class Raising:
+    """An object that cannot be asked for anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_module_that_raises_when_asked_is_passed_over(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands for a module, or is held, may raise whatever it is asked for."""
+    monkeypatch.setitem(sys.modules, "lazy", Raising())
+
+    found = read({"stations.py": "import lazy\nfrom lazy import settings\n"
+                  "@settings.x\ndef boil(): lazy.go(settings.y)"})  # fmt: skip
+
+    assert list(found) == ["stations.py::boil"]
+
+
+def test_held_value_that_raises_when_asked_is_passed_over(tmp_path: Path, things: Any) -> None:
+    """What a function holds may raise whatever it is asked for."""
+    made = things.make(Raising())
+
+    assert list(CodeReader(tmp_path, {}).reach([made, Raising()])) == ["things.py::make"]
+    assert CodeReader(tmp_path, {}).unseen([made]) == ()

@@ -152,3 +152,17 @@ def test_code_that_cannot_be_seen_is_said_when_the_station_is_visited(
     )
     assert first.text.count(said) == 1
     assert said not in second.text
+
+
+def test_unused_parameter_is_no_code(project: Project) -> None:
+    """The order in which a station comes may change by a parameter that its body does not use."""
+    project.stations(
+        """
+        @station
+        def boil() -> int: return 1
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "def boil()", "def boil(visit)")
+
+    assert project.run("--cc-run").unchanged == ("boil",)

@@ -32,7 +32,9 @@ Target = tuple[str, str]
 class Definition(msgspec.Struct, frozen=True, gc=False):
     """One top-level name: the digest of its statements, and the names that they load.
 
-    *loads*: dotted names of the file; *imports*: names imported inside the definition.
+    *digest*: for a station with parameters that its body does not use, two digests, the
+    second one without them. *loads*: dotted names of the file; *imports*: names imported
+    inside the definition.
     """
 
     digest: str
@@ -108,6 +110,7 @@ class _Statements:
         touches = touched(statement, self._declaring) | (calls & self._setters)
         filled = frozenset[str]().union(*(self.fills.get(each, ()) for each in calls))
         foreign = {name for name in calls if _first(name) in self._imports}
+        is_station = self._declaring.is_station(statement)
         chains, inner = _stripped(statement, self._declaring)
         loads, binds, sets = _names(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -117,7 +120,7 @@ class _Statements:
             loads, chains = loads | binds, chains | binds
         names = binds | sets | mutated(statement)
         if names or touches or filled or foreign:
-            definition = _define(statement, loads, chains, inner, self._imports)
+            definition = _define(statement, loads, chains, inner, self._imports, is_station)
             # A statement that only calls something goes by the name of that.
             for name in sorted(names or {f"{each}()" for each in foreign}):
                 self._parts.setdefault(name, []).append(definition)
@@ -142,11 +145,22 @@ class _Statements:
 def _joined(pieces: list[Definition]) -> Definition:
     if len(pieces) == 1:
         return pieces[0]
+    pairs = [piece.digest.split() for piece in pieces]
+    whole, bare = (_digest("+".join(pair[at] for pair in pairs)) for at in (0, -1))
     return Definition(
-        digest=_digest("+".join(piece.digest for piece in pieces)),
+        digest=_either(whole, bare),
         loads=tuple(dict.fromkeys(load for piece in pieces for load in piece.loads)),
         imports=tuple(dict.fromkeys(target for piece in pieces for target in piece.imports)),
     )
+
+
+def _either(whole: str, bare: str) -> str:
+    return whole if whole == bare else f"{whole} {bare}"
+
+
+def same_code(one: str | None, other: str | None) -> bool:
+    """Return whether two digests of definitions have one in common."""
+    return not set((one or "").split()).isdisjoint((other or "").split())
 
 
 def _digest(text: str) -> str:
@@ -201,6 +215,34 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
 
 def _code_inside(code: CodeType) -> list[CodeType]:
     return [const for const in code.co_consts if isinstance(const, CodeType)]
+
+
+# --- parameters that only make an order
+
+_LOOKING = frozenset({"locals", "vars", "eval", "exec", "dir", "currentframe", "_getframe"})
+
+
+def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Remove the parameters of *function* that its body does not use."""
+    used: set[str] = set()
+    for node in (each for statement in function.body for each in ast.walk(statement)):
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used |= {node.attr} & _LOOKING
+    if not used.isdisjoint(_LOOKING):  # it may look at all of its parameters
+        return
+    arguments = function.args  # those by position only cannot be requested
+    required = len(arguments.args) - min(len(arguments.defaults), len(arguments.args))
+    kept_by_name = [each for each in arguments.args[:required] if each.arg in used]
+    arguments.args = [*kept_by_name, *arguments.args[required:]]
+    kept = [
+        (argument, default)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)
+        if default is not None or argument.arg in used
+    ]
+    arguments.kwonlyargs = [argument for argument, _ in kept]
+    arguments.kw_defaults = [default for _, default in kept]
 
 
 # --- the words of a statement, and the names that it loads
@@ -278,12 +320,17 @@ def _define(
     chains: set[str],
     inner: list[ast.AST],
     imports: dict[str, tuple[Target, ...]],
+    is_station: bool,
 ) -> Definition:
-    words, quoted = _words(statement), _quoted(statement)
+    quoted = _quoted(statement)
     # The target of an imported name is part of what the statement does.
-    words += [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+    targets = [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+    whole = bare = _digest("\0".join(_words(statement) + targets))
+    if is_station and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        remove_unused(statement)
+        bare = _digest("\0".join(_words(statement) + targets))
     return Definition(
-        digest=_digest("\0".join(words)),
+        digest=_either(whole, bare),
         loads=tuple(sorted({*quoted, *(each for each in chains if _first(each) in loads)})),
         imports=tuple(sorted(_imported_inside(inner, chains))),
     )

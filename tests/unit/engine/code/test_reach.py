@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.code.source import same_code
 
 Read = Callable[..., dict[str, str]]
 
@@ -1161,9 +1162,16 @@ def _set_apart(things: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "name",
-    "a class|an instance|a list|a key|a method|a partial|an argument of a partial|a field".split(
-        "|"
-    ),
+    [
+        "a class",
+        "an instance",
+        "a list",
+        "a key",
+        "a method",
+        "a partial",
+        "an argument of a partial",
+        "a field",
+    ],
 )
 def test_class_in_a_value_is_reached(tmp_path: Path, things: Any, name: str) -> None:
     """A class of the project counts wherever a value, a parameter for instance, leads to it."""
@@ -1256,3 +1264,81 @@ def test_held_value_that_raises_when_asked_is_passed_over(tmp_path: Path, things
 
     assert list(CodeReader(tmp_path, {}).reach([made, Raising()])) == ["things.py::make"]
     assert CodeReader(tmp_path, {}).unseen([made]) == ()
+
+
+# --- parameters that only make an order
+
+ORDER = "from pytest_choochoo import station\n@station\n"
+# Two forms of one station that differ in parameters that nothing uses.
+ORDER_ONLY = {
+    "renamed": ("def boil(a): return 1", "def boil(b): return 1"),
+    "added": ("def boil(): return 1", "def boil(a): return 1"),
+    "one of two": ("def boil(a, b): return b", "def boil(c, b): return b"),
+    "before a default": ("def boil(a, b=1): return b", "def boil(c, d, b=1): return b"),
+    "by keyword": ("def boil(*, a, b=1, c): return c", "def boil(*, d, b=1, c): return c"),
+    "annotated": ("def boil(a: None): return 1", "def boil(b: 'None'): return 1"),
+    "asynchronous": ("async def boil(a): return 1", "async def boil(b): return 1"),
+    "of several definitions": (
+        "def boil(a): return 1\nboil.x = 1",
+        "def boil(b): return 1\nboil.x = 1",
+    ),
+    "below a mark": ("@pytest.mark.slow\ndef boil(a): ...", "@pytest.mark.slow\ndef boil(b): ..."),
+}
+USED = {
+    "by name": ("def boil(a): return a", "def boil(b): return b"),
+    "in a nested function": (
+        "def boil(a): return lambda: a",
+        "def boil(b): return lambda: b",
+    ),
+    "by all names": ("def boil(a): return locals()", "def boil(b): return locals()"),
+    "with a default": ("def boil(a=1): ...", "def boil(b=1): ..."),
+    "by a decorator": (
+        "def d(f): return f\n@d\ndef boil(a): ...",
+        "def d(f): return f\n@d\ndef boil(b): ...",
+    ),
+    "as soon as it is used": ("def boil(a): return 1", "def boil(a): return a and 1"),
+}
+
+
+def _differs(one: dict[str, str], other: dict[str, str]) -> bool:
+    return any(not same_code(one.get(name), other.get(name)) for name in one.keys() | other.keys())
+
+
+@pytest.mark.parametrize(("before", "after"), ORDER_ONLY.values(), ids=ORDER_ONLY)
+def test_parameter_that_a_station_does_not_use_is_no_code(
+    read: Read, before: str, after: str
+) -> None:
+    """An upstream station that only makes an order may be renamed, added or removed."""
+    one, other = (
+        read({"stations.py": f"import pytest\n{ORDER}{text}\n"}) for text in (before, after)
+    )
+
+    assert one != {}
+    assert not _differs(one, other)
+
+
+@pytest.mark.parametrize(("before", "after"), USED.values(), ids=USED)
+def test_parameter_that_a_station_may_use_is_code(read: Read, before: str, after: str) -> None:
+    """A parameter that the body of a station uses is code of it."""
+    one, other = (read({"stations.py": ORDER + text}) for text in (before, after))
+
+    assert _differs(one, other)
+
+
+def test_parameters_of_other_functions_are_code(read: Read) -> None:
+    """A helper may be called by position: its parameters count all."""
+    one, other = (
+        read({"stations.py": f"{ORDER}def boil(): help(1)\ndef help({name}): ..."}) for name in "ab"
+    )
+
+    assert _differs(one, other)
+
+
+def test_digest_without_unused_parameters_comes_second(read: Read) -> None:
+    """The digest that records have had so far comes first: what is complete stays so."""
+    plain = read({"stations.py": "def boil(a): return 1"})["stations.py::boil"]
+
+    assert read({"stations.py": ORDER + "def boil(a): return 1"})["stations.py::boil"].split() == [
+        plain,
+        read({"stations.py": "def boil(): return 1"})["stations.py::boil"],
+    ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
 from harness import Project
 
 
@@ -166,3 +170,91 @@ def test_unused_parameter_is_no_code(project: Project) -> None:
     project.edit("stations.py", "def boil()", "def boil(visit)")
 
     assert project.run("--cc-run").unchanged == ("boil",)
+
+
+# A station during whose visit another file is edited, and one that uses what was imported.
+EDITED = """
+    import rates
+    from pathlib import Path
+
+    HERE = Path(__file__).parent
+
+    @station(files=["edit.txt"])
+    def download() -> int:
+        name, old, new = (HERE / "edit.txt").read_text().split("|")
+        (HERE / name).write_text((HERE / name).read_text().replace(old, new))
+        return 1
+
+    @pytest.mark.parametrize("hour", range(3))
+    @station
+    def bill(download, price, hour) -> None:
+        log(f"{price()} {rates.TAX} {hour * 0}")
+    """
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason", "shown"),
+    [
+        ("rates.py|10|2000", "rates.py::price", "2000 1 0"),
+        ("rates.py|TAX = 1|TAX = 2", "rates.py::TAX", "10 2 0"),
+        ("conftest.py|rates.price|lambda: 0", "conftest.py::price", "0 1 0"),
+        ("stations.py|hour * 0|7", "stations.py::bill", "10 1 7"),
+    ],
+    ids=["helper", "constant", "conftest", "station file"],
+)
+def test_code_that_is_edited_during_a_run_is_not_recorded_as_run(
+    project: Project, mode: str, edit: str, reason: str, shown: str
+) -> None:
+    """The code that was imported is recorded; what was edited meanwhile is due in the next run."""
+    project.write("rates.py", "TAX = 1\ndef price(): return 10\n")
+    project.write(
+        "conftest.py",
+        "import pytest, rates\n\n@pytest.fixture\ndef price(): return rates.price\n",
+    )
+    project.stations(EDITED)
+    project.write("edit.txt", edit)
+    first = project.run("--cc-run", apart=True)
+
+    second = project.run("--cc-run", apart=True)
+
+    assert first.log == ("10 1 0",) * 3
+    changed = {reason for hour in range(3) for reason in second.reasons[f"bill[{hour}]"]}
+    assert f"code of {reason} changed" in changed
+    assert second.log == (shown,) * 3
+
+
+def _edit_unnoticed(file: Path, old: str, new: str) -> None:
+    """Edit *file* so that it keeps its size and the time when it was modified."""
+    before = file.stat()
+    text = file.read_text()
+    assert old in text
+    assert len(old) == len(new)
+    file.write_text(text.replace(old, new))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", ["rates.py", "conftest.py", "stations.py"])
+def test_stale_byte_code_is_not_run(
+    project: Project, mode: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A file that was edited with the same size in the same second is run as it is now."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    project.write("rates.py", "def price(): return 10\n")
+    project.write("conftest.py", "import pytest\n\n@pytest.fixture\ndef tax(): return 10\n")
+    project.stations(
+        """
+        import rates
+
+        @station
+        def bill(tax) -> None: log(f"{rates.price()} {tax} {10}")
+        """
+    )
+    first = project.run("--cc-run", apart=True)
+    _edit_unnoticed(project.path / name, "10", "20")
+    assert list(project.path.glob("__pycache__/*.pyc"))
+
+    run = project.run("--cc-run", apart=True)
+
+    assert first.log == ("10 10 10",)
+    assert run.visited == ("bill",)
+    assert run.log[0].split().count("20") == 1

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
 
@@ -45,9 +46,16 @@ class CodeReader:
 
     *root*: only files below it are the project's. *source_cache* holds the sources
     that were read before, each with the digest of its file; new ones are added.
+    *imported*: the sources of files as they were imported, None for one that is not known.
     """
 
-    def __init__(self, root: Path, source_cache: MutableMapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        source_cache: MutableMapping[str, str],
+        imported: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        self._imported = imported
         self._roots = (root, root.resolve())
         self._source_cache = source_cache
         self._source = cache(self._read)
@@ -147,9 +155,16 @@ class CodeReader:
 
     def _read(self, path: Path) -> Source:
         try:
-            content = path.read_bytes()
+            content = self._imported.get(str(path))
+            if content is None:
+                content = path.read_bytes()
         except OSError:
             return _NOTHING
+        source = self._read_content(path, content)
+        is_known = self._imported.get(str(path), content) is not None
+        return source if is_known else _never_the_same(source)
+
+    def _read_content(self, path: Path, content: bytes) -> Source:
         bound = partial(self._binding, path)
         key, digest = f"{CACHE_VERSION}:{self._label(path)}", digest_bytes(content)
         known, _, cached = self._source_cache.get(key, "").partition(" ")
@@ -277,6 +292,16 @@ class CodeReader:
         return (
             file if file.exists() and not (folder / "__init__.py").exists() else _package([folder])
         )
+
+
+def _never_the_same(source: Source) -> Source:
+    """Return *source* with digests that no other run will have."""
+    token = uuid4().hex
+    definitions = {
+        name: msgspec.structs.replace(definition, digest=token)
+        for name, definition in source.definitions.items()
+    }
+    return msgspec.structs.replace(source, definitions=definitions)
 
 
 def _namespaces() -> dict[str, Mapping[str, Any]]:

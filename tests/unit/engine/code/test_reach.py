@@ -756,6 +756,36 @@ def test_reader_reads_a_file_once(tmp_path: Path) -> None:
     assert reader.reach([_function(path)]) == before
 
 
+# --- what was imported
+
+
+def test_source_counts_as_it_was_imported(tmp_path: Path) -> None:
+    """A file that was edited since it was imported counts as it was."""
+    path = tmp_path / "stations.py"
+    path.write_text("def boil(): return 1")
+    before = CodeReader(tmp_path, {}).reach([_function(path)])
+    content = path.read_bytes()
+    path.write_text("def boil(): return 2")
+
+    assert CodeReader(tmp_path, {}, {str(path): content}).reach([_function(path)]) == before
+
+
+def test_source_that_is_not_certain_equals_no_other(tmp_path: Path) -> None:
+    """A file of which nobody knows what was imported is never the same again, and not cached."""
+    path = tmp_path / "stations.py"
+    path.write_text("def boil(): return 1")
+    cache: dict[str, str] = {}
+    known = CodeReader(tmp_path, cache).reach([_function(path)])
+    readers = [CodeReader(tmp_path, cache, {str(path): None}) for _ in range(2)]
+
+    one, other = (reader.reach([_function(path)]) for reader in readers)
+
+    assert known.keys() == one.keys() == other.keys()
+    assert len({*known.values(), *one.values(), *other.values()}) == 3
+    assert readers[0].reach([_function(path)]) == one
+    assert CodeReader(tmp_path, cache).reach([_function(path)]) == known
+
+
 # --- hard cases
 
 

@@ -258,3 +258,36 @@ def test_stale_byte_code_is_not_run(
     assert first.log == ("10 10 10",)
     assert run.visited == ("bill",)
     assert run.log[0].split().count("20") == 1
+
+
+def test_stations_of_one_wrapped_function_are_several(project: Project, mode: str) -> None:
+    """Consumers receive the outcome of the station that they name, though both wrap one function."""
+    project.write("regions.py", "def fetch(region='') -> str: return region\n")
+    project.stations(
+        """
+        import functools
+        from regions import fetch
+
+        def bind(f, region):
+            @functools.wraps(f)
+            def inner(): return f(region)
+            return inner
+
+        eu = station(bind(fetch, "eu"))
+        us = station(bind(fetch, "us"))
+
+        @us.check
+        def is_there(us): assert us == "us"
+
+        @station
+        def total(eu, us) -> list[str]:
+            log(f"{eu} {us}")
+            return [eu, us]
+        """
+    )
+    project.write("test_it.py", "from stations import us\ndef test_it(us): assert us == 'us'\n")
+
+    first, second = project.run("--cc-run"), project.run("--cc-run")
+
+    assert (set(first.visited), first.log) == ({"eu", "us", "total"}, ("eu us",))
+    assert (set(second.unchanged), second.tests) == ({"eu", "us", "total"}, {"test_it": "passed"})

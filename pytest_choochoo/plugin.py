@@ -24,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     settings.declare(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # Before any file of the project is imported; only a run records what was imported.
+    if settings.may_visit(early_config):
+        from pytest_choochoo.collection.imports import record_imports
+
+        record_imports(early_config)
+
+
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 

@@ -10,6 +10,7 @@ import pytest
 from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
+from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
@@ -167,7 +168,11 @@ def _judge(config: pytest.Config, workflow: Workflow) -> Judge:
         route=workflow.route,
         ledger=ledger,
         outcomes=workflow.outcomes,
-        code=CodeReader(config.rootpath, storage.source_cache_of(ledger, settings)),
+        code=CodeReader(
+            config.rootpath,
+            storage.source_cache_of(ledger, settings),
+            config.stash[IMPORTS].sources if IMPORTS in config.stash else {},
+        ),
         ordinary=workflow.dependencies.ordinary_fixtures(),
         replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
         began=settings.process.began,

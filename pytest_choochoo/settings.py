@@ -228,6 +228,12 @@ def _mode(config: pytest.Config) -> Mode:
     return PLAIN if chosen is None else MODES[chosen].mode
 
 
+def may_visit(early: pytest.Config) -> bool:
+    """Return whether a command line that is not yet read as a whole may visit stations."""
+    chosen: str | None = getattr(early.known_args_namespace, "cc_mode", None)
+    return chosen is not None and MODES[chosen].mode.visits
+
+
 def _selectors(config: pytest.Config, name: str) -> str:
     given: list[str] = config.getoption(f"cc_{name}") or []
     for each in given:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Self, TypeGuard
 
 import pytest
+
+
+def rewritten_cache(file: Path) -> Path:
+    """Return where pytest keeps the byte code of *file* with its asserts rewritten.
+
+    Its name is nowhere public. A wrong one would only mean that stale byte code is not found.
+    """
+    plain = Path(importlib.util.cache_from_source(str(file), optimization=""))
+    suffix = "c" if __debug__ else "o"
+    return plain.with_name(f"{plain.stem}-pytest-{pytest.__version__}.py{suffix}")
 
 
 def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.FixtureDef[Any]]]:

@@ -171,6 +171,9 @@ class Journey:
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
             begun = attempt.stage = advance(Begun, attempt.stage, began=time.time())
             self.ledger.begin(key, record_of_start(begun), begun.reasons)
+            for unseen in self.judge.unseen_code(key):
+                name = self.route.name(key)
+                self._notify(f"{name}: a change of {unseen} is not noticed; declare version=...")
 
     def _judge(
         self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None

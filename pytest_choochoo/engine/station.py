@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any, Generic, TypeVar, cast, overload
 
 import msgspec
@@ -57,13 +58,15 @@ class Station(Generic[T_co]):
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_binding",
         "_cleans",
+        "_is_made",
+        "_namespace",
         "checks",
         "declaration",
         "file",
         "function",
         "home",
-        "identity",
         "line",
         "name",
         "pytestmark",
@@ -78,20 +81,22 @@ class Station(Generic[T_co]):
     ) -> None:
         self.function = function
         self.declaration = declaration
-        #: The function's name.
+        #: The name that the module binds it to, known when it is imported; until then, and
+        #: for a station that a function makes, the function's name.
         self.name: str = getattr(function, "__name__", "station")
-        #: The file that declares it, as a string: it is needed often.
         code = cast(Any, inspect.unwrap(function)).__code__
-        self.file: str = code.co_filename
+        self._is_made = "<locals>" in getattr(function, "__qualname__", self.name)
+        frame = _module_being_imported()
+        self._namespace: dict[str, Any] = {} if frame is None else frame.f_globals
+        self._binding: str | None = None
+        #: The file in which it is defined, as a string; for a factory, the file that calls it.
+        self.home: str = code.co_filename if frame is None else frame.f_code.co_filename
+        #: The file that declares it, as a string: it is needed often.
+        self.file: str = code.co_filename if self._is_made else self.home
         #: The line on which it is declared, counted from one.
         self.line: int = code.co_firstlineno
-        qualname = getattr(function, "__qualname__", self.name)
-        #: Equal for one station that is imported under two module names. Stations that
-        #: a factory makes share a line, so each is itself only.
-        is_made = "<locals>" in qualname
-        self.identity: object = id(self) if is_made else (self.file, qualname)
-        #: The file in which it is defined, as a string; for a factory, the file that calls it.
-        self.home: str = _file_being_imported() if is_made else self.file
+        if frame is not None and self.file != code.co_filename:
+            self.line = frame.f_lineno
         #: A station of the same name that this one replaces in its file.
         self.shadowed = shadowed
         # Marks below @station arrive with the function; those above are put here.
@@ -112,6 +117,25 @@ class Station(Generic[T_co]):
     @property
     def __wrapped__(self) -> Callable[..., T_co]:
         return self.function
+
+    @property
+    def identity(self) -> object:
+        """Equal for one station that is imported under two module names.
+
+        A station is where it stands, and the first name that it has there.
+        """
+        if self._binding is None:
+            self._bind_all()
+        return id(self) if self._binding is None else (self.home, self._binding)
+
+    def _bind_all(self) -> None:
+        """Give the stations of this one's module the names that the module binds them to."""
+        for name, value in self._namespace.items():
+            # By its type: some objects raise when they are asked for their class.
+            if issubclass(type(value), Station) and value._namespace is self._namespace:
+                value._binding = value._binding or name
+                if not value._is_made:
+                    value.name = value._binding
 
     @property
     def title(self) -> str:
@@ -251,15 +275,16 @@ def station(
     return declare if function is None else declare(function)
 
 
-def _file_being_imported() -> str:
-    """Return the file of the module that is being imported, "" where there is none."""
+def _module_being_imported() -> FrameType | None:
+    """Return the frame of the module that is being imported, None where there is none."""
     frame = inspect.currentframe()
     while frame is not None:
-        file = frame.f_code.co_filename
-        if frame.f_code.co_name == "<module>" and os.path.isabs(file):
-            return file
+        code = frame.f_code
+        if code.co_name == "<module>" and os.path.isabs(code.co_filename):
+            # Pytest itself may be a script, and stations may be made while it runs.
+            return None if frame.f_globals.get("__name__") == "__main__" else frame
         frame = frame.f_back
-    return ""
+    return None
 
 
 def _string(keyword: str, given: str | None) -> str | None:

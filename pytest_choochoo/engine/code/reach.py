@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from functools import cache
-from itertools import islice
+from functools import cache, partial
 from pathlib import Path
-from types import FunctionType
-from typing import Any
+from types import FunctionType, MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
 
+from pytest_choochoo.engine.code.declarations import Kind, binding_in
 from pytest_choochoo.engine.code.source import Definition, Source, joined, read
+from pytest_choochoo.engine.code.values import (
+    code_in,
+    digest_of_held,
+    held_values,
+    is_opaque,
+    may_hold,
+)
 from pytest_choochoo.engine.digest import digest_bytes, digest_value
 from pytest_choochoo.engine.graph import reachable
 
 # Part of each key in the source cache: raise it when the same source reads differently.
-CACHE_VERSION = "3"
+CACHE_VERSION = "4"
 
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _NOTHING = Source({}, {})
 _EMPTY = Definition("", ())
-# A value that a function holds counts as its code if it has no more parts than this.
-_SMALL = 10_000
 _DECODER = msgspec.json.Decoder(Source)
 
 Spot = tuple[Path, str]  # a file, and a top-level name in it
@@ -41,9 +46,16 @@ class CodeReader:
 
     *root*: only files below it are the project's. *source_cache* holds the sources
     that were read before, each with the digest of its file; new ones are added.
+    *imported*: the sources of files as they were imported, None for one that is not known.
     """
 
-    def __init__(self, root: Path, source_cache: MutableMapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        source_cache: MutableMapping[str, str],
+        imported: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        self._imported = imported
         self._roots = (root, root.resolve())
         self._source_cache = source_cache
         self._source = cache(self._read)
@@ -51,23 +63,25 @@ class CodeReader:
         self._labels: dict[Path, str | None] = {}
         self._packages: dict[Path, str] = {}
         self._modules: dict[str, Path | None] = {}
+        self._namespaces: dict[str, Mapping[str, Any]] = {}
         self._targets: dict[Spot, tuple[Spot, ...]] = {}
-        self._holdings: dict[int, tuple[object, dict[str, str]]] = {}
+        self._holdings: dict[int, _Holding] = {}
 
-    def reach(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
-        """Return the digest of all the project's code that *functions* reach by name.
+    def reach(self, values: Iterable[Any]) -> dict[str, str]:
+        """Return the digest of all the project's code that *values* reach by name.
 
-        The values that a function holds, if another function made it, are part of its code.
+        They are functions, or anything that leads to functions and classes. The values that
+        a function holds, if another one made it, are part of its code.
         """
         found: dict[str, str] = {}
         start: list[Spot] = []
-        for path, function in self._project_functions(functions):
-            # Not its `__qualname__`, which a wrapper copies from the function that it wraps.
-            full_name = function.__code__.co_qualname
-            start.append((path, full_name.partition(".")[0]))
-            for name, held in self._held(function).items():
-                where = f"{name} in {self._label(path)}::{full_name}"
-                found[where] = held if where not in found else digest_value((found[where], held))
+        for path, name, value in self._project_code(values):
+            start.append((path, name.partition(".")[0]))
+            for held, digest in self._held(value).digests.items():
+                where = f"{held} in {self._label(path)}::{name}"
+                found[where] = (
+                    digest if where not in found else digest_value((found[where], digest))
+                )
         for path, name in reachable(start, self._loaded):
             definition = self._source(path).definitions.get(name)
             if definition is not None:
@@ -76,18 +90,22 @@ class CodeReader:
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
         """Digest the values that *functions* hold now, since the functions may change them."""
-        made = [each for each in functions if _may_hold(each)]
-        for _, function in self._project_functions(made):
-            self._held(function)
+        for _, _, value in self._project_code(filter(may_hold, functions)):
+            self._held(value)
 
-    def _held(self, function: Any) -> dict[str, str]:
-        """Return the digests of the values that *function* holds, if they have one."""
-        if id(function) not in self._holdings:
-            digests = {name: _digest(value) for name, value in _held_values(function)}
-            found = {name: held for name, held in digests.items() if held is not None}
-            # The function itself is kept, so that no other object gets its id.
-            self._holdings[id(function)] = function, found
-        return self._holdings[id(function)][1]
+    def unseen(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Return what the functions in *values* hold and call, and nothing can be said about."""
+        return tuple(
+            f"{held} in {self._label(path)}::{name}"
+            for path, name, value in self._project_code(values)
+            for held in self._held(value).opaque
+        )
+
+    def _held(self, value: Any) -> _Holding:
+        """Return what is held by *value*, a function or a class."""
+        if id(value) not in self._holdings:
+            self._holdings[id(value)] = _holding(value)
+        return self._holdings[id(value)]
 
     def read_ahead(self, files: Iterable[Path]) -> None:
         """Read those of *files* that are the project's into the source cache."""
@@ -95,35 +113,21 @@ class CodeReader:
             if self._label(path):
                 self._source(path)
 
-    def _project_functions(
-        self, functions: Iterable[Callable[..., Any]]
-    ) -> Iterator[tuple[Path, Any]]:
-        """Yield the project's functions among *functions*, and those that they wrap or hold.
-
-        Each comes with the file that defines it.
-        """
-        pending: list[Any] = list(functions)
-        seen: set[int] = set()
-        while pending:
-            function = pending.pop()
-            if id(function) in seen:  # not by equality: a callable object may have no hash
-                continue
-            seen.add(id(function))
-            wrapped = getattr(function, "__wrapped__", None)
-            if wrapped is not None:
-                pending.append(wrapped)
-            path = self._path_of(function)
+    def _project_code(self, values: Iterable[Any]) -> Iterator[tuple[Path, str, Any]]:
+        """Yield the project's functions and classes in *values*, each with its file and name."""
+        for value in code_in(values, lambda function: self._path_of(function) is not None):
+            if type(value) is FunctionType:
+                path = self._path_of(value)
+                # Not its `__qualname__`, which a wrapper copies from what it wraps.
+                name = value.__code__.co_qualname
+            else:
+                path, name = self._find(value.__module__), value.__qualname__
             if path is not None:
-                yield path, function
-                pending += (
-                    held for _, held in _held_values(function) if type(held) is FunctionType
-                )
+                yield path, name, value
 
     def _path_of(self, function: Any) -> Path | None:
         """Return the file that defines *function*, None if it does not belong to the project."""
-        code = getattr(function, "__code__", None)
-        if code is None:
-            return None
+        code = function.__code__
         if code.co_filename not in self._paths:
             path = Path(code.co_filename)
             self._paths[code.co_filename] = path if self._label(path) else None
@@ -151,23 +155,39 @@ class CodeReader:
 
     def _read(self, path: Path) -> Source:
         try:
-            content = path.read_bytes()
+            content = self._imported.get(str(path))
+            if content is None:
+                content = path.read_bytes()
         except OSError:
             return _NOTHING
+        source = self._read_content(path, content)
+        is_known = self._imported.get(str(path), content) is not None
+        return source if is_known else _never_the_same(source)
+
+    def _read_content(self, path: Path, content: bytes) -> Source:
+        bound = partial(self._binding, path)
         key, digest = f"{CACHE_VERSION}:{self._label(path)}", digest_bytes(content)
         known, _, cached = self._source_cache.get(key, "").partition(" ")
         if known == digest:
             with suppress(msgspec.MsgspecError):  # a damaged entry is made again
-                return _DECODER.decode(cached)
+                source = _DECODER.decode(cached)
+                if all(bound(name) == kind for name, kind in source.bindings.items()):
+                    return source
         try:
             with warnings.catch_warnings():
                 # The import has shown the warnings; as errors, they would hide the whole file.
                 warnings.simplefilter("ignore")
-                source = read(ast.parse(content))
+                source = read(ast.parse(content), bound)
         except (SyntaxError, ValueError):
             return _NOTHING
         self._source_cache[key] = f"{digest} {msgspec.json.encode(source).decode()}"
         return source
+
+    def _binding(self, path: Path, name: str) -> Kind | None:
+        """Return the kind of the value that *name* has in the file at *path*, where it is known."""
+        if str(path) not in self._namespaces:
+            self._namespaces = {str(path): {}, **_namespaces()}
+        return binding_in(self._namespaces[str(path)], name)
 
     def _loaded(self, spot: Spot) -> tuple[Spot, ...]:
         """Return the spots that define the names which the definition at *spot* loads."""
@@ -179,8 +199,20 @@ class CodeReader:
                 found |= dict.fromkeys(self._resolve(path, dotted, seen))
             for module, dotted in definition.imports:
                 found |= dict.fromkeys(self._inside(path, module, dotted, seen))
+            found |= dict.fromkeys([*self._fillings(path, found)])
             self._targets[spot] = tuple(found)
         return self._targets[spot]
+
+    def _fillings(self, path: Path, tables: Iterable[Spot]) -> Iterator[Spot]:
+        """Yield what fills *tables* of other files by calls in the file at *path*."""
+        calls = self._source(path).calls
+        for file, table in tables if calls else ():
+            fills = {name for name, filled in self._source(file).fills.items() if table in filled}
+            for name, callers in calls.items() if fills and file != path else ():
+                if any(
+                    at == file and each in fills for at, each in self._resolve(path, name, set())
+                ):
+                    yield from ((path, caller) for caller in callers)
 
     def _resolve(self, path: Path, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
         """Yield where *dotted*, as written in the file at *path*, is defined in the project."""
@@ -194,9 +226,11 @@ class CodeReader:
         for module, attribute in source.imports.get(name, ()):
             yield from self._inside(path, module, joined(attribute, rest), seen)
         for star in source.stars:
-            yield from self._inside(path, star, dotted, seen)
+            yield from self._inside(path, star, dotted, seen, by_star=True)
 
-    def _inside(self, path: Path, module: str, dotted: str, seen: set[Spot]) -> Iterator[Spot]:
+    def _inside(
+        self, path: Path, module: str, dotted: str, seen: set[Spot], *, by_star: bool = False
+    ) -> Iterator[Spot]:
         """Yield where *dotted* of *module*, imported in *path*, is defined; "" means all of it."""
         absolute = self._absolute(path, module)
         target = self._find(absolute)
@@ -204,12 +238,14 @@ class CodeReader:
             return
         definitions = self._source(target).definitions
         if not dotted:
-            yield from ((target, name) for name in definitions)
+            yield from ((target, name) for name in definitions if not name.endswith("()"))
             return
         yield from self._resolve(target, dotted, seen)
         name, _, rest = dotted.partition(".")
         if name not in definitions:
             yield from self._inside(target, joined(absolute, name), rest, seen)
+            if "__getattr__" in definitions and not by_star:  # it makes what is not there
+                yield target, "__getattr__"
 
     def _absolute(self, path: Path, module: str) -> str:
         level = len(module) - len(module.lstrip("."))
@@ -231,8 +267,11 @@ class CodeReader:
     def _locate(self, module: str) -> Path | None:
         loaded = sys.modules.get(module)
         if loaded is not None:
-            file = getattr(loaded, "__file__", None)
-            folders = getattr(loaded, "__path__", ())
+            try:  # anything may stand for a module, and raise when it is asked
+                file = getattr(loaded, "__file__", None)
+                folders: Iterable[str] = tuple(getattr(loaded, "__path__", ()))
+            except Exception:
+                return None
             return Path(file) if isinstance(file, str) else _package(folders)
         package, _, name = module.rpartition(".")
         if not package:
@@ -255,45 +294,48 @@ class CodeReader:
         )
 
 
+def _never_the_same(source: Source) -> Source:
+    """Return *source* with digests that no other run will have."""
+    token = uuid4().hex
+    definitions = {
+        name: msgspec.structs.replace(definition, digest=token)
+        for name, definition in source.definitions.items()
+    }
+    return msgspec.structs.replace(source, definitions=definitions)
+
+
+def _namespaces() -> dict[str, Mapping[str, Any]]:
+    """Return the namespaces of the modules that are imported, by file."""
+    # Not by `vars`, as a lazy module is imported, or raises, when it is asked for anything.
+    found = (
+        ModuleType.__getattribute__(module, "__dict__")
+        for module in [*sys.modules.values()]
+        if issubclass(type(module), ModuleType)
+    )
+    return {names["__file__"]: names for names in found if type(names.get("__file__")) is str}
+
+
 def _package(folders: Iterable[str | Path]) -> Path | None:
     # A folder without that file may be a package too; the file then reads as an empty one.
     folder = next((Path(each) for each in folders if Path(each).is_dir()), None)
     return folder and folder / "__init__.py"
 
 
-def _held_values(function: Any) -> Iterator[tuple[str, object]]:
-    """Yield the values that *function* got from the function that made it, if one did."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        with suppress(ValueError):  # not filled yet
-            yield name, cell.cell_contents
-    if "<locals>" in function.__qualname__:
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.default is not parameter.empty:
-                yield parameter.name, parameter.default
+class _Holding(NamedTuple):
+    """Digests of what a function holds, and the names of what it calls and that has none."""
+
+    function: object  # kept, so that no other one gets its id
+    digests: dict[str, str]
+    opaque: tuple[str, ...]
 
 
-def _may_hold(function: Any) -> bool:
-    parts = getattr(function, "__closure__", None), getattr(function, "__wrapped__", None)
-    return any(parts) or "<locals>" in getattr(function, "__qualname__", "")
-
-
-def _digest(value: object) -> str | None:
-    """Return the digest of a value that a function holds, None if it has none."""
-    try:
-        # A mock, for example, claims to be of another class, and equals no other mock.
-        is_plain = value.__class__ is type(value) and _is_small(value)
-        return digest_value(value) if is_plain else None
-    except Exception:
-        return None  # the user's class may raise anything
-
-
-def _is_small(value: object) -> bool:
-    """Return whether *value* has few parts, each counted as often as it occurs."""
-    pending, left = [value], _SMALL
-    while pending and left:
-        part, left = pending.pop(), left - 1
-        if isinstance(part, dict):
-            pending += islice(part.items(), left + 1)
-        elif isinstance(part, list | tuple | set | frozenset):
-            pending += islice(part, left + 1)
-    return not pending
+def _holding(value: Any) -> _Holding:
+    digests: dict[str, str] = {}
+    opaque: list[str] = []
+    for name, held in held_values(value) if type(value) is FunctionType else ():
+        digest = digest_of_held(held)
+        if digest is not None:
+            digests[name] = digest
+        elif is_opaque(held):
+            opaque.append(name)
+    return _Holding(value, digests, tuple(opaque))

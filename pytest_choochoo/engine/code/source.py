@@ -5,15 +5,22 @@ from __future__ import annotations
 import ast
 import dis
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from types import CodeType
 
 import msgspec
 
+from pytest_choochoo.engine.code.declarations import Binding, Declarations, Kind, dotted
+from pytest_choochoo.engine.code.tables import (
+    called,
+    filled_by_functions,
+    mutated,
+    outside_functions,
+    touched,
+)
 from pytest_choochoo.engine.digest import digest_bytes
 from pytest_choochoo.engine.graph import reachable
 
-# Decorators of these packages declare something, and do nothing to the function.
-_DECLARING = frozenset({"pytest", "pytest_choochoo", "pytest_asyncio"})
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME", "DELETE_NAME"})
 _GLOBAL_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
@@ -25,7 +32,9 @@ Target = tuple[str, str]
 class Definition(msgspec.Struct, frozen=True, gc=False):
     """One top-level name: the digest of its statements, and the names that they load.
 
-    *loads*: dotted names of the file; *imports*: names imported inside the definition.
+    *digest*: for a station with parameters that its body does not use, two digests, the
+    second one without them. *loads*: dotted names of the file; *imports*: names imported
+    inside the definition.
     """
 
     digest: str
@@ -34,53 +43,124 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file: its top-level names, the targets of each imported name, its star imports."""
+    """One file: its top-level names, the targets of each imported name, its star imports.
+
+    *bindings*: the names on which it depends what they are bound to, each with its kind.
+    *fills*: the tables that a call of a function may fill, by the function's name.
+    *calls*: the definitions that call what is imported, by its dotted name.
+    """
 
     definitions: dict[str, Definition]
     imports: dict[str, tuple[Target, ...]]
     stars: tuple[str, ...] = ()
+    bindings: dict[str, Kind | None] = {}
+    fills: dict[str, tuple[str, ...]] = {}
+    calls: dict[str, tuple[str, ...]] = {}
 
 
-def read(tree: ast.Module) -> Source:
-    """Return the source in *tree*, comments, docstrings and formatting left out."""
-    imports, stars = _imported(_outside_functions(tree))
-    declaring = _declaring(tree, imports)
-    parts: dict[str, list[Definition]] = {}
-    touched: list[tuple[set[str], Definition]] = []
-    callables: set[str] = set()
+def _no_binding(name: str) -> None:
+    return None
+
+
+def read(tree: ast.Module, bound: Binding = _no_binding) -> Source:
+    """Return the source in *tree*, comments, docstrings and formatting left out.
+
+    *bound* returns the kind of what a name of the file is bound to, where it is known.
+    """
+    imports, stars = _imported(outside_functions(tree))
+    declaring = Declarations(tree, imports, bound)
+    statements = _Statements(imports, declaring, filled_by_functions(tree))
     for statement in tree.body:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            continue
-        touches = _touched(statement, declaring)
-        chains, inner = _stripped(statement, declaring)
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            statements.add(statement)
+    return Source(
+        definitions=statements.definitions(),
+        imports=imports,
+        stars=stars,
+        bindings=declaring.asked,
+        fills={name: tuple(sorted(each)) for name, each in statements.fills.items() if each},
+        calls={name: tuple(callers) for name, callers in statements.calls.items()},
+    )
+
+
+class _Statements:
+    """The statements of one file, by the names that each of them defines or alters.
+
+    *fills*: the tables that a call of a function fills, by the function's name.
+    """
+
+    def __init__(
+        self,
+        imports: dict[str, tuple[Target, ...]],
+        declaring: Declarations,
+        fills: dict[str, frozenset[str]],
+    ) -> None:
+        self.fills = fills
+        self.calls: dict[str, dict[str, None]] = {}
+        self._imports = imports
+        self._declaring = declaring
+        self._parts: dict[str, list[Definition]] = {}
+        self._touched: list[tuple[set[str], Definition]] = []
+        self._filled: list[tuple[frozenset[str], Definition]] = []
+        self._callables: set[str] = set()
+        self._setters: set[str] = set()
+
+    def add(self, statement: ast.stmt) -> None:
+        calls = called(statement, self._declaring)
+        touches = touched(statement, self._declaring) | (calls & self._setters)
+        filled = frozenset[str]().union(*(self.fills.get(each, ()) for each in calls))
+        foreign = {name for name in calls if _first(name) in self._imports}
+        is_station = self._declaring.is_station(statement)
+        chains, inner = _stripped(statement, self._declaring)
         loads, binds, sets = _names(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            callables |= set() if sets else binds
+            self._callables |= set() if sets else binds
+            self._setters |= binds if sets else set()
         if sets:  # readers of a global that a function sets depend on how it is called too
             loads, chains = loads | binds, chains | binds
-        names = binds | sets | _mutated(statement)
-        if names or touches:
-            definition = _define(statement, loads, chains, inner, imports)
-            for name in sorted(names):
-                parts.setdefault(name, []).append(definition)
-            touched.append((touches - names, definition))
-    # A call may change a table that it is given, but neither a function nor a class.
-    tables = parts.keys() - callables
-    for touches, definition in touched:
-        for name in sorted(touches & tables):
-            parts[name].append(definition)
-    definitions = {name: _joined(pieces) for name, pieces in parts.items()}
-    return Source(definitions, imports, stars)
+        names = binds | sets | mutated(statement)
+        if names or touches or filled or foreign:
+            definition = _define(statement, loads, chains, inner, self._imports, is_station)
+            # A statement that only calls something goes by the name of that.
+            for name in sorted(names or {f"{each}()" for each in foreign}):
+                self._parts.setdefault(name, []).append(definition)
+                for each in foreign:
+                    self.calls.setdefault(each, {})[name] = None
+            self._touched.append((touches - names, definition))
+            self._filled.append((filled - names, definition))
+
+    def definitions(self) -> dict[str, Definition]:
+        # A call may change a table that it is given, but neither a function nor a class.
+        tables = self._parts.keys() - self._callables
+        for touches, definition in self._touched:
+            for name in sorted(touches & tables):
+                self._parts[name].append(definition)
+        for filled, definition in self._filled:
+            for name in sorted(filled - self._callables):
+                if definition not in self._parts.setdefault(name, []):
+                    self._parts[name].append(definition)
+        return {name: _joined(pieces) for name, pieces in self._parts.items()}
 
 
 def _joined(pieces: list[Definition]) -> Definition:
     if len(pieces) == 1:
         return pieces[0]
+    pairs = [piece.digest.split() for piece in pieces]
+    whole, bare = (_digest("+".join(pair[at] for pair in pairs)) for at in (0, -1))
     return Definition(
-        digest=_digest("+".join(piece.digest for piece in pieces)),
+        digest=_either(whole, bare),
         loads=tuple(dict.fromkeys(load for piece in pieces for load in piece.loads)),
         imports=tuple(dict.fromkeys(target for piece in pieces for target in piece.imports)),
     )
+
+
+def _either(whole: str, bare: str) -> str:
+    return whole if whole == bare else f"{whole} {bare}"
+
+
+def same_code(one: str | None, other: str | None) -> bool:
+    """Return whether two digests of definitions have one in common."""
+    return not set((one or "").split()).isdisjoint((other or "").split())
 
 
 def _digest(text: str) -> str:
@@ -111,38 +191,6 @@ def _imported(nodes: Iterable[ast.AST]) -> tuple[dict[str, tuple[Target, ...]], 
     return {name: tuple(found) for name, found in targets.items()}, tuple(stars)
 
 
-def _outside_functions(tree: ast.AST) -> Iterable[ast.AST]:
-    """Return *tree* and all nodes in it, except those inside functions."""
-    return reachable([tree], _children_outside_functions)
-
-
-def _children_outside_functions(node: ast.AST) -> Iterable[ast.AST]:
-    is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    return () if is_function else ast.iter_child_nodes(node)
-
-
-def _declaring(tree: ast.Module, imports: dict[str, tuple[Target, ...]]) -> set[str]:
-    """Return the names whose decorators only declare: of pytest, and marks with a name."""
-    found = {
-        name
-        for name, targets in imports.items()
-        if any(module.partition(".")[0] in _DECLARING for module, _ in targets)
-    }
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _declares(value, found):
-                found.add(name)
-            case _:
-                pass
-    return found
-
-
-def _declares(decorator: ast.expr, declaring: set[str]) -> bool:
-    dotted = _dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) or ""
-    name, _, rest = dotted.partition(".")
-    return name in declaring or rest.rpartition(".")[2] in {"check", "clean"}
-
-
 # --- names that a statement defines or changes
 
 
@@ -169,48 +217,38 @@ def _code_inside(code: CodeType) -> list[CodeType]:
     return [const for const in code.co_consts if isinstance(const, CodeType)]
 
 
-def _mutated(statement: ast.stmt) -> set[str]:
-    """Return the names whose values *statement* alters: `X.a = 1`, `X["a"] = 1`, `X.append(1)`."""
-    names: set[str] = set()
-    for node in () if isinstance(statement, ast.ClassDef) else _outside_functions(statement):
-        match node:
-            case ast.Attribute(ctx=ast.Store() | ast.Del()):
-                names |= _root(node)
-            case ast.Subscript(ctx=ast.Store() | ast.Del()):
-                names |= _root(node)
-            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
-                names |= _root(method)
-            case _:
-                pass
-    return names
+# --- parameters that only make an order
+
+_LOOKING = frozenset({"locals", "vars", "eval", "exec", "dir", "currentframe", "_getframe"})
 
 
-def _touched(statement: ast.stmt, declaring: set[str]) -> set[str]:
-    """Return the names whose values *statement* may alter: `fill(X)`, `@X.register`."""
-    names: set[str] = set()
-    for node in _outside_functions(statement):
-        match node:
-            case ast.Expr(value=ast.Call(func=function, args=arguments, keywords=keywords)):
-                given = [function, *arguments, *(keyword.value for keyword in keywords)]
-                names |= {each.id for each in given if isinstance(each, ast.Name)}
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                for decorator in node.decorator_list:
-                    names |= set() if _declares(decorator, declaring) else _root(decorator)
-            case _:
-                pass
-    return names
-
-
-def _root(node: ast.expr) -> set[str]:
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return {node.id} if isinstance(node, ast.Name) else set()
+def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Remove the parameters of *function* that its body does not use."""
+    used: set[str] = set()
+    for node in (each for statement in function.body for each in ast.walk(statement)):
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used |= {node.attr} & _LOOKING
+    if not used.isdisjoint(_LOOKING):  # it may look at all of its parameters
+        return
+    arguments = function.args  # those by position only cannot be requested
+    required = len(arguments.args) - min(len(arguments.defaults), len(arguments.args))
+    kept_by_name = [each for each in arguments.args[:required] if each.arg in used]
+    arguments.args = [*kept_by_name, *arguments.args[required:]]
+    kept = [
+        (argument, default)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)
+        if default is not None or argument.arg in used
+    ]
+    arguments.kwonlyargs = [argument for argument, _ in kept]
+    arguments.kw_defaults = [default for _, default in kept]
 
 
 # --- the words of a statement, and the names that it loads
 
 
-def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[ast.AST]]:
+def _stripped(statement: ast.stmt, declaring: Declarations) -> tuple[set[str], list[ast.AST]]:
     """Remove decorators that only declare from *statement*; return its names and inner imports.
 
     A name comes with the attributes that are read of it: `a.b.c`, and not `a.b`.
@@ -221,17 +259,59 @@ def _stripped(statement: ast.stmt, declaring: set[str]) -> tuple[set[str], list[
     while pending:
         node, is_inside = pending.pop()
         if isinstance(node, ast.Name | ast.Attribute):
-            dotted = _dotted(node)
-            if dotted is not None:
-                chains.add(dotted)
+            name = dotted(node)
+            if name is not None:
+                chains.add(name)
                 continue
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            node.decorator_list = [d for d in node.decorator_list if not _declares(d, declaring)]
+            node.decorator_list = [
+                each for each in node.decorator_list if not declaring.declares(each)
+            ]
             is_inside = is_inside or not isinstance(node, ast.ClassDef)
         elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
         pending += [(child, is_inside) for child in ast.iter_child_nodes(node)]
     return chains, imports
+
+
+def _quoted(statement: ast.stmt) -> set[str]:
+    """Return the dotted names in the quoted annotations of *statement*, like "Cup"."""
+    names: set[str] = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.arg(annotation=ast.expr() as annotation):
+                names |= _quoted_in(annotation)
+            case ast.AnnAssign(annotation=annotation):
+                names |= _quoted_in(annotation)
+            case ast.FunctionDef(returns=ast.expr() as annotation):
+                names |= _quoted_in(annotation)
+            case ast.AsyncFunctionDef(returns=ast.expr() as annotation):
+                names |= _quoted_in(annotation)
+            case _:
+                pass
+    return names
+
+
+def _quoted_in(annotation: ast.AST) -> set[str]:
+    match annotation:
+        case ast.Constant(value=str(text)):
+            with suppress(SyntaxError, ValueError):
+                inside = ast.parse(text.strip(), mode="eval")
+                return _chains(inside) | _quoted_in(inside.body)
+            return set()
+        case ast.Subscript(value=generic) if (dotted(generic) or "").endswith("Literal"):
+            return set()
+        case ast.Subscript(value=generic, slice=ast.Tuple(elts=[first, *_])) if (
+            dotted(generic) or ""
+        ).endswith("Annotated"):
+            return _quoted_in(first)
+    return set[str]().union(*map(_quoted_in, ast.iter_child_nodes(annotation)))
+
+
+def _chains(tree: ast.AST) -> set[str]:
+    """Return the names in *tree*, each with the attributes that are read of it."""
+    name = dotted(tree) if isinstance(tree, ast.expr) else None
+    return {name} if name else set[str]().union(*map(_chains, ast.iter_child_nodes(tree)))
 
 
 def _define(
@@ -240,13 +320,18 @@ def _define(
     chains: set[str],
     inner: list[ast.AST],
     imports: dict[str, tuple[Target, ...]],
+    is_station: bool,
 ) -> Definition:
-    words = _words(statement)
+    quoted = _quoted(statement)
     # The target of an imported name is part of what the statement does.
-    words += [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+    targets = [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+    whole = bare = _digest("\0".join(_words(statement) + targets))
+    if is_station and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        remove_unused(statement)
+        bare = _digest("\0".join(_words(statement) + targets))
     return Definition(
-        digest=_digest("\0".join(words)),
-        loads=tuple(sorted(chain for chain in chains if _first(chain) in loads)),
+        digest=_either(whole, bare),
+        loads=tuple(sorted({*quoted, *(each for each in chains if _first(each) in loads)})),
         imports=tuple(sorted(_imported_inside(inner, chains))),
     )
 
@@ -259,20 +344,12 @@ def _imported_inside(nodes: list[ast.AST], chains: set[str]) -> Iterator[Target]
                 yield module, joined(attribute, rest)
 
 
-def _first(dotted: str) -> str:
-    return dotted.partition(".")[0]
+def _first(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def joined(*names: str) -> str:
     return ".".join(filter(None, names))
-
-
-def _dotted(node: ast.expr) -> str | None:
-    words: list[str] = []
-    while isinstance(node, ast.Attribute):
-        words.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else None
 
 
 class _Word(str):

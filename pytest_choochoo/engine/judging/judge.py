@@ -76,8 +76,7 @@ class Judge:
         stop = self._route[key]
         code: dict[str, str] = {}
         if stop.station.declaration.version is None:
-            functions = (stop.station.function, *self._ordinary.get(key, ()))
-            code = self._code.reach(functions)
+            code = self._code.reach(self._values_with_code(key))
         return fingerprints.take(
             stop.station,
             upstream=self._upstream(key),
@@ -85,6 +84,17 @@ class Judge:
             code=code,
             values=values,
         )
+
+    def _values_with_code(self, key: str) -> tuple[Any, ...]:
+        """Return the functions of *key*, and its parameters: a class has code as well."""
+        stop = self._route[key]
+        return (stop.station.function, *self._ordinary.get(key, ()), *stop.parameters.values())
+
+    def unseen_code(self, key: str) -> tuple[str, ...]:
+        """Return the names of what *key* calls, and of which a change is not noticed."""
+        if self._route[key].station.declaration.version is not None:
+            return ()
+        return self._code.unseen(self._values_with_code(key))
 
     def _upstream(self, key: str) -> dict[str, str]:
         digests = {}

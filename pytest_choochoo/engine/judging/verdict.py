@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
 
+from pytest_choochoo.engine.code.source import same_code
 from pytest_choochoo.engine.errors import SecretNotKept, error_line
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.wording import elapsed
@@ -171,19 +173,24 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
         yield from _compared("input", "value", old.values or {}, new.values, hints)
     was, is_now = old.code.get("version"), new.code.get("version")
     if was is None and is_now is None:
-        yield from _compared("code", "code of", old.code, new.code, hints)
+        yield from _compared("code", "code of", old.code, new.code, hints, same_code)
     elif was != is_now:
         yield Reason("code", f"version {_verb(was, is_now)}{_shown(was, is_now)}")
 
 
 def _compared(
-    kind: Kind, what: str, old: Texts, new: Texts, hints: tuple[Texts, Texts]
+    kind: Kind,
+    what: str,
+    old: Texts,
+    new: Texts,
+    hints: tuple[Texts, Texts],
+    are_same: Callable[[str | None, str | None], bool] = operator.eq,
 ) -> Iterator[Reason]:
     if old == new:
         return
     for name in sorted(old.keys() | new.keys()):
         was, is_now = old.get(name), new.get(name)
-        if was != is_now:
+        if not are_same(was, is_now):
             subject = f"{what} {name}"
             shown = _shown(hints[0].get(subject), hints[1].get(subject))
             yield Reason(kind, f"{subject} {_verb(was, is_now)}{shown}")

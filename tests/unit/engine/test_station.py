@@ -348,3 +348,61 @@ def test_declaration_is_a_plain_value() -> None:
     again = pickle.loads(pickle.dumps(declaration))
 
     assert again == declaration
+
+
+BOUND = """
+import functools
+
+def bind(f, region):
+    @functools.wraps(f)
+    def inner(): return f(region)
+    return inner
+
+def fetch(region=""): return region
+eu = station(bind(fetch, "eu"))
+us = also_us = station(bind(fetch, "us"))
+"""
+
+
+def test_stations_of_one_wrapped_function_are_several() -> None:
+    """A station is what stands under its name, whatever function it wraps."""
+    names, again = _module(BOUND), _module(BOUND)
+    eu, us = names["eu"], names["us"]
+
+    assert eu.identity != us.identity
+    assert (eu.identity, us.identity) == (again["eu"].identity, again["us"].identity)
+    assert (eu.name, us.name, eu(), us()) == ("eu", "us", "eu", "us")
+    assert eu.shadowed is us.shadowed is None
+
+
+def test_station_of_an_imported_function_stands_where_it_is_made() -> None:
+    """A station of a function from another file belongs to the file that makes it a station."""
+    function = _module("def boil(): ...\n", "/lib/helpers.py")["boil"]
+    names: dict[str, Any] = {"station": station, "boil": function}
+    source = "\n\ntea = station(files=['leaves'])(boil)\n"
+    exec(compile(source, "/kitchen/stations.py", "exec"), names)
+    tea = names["tea"]
+
+    assert (tea.home, str(tea.path), tea.line) == ("/kitchen/stations.py",) * 2 + (3,)
+    assert tea.identity == ("/kitchen/stations.py", "tea")
+
+
+def test_stations_of_a_factory_are_the_same_again() -> None:
+    """Stations that a function makes are known by their names, also in a second module."""
+    source = (
+        "def make():\n    @station\n    def boil(): ...\n    return boil\n"
+        "green, black = make(), make()\n"
+    )
+
+    one, other = _module(source), _module(source)
+
+    assert one["green"].identity == other["green"].identity
+    assert one["green"].identity != one["black"].identity
+    assert one["green"].name == "boil"
+
+
+def test_station_without_a_name_is_itself_only() -> None:
+    """A station that no name of a module leads to equals no other."""
+    one, other = (_module("@station\ndef boil(): ...\nALL = [boil]\ndel boil\n") for _ in range(2))
+
+    assert one["ALL"][0].identity != other["ALL"][0].identity

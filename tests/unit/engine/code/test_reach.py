@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 from unittest.mock import MagicMock
 
+import msgspec
 import pytest
 
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.code.source import same_code
 
 Read = Callable[..., dict[str, str]]
 
@@ -47,6 +51,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
 # --- within one file
 
 PLAIN = """
+import msgspec
 import pytest
 from pytest_choochoo import station
 
@@ -195,6 +200,86 @@ CHANGES = {
         "return 1",
         "return 2",
     ),
+    "registered by a decorator with arguments": (
+        (
+            "T = {}\ndef step(n):\n    def put(f):\n        T[n] = f\n        return f\n    return put\n"
+            "@step('a')\ndef one(): return 1\ndef boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by a function of another": (
+        (
+            "T = {}\ndef keep(n, f): T.setdefault(n, f)\ndef step(f):\n    keep(f.__name__, f)\n"
+            "@step\ndef one(): return 1\ndef boil(): return T['one']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by a class": (
+        (
+            "T = {}\nclass step:\n    def __init__(self, n): self.n = n\n"
+            "    def __call__(self, f): T[self.n] = f\n"
+            "@step('a')\ndef one(): return 1\ndef boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "registered by inheriting": (
+        (
+            "T = []\nclass Step:\n    def __init_subclass__(cls): T.append(cls)\n"
+            "class One(Step):\n    x = 1\ndef boil(): return T[0].x"
+        ),
+        "x = 1",
+        "x = 2",
+    ),
+    "added by a call": (
+        (
+            "T = {}\ndef add(n, f): T[n] = f\ndef one(): return 1\nadd('a', one)\n"
+            "def boil(): return T['a']()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "added by a call with a value": (
+        "T = {}\ndef add(n, x): T[n] = x\nadd('a', 1)\ndef boil(): return T['a']",
+        "'a', 1",
+        "'a', 2",
+    ),
+    "added by a call whose value is kept": (
+        (
+            "T = {}\ndef add(n, f):\n    T[n] = f\n    return f\n"
+            "x = add('a', lambda: 1)\ndef boil(): return T['a']()"
+        ),
+        "lambda: 1",
+        "lambda: 2",
+    ),
+    "set by default, and kept": (
+        "T = {}\nx = T.setdefault('a', 1)\ndef boil(): return T['a']",
+        "'a', 1",
+        "'a', 2",
+    ),
+    "taken out": ("T = [1, 2]\nx = T.pop(0)\ndef boil(): return T", "pop(0)", "pop(1)"),
+    "global set by a call whose value is kept": (
+        "X = 1\ndef warm(by):\n    global X\n    X = by\nx = warm(2)\ndef boil(): return X",
+        "warm(2)",
+        "warm(3)",
+    ),
+    "quoted annotation": (
+        "def boil(cup: 'Cup'): return cup.size\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
+    "annotation quoted in part": (
+        "def boil() -> 'list[Cup] | None': ...\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
+    "annotation of an attribute, quoted": (
+        "def boil(): return Shelf\nclass Shelf:\n    cup: list['Cup']\nclass Cup:\n    size = 1",
+        "size = 1",
+        "size = 2",
+    ),
     "augmented": ("X = 1\nX += 1\ndef boil(): return X", "+= 1", "+= 2"),
     "deleted": ("X = 1\ndel X\ndef boil(): return X", "del X", "pass"),
     "bound again": ("X = 1\nX = 2\ndef boil(): return X", "X = 2", "X = 3"),
@@ -252,6 +337,34 @@ NO_CHANGES = {
     ),
     "kept mark": ("import pytest\nslow = pytest.mark.x(1)\n@slow\ndef boil(): ...", "(1)", "(2)"),
     "kept mark put on": ("from pytest import mark\nx = mark.x\n@x\ndef boil(): ...", "@x\n", ""),
+    "name in a literal type": (
+        "from typing import Literal\ndef boil(a: Literal['X']): ...\nX = 1",
+        "X = 1",
+        "X = 2",
+    ),
+    "words in an annotation": (
+        "from typing import Annotated\ndef boil(a: Annotated[int, 'X']): ...\nX = 1",
+        "X = 1",
+        "X = 2",
+    ),
+    "a table filled by another function": (
+        "T = {}\ndef add(x): T[x] = x\ndef show(x): return T\nshow(1)\ndef boil(): return T",
+        "show(1)",
+        "show(2)",
+    ),
+    "a call in a script": (
+        (
+            "T = {}\ndef add(x): T[x] = x\nif __name__ == '__main__':\n    add(1)\n"
+            "def boil(): return T"
+        ),
+        "add(1)",
+        "add(2)",
+    ),
+    "a local table of the same name": (
+        "T = {}\ndef add(x):\n    T = {}\n    T[x] = x\nadd(1)\ndef boil(): return T",
+        "add(1)",
+        "add(2)",
+    ),
     "helper's docstring": ("def boil(): f()\ndef f():\n    'doc'\n    return 1", "'doc'", "'d'"),
     "class's docstring": ("def boil(): A()\nclass A:\n    'doc'\n    x = 1", "'doc'", "'d'"),
     "attribute's docstring": ("def boil(): A()\nclass A:\n    x = 1\n    'doc'", "'doc'", "'d'"),
@@ -323,6 +436,28 @@ ACROSS = {
     "passed on as a module": {
         "stations.py": "import middle\ndef boil(): middle.helpers.run()",
         "middle.py": "import helpers",
+    },
+    "registered in another file": {
+        "stations.py": "from table import STEPS, step\nfrom helpers import run\n"
+        "@step('a')\ndef go(): run()\ndef boil(): STEPS['a']()",
+        "table.py": "STEPS = {}\ndef step(n):\n    def put(f): STEPS[n] = f\n    return put\n",
+    },
+    "added to a table in another file": {
+        "stations.py": "import table\nfrom helpers import run\n"
+        "table.step('a', run)\ndef boil(): table.STEPS['a']()",
+        "table.py": "STEPS = {}\ndef step(n, f): STEPS[n] = f\n",
+    },
+    "imported for types": {
+        "stations.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from helpers import run\ndef boil(a: 'run'): ...",
+    },
+    "made by another module": {
+        "stations.py": "import middle\ndef boil(): middle.go()",
+        "middle.py": "from helpers import run\ndef __getattr__(name): return run",
+    },
+    "imported from what a module makes": {
+        "stations.py": "from middle import go\ndef boil(): go()",
+        "middle.py": "from helpers import run\ndef __getattr__(name): return run",
     },
     "imported in a circle": {
         "stations.py": "import middle\ndef boil(): middle.go()",
@@ -621,6 +756,36 @@ def test_reader_reads_a_file_once(tmp_path: Path) -> None:
     assert reader.reach([_function(path)]) == before
 
 
+# --- what was imported
+
+
+def test_source_counts_as_it_was_imported(tmp_path: Path) -> None:
+    """A file that was edited since it was imported counts as it was."""
+    path = tmp_path / "stations.py"
+    path.write_text("def boil(): return 1")
+    before = CodeReader(tmp_path, {}).reach([_function(path)])
+    content = path.read_bytes()
+    path.write_text("def boil(): return 2")
+
+    assert CodeReader(tmp_path, {}, {str(path): content}).reach([_function(path)]) == before
+
+
+def test_source_that_is_not_certain_equals_no_other(tmp_path: Path) -> None:
+    """A file of which nobody knows what was imported is never the same again, and not cached."""
+    path = tmp_path / "stations.py"
+    path.write_text("def boil(): return 1")
+    cache: dict[str, str] = {}
+    known = CodeReader(tmp_path, cache).reach([_function(path)])
+    readers = [CodeReader(tmp_path, cache, {str(path): None}) for _ in range(2)]
+
+    one, other = (reader.reach([_function(path)]) for reader in readers)
+
+    assert known.keys() == one.keys() == other.keys()
+    assert len({*known.values(), *one.values(), *other.values()}) == 3
+    assert readers[0].reach([_function(path)]) == one
+    assert CodeReader(tmp_path, cache).reach([_function(path)]) == known
+
+
 # --- hard cases
 
 
@@ -785,6 +950,8 @@ def test_value_without_digest_is_not_part_of_the_code(
 
 WRAPPING = """
 import functools
+import importlib
+import inspect
 
 def times(n):
     def wrap(function):
@@ -809,3 +976,399 @@ def test_arguments_of_a_decorator_count(tmp_path: Path) -> None:
         "n in stations.py::times.<locals>.wrap.<locals>.inner"
     }
     assert "stations.py::_boil" in two and "stations.py::times" in two
+
+
+# --- what only declares
+
+IMPORTED = {
+    "guard.py": """
+        def check(limit): return lambda f: lambda: min(f(), limit)
+        clean = find = check
+        """,
+    "marks.py": """
+        import pytest
+        REGIONS = ["eu", "us"]
+        regions = pytest.mark.parametrize("region", REGIONS)
+        """,
+    "others.py": """
+        from pytest_choochoo import station
+        @station
+        def water(): ...
+        """,
+    "tools.py": "from pytest_choochoo import station as step",
+}
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
+    """Write the files in `IMPORTED` and `stations.py`; return what its `boil` reaches."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = ["stations", *(name.removesuffix(".py") for name in IMPORTED)]
+
+    def imported(text: str, **edited: tuple[str, str]) -> dict[str, str]:
+        for name in names:
+            sys.modules.pop(name, None)
+        for name, content in {**IMPORTED, "stations.py": text}.items():
+            old, new = edited.get(name.removesuffix(".py"), ("", ""))
+            assert old in content
+            (tmp_path / name).write_text(
+                dedent(content).replace(old, new) if old else dedent(content)
+            )
+        importlib.invalidate_caches()
+        module = importlib.import_module("stations")
+        return CodeReader(tmp_path, {}).reach([inspect.unwrap(module.boil)])
+
+    yield imported
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+# A decorator of `boil` or of what it calls, and another with which it does not do the same.
+ALTERING = {
+    "called check": ("import guard\n@guard.check(limit=7)\ndef boil(): ...", "7", "8"),
+    "called clean": ("import guard\n@guard.clean(limit=7)\ndef boil(): ...", "7", "8"),
+    "called find": ("import guard\n@guard.find(limit=7)\ndef boil(): ...", "7", "8"),
+    "imported as check": ("from guard import check\n@check(limit=7)\ndef boil(): ...", "7", "8"),
+    "kept": ("import guard\nlow = guard.check(7)\n@low\ndef boil(): ...", "7", "8"),
+    "of a helper": (
+        "import guard\n@guard.check(limit=7)\ndef help(): ...\ndef boil(): help()",
+        "7",
+        "8",
+    ),
+    "in the file": (
+        "class guard:\n    def check(limit): return lambda f: f\n@guard.check(7)\ndef boil(): ...",
+        "7",
+        "8",
+    ),
+    "of an object": (
+        (
+            "class Guard:\n    def check(self, limit): return lambda f: f\n"
+            "guard = Guard()\n@guard.check(7)\ndef boil(): ..."
+        ),
+        "7",
+        "8",
+    ),
+    "of a module that pytest imports": (
+        (
+            "import pytest\njson = pytest.importorskip('json')\n"
+            "def ignore(f): ...\n@json.codecs.lookup('utf-8').encode\ndef boil(): ..."
+        ),
+        "utf-8",
+        "latin-1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "old", "new"), ALTERING.values(), ids=list(ALTERING))
+def test_decorator_that_only_looks_like_a_declaration_is_code(
+    read: Read, text: str, old: str, new: str
+) -> None:
+    """A decorator that is no check, find, clean, mark or fixture counts, whatever its name."""
+    files = {"guard.py": IMPORTED["guard.py"]}
+    assert text.count(old) == 1
+
+    before = read({"stations.py": text, **files})
+
+    assert read({"stations.py": text.replace(old, new), **files}) != before
+
+
+DECLARING = {
+    "imported mark": ("from marks import regions\n{}def boil(region): ...", "@regions\n"),
+    "mark of a module": ("import marks\n{}def boil(region): ...", "@marks.regions\n"),
+    "kept mark": ("import marks\nslow = marks.regions\n{}def boil(): ...", "@slow\n"),
+    "check of an imported station": (
+        "from others import water\ndef boil(): hot()\n{}def hot(): ...",
+        "@water.check\n",
+    ),
+    "check of a station in a module": (
+        "import others\ndef boil(): hot()\n{}def hot(): ...",
+        "@others.water.check(within=2)\n",
+    ),
+    "clean of a made station": (
+        (
+            "from pytest_choochoo import station\n"
+            "def make():\n    @station\n    def inner(): ...\n    return inner\n"
+            "made = make()\ndef boil(): cold()\n{}def cold(): ..."
+        ),
+        "@made.clean\n",
+    ),
+    "clean of a station by a call": (
+        (
+            "from pytest_choochoo import station\ndef plain(): ...\n"
+            "made = station(title='x')(plain)\ndef boil(): cold()\n{}def cold(): ..."
+        ),
+        "@made.clean\n",
+    ),
+    "station by another name": ("from tools import step\n{}def boil(): ...", "@step\n"),
+    "station with arguments": (
+        "from tools import step\nlong = step(max_age=3)\n{}def boil(): ...",
+        "@long\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), DECLARING.values(), ids=list(DECLARING))
+def test_what_declares_is_no_code_wherever_it_comes_from(
+    imported: Read, text: str, line: str
+) -> None:
+    """Marks, stations and their checks and cleans declare, also where they are imported."""
+    assert imported(text.format(line)) == imported(text.format(""))
+
+
+def test_arguments_of_an_imported_mark_are_no_code(imported: Read) -> None:
+    """A parameter that is added to a mark in another file leaves the others alone."""
+    text = "from marks import regions\n@regions\ndef boil(region): ..."
+    before = imported(text)
+
+    assert imported(text, marks=('"us"', '"us", "asia"')) == before
+    assert list(before) == ["stations.py::boil"]
+
+
+def test_cached_source_is_read_again_when_a_name_becomes_a_mark(
+    imported: Read, tmp_path: Path
+) -> None:
+    """Whether a decorator declares may change with another file."""
+    text = "from marks import regions\n@regions\ndef boil(region=1): ..."
+    cache: dict[str, str] = {}
+    imported(text)
+    is_mark = CodeReader(tmp_path, cache).reach([sys.modules["stations"].boil])
+    imported(text, marks=("regions = pytest", "def regions(f): return f\nother = pytest"))
+
+    is_code = CodeReader(tmp_path, cache).reach([sys.modules["stations"].boil])
+
+    assert "marks.py::regions" not in is_mark
+    assert "marks.py::regions" in is_code
+
+
+# --- values that lead to code
+
+THINGS = """
+import functools
+
+class Heater:
+    def heat(self): return 1
+
+class Kettle:
+    def __init__(self, heater=None): self.heater = heater
+    def boil(self): return 1
+    def __call__(self): return 1
+
+def help(x=0): return 1
+def times(n, f=None): return n
+def make(held):
+    def boil(): return held()
+    return boil
+def boil(): ...
+"""
+
+
+@pytest.fixture
+def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module `things`, imported from the project."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "things.py").write_text(THINGS)
+    importlib.invalidate_caches()
+    yield importlib.import_module("things")
+    del sys.modules["things"]
+
+
+def _set_apart(things: Any) -> dict[str, Any]:
+    class Shelf(msgspec.Struct):
+        kettle: Any
+
+    return {
+        "a class": things.Kettle,
+        "an instance": things.Kettle(),
+        "a list": [{"a": (things.Kettle,)}],
+        "a key": {things.Kettle: 1},
+        "a method": things.Kettle().boil,
+        "a partial": functools.partial(things.Kettle, 1),
+        "an argument of a partial": functools.partial(print, things.Kettle),
+        "a field": Shelf(things.Kettle),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a class",
+        "an instance",
+        "a list",
+        "a key",
+        "a method",
+        "a partial",
+        "an argument of a partial",
+        "a field",
+    ],
+)
+def test_class_in_a_value_is_reached(tmp_path: Path, things: Any, name: str) -> None:
+    """A class of the project counts wherever a value, a parameter for instance, leads to it."""
+    value = _set_apart(things)[name]
+
+    found = CodeReader(tmp_path, {}).reach([things.boil, value])
+    held = CodeReader(tmp_path, {}).reach([things.make(value)])
+
+    assert list(found) == ["things.py::Kettle", "things.py::boil"]
+    assert {"things.py::Kettle", "things.py::make"} <= held.keys()
+
+
+def test_values_without_code_of_the_project_add_nothing(tmp_path: Path, things: Any) -> None:
+    """Plain data, modules and what is installed have no code of the project."""
+    values = [1, "a", None, [2], sys, Path(), len, functools.partial(print, 3), Path("a").exists]
+
+    assert list(CodeReader(tmp_path, {}).reach([things.boil, *values])) == ["things.py::boil"]
+
+
+def test_partial_counts_with_its_arguments(tmp_path: Path, things: Any) -> None:
+    """A partial that a function holds counts with what it is given, and what it calls."""
+    one, other, third = (
+        CodeReader(tmp_path, {}).reach([things.make(functools.partial(things.times, *given))])
+        for given in [(1,), (2,), (1, things.help)]
+    )
+
+    assert one.keys() == other.keys()
+    assert "things.py::times" in one
+    assert {name for name in one if one[name] != other[name]} == {
+        "held in things.py::make.<locals>.boil"
+    }
+    assert "things.py::help" in third
+
+
+UNSEEN: dict[str, Callable[[Any], Any]] = {
+    "an instance that is called": lambda things: things.Kettle(),
+    "a bound method": lambda things: things.Kettle().boil,
+    "a partial": lambda things: functools.partial(things.times, object()),
+}
+SEEN: dict[str, Callable[[Any], Any]] = {
+    "a function": lambda things: things.help,
+    "a class": lambda things: things.Kettle,
+    "a partial": lambda things: functools.partial(things.times, 1),
+    "data": lambda things: [1, 2],
+    "an instance that is not called": lambda things: things.Heater(),
+    "what is built in": lambda things: len,
+}
+
+
+@pytest.mark.parametrize("make", UNSEEN.values(), ids=UNSEEN)
+def test_what_is_called_and_cannot_be_seen_is_named(
+    tmp_path: Path, things: Any, make: Callable[[Any], Any]
+) -> None:
+    """A value that a function holds and calls is named where what it holds has no digest."""
+    made = things.make(make(things))
+
+    assert CodeReader(tmp_path, {}).unseen([made]) == ("held in things.py::make.<locals>.boil",)
+
+
+@pytest.mark.parametrize("make", SEEN.values(), ids=SEEN)
+def test_what_can_be_seen_is_not_named(
+    tmp_path: Path, things: Any, make: Callable[[Any], Any]
+) -> None:
+    """Functions, classes and data count as they are, and what is never called holds no code."""
+    assert CodeReader(tmp_path, {}).unseen([things.make(make(things)), things.boil]) == ()
+
+
+class Raising:
+    """An object that cannot be asked for anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_module_that_raises_when_asked_is_passed_over(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands for a module, or is held, may raise whatever it is asked for."""
+    monkeypatch.setitem(sys.modules, "lazy", Raising())
+
+    found = read({"stations.py": "import lazy\nfrom lazy import settings\n"
+                  "@settings.x\ndef boil(): lazy.go(settings.y)"})  # fmt: skip
+
+    assert list(found) == ["stations.py::boil"]
+
+
+def test_held_value_that_raises_when_asked_is_passed_over(tmp_path: Path, things: Any) -> None:
+    """What a function holds may raise whatever it is asked for."""
+    made = things.make(Raising())
+
+    assert list(CodeReader(tmp_path, {}).reach([made, Raising()])) == ["things.py::make"]
+    assert CodeReader(tmp_path, {}).unseen([made]) == ()
+
+
+# --- parameters that only make an order
+
+ORDER = "from pytest_choochoo import station\n@station\n"
+# Two forms of one station that differ in parameters that nothing uses.
+ORDER_ONLY = {
+    "renamed": ("def boil(a): return 1", "def boil(b): return 1"),
+    "added": ("def boil(): return 1", "def boil(a): return 1"),
+    "one of two": ("def boil(a, b): return b", "def boil(c, b): return b"),
+    "before a default": ("def boil(a, b=1): return b", "def boil(c, d, b=1): return b"),
+    "by keyword": ("def boil(*, a, b=1, c): return c", "def boil(*, d, b=1, c): return c"),
+    "annotated": ("def boil(a: None): return 1", "def boil(b: 'None'): return 1"),
+    "asynchronous": ("async def boil(a): return 1", "async def boil(b): return 1"),
+    "of several definitions": (
+        "def boil(a): return 1\nboil.x = 1",
+        "def boil(b): return 1\nboil.x = 1",
+    ),
+    "below a mark": ("@pytest.mark.slow\ndef boil(a): ...", "@pytest.mark.slow\ndef boil(b): ..."),
+}
+USED = {
+    "by name": ("def boil(a): return a", "def boil(b): return b"),
+    "in a nested function": (
+        "def boil(a): return lambda: a",
+        "def boil(b): return lambda: b",
+    ),
+    "by all names": ("def boil(a): return locals()", "def boil(b): return locals()"),
+    "with a default": ("def boil(a=1): ...", "def boil(b=1): ..."),
+    "by a decorator": (
+        "def d(f): return f\n@d\ndef boil(a): ...",
+        "def d(f): return f\n@d\ndef boil(b): ...",
+    ),
+    "as soon as it is used": ("def boil(a): return 1", "def boil(a): return a and 1"),
+}
+
+
+def _differs(one: dict[str, str], other: dict[str, str]) -> bool:
+    return any(not same_code(one.get(name), other.get(name)) for name in one.keys() | other.keys())
+
+
+@pytest.mark.parametrize(("before", "after"), ORDER_ONLY.values(), ids=ORDER_ONLY)
+def test_parameter_that_a_station_does_not_use_is_no_code(
+    read: Read, before: str, after: str
+) -> None:
+    """An upstream station that only makes an order may be renamed, added or removed."""
+    one, other = (
+        read({"stations.py": f"import pytest\n{ORDER}{text}\n"}) for text in (before, after)
+    )
+
+    assert one != {}
+    assert not _differs(one, other)
+
+
+@pytest.mark.parametrize(("before", "after"), USED.values(), ids=USED)
+def test_parameter_that_a_station_may_use_is_code(read: Read, before: str, after: str) -> None:
+    """A parameter that the body of a station uses is code of it."""
+    one, other = (read({"stations.py": ORDER + text}) for text in (before, after))
+
+    assert _differs(one, other)
+
+
+def test_parameters_of_other_functions_are_code(read: Read) -> None:
+    """A helper may be called by position: its parameters count all."""
+    one, other = (
+        read({"stations.py": f"{ORDER}def boil(): help(1)\ndef help({name}): ..."}) for name in "ab"
+    )
+
+    assert _differs(one, other)
+
+
+def test_digest_without_unused_parameters_comes_second(read: Read) -> None:
+    """The digest that records have had so far comes first: what is complete stays so."""
+    plain = read({"stations.py": "def boil(a): return 1"})["stations.py::boil"]
+
+    assert read({"stations.py": ORDER + "def boil(a): return 1"})["stations.py::boil"].split() == [
+        plain,
+        read({"stations.py": "def boil(): return 1"})["stations.py::boil"],
+    ]

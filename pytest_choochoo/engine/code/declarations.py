@@ -1,0 +1,160 @@
+"""Decorators that only declare: marks, fixtures, stations, and their checks, finds and cleans."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any, Literal
+
+from pytest_choochoo.engine.station import Station, station
+
+# A mark or anything else that only declares; the decorator `station`; a station.
+Kind = Literal["mark", "decorator", "station"]
+# Returns the kind of the value of a dotted name, None where it is another or not known.
+Binding = Callable[[str], Kind | None]
+
+_ATTACHING = frozenset({"check", "find", "clean"})
+_FIXTURES = frozenset({"fixture", "yield_fixture", "hookimpl"})
+_HOMES = frozenset({"_pytest", "pytest_asyncio"})
+
+
+class Declarations:
+    """The decorators of one file that declare something, and do nothing to the function.
+
+    They are known by what their names are bound to: in the file itself, by an import
+    from pytest or this package, or else by *bound*. `asked` holds what it answered.
+    """
+
+    def __init__(
+        self, tree: ast.Module, imports: Mapping[str, tuple[tuple[str, str], ...]], bound: Binding
+    ) -> None:
+        self.asked: dict[str, Kind | None] = {}
+        self._imports = imports
+        self._bound = bound
+        self._bindings: dict[str, list[ast.stmt]] = {}
+        self._kinds: dict[str, Kind | None] = {}
+        for statement in tree.body:
+            for name in _names_bound(statement):
+                self._bindings.setdefault(name, []).append(statement)
+
+    def declares(self, decorator: ast.expr) -> bool:
+        return self._kind(decorator) in ("mark", "decorator")
+
+    def is_station(self, function: ast.stmt) -> bool:
+        """Return whether *function* is decorated with `station`, and nothing else alters it."""
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+        kinds = [self._kind(each) for each in function.decorator_list]
+        return "decorator" in kinds and {"mark", "decorator"}.issuperset(kinds)
+
+    def _kind(self, node: ast.expr) -> Kind | None:
+        match node:
+            case ast.Call(func=function, args=arguments):
+                kind = self._kind(function)
+                if kind == "decorator":
+                    return "station" if arguments else "decorator"
+                return kind if kind == "mark" else None
+            case ast.Name(id=name):
+                return self._kind_of_name(name)
+            case ast.Attribute(value=value, attr=attribute):
+                return self._kind_of_attribute(value, attribute, dotted(node))
+        return None
+
+    def _kind_of_attribute(self, value: ast.expr, name: str, whole: str | None) -> Kind | None:
+        kind = self._kind(value)
+        if kind == "mark":
+            return "mark"
+        if kind == "station":
+            return "mark" if name in _ATTACHING else None
+        if whole is None:
+            return None
+        return self._kind_of_import(whole) or self._asked(whole)
+
+    def _kind_of_name(self, name: str) -> Kind | None:
+        if name not in self._kinds:
+            self._kinds[name] = None  # a name may be bound to itself
+            kinds: list[Kind | None] = [self._kind_of_import(name)]
+            kinds += map(self._kind_of_binding, self._bindings.get(name, ()))
+            known = next((kind for kind in kinds if kind is not None), None)
+            self._kinds[name] = known or self._asked(name)
+        return self._kinds[name]
+
+    def _kind_of_binding(self, statement: ast.stmt) -> Kind | None:
+        match statement:
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                return self._kind(value)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                kinds = map(self._kind, statement.decorator_list)
+                return "station" if "decorator" in kinds else None
+        return None
+
+    def _kind_of_import(self, whole: str) -> Kind | None:
+        name, _, rest = whole.partition(".")
+        for module, attribute in self._imports.get(name, ()):
+            kind = _kind_of_path(".".join(filter(None, (module, attribute, rest))))
+            if kind is not None:
+                return kind
+        return None
+
+    def _asked(self, name: str) -> Kind | None:
+        if name not in self.asked:
+            self.asked[name] = self._bound(name)
+        return self.asked[name]
+
+
+def _names_bound(statement: ast.stmt) -> Iterator[str]:
+    match statement:
+        case ast.Assign(targets=targets):
+            yield from (each.id for each in targets if isinstance(each, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+
+
+def _kind_of_path(path: str) -> Kind | None:
+    """Return the kind of what is imported from *path*, where that is known without looking."""
+    package, _, name = path.partition(".")
+    if package == "pytest_choochoo":
+        return "decorator" if name in ("station", "engine.station.station") else None
+    if package in ("pytest", "pytest_asyncio"):
+        return "mark" if name in _FIXTURES or f"{name}.".startswith("mark.") else None
+    return None
+
+
+def dotted(node: ast.expr) -> str | None:
+    """Return the dotted name that *node* consists of, None where it is anything else."""
+    words: list[str] = []
+    while isinstance(node, ast.Attribute):
+        words.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else None
+
+
+def binding_in(namespace: Mapping[str, Any], name: str) -> Kind | None:
+    """Return the kind of the value that the dotted *name* has in the *namespace* of a module."""
+    first, *rest = name.split(".")
+    value = namespace.get(first)
+    for each in rest:
+        # Other objects may raise, or work, when they are asked for an attribute.
+        if not isinstance(value, ModuleType) or type(value) is not ModuleType:
+            return None
+        value = vars(value).get(each)
+    return _kind_of_value(value)
+
+
+def _kind_of_value(value: Any) -> Kind | None:
+    # By its type: some objects raise when they are asked for their class.
+    kind = type(value)
+    if issubclass(kind, Station):
+        return "station"
+    if value is station:
+        return "decorator"
+    if kind is FunctionType:
+        package, name = value.__module__.partition(".")[0], value.__name__
+        return "mark" if package in _HOMES and name in _FIXTURES else None
+    pytest = sys.modules.get("pytest")
+    marks = (getattr(pytest, "MarkDecorator", None), getattr(pytest, "MarkGenerator", None))
+    return "mark" if kind in marks else None

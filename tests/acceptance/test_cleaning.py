@@ -167,6 +167,27 @@ def test_failed_visit_is_cleaned_with_its_resources(project: Project) -> None:
     assert project.run("--cc-clean").results == {}
 
 
+def test_list_among_the_resources_is_kept_as_it_grows(project: Project, mode: str) -> None:
+    """A list that a visit keeps adding to is known to the clean, as far as it had come."""
+    project.stations(
+        """
+        @station
+        def rent(visit: Visit) -> None:
+            for number in range(3):
+                visit.resources.setdefault("servers", []).append(f"i-{number}")
+            raise OSError
+
+        @rent.clean
+        def give_back(visit: Visit): log(dict(visit.resources))
+        """
+    )
+    assert project.run("--cc-run").failed == ("rent",)
+
+    run = project.run("--cc-clean")
+
+    assert run.log == ("{'servers': ['i-0', 'i-1', 'i-2']}",)
+
+
 def test_failed_clean_keeps_record_and_resources(done: Project) -> None:
     """A station that could not be cleaned is still complete, with its resources."""
     done.edit("stations.py", '(HERE / "steam").unlink()', 'raise OSError("stuck")')

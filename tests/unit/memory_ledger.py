@@ -13,13 +13,12 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
-    DurableMapping,
     HeldLock,
     LockBusy,
     SnapshotMixin,
-    as_text,
 )
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, Status, to_text
 

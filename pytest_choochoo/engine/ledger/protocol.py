@@ -7,9 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import msgspec
-
-from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
 
 
@@ -126,36 +123,6 @@ class Ledger(Records, Locks, RunBoard, SourceCache, Protocol):
 
     def close(self) -> None:
         """Close the files; nothing else may be called afterwards."""
-
-
-def as_text(key: str, name: str, value: object) -> str:
-    """Return the resource *value* as JSON text. Raises `UnkeptResource`."""
-    try:
-        text = msgspec.json.encode(value).decode()
-        if isinstance(name, str) and msgspec.json.decode(text) == value:
-            return text
-    except (TypeError, ValueError, RecursionError):
-        pass
-    raise UnkeptResource(key, name, type(value).__qualname__) from None
-
-
-class DurableMapping(MutableMapping[str, Any]):
-    """A mapping stored elsewhere: each write is durable when it returns."""
-
-    def _all(self) -> Mapping[str, Any]:
-        raise NotImplementedError
-
-    def __getitem__(self, key: str) -> Any:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __repr__(self) -> str:
-        return repr(dict(self._all()))
 
 
 class SnapshotMixin:

@@ -13,14 +13,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 import msgspec
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
-    DurableMapping,
     HeldLock,
     Ledger,
     LockBusy,
     SnapshotMixin,
-    as_text,
 )
 from pytest_choochoo.engine.ledger.record import Record, to_text
 

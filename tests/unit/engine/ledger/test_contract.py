@@ -242,14 +242,14 @@ def test_missing_resource_is_a_key_error(ledger: Ledger) -> None:
         del resources["cup"]
 
 
-def test_value_of_a_resource_is_a_copy(ledger: Ledger) -> None:
-    """Changing a value that was read changes nothing in the ledger."""
+def test_change_of_a_resource_is_written(ledger: Ledger) -> None:
+    """A list or a dict that was read is written when it changes."""
     resources = ledger.resources(KEY)
     resources["ids"] = [1]
 
     resources["ids"].append(2)
 
-    assert resources["ids"] == [1]
+    assert ledger.resources(KEY)["ids"] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""Mappings kept elsewhere: whatever they hand out is written there when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_choochoo.engine.errors import UnkeptResource
+from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
+
+
+class Kept(DurableMapping):
+    """Values kept as JSON text, which shares nothing with what is handed out."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def _all(self) -> Mapping[str, Any]:
+        return {key: msgspec.json.decode(text) for key, text in self.texts.items()}
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.texts[key] = as_text("stations.py::rent", key, value)
+
+    def __delitem__(self, key: str) -> None:
+        del self.texts[key]
+
+
+CHANGES: dict[str, tuple[Any, Callable[[Any], object], Any]] = {
+    "append": ([1], lambda value: value.append(2), [1, 2]),
+    "extend": ([1], lambda value: value.extend([2, 3]), [1, 2, 3]),
+    "insert": ([1], lambda value: value.insert(0, 0), [0, 1]),
+    "remove": ([1, 2], lambda value: value.remove(1), [2]),
+    "pop": ([1, 2], lambda value: value.pop(), [1]),
+    "clear": ([1, 2], lambda value: value.clear(), []),
+    "sort": ([2, 1], lambda value: value.sort(), [1, 2]),
+    "reverse": ([1, 2], lambda value: value.reverse(), [2, 1]),
+    "set-item": ([1, 2], lambda value: value.__setitem__(0, 9), [9, 2]),
+    "set-slice": ([1, 2], lambda value: value.__setitem__(slice(0, 1), [7, 8]), [7, 8, 2]),
+    "del-item": ([1, 2], lambda value: value.__delitem__(0), [2]),
+    "add-in-place": ([1], lambda value: value.__iadd__([2]), [1, 2]),
+    "multiply-in-place": ([1], lambda value: value.__imul__(2), [1, 1]),
+    "dict-set": ({"a": 1}, lambda value: value.__setitem__("b", 2), {"a": 1, "b": 2}),
+    "dict-del": ({"a": 1}, lambda value: value.__delitem__("a"), {}),
+    "dict-update": ({"a": 1}, lambda value: value.update(b=2), {"a": 1, "b": 2}),
+    "dict-union": ({"a": 1}, lambda value: value.__ior__({"b": 2}), {"a": 1, "b": 2}),
+    "dict-pop": ({"a": 1}, lambda value: value.pop("a"), {}),
+    "dict-popitem": ({"a": 1}, lambda value: value.popitem(), {}),
+    "dict-clear": ({"a": 1}, lambda value: value.clear(), {}),
+    "dict-setdefault": ({}, lambda value: value.setdefault("a", []).append(1), {"a": [1]}),
+    "nested-list": ({"a": [[1]]}, lambda value: value["a"][0].append(2), {"a": [[1, 2]]}),
+    "nested-dict": ([{"a": 1}], lambda value: value[0].update(b=2), [{"a": 1, "b": 2}]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_of_what_was_handed_out_is_durable(change: str) -> None:
+    """Each way to change a list or a dict that was handed out is written at once."""
+    before, alter, after = CHANGES[change]
+    kept = Kept()
+    kept["servers"] = before
+
+    alter(kept["servers"])
+
+    assert kept["servers"] == after
+    assert kept.texts["servers"] == msgspec.json.encode(after).decode()
+
+
+def test_default_that_was_set_is_durable() -> None:
+    """`setdefault` returns what is kept, not the default that it was given."""
+    kept = Kept()
+
+    for number in range(3):
+        kept.setdefault("servers", []).append(f"i-{number}")
+
+    assert dict(kept) == {"servers": ["i-0", "i-1", "i-2"]}
+
+
+def test_every_handle_stays_durable() -> None:
+    """A part that was handed out earlier is still written when the whole has changed since."""
+    kept = Kept()
+    kept["servers"] = [[1]]
+    servers = kept["servers"]
+    first = servers[0]
+    servers.append([2])
+
+    first.append(3)
+    servers[1].append(4)
+
+    assert kept["servers"] == [[1, 3], [2, 4]]
+
+
+def test_what_is_put_in_is_durable_where_it_stands() -> None:
+    """A dict that was put into a list is written when it changes there."""
+    kept = Kept()
+    kept["servers"] = []
+    servers = kept["servers"]
+    servers.append({"ports": []})
+
+    servers[0]["ports"].append(80)
+
+    assert kept["servers"] == [{"ports": [80]}]
+
+
+def test_change_that_cannot_be_kept_is_refused() -> None:
+    """What JSON cannot hold is an error that names the resource, at any depth."""
+    kept = Kept()
+    kept["servers"] = [[1]]
+
+    with pytest.raises(UnkeptResource, match=r"resource .servers. of stations\.py::rent"):
+        kept["servers"][0].append(object())
+
+    assert kept["servers"] == [[1]]
+
+
+def test_values_look_like_plain_ones() -> None:
+    """What is handed out equals, prints and encodes as the list or dict that it is."""
+    kept = Kept()
+    kept["servers"] = {"a": [1]}
+
+    assert repr(kept["servers"]) == "{'a': [1]}"
+    assert msgspec.json.encode(kept["servers"]) == b'{"a":[1]}'
+    assert isinstance(kept["servers"], dict)

@@ -275,14 +275,19 @@ def station(
     return declare if function is None else declare(function)
 
 
+# The names of modules that are run, not imported: by Python, and by execnet in a worker.
+_SCRIPTS = frozenset({"__main__", "__channelexec__"})
+
+
 def _module_being_imported() -> FrameType | None:
     """Return the frame of the module that is being imported, None where there is none."""
     frame = inspect.currentframe()
     while frame is not None:
         code = frame.f_code
         if code.co_name == "<module>" and os.path.isabs(code.co_filename):
-            # Pytest itself may be a script, and stations may be made while it runs.
-            return None if frame.f_globals.get("__name__") == "__main__" else frame
+            # Pytest itself, or a worker of it, may be a script; stations may be made while it runs.
+            is_script = frame.f_globals.get("__name__") in _SCRIPTS
+            return None if is_script else frame
         frame = frame.f_back
     return None
 

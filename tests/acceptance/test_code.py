@@ -53,7 +53,7 @@ def test_imported_mark_is_no_code(project: Project) -> None:
 
 
 def test_function_in_a_registry_is_code(project: Project) -> None:
-    """What a decorator with arguments puts into a table is code of the station that reads it."""
+    """A function that a decorator with arguments puts into a table is code of its reader."""
     project.stations(
         """
         STEPS = {}

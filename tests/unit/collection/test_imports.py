@@ -84,7 +84,7 @@ def test_module_of_a_package_is_kept(
 def test_library_is_not_kept(
     recorder: ImportRecorder, value: Value, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is installed, also below the project, is none of its sources."""
+    """An installed file, even below the project, is none of its sources."""
     installed = tmp_path / "venv" / "site-packages"
     installed.mkdir(parents=True)
     (installed / "lib_of_others.py").write_bytes(OLD)

@@ -1128,7 +1128,7 @@ def test_arguments_of_an_imported_mark_are_no_code(imported: Read) -> None:
 def test_cached_source_is_read_again_when_a_name_becomes_a_mark(
     imported: Read, tmp_path: Path
 ) -> None:
-    """Whether a decorator declares may change with another file."""
+    """A decorator may become code by a change of another file."""
     text = "from marks import regions\n@regions\ndef boil(region=1): ..."
     cache: dict[str, str] = {}
     imported(text)
@@ -1279,7 +1279,7 @@ class Raising:
 def test_module_that_raises_when_asked_is_passed_over(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands for a module, or is held, may raise whatever it is asked for."""
+    """An object that stands for a module may raise whatever it is asked for."""
     monkeypatch.setitem(sys.modules, "lazy", Raising())
 
     found = read({"stations.py": "import lazy\nfrom lazy import settings\n"
@@ -1289,7 +1289,7 @@ def test_module_that_raises_when_asked_is_passed_over(
 
 
 def test_held_value_that_raises_when_asked_is_passed_over(tmp_path: Path, things: Any) -> None:
-    """What a function holds may raise whatever it is asked for."""
+    """A value that a function holds may raise whatever it is asked for."""
     made = things.make(Raising())
 
     assert list(CodeReader(tmp_path, {}).reach([made, Raising()])) == ["things.py::make"]

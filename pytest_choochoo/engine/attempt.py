@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -81,13 +82,14 @@ class ToVisit(Stage, frozen=True, kw_only=True):
 
 
 class Begun(ToVisit, frozen=True, kw_only=True):
-    """The visit has begun; *began* is in seconds since the epoch."""
+    """The visit has begun: *began* in seconds since the epoch, *started* as `clock` counts."""
 
     began: float
+    started: float
 
     @property
     def seconds(self) -> float:
-        return time.time() - self.began
+        return clock.monotonic() - self.started
 
 
 class Returned(Begun, frozen=True, kw_only=True):
@@ -112,13 +114,13 @@ class RecheckFailed(Rechecking, frozen=True, kw_only=True):
 
 
 class Passed(Rechecking, frozen=True, kw_only=True):
-    """The visit and all checks after it have passed; *ended* is in seconds since the epoch."""
+    """The visit and all checks after it have passed; *ended* as `clock` counts."""
 
     ended: float
 
     @property
     def seconds(self) -> float:
-        return self.ended - self.began
+        return self.ended - self.started
 
 
 def advance(kind: type[S], stage: Stage, **facts: object) -> S:

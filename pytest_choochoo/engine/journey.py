@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.attempt import (
     Ask,
     Attempt,
@@ -169,7 +170,8 @@ class Journey:
             attempt.stage = self._judge(key, values, ask, found)
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
-            begun = attempt.stage = advance(Begun, attempt.stage, began=time.time())
+            times = {"began": time.time(), "started": clock.monotonic()}
+            begun = attempt.stage = advance(Begun, attempt.stage, **times)
             self.ledger.begin(key, record_of_start(begun), begun.reasons)
             for unseen in self.judge.unseen_code(key):
                 name = self.route.name(key)
@@ -216,16 +218,16 @@ class Journey:
                 raise MissingProduct(station.name, product)
         attempt.stage = advance(Rechecking, attempt.stage, products=products)
         self._ask_again(attempt, ask)
-        attempt.stage = advance(Passed, attempt.stage, ended=time.time())
+        attempt.stage = advance(Passed, attempt.stage, ended=clock.monotonic())
 
     def _ask_again(self, attempt: Attempt, ask: Ask) -> None:
         """Ask the checks after the visit, again and again as long as `within` allows."""
         checks, name = self.route[attempt.key].station.checks, self.route[attempt.key].name
-        began, pause = time.monotonic(), 0.05
+        began, pause = clock.monotonic(), 0.05
         while checks:
             failures = ask(checks)
             checks = tuple(check for check in checks if check.name in failures)
-            waited = time.monotonic() - began
+            waited = clock.monotonic() - began
             left = {check.within - waited: check.name for check in reversed(checks)}
             if left and min(left) <= 0:
                 refused = left[min(left)]
@@ -312,9 +314,9 @@ class Journey:
         visitor = "another process" if record is None else record.visitor
         self._notify(f"{name}: waiting for {visitor}, which is visiting it")
         timeout = self.options.lock_timeout
-        end = math.inf if timeout < 0 else time.monotonic() + timeout
+        end = math.inf if timeout < 0 else clock.monotonic() + timeout
         while True:
-            left = end - time.monotonic()
+            left = end - clock.monotonic()
             try:
                 return self.ledger.lock(key, max(min(left, _LOOK), 0))
             except LockBusy:

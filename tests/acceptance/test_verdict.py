@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import pytest
 from harness import Project
@@ -231,6 +232,22 @@ def test_max_age_makes_station_due(project: Project) -> None:
 
     assert run.visited == ("boil",)
     assert run.reasons["boil"][0].endswith("s ago, max_age is 0.0 s")
+
+
+def test_visit_from_the_future_is_over_its_age(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit made while the clock was ahead is made again, and not believed until then."""
+    project.stations("@station(max_age=60)\ndef boil(): log('boil')\n")
+    now = time.time
+    with monkeypatch.context() as context:
+        context.setattr("time.time", lambda: now() + 400 * 86400)
+        project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons["boil"] == ("visited 400 d in the future, max_age is 1 min",)
+    assert project.run("--cc-run").unchanged == ("boil",)
 
 
 def test_changed_and_missing_products_make_station_due(project: Project) -> None:

@@ -61,6 +61,9 @@ Verdict = Fresh | Due | Blocked
 # The reasons that a check can judge by itself; it cannot see that an input changed.
 _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
 
+# Seconds by which a visit may lie in the future, as the clocks of two machines differ.
+_CLOCK_SKEW = 300
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that a verdict depends on. *now* is in seconds since the epoch.
@@ -119,10 +122,17 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     if record is not None and record.fingerprint is not None:
         yield from changes(record.fingerprint, facts.fingerprint)
         yield from _product_changes(record.products, facts.products)
-        age = facts.now - record.visited
-        if facts.max_age is not None and age > facts.max_age:
-            limit = elapsed(facts.max_age)
-            yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+        if facts.max_age is not None:
+            yield from _too_old(facts.now - record.visited, facts.max_age)
+
+
+def _too_old(age: float, max_age: float) -> Iterator[Reason]:
+    """Yield the reason where *age*, in seconds, is over *max_age*."""
+    limit = elapsed(max_age)
+    if age > max_age:
+        yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+    elif age < -_CLOCK_SKEW:
+        yield Reason("age", f"visited {elapsed(-age)} in the future, max_age is {limit}")
 
 
 def secret_needed(names: tuple[str, ...]) -> Reason:

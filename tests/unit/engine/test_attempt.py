@@ -39,7 +39,7 @@ BEFORE = Record(
 )
 
 DUE = ToVisit(before=BEFORE, fingerprint=TAKEN, reasons=("env HEAT changed",))
-VISITING: Begun = advance(Begun, DUE, began=10.0)
+VISITING: Begun = advance(Begun, DUE, began=10.0, started=10.0)
 RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME)
 ASKED: Rechecking = advance(Rechecking, RETURNED, products={"tea": "t"})
 REFUSED: RecheckFailed = advance(RecheckFailed, ASKED, check="hot")

@@ -355,6 +355,23 @@ def test_check_is_asked_again_within_its_time(
     assert line.asked == ["hot", "full", "hot"]
 
 
+def test_clock_that_stands_still_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a library stops the clock, `within` and the duration of a visit go by the real one."""
+    line = Line(tmp_path, boil=boiled(), pour=checked("hot", within=0.1))
+    line.visit(BOIL, 100)
+    line.failing = {"hot"}
+    for name in ("time", "monotonic", "perf_counter"):
+        monkeypatch.setattr(f"time.{name}", lambda: 1e9)
+    attempt = line.begin(POUR)
+
+    with pytest.raises(AssertionError, match="hot is not so"):
+        line.journey.complete(attempt, None, line.ask)
+
+    assert attempt.stage.seconds >= 0.1
+
+
 def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> None:
     """A missing product after the visit is an error; the outcome is kept."""
     line = Line(tmp_path, pour=poured(products=["no-such-tea"]))

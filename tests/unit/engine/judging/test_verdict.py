@@ -96,6 +96,7 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "product missing": ({"products": {"steam": ""}}, "visit"),
     "product changed": ({"products": {"steam": "2"}}, "visit"),
     "max_age over": ({"max_age": 59.0}, "visit"),
+    "visited in the future": ({"record": _complete(visited=NOW + 301), "max_age": 1e9}, "visit"),
     "secret needed": ({"secret_for": ("pour",)}, "visit"),
     "outcome does not fit": ({"decode_error": "Expected `int`"}, "visit"),
     "secret needed after a failure": (
@@ -113,6 +114,11 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "nothing changed": ({}, "fresh"),
     "max_age not over": ({"max_age": 60.0}, "fresh"),
+    "visited a moment in the future": (
+        {"record": _complete(visited=NOW + 299), "max_age": 0.0},
+        "fresh",
+    ),
+    "visited in the future, without an age": ({"record": _complete(visited=NOW + 1e9)}, "fresh"),
     "values not looked at": ({"fingerprint": _now(values=None)}, "fresh"),
     "product no longer declared": ({"products": {}}, "fresh"),
 }
@@ -226,6 +232,14 @@ def test_reason_is_taken_from_the_record(record: Record | None, text: str) -> No
 
     assert isinstance(verdict, Due)
     assert verdict.texts == (text,)
+
+
+def test_reason_shows_a_visit_in_the_future() -> None:
+    """A visit from the future, made while the clock was wrong, is over its age and says so."""
+    verdict = judge(_facts(record=_complete(visited=NOW + 86400 * 400), max_age=60.0))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == ("visited 400 d in the future, max_age is 1 min",)
 
 
 @pytest.mark.parametrize(

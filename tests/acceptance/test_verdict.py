@@ -273,6 +273,36 @@ def test_changed_and_missing_products_make_station_due(project: Project) -> None
     assert project.run("--cc-run").unchanged == ("brew",)
 
 
+def test_link_in_a_product_counts(project: Project) -> None:
+    """A link to a folder that leads elsewhere, or is gone, is a changed product."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        HERE = Path(__file__).parent
+
+        @station(products=["site"])
+        def publish() -> None:
+            for release in ("1", "2"):
+                (HERE / "releases" / release).mkdir(parents=True, exist_ok=True)
+            (HERE / "site").mkdir(exist_ok=True)
+            (HERE / "site" / "current").unlink(missing_ok=True)
+            (HERE / "site" / "current").symlink_to("../releases/1")
+        """
+    )
+    link = project.path / "site" / "current"
+    project.run("--cc-run")
+    link.unlink()
+    link.symlink_to("../releases/2")
+    changed = project.run("--cc-run")
+    link.unlink()
+
+    removed = project.run("--cc-run")
+
+    assert changed.reasons["publish"] == removed.reasons["publish"] == ("product site changed",)
+    assert project.run("--cc-run").unchanged == ("publish",)
+
+
 def test_changed_value_and_parameter_show_old_and_new(project: Project) -> None:
     """A changed value is shown as it was and as it is."""
     project.stations(

@@ -9,14 +9,17 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+import msgspec
+
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
 from pytest_choochoo.engine.ledger.protocol import Ledger
-from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
+from pytest_choochoo.engine.station import Station
 
 
 class Judge:
@@ -117,11 +120,15 @@ class Judge:
         """
         station = self._route[key].station
         has_check = bool(station.checks)
+        products = fingerprints.products(station)
+        if record is not None and record.fingerprint is not None:
+            if record.fingerprint.form < FORM:
+                taken, products = _in_form_0(station, record, taken, products)
         return judge(
             Facts(
                 record=record,
                 fingerprint=taken,
-                products=fingerprints.products(station),
+                products=products,
                 max_age=station.declaration.max_age,
                 has_check=has_check,
                 returns_outcome=has_check and self._outcomes.is_expected(station),
@@ -254,3 +261,16 @@ class Judge:
             if found == needed:
                 return needed
             needed = found
+
+
+def _in_form_0(
+    station: Station[Any], record: Record, taken: Fingerprint, products: dict[str, str]
+) -> tuple[Fingerprint, dict[str, str]]:
+    """Return the inputs and the products of *station* as *record*, of form 0, has them."""
+    old = record.fingerprint
+    if old is not None and old.files != taken.files:
+        files = fingerprints.files(station, with_links=False)
+        taken = msgspec.structs.replace(taken, files=files)
+    if record.products != products:
+        products = fingerprints.products(station, with_links=False)
+    return taken, products

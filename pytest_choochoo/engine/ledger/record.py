@@ -10,11 +10,16 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
+#: The form of the digests in a fingerprint that is taken now. In form 0, links to folders did
+#: not count.
+FORM = 1
+
+
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The digest of each input of one visit, by kind and name.
 
     *values* is None if the values are unknown. *hints* show the old and the new value
-    to the user, for inputs that may be shown.
+    to the user, for inputs that may be shown. *form*: how the digests were made.
     """
 
     upstream: dict[str, str] = {}
@@ -24,6 +29,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parameters: dict[str, str] = {}
     code: dict[str, str] = {}
     hints: dict[str, str] = {}
+    form: int = 0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import Secret, Station, station
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Due, Fresh
 from pytest_choochoo.engine.ledger.record import Record
@@ -152,6 +154,28 @@ def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
         words = tea.judge().visit_in_words("boil")
 
     assert words.startswith("it is being visited right now by process 7 on kettle")
+
+
+@pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
+def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool) -> None:
+    """A record made before links counted does not make its station due because they do now."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.txt").touch()
+    (tmp_path / "link").symlink_to("elsewhere")
+    boil = made("boil")
+    boil.file = str(tmp_path / "stations.py")
+    boil.declaration = replace(boil.declaration, files=("**/*.txt",), products=("link",))
+    tea = Tea(tmp_path, boil=boil)
+    tea.complete("boil")
+    record = tea.ledger.record("boil")
+    assert record is not None and record.fingerprint is not None
+    files = fingerprints.files(boil, with_links=False)
+    older = replace(record.fingerprint, form=form, files=files)
+    products = fingerprints.products(boil, with_links=False)
+
+    tea.ledger.finish("boil", record.with_(fingerprint=older, products=products))
+
+    assert bool(tea.judge().why_due("boil")) is is_due
 
 
 # --- what a selection needs

@@ -273,6 +273,37 @@ def test_changed_and_missing_products_make_station_due(project: Project) -> None
     assert project.run("--cc-run").unchanged == ("brew",)
 
 
+def test_outcome_of_a_decorator_is_not_taken_for_nothing(project: Project) -> None:
+    """Where a decorator returns something, a check that passes cannot say what: it is visited."""
+    project.stations(
+        """
+        import functools
+
+        def timed(function):
+            @functools.wraps(function)
+            def inner():
+                function()
+                return {"host": "h"}
+            return inner
+
+        @station
+        @timed
+        def deploy(): ...
+
+        @deploy.check
+        def up(): ...
+
+        @station
+        def use(deploy) -> str:
+            return deploy["host"]
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("deploy", "use")
+
+
 def test_link_in_a_product_counts(project: Project) -> None:
     """A link to a folder that leads elsewhere, or is gone, is a changed product."""
     project.stations(

@@ -115,7 +115,9 @@ class Outcomes:
     def is_expected(self, station: Station[Any]) -> bool:
         """Return whether a visit of *station* returns a value that must be known."""
         annotation = self._annotation(station)
-        return annotation is not type(None) and (annotation is not Any or _returns_value(station))
+        return annotation is not type(None) and (
+            annotation is not Any or _returns_value(station.function)
+        )
 
 
 def _annotation(station: Station[Any]) -> Any:
@@ -137,11 +139,16 @@ def _annotation(station: Station[Any]) -> Any:
     return Any if stated is object else stated
 
 
-def _returns_value(station: Station[Any]) -> bool:
-    """Return whether the function has a `return` with a value."""
-    plain: Any = inspect.unwrap(station.function)
+def _returns_value(function: Any) -> bool:
+    """Return whether *function*, as it is called, has a `return` with a value.
+
+    A decorator may return something where the function that it wraps returns nothing.
+    """
+    if not hasattr(function, "__code__"):
+        is_cached = type(function).__module__ == "functools"  # it returns what it wraps returns
+        return not is_cached or _returns_value(function.__wrapped__)
     before = None
-    for instruction in dis.get_instructions(plain.__code__):
+    for instruction in dis.get_instructions(function):
         if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
             return True
         if instruction.opname == "RETURN_VALUE":

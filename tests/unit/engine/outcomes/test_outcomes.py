@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -129,9 +130,40 @@ def no_annotation():  # type: ignore[no-untyped-def] # as above
     return 100
 
 
+def wrapped(function: Callable[..., Any], *, returns: bool) -> Callable[..., Any]:
+    """Return a wrapper of *function* that returns something of its own, or nothing."""
+
+    @functools.wraps(function)
+    def something() -> Any:
+        function()
+        return {"host": "h"}
+
+    @functools.wraps(function)
+    def none() -> None:
+        function()
+
+    return something if returns else none
+
+
+class Wrapper:
+    """A decorator that is a class, and whose instances return something."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+
+    def __call__(self) -> Any:
+        return 100
+
+
 @pytest.mark.parametrize(
     ("function", "is_expected"),
     [
+        pytest.param(wrapped(no_annotation_no_return, returns=True), True, id="wrapper-returns"),
+        pytest.param(wrapped(no_annotation, returns=False), False, id="wrapper-returns-nothing"),
+        pytest.param(wrapped(nothing, returns=True), False, id="wrapped-annotated-none"),
+        pytest.param(Wrapper(no_annotation_no_return), True, id="wrapper-is-an-object"),
+        pytest.param(functools.cache(no_annotation_no_return), False, id="cached-no-return"),
+        pytest.param(functools.cache(no_annotation), True, id="cached-return-with-a-value"),
         pytest.param(nothing, False, id="annotated-none"),
         pytest.param(no_annotation_no_return, False, id="no-return"),
         pytest.param(no_annotation, True, id="return-with-a-value"),
@@ -141,7 +173,7 @@ def no_annotation():  # type: ignore[no-untyped-def] # as above
 def test_outcome_is_expected_of_a_station_that_returns_a_value(
     function: Callable[..., Any], is_expected: bool
 ) -> None:
-    """A station returns something unless it is annotated `None`, or has no `return` with a value."""
+    """A station returns nothing if it is annotated `None`, or what is called never returns a value."""
     kitchen = Kitchen(function)
 
     assert kitchen.outcomes.is_expected(kitchen.station) is is_expected

@@ -304,6 +304,38 @@ def test_outcome_of_a_decorator_is_not_taken_for_nothing(project: Project) -> No
     assert run.visited == ("deploy", "use")
 
 
+def test_upstream_for_order_only_may_be_renamed_added_and_removed(project: Project) -> None:
+    """A station that returns nothing and makes no products is no input of those after it."""
+    project.stations(
+        """
+        @station
+        def lay_table() -> None: ...
+
+        @station
+        @pytest.mark.usefixtures("lay_table")
+        def serve() -> None:
+            log("serve")
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "lay_table", "set_table")
+    renamed = project.run("--cc-run")
+    project.edit(
+        "stations.py",
+        "@station\n@pytest",
+        "@station\ndef light() -> None: ...\n\n@station\n@pytest",
+    )
+    project.edit("stations.py", '("set_table")', '("set_table", "light")')
+    added = project.run("--cc-run")
+    project.edit("stations.py", '("set_table", "light")', '("light")')
+
+    removed = project.run("--cc-run")
+
+    assert renamed.results == {"set_table": "visited", "serve": "unchanged"}
+    assert added.results == {"set_table": "unchanged", "light": "visited", "serve": "unchanged"}
+    assert removed.unchanged == ("set_table", "light", "serve")
+
+
 def test_link_in_a_product_counts(project: Project) -> None:
     """A link to a folder that leads elsewhere, or is gone, is a changed product."""
     project.stations(

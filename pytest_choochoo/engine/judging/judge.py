@@ -107,6 +107,8 @@ class Judge:
             name = self._route[upstream].name
             if found is None:
                 raise NoRecord(name, self.why_incomplete(upstream))
+            if self._outcomes.is_nothing(upstream, found):
+                continue  # it is upstream for its order only
             # Two directories may each have a station of that name.
             digests[name if names[name] == 1 else upstream] = found.digest
         return digests

@@ -11,6 +11,7 @@ import msgspec
 from pytest_choochoo.engine.code.source import same_code
 from pytest_choochoo.engine.errors import SecretNotKept, error_line
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.outcomes.codec import NOTHING
 from pytest_choochoo.engine.wording import elapsed
 
 Kind = Literal[
@@ -175,7 +176,8 @@ def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Rea
 def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     """Yield a reason for every input that differs between *old* and *new*."""
     hints = old.hints, new.hints
-    yield from _compared("input", "outcome of", old.upstream, new.upstream, hints)
+    upstream = old.upstream if old.form else _without_nothing(old.upstream, new.upstream)
+    yield from _compared("input", "outcome of", upstream, new.upstream, hints)
     yield from _compared("input", "file", old.files, new.files, hints)
     yield from _compared("input", "env", old.env, new.env, hints)
     yield from _compared("input", "parameter", old.parameters, new.parameters, hints)
@@ -186,6 +188,11 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
         yield from _compared("code", "code of", old.code, new.code, hints, same_code)
     elif was != is_now:
         yield Reason("code", f"version {_verb(was, is_now)}{_shown(was, is_now)}")
+
+
+def _without_nothing(old: Texts, new: Texts) -> Texts:
+    """Return *old*, of form 0, without the stations that return nothing and are not in *new*."""
+    return {name: digest for name, digest in old.items() if digest != NOTHING or name in new}
 
 
 def _compared(

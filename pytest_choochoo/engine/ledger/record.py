@@ -10,8 +10,8 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
-#: The form of the digests in a fingerprint that is taken now. In form 0, links to folders did
-#: not count.
+#: The form of a fingerprint that is taken now. In form 0, links did not count, and upstream
+#: stations that return nothing did.
 FORM = 1
 
 

@@ -43,6 +43,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
+#: The digest of the outcome None.
+NOTHING = digest_bytes(b"null")
+
+
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
     """Return *value* in the form that is recorded.
 

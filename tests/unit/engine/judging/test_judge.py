@@ -17,7 +17,7 @@ from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Due, Fresh
 from pytest_choochoo.engine.ledger.record import Record
-from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.codec import NOTHING, Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
 from unit.memory_ledger import MemoryLedger
@@ -154,6 +154,19 @@ def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
         words = tea.judge().visit_in_words("boil")
 
     assert words.startswith("it is being visited right now by process 7 on kettle")
+
+
+@pytest.mark.parametrize(
+    ("returns", "upstream"), [(None, {}), (int | None, {"boil": NOTHING})], ids=["no", "maybe"]
+)
+def test_station_that_returns_nothing_is_upstream_for_order_only(
+    tmp_path: Path, returns: Any, upstream: dict[str, str]
+) -> None:
+    """A station whose visits return nothing is no input; one that returned None for once is."""
+    tea = Tea(tmp_path, boil=made("boil", returns=returns))
+    tea.complete("boil", value=None)
+
+    assert tea.judge().fingerprint("pour", values={}).upstream == upstream
 
 
 @pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])

@@ -18,7 +18,8 @@ from pytest_choochoo.engine.judging.verdict import (
     changes,
     judge,
 )
-from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
+from pytest_choochoo.engine.outcomes.codec import NOTHING
 
 NOW = 1_000_000.0
 BEFORE = Fingerprint(
@@ -296,6 +297,34 @@ def test_version_stands_for_code(
     assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "texts"),
+    [
+        pytest.param({"a": NOTHING}, {}, [], id="order only"),
+        pytest.param({"a": NOTHING, "b": "1"}, {"b": "1"}, [], id="beside another"),
+        pytest.param({"a": NOTHING}, {"a": NOTHING}, [], id="returned nothing, again"),
+        pytest.param({"a": NOTHING}, {"a": "1"}, ["outcome of a changed"], id="returns something"),
+        pytest.param({"a": "1"}, {}, ["outcome of a removed"], id="returned something"),
+    ],
+)
+def test_form_0_has_stations_that_return_nothing(
+    old: dict[str, str], new: dict[str, str], texts: list[str]
+) -> None:
+    """The digest that older versions recorded of an upstream station for order only is no change."""
+    found = changes(Fingerprint(upstream=old), Fingerprint(upstream=new, form=FORM))
+
+    assert [reason.text for reason in found] == texts
+
+
+def test_outcome_none_that_is_removed_is_a_change() -> None:
+    """A station that could return something, and returned None, was an input."""
+    old = Fingerprint(upstream={"a": NOTHING}, form=FORM)
+
+    texts = [reason.text for reason in changes(old, Fingerprint(form=FORM))]
+
+    assert texts == ["outcome of a removed"]
+
+
 def test_equal_hints_are_not_shown() -> None:
     """If the old and the new value look the same, nothing is shown."""
     old = Fingerprint(parameters={"a": "1"}, hints={"parameter a": "long..."})
@@ -313,6 +342,7 @@ fingerprints = st.builds(
     values=st.none() | digests,
     parameters=digests,
     code=digests,
+    form=st.just(FORM),
 )
 
 

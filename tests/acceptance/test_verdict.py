@@ -336,6 +336,38 @@ def test_upstream_for_order_only_may_be_renamed_added_and_removed(project: Proje
     assert removed.unchanged == ("set_table", "light", "serve")
 
 
+def test_changed_product_reaches_downstream(project: Project, mode: str) -> None:
+    """A visit that makes another product is a change for those after it; an equal one is none."""
+    project.write("in.txt", "a b")
+    project.stations(
+        """
+        from pathlib import Path
+
+        OUT = Path(__file__).with_name("out.txt")
+
+        @station(files=["in.txt"], products=["out.txt"])
+        def make() -> Path:
+            OUT.write_text(" ".join(Path(__file__).with_name("in.txt").read_text().split()))
+            return OUT
+
+        @station
+        def count(make: Path) -> int:
+            return len(make.read_text())
+        """
+    )
+    project.run("--cc-run")
+    project.write("in.txt", "a  b")
+    equal = project.run("--cc-run")
+    project.write("in.txt", "a b c")
+
+    changed = project.run("--cc-run")
+
+    assert equal.results == {"make": "visited", "count": "unchanged"}
+    assert changed.visited == ("make", "count")
+    assert changed.reasons["count"] == ("product out.txt of make changed",)
+    assert project.run("--cc-run").unchanged == ("make", "count")
+
+
 def test_link_in_a_product_counts(project: Project) -> None:
     """A link to a folder that leads elsewhere, or is gone, is a changed product."""
     project.stations(

@@ -24,6 +24,7 @@ def take(
     station: Station[Any],
     *,
     upstream: dict[str, str],
+    upstream_products: dict[str, str],
     parameters: Mapping[str, object],
     code: dict[str, str],
     values: Mapping[str, object] | None,
@@ -41,6 +42,7 @@ def take(
     hints |= {f"value {name}": _shown(value) for name, value in (values or {}).items()}
     return Fingerprint(
         upstream=upstream,
+        upstream_products=upstream_products,
         files=found,
         env={name: _env(name) for name in declared.env},
         values=digested_values,

@@ -80,9 +80,11 @@ class Judge:
         code: dict[str, str] = {}
         if stop.station.declaration.version is None:
             code = self._code.reach(self._values_with_code(key))
+        upstream, products = self._upstream(key)
         return fingerprints.take(
             stop.station,
-            upstream=self._upstream(key),
+            upstream=upstream,
+            upstream_products=products,
             parameters=stop.parameters,
             code=code,
             values=values,
@@ -99,19 +101,26 @@ class Judge:
             return ()
         return self._code.unseen(self._values_with_code(key))
 
-    def _upstream(self, key: str) -> dict[str, str]:
-        digests = {}
+    def _upstream(self, key: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the digests of the outcomes upstream, and of the products there, by name."""
+        outcomes: dict[str, str] = {}
+        products: dict[str, str] = {}
         names = Counter(self._route.names(self._route.upstream[key]))
         for upstream in self._route.upstream[key]:
             found = self._outcomes.find(upstream)
             name = self._route[upstream].name
             if found is None:
                 raise NoRecord(name, self.why_incomplete(upstream))
-            if self._outcomes.is_nothing(upstream, found):
-                continue  # it is upstream for its order only
-            # Two directories may each have a station of that name.
-            digests[name if names[name] == 1 else upstream] = found.digest
-        return digests
+            if names[name] > 1:  # two directories may each have a station of that name
+                name = upstream
+            # Without either, it is upstream for its order only.
+            if not self._outcomes.is_nothing(upstream, found):
+                outcomes[name] = found.digest
+            # As they were when it was completed: where they have changed since, it is due itself.
+            record = self._outcomes.record(upstream)
+            if record is not None:
+                products |= {f"{each} of {name}": was for each, was in record.products.items()}
+        return outcomes, products
 
     def verdict(
         self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False

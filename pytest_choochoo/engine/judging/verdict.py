@@ -178,6 +178,9 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     hints = old.hints, new.hints
     upstream = old.upstream if old.form else _without_nothing(old.upstream, new.upstream)
     yield from _compared("input", "outcome of", upstream, new.upstream, hints)
+    if old.form:
+        products = old.upstream_products, new.upstream_products
+        yield from _compared("input", "product", *products, hints)
     yield from _compared("input", "file", old.files, new.files, hints)
     yield from _compared("input", "env", old.env, new.env, hints)
     yield from _compared("input", "parameter", old.parameters, new.parameters, hints)

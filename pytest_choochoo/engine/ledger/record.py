@@ -10,8 +10,8 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
-#: The form of a fingerprint that is taken now. In form 0, links did not count, and upstream
-#: stations that return nothing did.
+#: The form of a fingerprint that is taken now. In form 0, links and upstream products did not
+#: count, and upstream stations that return nothing did.
 FORM = 1
 
 
@@ -23,6 +23,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """
 
     upstream: dict[str, str] = {}
+    upstream_products: dict[str, str] = {}
     files: dict[str, str] = {}
     env: dict[str, str] = {}
     values: dict[str, str] | None = None

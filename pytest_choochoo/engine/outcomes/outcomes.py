@@ -31,7 +31,7 @@ class Outcomes:
         self._codec = codec
         self._annotation = cache(_annotation)
         self._latest: dict[str, Outcome] = {}
-        self._seen: dict[str, Outcome | None] = {}
+        self._seen: dict[str, Record | None] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* in the form that is recorded. Raises `Unstorable`."""
@@ -47,11 +47,10 @@ class Outcomes:
             self._latest[key] = outcome
 
     def look_again(self) -> None:
-        """Read outcomes from the ledger again.
+        """Read records from the ledger again.
 
-        Each outcome is read once until the next call: a consumer receives the
-        outcome that its fingerprint has, even if another process visits upstream
-        meanwhile.
+        Each is read once until the next call: a consumer receives the outcome that
+        its fingerprint has, even if another process visits upstream meanwhile.
         """
         self._seen.clear()
 
@@ -59,13 +58,15 @@ class Outcomes:
         """Return the outcome of *key*, or None when there is none."""
         if key in self._latest:
             return self._latest[key]
+        record = self.record(key)
+        if record is None or record.outcome is None:
+            return None
+        return Outcome(text=record.outcome, digest=record.outcome_digest)
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of *key*, with the outcome that consumers receive."""
         if key not in self._seen:
-            record = self._ledger.record(key)
-            self._seen[key] = (
-                None
-                if record is None or record.outcome is None
-                else Outcome(text=record.outcome, digest=record.outcome_digest)
-            )
+            self._seen[key] = self._ledger.record(key)
         return self._seen[key]
 
     def has_lost_secret(self, key: str) -> bool:

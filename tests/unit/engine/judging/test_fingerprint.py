@@ -35,7 +35,13 @@ def _station(folder: Path, **keywords: Any) -> Station[None]:
 
 
 def _take(made: Station[None], **inputs: Any) -> Fingerprint:
-    given: dict[str, Any] = {"upstream": {}, "parameters": {}, "code": {}, "values": {}}
+    given: dict[str, Any] = {
+        "upstream": {},
+        "upstream_products": {},
+        "parameters": {},
+        "code": {},
+        "values": {},
+    }
     return fingerprint.take(made, **{**given, **inputs})
 
 
@@ -114,6 +120,7 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     taken = _take(
         made,
         upstream={"grind": "1"},
+        upstream_products={"flour of grind": "3"},
         parameters={"degrees": 90},
         code={"stations.py::boil": "2"},
         values={"kettle": "blue"},
@@ -121,6 +128,7 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert taken == Fingerprint(
         upstream={"grind": "1"},
+        upstream_products={"flour of grind": "3"},
         files=taken.files,
         env={"HEAT": digest_parts(b"high")},
         values={"kettle": digest_value("blue")},

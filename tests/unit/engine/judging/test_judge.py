@@ -169,6 +169,21 @@ def test_station_that_returns_nothing_is_upstream_for_order_only(
     assert tea.judge().fingerprint("pour", values={}).upstream == upstream
 
 
+def test_products_upstream_are_inputs(tea: Tea) -> None:
+    """A station is due when a product upstream differs from the one it consumed."""
+    record = tea.ledger.record("boil")
+    assert record is not None
+    tea.ledger.finish("boil", record.with_(products={"steam": "1"}))
+    added = tea.judge().why_due("pour")
+    tea.complete("pour")
+    tea.ledger.finish("boil", record.with_(products={"steam": "2"}))
+
+    assert added == ("product steam of boil added",)
+    assert tea.judge().why_due("pour") == ("product steam of boil changed",)
+    tea.ledger.finish("boil", record.with_(products={"steam": "1"}))
+    assert tea.judge().why_due("pour") == ()
+
+
 @pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
 def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool) -> None:
     """A record made before links counted does not make its station due because they do now."""

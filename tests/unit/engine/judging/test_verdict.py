@@ -24,16 +24,18 @@ from pytest_choochoo.engine.outcomes.codec import NOTHING
 NOW = 1_000_000.0
 BEFORE = Fingerprint(
     upstream={"grind": "1"},
+    upstream_products={"flour of grind": "1"},
     files={"water.txt": "1"},
     env={"HEAT": "1"},
     values={"kettle": "1"},
     parameters={"degrees": "1"},
     code={"stations.py::boil": "1"},
     hints={"parameter degrees": "90", "value kettle": "'blue'"},
+    form=FORM,
 )
 
 
-def _now(**changed: Mapping[str, str] | None) -> Fingerprint:
+def _now(**changed: Mapping[str, str] | int | None) -> Fingerprint:
     facts = {name: getattr(BEFORE, name) for name in Fingerprint.__struct_fields__}
     return Fingerprint(**{**facts, **changed})
 
@@ -90,6 +92,15 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "upstream outcome changed": ({"fingerprint": _now(upstream={"grind": "2"})}, "visit"),
     "upstream added": ({"fingerprint": _now(upstream={"grind": "1", "fill": "1"})}, "visit"),
     "upstream removed": ({"fingerprint": _now(upstream={})}, "visit"),
+    "upstream product changed": (
+        {"fingerprint": _now(upstream_products={"flour of grind": "2"})},
+        "visit",
+    ),
+    "upstream product removed": ({"fingerprint": _now(upstream_products={})}, "visit"),
+    "upstream product, and a record of form 0": (
+        {"record": _complete(fingerprint=_now(upstream_products={}, form=0))},
+        "fresh",
+    ),
     "file changed": ({"fingerprint": _now(files={"water.txt": "2"})}, "visit"),
     "env changed": ({"fingerprint": _now(env={"HEAT": ""})}, "visit"),
     "value changed": ({"fingerprint": _now(values={"kettle": "2"})}, "visit"),
@@ -175,6 +186,7 @@ def test_reasons_accumulate() -> None:
             record=_complete(status="failed", error="RuntimeError: boom", since=NOW - 180),
             fingerprint=Fingerprint(
                 upstream={"grind": "2"},
+                upstream_products={"flour of grind": "2"},
                 files={"sugar.txt": "1"},
                 env={"HEAT": "2"},
                 values={"kettle": "2"},
@@ -192,6 +204,7 @@ def test_reasons_accumulate() -> None:
         Reason("replay", "selected by --cc-replay"),
         Reason("last visit", "last visit failed 3 min ago: RuntimeError: boom"),
         Reason("input", "outcome of grind changed"),
+        Reason("input", "product flour of grind changed"),
         Reason("input", "file sugar.txt added"),
         Reason("input", "file water.txt removed"),
         Reason("input", "env HEAT changed"),
@@ -337,6 +350,7 @@ digests = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]
 fingerprints = st.builds(
     Fingerprint,
     upstream=digests,
+    upstream_products=digests,
     files=digests,
     env=digests,
     values=st.none() | digests,

@@ -24,6 +24,8 @@ from pytest_choochoo.engine.secrets import Secret, token_of
 
 _SIZE = 16  # bytes
 _MAGIC = frozenset("*?[")
+Inner = Callable[[object], bytes]  # the digest of a part of a value
+Content = Callable[[Any, Inner], Iterable[bytes]]
 
 
 def digest_bytes(content: bytes, *, size: int = _SIZE, key: bytes = b"") -> str:
@@ -184,22 +186,29 @@ def _target(link: Path, folder: Path) -> bytes:
 # --- values
 
 
-def digest_value(value: object) -> str:
+def digest_value(value: object, other: Callable[[Any], object] | None = None) -> str:
     """Return a digest that no two values share: those of 1, True, 1.0 and "1" differ.
 
-    Raises `TypeError`, with the type's name, for a value that has no stable one.
+    *other* returns plain data for a value of a type that has no stable digest; then all
+    attributes of an object count, not its fields alone. Without it such a value raises
+    `TypeError`, with the type's name.
     """
-    return digest_parts(*_parts(value))
+
+    def inner(each: object) -> bytes:
+        return digest_parts(*_parts(each, inner, other)).encode()
+
+    return digest_parts(*_parts(value, inner, other))
 
 
-def _parts(value: Any) -> tuple[bytes, ...]:
+def _parts(value: Any, inner: Inner, other: Callable[[Any], object] | None) -> tuple[bytes, ...]:
     kind = type(value)
     named = _name(kind)
     if isinstance(value, Enum):
         # An unnamed combination of flags has a value only.
-        return b"enum", named, (value.name or "").encode(), _inner(value.value)
+        return b"enum", named, (value.name or "").encode(), inner(value.value)
     if isinstance(value, PurePath):
-        return b"path", str(value).encode(errors="surrogateescape")
+        is_pure = other is not None and not isinstance(value, Path)
+        return b"pure path" if is_pure else b"path", str(value).encode(errors="surrogateescape")
     if isinstance(value, Secret) and token_of(value):
         return b"secret", token_of(value).encode()
     if isinstance(value, type):
@@ -208,15 +217,25 @@ def _parts(value: Any) -> tuple[bytes, ...]:
         return b"type", _name(value)
     fields = fields_of(value)
     if fields is not None:
-        return b"object", named, _inner(fields)
+        beyond = {} if other is None else _beyond(value, fields)
+        return b"object", named, inner(fields), *([inner(beyond)] if beyond else [])
     builtin = next((each for each in kind.__mro__ if each in _CONTENT), None)
     if builtin is None:
-        raise TypeError(kind.__qualname__)
+        if other is None:
+            raise TypeError(kind.__qualname__)
+        return b"other", named, inner(other(value))
     # The tag is what makes 1, True, 1.0 and "1" four values.
-    parts = builtin.__name__.encode(), *_CONTENT[builtin](value)
+    parts = builtin.__name__.encode(), *_CONTENT[builtin](value, inner)
     if kind is builtin:
         return parts
-    return b"subclass", named, digest_parts(*parts).encode(), _inner(object.__getstate__(value))
+    return b"subclass", named, digest_parts(*parts).encode(), inner(object.__getstate__(value))
+
+
+def _beyond(value: Any, fields: dict[str, object]) -> dict[str, object]:
+    """Return the attributes of *value* that are not among its *fields*."""
+    return {
+        name: each for name, each in getattr(value, "__dict__", {}).items() if name not in fields
+    }
 
 
 def _name(kind: type) -> bytes:
@@ -224,12 +243,8 @@ def _name(kind: type) -> bytes:
     return f"{kind.__module__.rpartition('.')[2]}.{kind.__qualname__}".encode()
 
 
-def _inner(value: object) -> bytes:
-    return digest_value(value).encode()
-
-
-def _text(write: Callable[[Any], str]) -> Callable[[Any], Iterable[bytes]]:
-    return lambda value: (write(value).encode(errors="surrogatepass"),)
+def _text(write: Callable[[Any], str]) -> Content:
+    return lambda value, inner: (write(value).encode(errors="surrogatepass"),)
 
 
 def _moment(value: Any) -> str:
@@ -238,27 +253,27 @@ def _moment(value: Any) -> str:
 
 
 # By their own methods: a subclass may show itself in any way, with its address for instance.
-_CONTENT: dict[type, Callable[[Any], Iterable[bytes]]] = {
+_CONTENT: dict[type, Content] = {
     type(None): _text(repr),
     bool: _text(repr),
     int: _text(hex),
     float: _text(float.__repr__),
     complex: _text(complex.__repr__),
     str: _text(str.__str__),
-    bytes: lambda value: (bytes(value),),
-    bytearray: lambda value: (bytes(value),),
+    bytes: lambda value, inner: (bytes(value),),
+    bytearray: lambda value, inner: (bytes(value),),
     Decimal: _text(Decimal.__str__),
     UUID: _text(UUID.__str__),
     datetime: _text(_moment),
     date: _text(lambda value: value.isoformat()),
     time: _text(_moment),
     timedelta: _text(lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
-    list: lambda value: map(_inner, value),
-    tuple: lambda value: map(_inner, value),
-    set: lambda value: sorted(map(_inner, value)),
-    frozenset: lambda value: sorted(map(_inner, value)),
-    dict: lambda value: sorted(map(_inner, value.items())),
-    OrderedDict: lambda value: map(_inner, value.items()),
+    list: lambda value, inner: map(inner, value),
+    tuple: lambda value, inner: map(inner, value),
+    set: lambda value, inner: sorted(map(inner, value)),
+    frozenset: lambda value, inner: sorted(map(inner, value)),
+    dict: lambda value, inner: sorted(map(inner, value.items())),
+    OrderedDict: lambda value, inner: map(inner, value.items()),
 }
 
 

@@ -19,7 +19,6 @@ from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
-from pytest_choochoo.engine.station import Station
 
 
 class Judge:
@@ -101,7 +100,7 @@ class Judge:
             return ()
         return self._code.unseen(self._values_with_code(key))
 
-    def _upstream(self, key: str) -> tuple[dict[str, str], dict[str, str]]:
+    def _upstream(self, key: str, form: int = FORM) -> tuple[dict[str, str], dict[str, str]]:
         """Return the digests of the outcomes upstream, and of the products there, by name."""
         outcomes: dict[str, str] = {}
         products: dict[str, str] = {}
@@ -115,7 +114,10 @@ class Judge:
                 name = upstream
             # Without either, it is upstream for its order only.
             if not self._outcomes.is_nothing(upstream, found):
-                outcomes[name] = found.digest
+                has_types = form > 0
+                outcomes[name] = (
+                    self._outcomes.digest_received(upstream, found) if has_types else found.digest
+                )
             # As they were when it was completed: where they have changed since, it is due itself.
             record = self._outcomes.record(upstream)
             if record is not None:
@@ -134,7 +136,7 @@ class Judge:
         products = fingerprints.products(station)
         if record is not None and record.fingerprint is not None:
             if record.fingerprint.form < FORM:
-                taken, products = _in_form_0(station, record, taken, products)
+                taken, products = self._in_form_0(key, record, taken, products)
         return judge(
             Facts(
                 record=record,
@@ -150,6 +152,20 @@ class Judge:
                 decode_error=self._outcomes.decode_error(key, record),
             )
         )
+
+    def _in_form_0(
+        self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
+    ) -> tuple[Fingerprint, dict[str, str]]:
+        """Return the inputs and the products of *key* as *record*, of form 0, has them."""
+        station, old = self._route[key].station, record.fingerprint
+        if old is not None and old.files != taken.files:
+            files = fingerprints.files(station, with_links=False)
+            taken = msgspec.structs.replace(taken, files=files)
+        if old is not None and old.upstream != taken.upstream:
+            taken = msgspec.structs.replace(taken, upstream=self._upstream(key, form=0)[0])
+        if record.products != products:
+            products = fingerprints.products(station, with_links=False)
+        return taken, products
 
     def _consumers_of_its_secret(self, key: str) -> tuple[str, ...]:
         needed = self._secret_for.get(key, ())
@@ -272,16 +288,3 @@ class Judge:
             if found == needed:
                 return needed
             needed = found
-
-
-def _in_form_0(
-    station: Station[Any], record: Record, taken: Fingerprint, products: dict[str, str]
-) -> tuple[Fingerprint, dict[str, str]]:
-    """Return the inputs and the products of *station* as *record*, of form 0, has them."""
-    old = record.fingerprint
-    if old is not None and old.files != taken.files:
-        files = fingerprints.files(station, with_links=False)
-        taken = msgspec.structs.replace(taken, files=files)
-    if record.products != products:
-        products = fingerprints.products(station, with_links=False)
-    return taken, products

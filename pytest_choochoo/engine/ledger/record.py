@@ -10,8 +10,8 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
-#: The form of a fingerprint that is taken now. In form 0, links and upstream products did not
-#: count, and upstream stations that return nothing did.
+#: The form of a fingerprint that is taken now. In form 0, links, upstream products and the types
+#: in upstream outcomes did not count, and upstream stations that return nothing did.
 FORM = 1
 
 

@@ -12,7 +12,14 @@ from typing import Any
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable, error_line
 from pytest_choochoo.engine.ledger.protocol import Records
 from pytest_choochoo.engine.ledger.record import Record
-from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+from pytest_choochoo.engine.outcomes.codec import (
+    Codec,
+    Outcome,
+    decode,
+    digest_received,
+    encode,
+    is_plain,
+)
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.secrets import TOKEN_PREFIX
 from pytest_choochoo.engine.station import Station
@@ -32,6 +39,7 @@ class Outcomes:
         self._annotation = cache(_annotation)
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
+        self._received: dict[tuple[str, str], str] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* in the form that is recorded. Raises `Unstorable`."""
@@ -68,6 +76,24 @@ class Outcomes:
         if key not in self._seen:
             self._seen[key] = self._ledger.record(key)
         return self._seen[key]
+
+    def digest_received(self, key: str, outcome: Outcome) -> str:
+        """Return the digest of what consumers receive as the *outcome* of *key*, types included.
+
+        It is decoded for that, unless it is plain JSON: what the user's classes make of it
+        may have changed.
+        """
+        annotation = self._annotation(self._route[key].station)
+        if is_plain(annotation):
+            return outcome.digest
+        place = key, outcome.text
+        if place not in self._received:
+            try:
+                value = self._decoded(self._route[key], outcome.text)
+                self._received[place] = digest_received(value, self._codec)
+            except Exception:  # noqa: BLE001 - the user's classes may raise anything
+                return outcome.digest  # `decode_error` says what is wrong
+        return self._received[place]
 
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""

@@ -37,6 +37,9 @@ def made(name: str, *, env: str = "", checks: int = 0, returns: Any = int) -> St
     return result
 
 
+NO_CODEC = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+
+
 class Tea:
     """A route of four stations over a ledger in memory, and a judge."""
 
@@ -50,8 +53,7 @@ class Tea:
             UPSTREAM,
         )
         self.ledger = MemoryLedger()
-        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
-        self.outcomes = Outcomes(self.route, self.ledger, codec)
+        self.outcomes = Outcomes(self.route, self.ledger, NO_CODEC)
         self.code = CodeReader(folder, {})
 
     def judge(self, *replayed: str, began: float = 0.0) -> Judge:
@@ -167,6 +169,22 @@ def test_station_that_returns_nothing_is_upstream_for_order_only(
     tea.complete("boil", value=None)
 
     assert tea.judge().fingerprint("pour", values={}).upstream == upstream
+
+
+@pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
+def test_type_of_an_outcome_upstream_is_an_input(tmp_path: Path, form: int, is_due: bool) -> None:
+    """A station is due when it would receive another type, but for a record that has no types."""
+    tea = Tea(tmp_path, boil=made("boil", returns=str))
+    tea.complete("boil", value="a.txt")
+    tea.complete("pour")
+    record = tea.ledger.record("pour")
+    assert record is not None and record.fingerprint is not None
+    tea.ledger.finish("pour", record.with_(fingerprint=replace(record.fingerprint, form=form)))
+
+    tea.route["boil"].station.function.__annotations__["return"] = Path
+    tea.outcomes = Outcomes(tea.route, tea.ledger, NO_CODEC)
+
+    assert bool(tea.judge().why_due("pour")) is is_due
 
 
 def test_products_upstream_are_inputs(tea: Tea) -> None:

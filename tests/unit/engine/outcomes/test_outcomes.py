@@ -119,6 +119,20 @@ def test_outcome_that_does_not_fit_any_more_is_explained() -> None:
         kitchen.outcomes.copy(KEY)
 
 
+@pytest.mark.parametrize("text", ["3", '{"size":3}', '{"size":"large"}'])
+@pytest.mark.parametrize("annotation", [Any, int, list[str], float, Kettle])
+def test_received_digest_is_the_recorded_one_where_json_says_it_all(
+    annotation: Any, text: str
+) -> None:
+    """Plain JSON is not decoded for its digest; what does not fit is told elsewhere."""
+    kitchen = Kitchen(returning(annotation), text)
+    found = kitchen.outcomes.find(KEY)
+    assert found is not None
+
+    fits = (annotation, text) in {(float, "3"), (Kettle, '{"size":3}')}
+    assert (kitchen.outcomes.digest_received(KEY, found) == found.digest) is not fits
+
+
 def nothing() -> None: ...
 
 

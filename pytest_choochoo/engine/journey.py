@@ -208,14 +208,14 @@ class Journey:
 
         Raises `Unstorable`, `MissingProduct`, or the error of a check that does not pass.
         """
-        station = self.route[attempt.key].station
+        instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
         self.outcomes.keep(attempt.key, outcome)
         attempt.stage = advance(Returned, attempt.stage, outcome=outcome)
-        products = fingerprints.products(station)
+        products = fingerprints.products(instance)
         for product, digest in products.items():
             if not digest:
-                raise MissingProduct(station.name, product)
+                raise MissingProduct(instance.station.name, product)
         attempt.stage = advance(Rechecking, attempt.stage, products=products)
         self._ask_again(attempt, ask)
         attempt.stage = advance(Passed, attempt.stage, ended=clock.monotonic())
@@ -287,7 +287,7 @@ class Journey:
             case Begun():
                 return record_of_visit(stage, ending)
             case Settled(is_news=True) if result is stage.result:
-                products = fingerprints.products(self.route[key].station)
+                products = fingerprints.products(self.route[key])
                 known = self.outcomes.find(key) or self.outcomes.encoded(key, None)
                 return record_of_check(stage, products, known)
         return None

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.errors import Cycle, UnknownSelector
+from pytest_choochoo.engine.errors import (
+    ChoochooError,
+    Cycle,
+    UnknownPlaceholder,
+    UnknownSelector,
+    error_line,
+)
 from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
@@ -26,6 +32,36 @@ class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     station: Station[Any]
     parameters: Mapping[str, object] = {}
     parameter_id: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The input files, with its parameters filled in. Raises `UnknownPlaceholder`."""
+        return tuple(self._filled("files", each) for each in self.station.declaration.files)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products, with its parameters filled in. Raises `UnknownPlaceholder`."""
+        return tuple(self._filled("products", each) for each in self.station.declaration.products)
+
+    def _filled(self, keyword: str, path: str) -> str:
+        if "{" not in path and "}" not in path:
+            return path
+        try:
+            return path.format_map(self.parameters)
+        except KeyError as error:
+            cause = f"it has no parameter {error}"
+        except Exception as error:  # noqa: BLE001 - a parameter is of any type
+            cause = error_line(error)
+        station = self.station
+        raise UnknownPlaceholder(station.name, station.location, keyword, path, cause)
+
+    def faults(self) -> Iterator[ChoochooError]:
+        """Yield the errors of `files` and `products`."""
+        for keyword in ("files", "products"):
+            try:
+                getattr(self, keyword)
+            except UnknownPlaceholder as error:
+                yield error
 
 
 class Route(msgspec.Struct, frozen=True, dict=True):

@@ -244,7 +244,8 @@ def station(
     """Make a function a station: a step that is completed once and remembered.
 
     *title*: a title for people (default: the docstring's first line, else the name).
-    *files*: paths or globs of input files, relative to the declaring file.
+    *files*: paths or globs of input files, relative to the declaring file; `{name}` stands
+    for the parameter of that name, here and in *products*.
     *env*: names of environment variables that are inputs.
     *values*: names of fixtures whose value is an input.
     *products*: paths that the visit makes, relative to the declaring file.

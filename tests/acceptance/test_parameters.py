@@ -327,6 +327,36 @@ def test_changed_value_leaves_siblings_alone(project: Project) -> None:
     assert run.reasons["boil[large]"] == ("parameter size changed: 2 -> 3",)
 
 
+def test_parameter_in_a_path_is_that_of_the_instance(project: Project) -> None:
+    """A file that one instance reads is an input of that instance, and so is its product."""
+    for sample in ("a", "b"):
+        project.write(f"data/{sample}.fastq", sample)
+    project.stations(
+        """
+        from pathlib import Path
+
+        HERE = Path(__file__).parent
+
+        @station(files=["data/{sample}.fastq"], products=["out/{sample}.bam"])
+        @pytest.mark.parametrize("sample", ["a", "b"])
+        def align(sample) -> None:
+            (HERE / "out").mkdir(exist_ok=True)
+            text = (HERE / "data" / f"{sample}.fastq").read_text()
+            (HERE / "out" / f"{sample}.bam").write_text(text)
+        """
+    )
+    project.run("--cc-run")
+    project.write("data/b.fastq", "c")
+    changed = project.run("--cc-run")
+    project.remove("out/a.bam")
+
+    missing = project.run("--cc-run")
+
+    assert changed.results == {"align[a]": "unchanged", "align[b]": "visited"}
+    assert changed.reasons["align[b]"] == ("file data/b.fastq changed",)
+    assert missing.reasons["align[a]"] == ("product out/a.bam is missing",)
+
+
 def test_indirect_parameters_reach_the_fixture(project: Project) -> None:
     """An indirect parameter goes through its fixture, and matches by the value given."""
     project.stations(

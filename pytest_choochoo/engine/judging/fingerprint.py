@@ -17,24 +17,25 @@ from pytest_choochoo.engine.digest import (
 )
 from pytest_choochoo.engine.errors import MissingFile, NotAFile, Undigestable
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint
+from pytest_choochoo.engine.route import StationInstance
 from pytest_choochoo.engine.station import Station
 
 
 def take(
-    station: Station[Any],
+    instance: StationInstance,
     *,
     upstream: dict[str, str],
     upstream_products: dict[str, str],
-    parameters: Mapping[str, object],
     code: dict[str, str],
     values: Mapping[str, object] | None,
 ) -> Fingerprint:
-    """Return the fingerprint of *station* as things are now.
+    """Return the fingerprint of *instance* as things are now.
 
     Raises `MissingFile`, `NotAFile` or `Undigestable`.
     """
+    station, parameters = instance.station, instance.parameters
     declared = station.declaration
-    found = files(station)
+    found = files(instance)
     digested_values = None if values is None else _digests(station, values, "value of fixture")
     digested_parameters = _digests(station, parameters, "parameter")
     # Only now: a value that has a digest can also be shown.
@@ -53,21 +54,23 @@ def take(
     )
 
 
-def files(station: Station[Any], *, with_links: bool = True) -> dict[str, str]:
-    """Return the digest of each input file of *station*; raise `MissingFile` or `NotAFile`.
+def files(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
+    """Return the digest of each input file of *instance*; raise `MissingFile` or `NotAFile`.
 
     *with_links*: a '**' enters linked folders; False for comparing with form 0.
     """
-    base = station.path.parent
     found: dict[str, str] = {}
-    for pattern in station.declaration.files:
+    if not instance.station.declaration.files:
+        return found
+    base, name = instance.station.path.parent, instance.station.name
+    for pattern in instance.files:
         path = base / pattern
         # Look for the literal name first: 'data[1].csv' is a name, and a pattern as well.
         if not is_pattern(pattern) or path.is_file():
             if path.is_dir():
-                raise NotAFile(station.name, pattern)
+                raise NotAFile(name, pattern)
             if not path.exists():
-                raise MissingFile(station.name, pattern)
+                raise MissingFile(name, pattern)
             found[pattern] = digest_file(path)
         else:
             for path in sorted(matches(base, pattern, follows_links=with_links)):
@@ -75,18 +78,15 @@ def files(station: Station[Any], *, with_links: bool = True) -> dict[str, str]:
     return found
 
 
-def products(station: Station[Any], *, with_links: bool = True) -> dict[str, str]:
-    """Return the digest of each product of *station*, "" for one that does not exist.
+def products(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
+    """Return the digest of each product of *instance*, "" for one that does not exist.
 
     *with_links*: links count, by their targets; False for comparing with form 0.
     """
-    if not station.declaration.products:
+    if not instance.station.declaration.products:
         return {}
-    base = station.path.parent
-    return {
-        name: digest_tree(base / name, with_links=with_links)
-        for name in station.declaration.products
-    }
+    base = instance.station.path.parent
+    return {name: digest_tree(base / name, with_links=with_links) for name in instance.products}
 
 
 def _shown(value: object) -> str:

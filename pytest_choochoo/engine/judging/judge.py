@@ -81,10 +81,9 @@ class Judge:
             code = self._code.reach(self._values_with_code(key))
         upstream, products = self._upstream(key)
         return fingerprints.take(
-            stop.station,
+            stop,
             upstream=upstream,
             upstream_products=products,
-            parameters=stop.parameters,
             code=code,
             values=values,
         )
@@ -133,7 +132,7 @@ class Judge:
         """
         station = self._route[key].station
         has_check = bool(station.checks)
-        products = fingerprints.products(station)
+        products = fingerprints.products(self._route[key])
         if record is not None and record.fingerprint is not None:
             if record.fingerprint.form < FORM:
                 taken, products = self._in_form_0(key, record, taken, products)
@@ -157,14 +156,14 @@ class Judge:
         self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
     ) -> tuple[Fingerprint, dict[str, str]]:
         """Return the inputs and the products of *key* as *record*, of form 0, has them."""
-        station, old = self._route[key].station, record.fingerprint
+        instance, old = self._route[key], record.fingerprint
         if old is not None and old.files != taken.files:
-            files = fingerprints.files(station, with_links=False)
+            files = fingerprints.files(instance, with_links=False)
             taken = msgspec.structs.replace(taken, files=files)
         if old is not None and old.upstream != taken.upstream:
             taken = msgspec.structs.replace(taken, upstream=self._upstream(key, form=0)[0])
         if record.products != products:
-            products = fingerprints.products(station, with_links=False)
+            products = fingerprints.products(instance, with_links=False)
         return taken, products
 
     def _consumers_of_its_secret(self, key: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -315,3 +316,36 @@ def test_route_is_read_by_key() -> None:
     assert BREAKFAST[_key("pour")].name == "pour"
     assert BREAKFAST.names([_key("pour"), _key("fill")]) == ("pour", "fill")
     assert BREAKFAST.downstream()[_key("fill")] == [_key("boil[green]"), _key("boil[black]")]
+
+
+# --- parameters in paths
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        pytest.param("{samlpe}.bam", "it has no parameter 'samlpe'", id="unknown"),
+        pytest.param("{}.bam", "ValueError: Format string contains positional fields", id="empty"),
+        pytest.param("{sample", "ValueError: expected '}' before end of string", id="open"),
+        pytest.param(
+            "{sample.nme}", "AttributeError: 'str' object has no attribute 'nme'", id="attribute"
+        ),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["files", "products"])
+def test_placeholder_that_cannot_be_filled_in_is_a_fault(
+    keyword: str, path: str, cause: str
+) -> None:
+    """A path whose placeholders are not parameters is told with station, keyword and cause."""
+
+    def align() -> None: ...
+
+    paths: dict[str, Any] = {keyword: ["{sample}.txt", "{{brace}}", path]}
+    declared = station(**paths)(align)
+    instance = StationInstance(
+        key="align", name="align[a]", station=declared, parameters={"sample": "a"}
+    )
+
+    [fault] = instance.faults()
+
+    assert fault.args == ("align", declared.location, keyword, path, cause)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import Station, station
 from pytest_choochoo.engine.digest import digest_parts, digest_value
@@ -21,28 +22,28 @@ from pytest_choochoo.engine.errors import (
 )
 from pytest_choochoo.engine.judging import fingerprint
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint
+from pytest_choochoo.engine.route import StationInstance
 
 
 class Colour(Enum):
     RED = "red"
 
 
-def _station(folder: Path, **keywords: Any) -> Station[None]:
+def _station(
+    folder: Path, parameters: Mapping[str, object] | None = None, **keywords: Any
+) -> StationInstance:
     names: dict[str, Any] = {"__name__": "stations"}
     exec(compile("def boil(): ...", str(folder / "stations.py"), "exec"), names)
     made: Station[None] = station(**keywords)(names["boil"])
-    return made
+    return StationInstance(key="boil", name="boil", station=made, parameters=parameters or {})
 
 
-def _take(made: Station[None], **inputs: Any) -> Fingerprint:
-    given: dict[str, Any] = {
-        "upstream": {},
-        "upstream_products": {},
-        "parameters": {},
-        "code": {},
-        "values": {},
-    }
-    return fingerprint.take(made, **{**given, **inputs})
+def _take(
+    made: StationInstance, parameters: Mapping[str, object] | None = None, **inputs: Any
+) -> Fingerprint:
+    given: dict[str, Any] = {"upstream": {}, "upstream_products": {}, "code": {}, "values": {}}
+    instance = replace(made, parameters=parameters or made.parameters)
+    return fingerprint.take(instance, **{**given, **inputs})
 
 
 def _files(folder: Path, *patterns: str) -> dict[str, str]:
@@ -483,3 +484,22 @@ def test_digests_of_form_0_ignore_links(tmp_path: Path) -> None:
 
     assert fingerprint.products(made, with_links=False) == before
     assert list(fingerprint.files(made, with_links=False)) == ["site/a.html"]
+
+
+# --- placeholders
+
+
+def test_parameters_are_filled_into_paths(tmp_path: Path) -> None:
+    """In `files` and `products`, `{name}` stands for a parameter, and `{{` for a brace."""
+    _write(tmp_path / "data" / "tea.01.txt", "x")
+    _write(tmp_path / "{tea}", "x")
+    made = _station(
+        tmp_path,
+        {"sample": "tea", "number": 1},
+        files=["data/{sample}.{number:02}.txt", "{{tea}}"],
+        products=["data/{sample}.*", "{{{sample}}}"],
+    )
+
+    assert list(_take(made).files) == ["data/tea.01.txt", "{tea}"]
+    assert list(fingerprint.products(made)) == ["data/tea.*", "{tea}"]
+    assert fingerprint.products(made)["{tea}"]

@@ -215,9 +215,9 @@ def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool
     tea.complete("boil")
     record = tea.ledger.record("boil")
     assert record is not None and record.fingerprint is not None
-    files = fingerprints.files(boil, with_links=False)
+    files = fingerprints.files(tea.route["boil"], with_links=False)
     older = replace(record.fingerprint, form=form, files=files)
-    products = fingerprints.products(boil, with_links=False)
+    products = fingerprints.products(tea.route["boil"], with_links=False)
 
     tea.ledger.finish("boil", record.with_(fingerprint=older, products=products))
 

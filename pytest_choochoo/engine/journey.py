@@ -109,6 +109,7 @@ class Journey:
         needs_fixtures = bool(station.checks or station.declaration.values)
         if needs_fixtures or self.judge.is_replayed(key) or key in self._found_due:
             return None
+        self.outcomes.look_again()  # another process may have visited upstream by now
         record = self.ledger.record(key)
         if record is not None and record.is_complete:
             try:

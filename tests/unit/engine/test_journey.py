@@ -355,6 +355,19 @@ def test_check_is_asked_again_within_its_time(
     assert line.asked == ["hot", "full", "hot"]
 
 
+def test_station_is_settled_by_what_upstream_is_now(line: Line) -> None:
+    """A record upstream that was read before another process visited it does not count."""
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    assert line.journey.settle(POUR) is not None
+    before = line.ledger.record(BOIL)
+    assert before is not None
+
+    line.ledger.finish(BOIL, before.with_(outcome="90", outcome_digest="other"))
+
+    assert line.journey.settle(POUR) is None
+
+
 def test_clock_that_stands_still_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -171,12 +172,17 @@ class Journey:
             attempt.stage = self._judge(key, values, ask, found)
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
-            times = {"began": time.time(), "started": clock.monotonic()}
-            begun = attempt.stage = advance(Begun, attempt.stage, **times)
+            begun = attempt.stage = advance(Begun, attempt.stage, **self._start(key))
             self.ledger.begin(key, record_of_start(begun), begun.reasons)
             for unseen in self.judge.unseen_code(key):
                 name = self.route.name(key)
                 self._notify(f"{name}: a change of {unseen} is not noticed; declare version=...")
+
+    def _start(self, key: str) -> dict[str, object]:
+        """Return what is known of a visit when it begins."""
+        renews = self.route[key].station.declaration.renews
+        renewal = os.urandom(8).hex() if renews else ""
+        return {"began": time.time(), "started": clock.monotonic(), "renewal": renewal}
 
     def _judge(
         self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None

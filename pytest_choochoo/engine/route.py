@@ -98,6 +98,22 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         """The keys in running order: upstream first, otherwise as they were defined."""
         return arranged(tuple(self.stops), self.upstream)
 
+    @cached_property
+    def renewing(self) -> Mapping[str, tuple[str, ...]]:
+        """For each station downstream of stations that renew, at any depth, the keys of those."""
+        if not any(stop.station.declaration.renews for stop in self.stops.values()):
+            return {}
+        found: dict[str, tuple[str, ...]] = {}
+        for key in self.order:
+            above: dict[str, None] = {}
+            for needed in self.upstream[key]:
+                above |= dict.fromkeys(found.get(needed, ()))
+                if self.stops[needed].station.declaration.renews:
+                    above[needed] = None
+            if above:
+                found[key] = tuple(above)
+        return found
+
     def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
         """Return a cycle for each group of stations that wait for each other.
 

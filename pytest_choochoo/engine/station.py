@@ -46,6 +46,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...]
     max_age: float | None
     version: str | None
+    renews: bool = False
 
 
 class Station(Generic[T_co]):
@@ -228,6 +229,7 @@ def station(
     products: Iterable[str | Path] = (),
     max_age: float | timedelta | None = None,
     version: str | None = None,
+    renews: bool = False,
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -240,6 +242,7 @@ def station(
     products: Iterable[str | Path] = (),
     max_age: float | timedelta | None = None,
     version: str | None = None,
+    renews: bool = False,
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -251,6 +254,7 @@ def station(
     *products*: paths that the visit makes, relative to the declaring file.
     *max_age*: a `timedelta`, or seconds, after which it is visited again.
     *version*: stands for the code instead of its source.
+    *renews*: a visit makes its thing again from nothing, so that all downstream is due after it.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -262,6 +266,7 @@ def station(
         products=_strings("products", products),
         max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
         version=_string("version", version),
+        renews=_flag("renews", renews),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:
@@ -292,6 +297,12 @@ def _string(keyword: str, given: str | None) -> str | None:
     if not isinstance(given, str | None):
         raise BadSetting(f"@station({keyword}=...)", str(given), "a string")
     return None if given is None else str(given)
+
+
+def _flag(keyword: str, given: bool) -> bool:
+    if not isinstance(given, bool):
+        raise BadSetting(f"@station({keyword}=...)", str(given), "True or False")
+    return given
 
 
 def _strings(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:

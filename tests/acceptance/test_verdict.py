@@ -368,6 +368,48 @@ def test_changed_product_reaches_downstream(project: Project, mode: str) -> None
     assert project.run("--cc-run").unchanged == ("make", "count")
 
 
+def test_renewed_station_has_all_downstream_visited(project: Project, mode: str) -> None:
+    """After a database was made again, its tables are as well, and a failure loses none of that."""
+    project.stations(
+        """
+        import os
+
+        @station(renews=True)
+        def create_db() -> str:
+            return "db"
+
+        @station
+        def create_tables(create_db) -> str:
+            assert not os.environ.get("BROKEN")
+            return "tables"
+
+        @create_tables.check
+        def are_there(): ...
+
+        @station
+        def load_rows(create_tables) -> None: ...
+
+        @station
+        def apart() -> None: ...
+        """
+    )
+    project.run("--cc-run")
+    unchanged = project.run("--cc-run")
+    project.setenv("BROKEN", "1")
+    broken = project.run("--cc-replay=create_db")
+    project.setenv("BROKEN", "")
+
+    fixed = project.run("--cc-run")
+
+    again = ("create_db was made again from nothing",)
+    assert set(unchanged.results.values()) == {"unchanged"}
+    assert (broken.visited, broken.failed) == (("create_db",), ("create_tables",))
+    assert set(fixed.visited) == {"create_tables", "load_rows"}
+    assert fixed.reasons["load_rows"] == again
+    assert again[0] in fixed.reasons["create_tables"]
+    assert set(project.run("--cc-run").results.values()) == {"unchanged"}
+
+
 def test_link_in_a_product_counts(project: Project) -> None:
     """A link to a folder that leads elsewhere, or is gone, is a changed product."""
     project.stations(

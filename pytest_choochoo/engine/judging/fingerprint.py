@@ -26,6 +26,7 @@ def take(
     *,
     upstream: dict[str, str],
     upstream_products: dict[str, str],
+    renewals: dict[str, str],
     code: dict[str, str],
     values: Mapping[str, object] | None,
 ) -> Fingerprint:
@@ -44,6 +45,7 @@ def take(
     return Fingerprint(
         upstream=upstream,
         upstream_products=upstream_products,
+        renewals=renewals,
         files=found,
         env={name: _env(name) for name in declared.env},
         values=digested_values,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -84,6 +84,7 @@ class Judge:
             stop,
             upstream=upstream,
             upstream_products=products,
+            renewals=self._renewals(key),
             code=code,
             values=values,
         )
@@ -103,14 +104,10 @@ class Judge:
         """Return the digests of the outcomes upstream, and of the products there, by name."""
         outcomes: dict[str, str] = {}
         products: dict[str, str] = {}
-        names = Counter(self._route.names(self._route.upstream[key]))
-        for upstream in self._route.upstream[key]:
+        for upstream, name in self._labels(self._route.upstream[key]):
             found = self._outcomes.find(upstream)
-            name = self._route[upstream].name
             if found is None:
-                raise NoRecord(name, self.why_incomplete(upstream))
-            if names[name] > 1:  # two directories may each have a station of that name
-                name = upstream
+                raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
             # Without either, it is upstream for its order only.
             if not self._outcomes.is_nothing(upstream, found):
                 has_types = form > 0
@@ -122,6 +119,23 @@ class Judge:
             if record is not None:
                 products |= {f"{each} of {name}": was for each, was in record.products.items()}
         return outcomes, products
+
+    def _renewals(self, key: str) -> dict[str, str]:
+        """Return the last visit of each station upstream that renews, by name."""
+        found = {}
+        for upstream, name in self._labels(self._route.renewing.get(key, ())):
+            record = self._outcomes.record(upstream)
+            if record is not None and record.renewal:
+                found[name] = record.renewal
+        return found
+
+    def _labels(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield *keys*, each with the name that stands for it in a fingerprint."""
+        names = Counter(self._route.names(keys))
+        for key in keys:
+            name = self._route[key].name
+            # Two directories may each have a station of that name.
+            yield key, name if names[name] == 1 else key
 
     def verdict(
         self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False

@@ -181,6 +181,9 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     if old.form:
         products = old.upstream_products, new.upstream_products
         yield from _compared("input", "product", *products, hints)
+    for name, renewal in new.renewals.items():
+        if old.renewals.get(name) != renewal:
+            yield Reason("input", f"{name} was made again from nothing")
     yield from _compared("input", "file", old.files, new.files, hints)
     yield from _compared("input", "env", old.env, new.env, hints)
     yield from _compared("input", "parameter", old.parameters, new.parameters, hints)

@@ -18,12 +18,14 @@ FORM = 1
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The digest of each input of one visit, by kind and name.
 
+    *renewals*: the `Record.renewal` of every station upstream, at any depth, that renews.
     *values* is None if the values are unknown. *hints* show the old and the new value
     to the user, for inputs that may be shown. *form*: how the digests were made.
     """
 
     upstream: dict[str, str] = {}
     upstream_products: dict[str, str] = {}
+    renewals: dict[str, str] = {}
     files: dict[str, str] = {}
     env: dict[str, str] = {}
     values: dict[str, str] | None = None
@@ -40,7 +42,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
     *products*, *began*, *visited* (when it ended) and *seconds* the last visit
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
-    the checks failed in that visit.
+    the checks failed in that visit. *renewal*: the name of the last visit that began, where
+    its station renews.
     """
 
     status: Status
@@ -56,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     visited: float = 0.0
     began: float = 0.0
     seconds: float = 0.0
+    renewal: str = ""
 
     @property
     def is_complete(self) -> bool:

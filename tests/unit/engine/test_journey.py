@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import station
 from pytest_choochoo.engine.attempt import (
@@ -366,6 +367,26 @@ def test_station_is_settled_by_what_upstream_is_now(line: Line) -> None:
     line.ledger.finish(BOIL, before.with_(outcome="90", outcome_digest="other"))
 
     assert line.journey.settle(POUR) is None
+
+
+def test_renewal_outlives_a_visit_that_was_cut_off(tmp_path: Path) -> None:
+    """After an interrupted visit that renews, downstream is visited, though the check passes now."""
+    boil = boiled()
+    boil.declaration = replace(boil.declaration, renews=True)
+    boil.check(lambda: None)
+    line = Line(tmp_path, boil=boil)
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    line.failing = {"<lambda>"}
+    line.begin(BOIL)  # and the process dies
+    line.ledger.locks.clear()
+
+    later = Line(tmp_path, boil=boil, ledger=line.ledger)
+
+    assert later.visit(BOIL).word == "adopted"
+    result = later.visit(POUR)
+    assert (result.word, result.reasons) == ("visited", ("boil was made again from nothing",))
+    assert later.visit(POUR).word == "unchanged"
 
 
 def test_clock_that_stands_still_stops_nothing(

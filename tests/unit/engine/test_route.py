@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pytest_choochoo import station
 from pytest_choochoo.engine.errors import UnknownSelector
@@ -349,3 +350,21 @@ def test_placeholder_that_cannot_be_filled_in_is_a_fault(
     [fault] = instance.faults()
 
     assert fault.args == ("align", declared.location, keyword, path, cause)
+
+
+# --- stations that renew
+
+
+def test_renewing_stations_are_known_at_any_depth() -> None:
+    """All that is downstream of a station that renews knows it, itself excluded."""
+    route = _route({"make": [], "load": ["make"], "use": ["load"], "apart": []})
+    assert route.renewing == {}
+    make = route[_key("make")].station
+    make.declaration = replace(make.declaration, renews=True)
+
+    route = Route(route.stops, route.upstream)
+
+    assert {key: _names(found) for key, found in route.renewing.items()} == {
+        _key("load"): ["make"],
+        _key("use"): ["make"],
+    }

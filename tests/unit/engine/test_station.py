@@ -97,6 +97,7 @@ def test_station_keeps_its_keywords() -> None:
         products=[Path("steam.txt")],
         max_age=timedelta(minutes=2),
         version="3",
+        renews=True,
     )(boil)
 
     assert made.declaration == Declaration(
@@ -107,6 +108,7 @@ def test_station_keeps_its_keywords() -> None:
         products=("steam.txt",),
         max_age=120.0,
         version="3",
+        renews=True,
     )
 
 

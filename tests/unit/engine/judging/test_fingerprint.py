@@ -41,7 +41,8 @@ def _station(
 def _take(
     made: StationInstance, parameters: Mapping[str, object] | None = None, **inputs: Any
 ) -> Fingerprint:
-    given: dict[str, Any] = {"upstream": {}, "upstream_products": {}, "code": {}, "values": {}}
+    names = ("upstream", "upstream_products", "renewals", "code", "values")
+    given: dict[str, Any] = {name: {} for name in names}
     instance = replace(made, parameters=parameters or made.parameters)
     return fingerprint.take(instance, **{**given, **inputs})
 
@@ -122,6 +123,7 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         made,
         upstream={"grind": "1"},
         upstream_products={"flour of grind": "3"},
+        renewals={"plough": "4"},
         parameters={"degrees": 90},
         code={"stations.py::boil": "2"},
         values={"kettle": "blue"},
@@ -130,6 +132,7 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert taken == Fingerprint(
         upstream={"grind": "1"},
         upstream_products={"flour of grind": "3"},
+        renewals={"plough": "4"},
         files=taken.files,
         env={"HEAT": digest_parts(b"high")},
         values={"kettle": digest_value("blue")},

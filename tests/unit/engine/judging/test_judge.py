@@ -202,6 +202,26 @@ def test_products_upstream_are_inputs(tea: Tea) -> None:
     assert tea.judge().why_due("pour") == ()
 
 
+def test_visit_that_renews_reaches_all_downstream(tmp_path: Path) -> None:
+    """After a visit that renews, stations at any depth are due, until they were visited."""
+    boil = made("boil")
+    boil.declaration = replace(boil.declaration, renews=True)
+    tea = Tea(tmp_path, boil=boil)
+    tea.complete("grind", "boil", "pour", "serve")
+    assert tea.judge().why_due("serve") == ()
+    record = tea.ledger.record("boil")
+    assert record is not None
+    tea.ledger.finish("boil", record.with_(renewal="2"))
+    due = {name: tea.judge().why_due(name) for name in UPSTREAM}
+
+    tea.complete("pour")
+
+    again = ("boil was made again from nothing",)
+    assert due == {"grind": (), "boil": (), "pour": again, "serve": again}
+    assert tea.judge().why_due("pour") == ()
+    assert tea.judge().why_due("serve") == again
+
+
 @pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
 def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool) -> None:
     """A record made before links counted does not make its station due because they do now."""

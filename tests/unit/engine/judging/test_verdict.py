@@ -96,6 +96,25 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
         {"fingerprint": _now(upstream_products={"flour of grind": "2"})},
         "visit",
     ),
+    "upstream renewed": ({"fingerprint": _now(renewals={"plough": "1"})}, "visit"),
+    "upstream renewed again": (
+        {
+            "record": _complete(fingerprint=_now(renewals={"plough": "1"})),
+            "fingerprint": _now(renewals={"plough": "2"}),
+        },
+        "visit",
+    ),
+    "upstream renewed, and a record of form 0": (
+        {
+            "record": _complete(fingerprint=_now(form=0)),
+            "fingerprint": _now(renewals={"plough": "1"}),
+        },
+        "visit",
+    ),
+    "upstream not renewed again": (
+        {"record": _complete(fingerprint=_now(renewals={"plough": "1"}))},
+        "fresh",
+    ),
     "upstream product removed": ({"fingerprint": _now(upstream_products={})}, "visit"),
     "upstream product, and a record of form 0": (
         {"record": _complete(fingerprint=_now(upstream_products={}, form=0))},

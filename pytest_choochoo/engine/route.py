@@ -83,6 +83,14 @@ class Route(msgspec.Struct, frozen=True, dict=True):
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.name(key) for key in keys)
 
+    def inputs(self, key: str) -> tuple[str, ...]:
+        """Return those upstream of *key* whose work it depends on.
+
+        Earlier instances of its own station come first, and are no inputs.
+        """
+        station = self.stops[key].station
+        return tuple(each for each in self.upstream[key] if self.stops[each].station is not station)
+
     def downstream(self) -> dict[str, list[str]]:
         """Return for each station the stations that need it directly."""
         return followers({key: self.upstream.get(key, ()) for key in self.stops})
@@ -106,7 +114,7 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         found: dict[str, tuple[str, ...]] = {}
         for key in self.order:
             above: dict[str, None] = {}
-            for needed in self.upstream[key]:
+            for needed in self.inputs(key):
                 above |= dict.fromkeys(found.get(needed, ()))
                 if self.stops[needed].station.declaration.renews:
                     above[needed] = None

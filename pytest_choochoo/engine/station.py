@@ -47,6 +47,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     max_age: float | None
     version: str | None
     renews: bool = False
+    in_order: bool = False
 
 
 class Station(Generic[T_co]):
@@ -230,6 +231,7 @@ def station(
     max_age: float | timedelta | None = None,
     version: str | None = None,
     renews: bool = False,
+    in_order: bool = False,
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -243,6 +245,7 @@ def station(
     max_age: float | timedelta | None = None,
     version: str | None = None,
     renews: bool = False,
+    in_order: bool = False,
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -255,6 +258,7 @@ def station(
     *max_age*: a `timedelta`, or seconds, after which it is visited again.
     *version*: stands for the code instead of its source.
     *renews*: a visit makes its thing again from nothing, so that all downstream is due after it.
+    *in_order*: its instances wait for each other, in the order of their parameters.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -267,18 +271,22 @@ def station(
         max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
         version=_string("version", version),
         renews=_flag("renews", renews),
+        in_order=_flag("in_order", in_order),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:
-        # Its source is an input: a callable without source, like a partial, would never be due.
-        has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
-        # A station is a fixture already: the function of a fixture cannot be called.
-        is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
-        is_function = has_source and not is_fixture and not isinstance(function, Station)
-        _require_function(is_function, "@station", function)
+        _require_function(_can_be_visited(function), "@station", function)
         return Station(function, declaration, shadowed=_shadowed(function))
 
     return declare if function is None else declare(function)
+
+
+def _can_be_visited(function: Callable[..., object]) -> bool:
+    # Its source is an input: a callable without source, like a partial, would never be due.
+    has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
+    # A station is a fixture already: the function of a fixture cannot be called.
+    is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
+    return has_source and not is_fixture and not isinstance(function, Station)
 
 
 def _module_being_imported() -> FrameType | None:

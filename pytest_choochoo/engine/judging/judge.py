@@ -104,7 +104,7 @@ class Judge:
         """Return the digests of the outcomes upstream, and of the products there, by name."""
         outcomes: dict[str, str] = {}
         products: dict[str, str] = {}
-        for upstream, name in self._labels(self._route.upstream[key]):
+        for upstream, name in self._labels(self._route.inputs(key)):
             found = self._outcomes.find(upstream)
             if found is None:
                 raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))

@@ -368,3 +368,18 @@ def test_renewing_stations_are_known_at_any_depth() -> None:
         _key("load"): ["make"],
         _key("use"): ["make"],
     }
+
+
+# --- instances in order
+
+
+def test_earlier_instance_comes_first_and_is_no_input() -> None:
+    """An instance that waits for an earlier one of its station has only the others as inputs."""
+    route = _route({"fill": [], "boil[1]": ["fill"], "boil[2]": ["fill", "boil[1]"]})
+    boil = route["stations.py::boil[1]"].station
+    stops = {key: replace(stop, station=boil) for key, stop in route.stops.items() if "boil" in key}
+
+    route = Route({**route.stops, **stops}, route.upstream)
+
+    assert _names(route.inputs(_key("boil[2]"))) == ["fill"]
+    assert _names(route.order) == ["fill", "boil[1]", "boil[2]"]

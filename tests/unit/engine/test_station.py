@@ -98,6 +98,7 @@ def test_station_keeps_its_keywords() -> None:
         max_age=timedelta(minutes=2),
         version="3",
         renews=True,
+        in_order=True,
     )(boil)
 
     assert made.declaration == Declaration(
@@ -109,6 +110,7 @@ def test_station_keeps_its_keywords() -> None:
         max_age=120.0,
         version="3",
         renews=True,
+        in_order=True,
     )
 
 
@@ -131,6 +133,8 @@ def test_station_keeps_its_keywords() -> None:
             )
             for max_age in (-1, float("nan"), True, "1 d", timedelta(days=-1))
         ),
+        ({"renews": "no"}, "@station(renews=...)", "no", "True or False"),
+        ({"in_order": 1}, "@station(in_order=...)", "1", "True or False"),
     ],
     ids=str,
 )

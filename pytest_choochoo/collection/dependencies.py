@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -71,10 +72,20 @@ class Dependencies:
             upstream[key] = tuple(
                 each for each in self._keys(item, names) if each != key or requests_itself
             )
+        for earlier, later in self._in_order():
+            upstream[later] = (*upstream[later], earlier)
         route = Route(instances, upstream)
         for cycle in route.cycles(self._fixture_between):
             self._add_fault(cycle)
         return route
+
+    def _in_order(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys of instances that wait for each other by `in_order`, pair by pair."""
+        for station in self._registry.stations:
+            if station.declaration.in_order:
+                instances = self._registry.instances_of(station)
+                keys = [each.key for each in instances if each.key in self._registry.items]
+                yield from pairwise(keys)
 
     # --- upstream of an item
 

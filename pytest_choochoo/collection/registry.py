@@ -166,6 +166,8 @@ class StationRegistry:
             if item.nodeid not in self._instances:
                 instance = self._instances[item.nodeid] = _instance(item, station)
                 instances.append(instance)
+                for fault in instance.faults():
+                    self.add_fault(fault)
         return items
 
     def add_item(self, item: pytest.Function) -> None:

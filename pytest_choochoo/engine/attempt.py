@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -81,13 +82,18 @@ class ToVisit(Stage, frozen=True, kw_only=True):
 
 
 class Begun(ToVisit, frozen=True, kw_only=True):
-    """The visit has begun; *began* is in seconds since the epoch."""
+    """The visit has begun: *began* in seconds since the epoch, *started* as `clock` counts.
+
+    *renewal*: a name for this visit, where its station renews.
+    """
 
     began: float
+    started: float
+    renewal: str = ""
 
     @property
     def seconds(self) -> float:
-        return time.time() - self.began
+        return clock.monotonic() - self.started
 
 
 class Returned(Begun, frozen=True, kw_only=True):
@@ -112,13 +118,13 @@ class RecheckFailed(Rechecking, frozen=True, kw_only=True):
 
 
 class Passed(Rechecking, frozen=True, kw_only=True):
-    """The visit and all checks after it have passed; *ended* is in seconds since the epoch."""
+    """The visit and all checks after it have passed; *ended* as `clock` counts."""
 
     ended: float
 
     @property
     def seconds(self) -> float:
-        return self.ended - self.began
+        return self.ended - self.started
 
 
 def advance(kind: type[S], stage: Stage, **facts: object) -> S:
@@ -163,7 +169,7 @@ class Attempt:
 
 def record_of_start(stage: Begun) -> Record:
     """Return the record that says `visiting`."""
-    return _record(stage.before, "visiting", stage.began, **_this_process())
+    return _renewed(stage, _record(stage.before, "visiting", stage.began, **_this_process()))
 
 
 def record_of_visit(stage: Begun, ending: Ending) -> Record:
@@ -174,6 +180,7 @@ def record_of_visit(stage: Begun, ending: Ending) -> Record:
         record = _record(stage.before, "interrupted", now, error=error, **_this_process())
     else:
         record = _record(stage.before, status, now, error=error)
+    record = _renewed(stage, record)
     if not isinstance(stage, Returned):
         return record
     return record.with_(
@@ -186,6 +193,11 @@ def record_of_visit(stage: Begun, ending: Ending) -> Record:
         began=stage.began,
         seconds=stage.seconds,
     )
+
+
+def _renewed(stage: Begun, record: Record) -> Record:
+    """Return *record* with the name of the visit, however far that came, if its station renews."""
+    return record.with_(renewal=stage.renewal) if stage.renewal else record
 
 
 def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:

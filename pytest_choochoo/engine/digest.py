@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -22,6 +24,8 @@ from pytest_choochoo.engine.secrets import Secret, token_of
 
 _SIZE = 16  # bytes
 _MAGIC = frozenset("*?[")
+Inner = Callable[[object], bytes]  # the digest of a part of a value
+Content = Callable[[Any, Inner], Iterable[bytes]]
 
 
 def digest_bytes(content: bytes, *, size: int = _SIZE, key: bytes = b"") -> str:
@@ -46,10 +50,11 @@ def is_pattern(path: str) -> bool:
     return not _MAGIC.isdisjoint(path)
 
 
-def matches(base: Path, pattern: str) -> Iterator[Path]:
+def matches(base: Path, pattern: str, *, follows_links: bool = True) -> Iterator[Path]:
     """Yield the files below *base* that *pattern* matches, without caches and ledgers.
 
     Files that a run itself leaves behind must not make a station with '**/*' due for ever.
+    A '**' enters linked folders, unless not *follows_links*.
     """
     parts = Path(pattern).parts
     plain = tuple(takewhile(_MAGIC.isdisjoint, parts))
@@ -57,11 +62,70 @@ def matches(base: Path, pattern: str) -> Iterator[Path]:
     if rest[-1] == "**":  # Python before 3.13 matches no file with it
         rest.append("*")
     is_cache = cache(_is_cache)
-    for path in root.glob("/".join(rest)):
+    for path in dict.fromkeys(_expanded(root, rest, follows_links=follows_links)):
         folders = path.relative_to(root).parents[:-1]
         if path.is_file() and not any(is_cache(root / folder) for folder in folders):
             if not is_of_ledger(path):
                 yield path
+
+
+def _expanded(root: Path, parts: list[str], *, follows_links: bool) -> Iterator[Path]:
+    """Yield what the glob pattern of *parts* matches below *root*; some of it twice."""
+    if "**" not in parts:
+        yield from root.glob("/".join(parts))
+        return
+    at = parts.index("**")
+    tail = parts[at + 1 :]
+    for start in root.glob("/".join(parts[:at])) if at else (root,):
+        for folder, entries in _walk(start, follows_links=follows_links):
+            if len(tail) == 1:
+                names = fnmatch.filter((entry.name for entry in entries), tail[0])
+                yield from map(folder.joinpath, names)
+            else:
+                yield from _expanded(folder, tail, follows_links=follows_links)
+
+
+def _walk(
+    root: Path, *, follows_links: bool = True, once: bool = False
+) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
+    """Yield *root* and the folders below it, without caches, each with what it contains.
+
+    A link that leads to a folder above itself is never followed; with *once*, neither is one
+    to what is walked anyway.
+    """
+    walked = [root.resolve()] if once else []
+    pending: list[tuple[Path, tuple[Path, ...]]] = [(root, ())]
+    while pending:
+        folder, came_by = pending.pop()
+        entries = _entries(folder)
+        yield folder, entries
+        for entry in reversed(entries):
+            path = folder / entry.name
+            if not _is_folder(entry) or _is_cache(path):
+                continue
+            if not entry.is_symlink():
+                pending.append((path, came_by))
+            elif follows_links:
+                target, links = path.resolve(), (*came_by, folder.resolve())
+                leads_back = any(each.is_relative_to(target) for each in links)
+                if not leads_back and not any(target.is_relative_to(each) for each in walked):
+                    walked += [target] if once else []
+                    pending.append((path, links))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except (PermissionError, FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_cache(folder: Path) -> bool:
@@ -76,11 +140,8 @@ def relative(path: Path, base: Path) -> str:
     return inside.as_posix().encode(errors="backslashreplace").decode()
 
 
-def digest_path(path: Path) -> str:
-    """Return the digest of a file's content, or of all files below a folder; "" for no file."""
-    if path.is_dir():
-        pairs = ((relative(p, path), digest_path(p)) for p in sorted(matches(path, "**/*")))
-        return digest_parts(*(part.encode() for pair in pairs for part in pair))
+def digest_file(path: Path) -> str:
+    """Return the digest of a file's content, wherever it lies; "" for no file."""
     if path.exists() and not path.is_file():
         return digest_parts(b"socket, pipe or device")  # it exists, but must not be read
     try:
@@ -90,25 +151,64 @@ def digest_path(path: Path) -> str:
         return ""
 
 
+def digest_tree(path: Path, *, with_links: bool = True) -> str:
+    """Return the digest of a file, or of all that is below a folder; "" for neither.
+
+    *with_links*: where links lead counts as well, and what is in linked folders.
+    """
+    digest = _digest_folder(path, with_links=with_links) if path.is_dir() else digest_file(path)
+    if digest and with_links and path.is_symlink():
+        return digest_parts(b"link", _target(path, path.parent), digest.encode())
+    return digest
+
+
+def _digest_folder(folder: Path, *, with_links: bool) -> str:
+    found = {}
+    for below, entries in _walk(folder, follows_links=with_links, once=True):
+        for entry in entries:
+            path = below / entry.name
+            if path.is_file() and not is_of_ledger(path):
+                found[path] = digest_file(path)
+            if with_links and entry.is_symlink():
+                target = _target(path, folder)
+                found[path] = digest_parts(b"link", target, found.get(path, "").encode())
+    pairs = ((relative(path, folder), found[path]) for path in sorted(found))
+    return digest_parts(*(part.encode() for pair in pairs for part in pair))
+
+
+def _target(link: Path, folder: Path) -> bytes:
+    """Return the target of *link*, in a form that stays the same where *folder* is moved."""
+    target = os.readlink(link)
+    is_inside = os.path.isabs(target) and Path(target).is_relative_to(folder)
+    return os.fsencode(os.path.relpath(target, link.parent) if is_inside else target)
+
+
 # --- values
 
 
-def digest_value(value: object) -> str:
+def digest_value(value: object, other: Callable[[Any], object] | None = None) -> str:
     """Return a digest that no two values share: those of 1, True, 1.0 and "1" differ.
 
-    Raises `TypeError`, with the type's name, for a value that has no stable one.
+    *other* returns plain data for a value of a type that has no stable digest; then all
+    attributes of an object count, not its fields alone. Without it such a value raises
+    `TypeError`, with the type's name.
     """
-    return digest_parts(*_parts(value))
+
+    def inner(each: object) -> bytes:
+        return digest_parts(*_parts(each, inner, other)).encode()
+
+    return digest_parts(*_parts(value, inner, other))
 
 
-def _parts(value: Any) -> tuple[bytes, ...]:
+def _parts(value: Any, inner: Inner, other: Callable[[Any], object] | None) -> tuple[bytes, ...]:
     kind = type(value)
     named = _name(kind)
     if isinstance(value, Enum):
         # An unnamed combination of flags has a value only.
-        return b"enum", named, (value.name or "").encode(), _inner(value.value)
+        return b"enum", named, (value.name or "").encode(), inner(value.value)
     if isinstance(value, PurePath):
-        return b"path", str(value).encode(errors="surrogateescape")
+        is_pure = other is not None and not isinstance(value, Path)
+        return b"pure path" if is_pure else b"path", str(value).encode(errors="surrogateescape")
     if isinstance(value, Secret) and token_of(value):
         return b"secret", token_of(value).encode()
     if isinstance(value, type):
@@ -117,15 +217,25 @@ def _parts(value: Any) -> tuple[bytes, ...]:
         return b"type", _name(value)
     fields = fields_of(value)
     if fields is not None:
-        return b"object", named, _inner(fields)
+        beyond = {} if other is None else _beyond(value, fields)
+        return b"object", named, inner(fields), *([inner(beyond)] if beyond else [])
     builtin = next((each for each in kind.__mro__ if each in _CONTENT), None)
     if builtin is None:
-        raise TypeError(kind.__qualname__)
+        if other is None:
+            raise TypeError(kind.__qualname__)
+        return b"other", named, inner(other(value))
     # The tag is what makes 1, True, 1.0 and "1" four values.
-    parts = builtin.__name__.encode(), *_CONTENT[builtin](value)
+    parts = builtin.__name__.encode(), *_CONTENT[builtin](value, inner)
     if kind is builtin:
         return parts
-    return b"subclass", named, digest_parts(*parts).encode(), _inner(object.__getstate__(value))
+    return b"subclass", named, digest_parts(*parts).encode(), inner(object.__getstate__(value))
+
+
+def _beyond(value: Any, fields: dict[str, object]) -> dict[str, object]:
+    """Return the attributes of *value* that are not among its *fields*."""
+    return {
+        name: each for name, each in getattr(value, "__dict__", {}).items() if name not in fields
+    }
 
 
 def _name(kind: type) -> bytes:
@@ -133,12 +243,8 @@ def _name(kind: type) -> bytes:
     return f"{kind.__module__.rpartition('.')[2]}.{kind.__qualname__}".encode()
 
 
-def _inner(value: object) -> bytes:
-    return digest_value(value).encode()
-
-
-def _text(write: Callable[[Any], str]) -> Callable[[Any], Iterable[bytes]]:
-    return lambda value: (write(value).encode(errors="surrogatepass"),)
+def _text(write: Callable[[Any], str]) -> Content:
+    return lambda value, inner: (write(value).encode(errors="surrogatepass"),)
 
 
 def _moment(value: Any) -> str:
@@ -147,27 +253,27 @@ def _moment(value: Any) -> str:
 
 
 # By their own methods: a subclass may show itself in any way, with its address for instance.
-_CONTENT: dict[type, Callable[[Any], Iterable[bytes]]] = {
+_CONTENT: dict[type, Content] = {
     type(None): _text(repr),
     bool: _text(repr),
     int: _text(hex),
     float: _text(float.__repr__),
     complex: _text(complex.__repr__),
     str: _text(str.__str__),
-    bytes: lambda value: (bytes(value),),
-    bytearray: lambda value: (bytes(value),),
+    bytes: lambda value, inner: (bytes(value),),
+    bytearray: lambda value, inner: (bytes(value),),
     Decimal: _text(Decimal.__str__),
     UUID: _text(UUID.__str__),
     datetime: _text(_moment),
     date: _text(lambda value: value.isoformat()),
     time: _text(_moment),
     timedelta: _text(lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
-    list: lambda value: map(_inner, value),
-    tuple: lambda value: map(_inner, value),
-    set: lambda value: sorted(map(_inner, value)),
-    frozenset: lambda value: sorted(map(_inner, value)),
-    dict: lambda value: sorted(map(_inner, value.items())),
-    OrderedDict: lambda value: map(_inner, value.items()),
+    list: lambda value, inner: map(inner, value),
+    tuple: lambda value, inner: map(inner, value),
+    set: lambda value, inner: sorted(map(inner, value)),
+    frozenset: lambda value, inner: sorted(map(inner, value)),
+    dict: lambda value, inner: sorted(map(inner, value.items())),
+    OrderedDict: lambda value, inner: map(inner, value.items()),
 }
 
 

@@ -175,6 +175,18 @@ class StationOutside(ChoochooError):
     )
 
 
+class UnknownPlaceholder(ChoochooError):
+    name: str
+    location: str
+    keyword: str
+    path: str
+    cause: str
+    template = (
+        "{location}: station {name!r} declares {path!r} in {keyword}, but {cause}; "
+        "name one of its parameters, or write {{{{ and }}}} for braces"
+    )
+
+
 class AttachedTwice(ChoochooError):
     name: str
     what: str

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.attempt import (
     Ask,
     Attempt,
@@ -108,6 +110,7 @@ class Journey:
         needs_fixtures = bool(station.checks or station.declaration.values)
         if needs_fixtures or self.judge.is_replayed(key) or key in self._found_due:
             return None
+        self.outcomes.look_again()  # another process may have visited upstream by now
         record = self.ledger.record(key)
         if record is not None and record.is_complete:
             try:
@@ -169,11 +172,17 @@ class Journey:
             attempt.stage = self._judge(key, values, ask, found)
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
-            begun = attempt.stage = advance(Begun, attempt.stage, began=time.time())
+            begun = attempt.stage = advance(Begun, attempt.stage, **self._start(key))
             self.ledger.begin(key, record_of_start(begun), begun.reasons)
             for unseen in self.judge.unseen_code(key):
                 name = self.route.name(key)
                 self._notify(f"{name}: a change of {unseen} is not noticed; declare version=...")
+
+    def _start(self, key: str) -> dict[str, object]:
+        """Return what is known of a visit when it begins."""
+        renews = self.route[key].station.declaration.renews
+        renewal = os.urandom(8).hex() if renews else ""
+        return {"began": time.time(), "started": clock.monotonic(), "renewal": renewal}
 
     def _judge(
         self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None
@@ -206,26 +215,26 @@ class Journey:
 
         Raises `Unstorable`, `MissingProduct`, or the error of a check that does not pass.
         """
-        station = self.route[attempt.key].station
+        instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
         self.outcomes.keep(attempt.key, outcome)
         attempt.stage = advance(Returned, attempt.stage, outcome=outcome)
-        products = fingerprints.products(station)
+        products = fingerprints.products(instance)
         for product, digest in products.items():
             if not digest:
-                raise MissingProduct(station.name, product)
+                raise MissingProduct(instance.station.name, product)
         attempt.stage = advance(Rechecking, attempt.stage, products=products)
         self._ask_again(attempt, ask)
-        attempt.stage = advance(Passed, attempt.stage, ended=time.time())
+        attempt.stage = advance(Passed, attempt.stage, ended=clock.monotonic())
 
     def _ask_again(self, attempt: Attempt, ask: Ask) -> None:
         """Ask the checks after the visit, again and again as long as `within` allows."""
         checks, name = self.route[attempt.key].station.checks, self.route[attempt.key].name
-        began, pause = time.monotonic(), 0.05
+        began, pause = clock.monotonic(), 0.05
         while checks:
             failures = ask(checks)
             checks = tuple(check for check in checks if check.name in failures)
-            waited = time.monotonic() - began
+            waited = clock.monotonic() - began
             left = {check.within - waited: check.name for check in reversed(checks)}
             if left and min(left) <= 0:
                 refused = left[min(left)]
@@ -285,7 +294,7 @@ class Journey:
             case Begun():
                 return record_of_visit(stage, ending)
             case Settled(is_news=True) if result is stage.result:
-                products = fingerprints.products(self.route[key].station)
+                products = fingerprints.products(self.route[key])
                 known = self.outcomes.find(key) or self.outcomes.encoded(key, None)
                 return record_of_check(stage, products, known)
         return None
@@ -312,9 +321,9 @@ class Journey:
         visitor = "another process" if record is None else record.visitor
         self._notify(f"{name}: waiting for {visitor}, which is visiting it")
         timeout = self.options.lock_timeout
-        end = math.inf if timeout < 0 else time.monotonic() + timeout
+        end = math.inf if timeout < 0 else clock.monotonic() + timeout
         while True:
-            left = end - time.monotonic()
+            left = end - clock.monotonic()
             try:
                 return self.ledger.lock(key, max(min(left, _LOOK), 0))
             except LockBusy:

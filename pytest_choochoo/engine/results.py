@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.protocol import Records, RunBoard
 from pytest_choochoo.engine.ledger.record import Record, Result, to_text
 
@@ -79,16 +80,16 @@ class Results(dict[str, Result]):
         """
         if self._is_stopped:
             raise RunStopped
-        pause, tried = 0.005, time.monotonic()
+        pause, tried = 0.005, clock.monotonic()
         while key not in self and self._run is not None:
             result = self.shared(key)
             if result is not None:
                 self[key] = result
                 break
             self.raise_if_stopped()
-            if time.monotonic() - tried > _PATIENCE:
+            if clock.monotonic() - tried > _PATIENCE:
                 self._ledger.write_result(self._run, _WAITING, "")
-                tried = time.monotonic()
+                tried = clock.monotonic()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
         return self.get(key)

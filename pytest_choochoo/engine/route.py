@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.errors import Cycle, UnknownSelector
+from pytest_choochoo.engine.errors import (
+    ChoochooError,
+    Cycle,
+    UnknownPlaceholder,
+    UnknownSelector,
+    error_line,
+)
 from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
@@ -26,6 +32,36 @@ class StationInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     station: Station[Any]
     parameters: Mapping[str, object] = {}
     parameter_id: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The input files, with its parameters filled in. Raises `UnknownPlaceholder`."""
+        return tuple(self._filled("files", each) for each in self.station.declaration.files)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products, with its parameters filled in. Raises `UnknownPlaceholder`."""
+        return tuple(self._filled("products", each) for each in self.station.declaration.products)
+
+    def _filled(self, keyword: str, path: str) -> str:
+        if "{" not in path and "}" not in path:
+            return path
+        try:
+            return path.format_map(self.parameters)
+        except KeyError as error:
+            cause = f"it has no parameter {error}"
+        except Exception as error:  # noqa: BLE001 - a parameter is of any type
+            cause = error_line(error)
+        station = self.station
+        raise UnknownPlaceholder(station.name, station.location, keyword, path, cause)
+
+    def faults(self) -> Iterator[ChoochooError]:
+        """Yield the errors of `files` and `products`."""
+        for keyword in ("files", "products"):
+            try:
+                getattr(self, keyword)
+            except UnknownPlaceholder as error:
+                yield error
 
 
 class Route(msgspec.Struct, frozen=True, dict=True):
@@ -47,6 +83,14 @@ class Route(msgspec.Struct, frozen=True, dict=True):
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.name(key) for key in keys)
 
+    def inputs(self, key: str) -> tuple[str, ...]:
+        """Return those upstream of *key* whose work it depends on.
+
+        Earlier instances of its own station come first, and are no inputs.
+        """
+        station = self.stops[key].station
+        return tuple(each for each in self.upstream[key] if self.stops[each].station is not station)
+
     def downstream(self) -> dict[str, list[str]]:
         """Return for each station the stations that need it directly."""
         return followers({key: self.upstream.get(key, ()) for key in self.stops})
@@ -61,6 +105,22 @@ class Route(msgspec.Struct, frozen=True, dict=True):
     def order(self) -> tuple[str, ...]:
         """The keys in running order: upstream first, otherwise as they were defined."""
         return arranged(tuple(self.stops), self.upstream)
+
+    @cached_property
+    def renewing(self) -> Mapping[str, tuple[str, ...]]:
+        """For each station downstream of stations that renew, at any depth, the keys of those."""
+        if not any(stop.station.declaration.renews for stop in self.stops.values()):
+            return {}
+        found: dict[str, tuple[str, ...]] = {}
+        for key in self.order:
+            above: dict[str, None] = {}
+            for needed in self.inputs(key):
+                above |= dict.fromkeys(found.get(needed, ()))
+                if self.stops[needed].station.declaration.renews:
+                    above[needed] = None
+            if above:
+                found[key] = tuple(above)
+        return found
 
     def cycles(self, by: Callable[[str, str], str] = lambda *keys: "") -> tuple[Cycle, ...]:
         """Return a cycle for each group of stations that wait for each other.

@@ -46,6 +46,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...]
     max_age: float | None
     version: str | None
+    renews: bool = False
+    in_order: bool = False
 
 
 class Station(Generic[T_co]):
@@ -228,6 +230,8 @@ def station(
     products: Iterable[str | Path] = (),
     max_age: float | timedelta | None = None,
     version: str | None = None,
+    renews: bool = False,
+    in_order: bool = False,
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -240,16 +244,21 @@ def station(
     products: Iterable[str | Path] = (),
     max_age: float | timedelta | None = None,
     version: str | None = None,
+    renews: bool = False,
+    in_order: bool = False,
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
     *title*: a title for people (default: the docstring's first line, else the name).
-    *files*: paths or globs of input files, relative to the declaring file.
+    *files*: paths or globs of input files, relative to the declaring file; `{name}` stands
+    for the parameter of that name, here and in *products*.
     *env*: names of environment variables that are inputs.
     *values*: names of fixtures whose value is an input.
     *products*: paths that the visit makes, relative to the declaring file.
     *max_age*: a `timedelta`, or seconds, after which it is visited again.
     *version*: stands for the code instead of its source.
+    *renews*: a visit makes its thing again from nothing, so that all downstream is due after it.
+    *in_order*: its instances wait for each other, in the order of their parameters.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -261,18 +270,23 @@ def station(
         products=_strings("products", products),
         max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
         version=_string("version", version),
+        renews=_flag("renews", renews),
+        in_order=_flag("in_order", in_order),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:
-        # Its source is an input: a callable without source, like a partial, would never be due.
-        has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
-        # A station is a fixture already: the function of a fixture cannot be called.
-        is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
-        is_function = has_source and not is_fixture and not isinstance(function, Station)
-        _require_function(is_function, "@station", function)
+        _require_function(_can_be_visited(function), "@station", function)
         return Station(function, declaration, shadowed=_shadowed(function))
 
     return declare if function is None else declare(function)
+
+
+def _can_be_visited(function: Callable[..., object]) -> bool:
+    # Its source is an input: a callable without source, like a partial, would never be due.
+    has_source = callable(function) and hasattr(inspect.unwrap(function), "__code__")
+    # A station is a fixture already: the function of a fixture cannot be called.
+    is_fixture = type(function).__module__.partition(".")[0] == "_pytest"
+    return has_source and not is_fixture and not isinstance(function, Station)
 
 
 # The names of modules that are run, not imported: by Python, and by execnet in a worker.
@@ -296,6 +310,12 @@ def _string(keyword: str, given: str | None) -> str | None:
     if not isinstance(given, str | None):
         raise BadSetting(f"@station({keyword}=...)", str(given), "a string")
     return None if given is None else str(given)
+
+
+def _flag(keyword: str, given: bool) -> bool:
+    if not isinstance(given, bool):
+        raise BadSetting(f"@station({keyword}=...)", str(given), "True or False")
+    return given
 
 
 def _strings(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:

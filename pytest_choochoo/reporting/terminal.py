@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import pytest
 
-from pytest_choochoo.engine import wording
+from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.settings import Settings
@@ -50,7 +49,7 @@ class Terminal:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        self._began = time.monotonic()
+        self._began = clock.monotonic()
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
         self._has_run = False
@@ -123,7 +122,7 @@ class Terminal:
             if self._settings.mode.idle and is_good:
                 write(self._settings.mode.idle)
             return
-        write(wording.closing_line(results, time.monotonic() - self._began))
+        write(wording.closing_line(results, clock.monotonic() - self._began))
         for line in (*wording.problem_lines(results), *wording.left_in_place(results)):
             write(line)
         mode = self._settings.mode

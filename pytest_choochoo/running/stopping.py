@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.reporting.notices import notify
@@ -143,12 +143,12 @@ class Deadline:
 
     def __init__(self) -> None:
         #: The moment at which pytest-timeout stops the item, on the clock of
-        #: `time.monotonic`; infinity without one.
+        #: `clock.monotonic`; infinity without one.
         self.at = math.inf
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self.at
+        return clock.monotonic() >= self.at
 
 
 class TimeoutHooks:
@@ -168,7 +168,7 @@ class TimeoutHooks:
         self, item: pytest.Item, settings: Any
     ) -> Generator[None, object, object]:
         started = yield
-        self._deadline.at = time.monotonic() + settings.timeout
+        self._deadline.at = clock.monotonic() + settings.timeout
         is_main = threading.current_thread() is threading.main_thread()
         if settings.method == "thread" or not is_main:  # pytest-timeout ends the process
             cause = f"Timeout (>{settings.timeout}s) from pytest-timeout, which ended the process"

@@ -101,6 +101,13 @@ FAULTS = {
             "'kettle'; request it in the station itself, which is then parametrized as well"
         ),
     ),
+    "unknown placeholder": (
+        "@station(products=['{samlpe}.bam'])\n@pytest.mark.parametrize('sample', 'ab')\ndef align(sample): ...\n",
+        (
+            "stations.py:5: station 'align' declares '{samlpe}.bam' in products, but it has no "
+            "parameter 'samlpe'; name one of its parameters, or write {{ and }} for braces"
+        ),
+    ),
     "unknown instance": (
         (
             "@pytest.mark.parametrize('n', [1])\n@station\ndef boil(n): ...\n\n"

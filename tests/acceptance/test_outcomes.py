@@ -539,3 +539,88 @@ def test_version_stands_for_the_code_in_an_outcome(project: Project) -> None:
     run = project.run("--cc-run")
 
     assert (run.unchanged, run.tests) == (("boil",), {"test_it": "passed"})
+
+
+# --- what counts as another outcome
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        ("Path", 'Path("2026-01-02")'),
+        ("date", "date(2026, 1, 2)"),
+        ("Text", "Text.DAY"),
+        ("PurePath", 'PurePath("2026-01-02")'),
+    ],
+)
+def test_other_type_upstream_visits_downstream(
+    project: Project, annotation: str, value: str
+) -> None:
+    """A value of another type is another outcome, though its JSON is the same."""
+    project.stations(
+        """
+        from datetime import date
+        from enum import Enum
+        from pathlib import Path, PurePath
+
+        class Text(Enum):
+            DAY = "2026-01-02"
+
+        @station
+        def make() -> str:
+            return "2026-01-02"
+
+        @station
+        def use(make) -> str:
+            return repr(make)
+        """
+    )
+    project.run("--cc-run")
+    project.edit(
+        "stations.py", 'str:\n    return "2026-01-02"', f"{annotation}:\n    return {value}"
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("make", "use")
+    assert run.reasons["use"] == ("outcome of make changed",)
+    assert project.run("--cc-run").unchanged == ("make", "use")
+
+
+def test_same_outcome_made_into_something_else_visits_downstream(
+    project: Project, mode: str
+) -> None:
+    """A class that makes something else of what is recorded changes what downstream receives."""
+    project.stations(
+        """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Server:
+            host: str
+            url: str = ""
+            def __post_init__(self):
+                self.url = f"http://{self.host}"
+
+        @station
+        def rent() -> Server:
+            return Server("h")
+
+        @rent.check
+        def there(): ...
+
+        @station
+        def configure(rent) -> str:
+            return rent.url
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "http:", "https:")
+    plain = project.run("--cc-check")
+
+    run = project.run("--cc-run")
+
+    assert plain.failed == ("configure",)
+    assert run.results == {"rent": "unchanged", "configure": "visited"}
+    assert run.reasons["configure"] == ("outcome of rent changed",)
+    assert project.run("--cc-run").unchanged == ("rent", "configure")

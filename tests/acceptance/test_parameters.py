@@ -327,6 +327,36 @@ def test_changed_value_leaves_siblings_alone(project: Project) -> None:
     assert run.reasons["boil[large]"] == ("parameter size changed: 2 -> 3",)
 
 
+def test_parameter_in_a_path_is_that_of_the_instance(project: Project) -> None:
+    """A file that one instance reads is an input of that instance, and so is its product."""
+    for sample in ("a", "b"):
+        project.write(f"data/{sample}.fastq", sample)
+    project.stations(
+        """
+        from pathlib import Path
+
+        HERE = Path(__file__).parent
+
+        @station(files=["data/{sample}.fastq"], products=["out/{sample}.bam"])
+        @pytest.mark.parametrize("sample", ["a", "b"])
+        def align(sample) -> None:
+            (HERE / "out").mkdir(exist_ok=True)
+            text = (HERE / "data" / f"{sample}.fastq").read_text()
+            (HERE / "out" / f"{sample}.bam").write_text(text)
+        """
+    )
+    project.run("--cc-run")
+    project.write("data/b.fastq", "c")
+    changed = project.run("--cc-run")
+    project.remove("out/a.bam")
+
+    missing = project.run("--cc-run")
+
+    assert changed.results == {"align[a]": "unchanged", "align[b]": "visited"}
+    assert changed.reasons["align[b]"] == ("file data/b.fastq changed",)
+    assert missing.reasons["align[a]"] == ("product out/a.bam is missing",)
+
+
 def test_indirect_parameters_reach_the_fixture(project: Project) -> None:
     """An indirect parameter goes through its fixture, and matches by the value given."""
     project.stations(
@@ -795,3 +825,59 @@ def test_parameters_that_cannot_be_compared_match_by_identity(
     run = project.run("test_it.py")
 
     assert "ambiguous" not in run.text
+
+
+# --- in order
+
+MIGRATIONS = """
+    from pathlib import Path
+
+    @station(in_order=True)
+    @pytest.mark.parametrize("version", ["1", "3"])
+    def migrate(version) -> str:
+        assert not Path(__file__).with_name(f"broken-{version}").exists()
+        log(version)
+        return version
+
+    @station
+    def serve(migrate: dict[str, str]) -> list[str]:
+        return list(migrate)
+"""
+
+
+def test_instances_run_in_order(project: Project, mode: str) -> None:
+    """A chain of migrations is visited one by one; one added in the middle visits no other."""
+    project.stations(MIGRATIONS)
+    first = project.run("--cc-run")
+    project.edit("stations.py", '["1", "3"]', '["1", "2", "3"]')
+
+    added = project.run("--cc-run")
+
+    assert first.log == ("1", "3")
+    assert added.results == {
+        "migrate[1]": "unchanged",
+        "migrate[2]": "visited",
+        "migrate[3]": "unchanged",
+        "serve": "visited",
+    }
+    assert set(project.run("--cc-run").results.values()) == {"unchanged"}
+
+
+def test_earlier_instance_that_fails_blocks_later_ones(project: Project) -> None:
+    """A migration after a failed one is not begun."""
+    project.stations(MIGRATIONS)
+    project.write("broken-1", "")
+
+    run = project.run("--cc-run")
+
+    assert run.results == {"migrate[1]": "failed", "migrate[3]": "blocked", "serve": "blocked"}
+
+
+def test_selected_instance_brings_earlier_ones(project: Project) -> None:
+    """An instance needs those before it, by selection as by `+x`."""
+    project.stations(MIGRATIONS)
+
+    selected = project.run("--cc-run", "stations.py::migrate[3]")
+    replayed = project.run("--cc-replay", "+migrate[3]")
+
+    assert selected.log == replayed.log == ("1", "3")

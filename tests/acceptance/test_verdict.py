@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import pytest
 from harness import Project
@@ -233,6 +234,22 @@ def test_max_age_makes_station_due(project: Project) -> None:
     assert run.reasons["boil"][0].endswith("s ago, max_age is 0.0 s")
 
 
+def test_visit_from_the_future_is_over_its_age(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit made while the clock was ahead is made again, and not believed until then."""
+    project.stations("@station(max_age=60)\ndef boil(): log('boil')\n")
+    now = time.time
+    with monkeypatch.context() as context:
+        context.setattr("time.time", lambda: now() + 400 * 86400)
+        project.run("--cc-run")
+
+    run = project.run("--cc-run")
+
+    assert run.reasons["boil"] == ("visited 400 d in the future, max_age is 1 min",)
+    assert project.run("--cc-run").unchanged == ("boil",)
+
+
 def test_changed_and_missing_products_make_station_due(project: Project) -> None:
     """A station is visited again if one of its products was changed or removed."""
     project.stations(
@@ -254,6 +271,173 @@ def test_changed_and_missing_products_make_station_due(project: Project) -> None
     assert changed.reasons["brew"] == ("product tea.txt changed",)
     assert missing.reasons["brew"] == ("product tea.txt is missing",)
     assert project.run("--cc-run").unchanged == ("brew",)
+
+
+def test_outcome_of_a_decorator_is_not_taken_for_nothing(project: Project) -> None:
+    """Where a decorator returns something, a check that passes cannot say what: it is visited."""
+    project.stations(
+        """
+        import functools
+
+        def timed(function):
+            @functools.wraps(function)
+            def inner():
+                function()
+                return {"host": "h"}
+            return inner
+
+        @station
+        @timed
+        def deploy(): ...
+
+        @deploy.check
+        def up(): ...
+
+        @station
+        def use(deploy) -> str:
+            return deploy["host"]
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("deploy", "use")
+
+
+def test_upstream_for_order_only_may_be_renamed_added_and_removed(project: Project) -> None:
+    """A station that returns nothing and makes no products is no input of those after it."""
+    project.stations(
+        """
+        @station
+        def lay_table() -> None: ...
+
+        @station
+        @pytest.mark.usefixtures("lay_table")
+        def serve() -> None:
+            log("serve")
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", "lay_table", "set_table")
+    renamed = project.run("--cc-run")
+    project.edit(
+        "stations.py",
+        "@station\n@pytest",
+        "@station\ndef light() -> None: ...\n\n@station\n@pytest",
+    )
+    project.edit("stations.py", '("set_table")', '("set_table", "light")')
+    added = project.run("--cc-run")
+    project.edit("stations.py", '("set_table", "light")', '("light")')
+
+    removed = project.run("--cc-run")
+
+    assert renamed.results == {"set_table": "visited", "serve": "unchanged"}
+    assert added.results == {"set_table": "unchanged", "light": "visited", "serve": "unchanged"}
+    assert removed.unchanged == ("set_table", "light", "serve")
+
+
+def test_changed_product_reaches_downstream(project: Project, mode: str) -> None:
+    """A visit that makes another product is a change for those after it; an equal one is none."""
+    project.write("in.txt", "a b")
+    project.stations(
+        """
+        from pathlib import Path
+
+        OUT = Path(__file__).with_name("out.txt")
+
+        @station(files=["in.txt"], products=["out.txt"])
+        def make() -> Path:
+            OUT.write_text(" ".join(Path(__file__).with_name("in.txt").read_text().split()))
+            return OUT
+
+        @station
+        def count(make: Path) -> int:
+            return len(make.read_text())
+        """
+    )
+    project.run("--cc-run")
+    project.write("in.txt", "a  b")
+    equal = project.run("--cc-run")
+    project.write("in.txt", "a b c")
+
+    changed = project.run("--cc-run")
+
+    assert equal.results == {"make": "visited", "count": "unchanged"}
+    assert changed.visited == ("make", "count")
+    assert changed.reasons["count"] == ("product out.txt of make changed",)
+    assert project.run("--cc-run").unchanged == ("make", "count")
+
+
+def test_renewed_station_has_all_downstream_visited(project: Project, mode: str) -> None:
+    """After a database was made again, its tables are as well, and a failure loses none of that."""
+    project.stations(
+        """
+        import os
+
+        @station(renews=True)
+        def create_db() -> str:
+            return "db"
+
+        @station
+        def create_tables(create_db) -> str:
+            assert not os.environ.get("BROKEN")
+            return "tables"
+
+        @create_tables.check
+        def are_there(): ...
+
+        @station
+        def load_rows(create_tables) -> None: ...
+
+        @station
+        def apart() -> None: ...
+        """
+    )
+    project.run("--cc-run")
+    unchanged = project.run("--cc-run")
+    project.setenv("BROKEN", "1")
+    broken = project.run("--cc-replay=create_db")
+    project.setenv("BROKEN", "")
+
+    fixed = project.run("--cc-run")
+
+    again = ("create_db was made again from nothing",)
+    assert set(unchanged.results.values()) == {"unchanged"}
+    assert (broken.visited, broken.failed) == (("create_db",), ("create_tables",))
+    assert set(fixed.visited) == {"create_tables", "load_rows"}
+    assert fixed.reasons["load_rows"] == again
+    assert again[0] in fixed.reasons["create_tables"]
+    assert set(project.run("--cc-run").results.values()) == {"unchanged"}
+
+
+def test_link_in_a_product_counts(project: Project) -> None:
+    """A link to a folder that leads elsewhere, or is gone, is a changed product."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        HERE = Path(__file__).parent
+
+        @station(products=["site"])
+        def publish() -> None:
+            for release in ("1", "2"):
+                (HERE / "releases" / release).mkdir(parents=True, exist_ok=True)
+            (HERE / "site").mkdir(exist_ok=True)
+            (HERE / "site" / "current").unlink(missing_ok=True)
+            (HERE / "site" / "current").symlink_to("../releases/1")
+        """
+    )
+    link = project.path / "site" / "current"
+    project.run("--cc-run")
+    link.unlink()
+    link.symlink_to("../releases/2")
+    changed = project.run("--cc-run")
+    link.unlink()
+
+    removed = project.run("--cc-run")
+
+    assert changed.reasons["publish"] == removed.reasons["publish"] == ("product site changed",)
+    assert project.run("--cc-run").unchanged == ("publish",)
 
 
 def test_changed_value_and_parameter_show_old_and_new(project: Project) -> None:

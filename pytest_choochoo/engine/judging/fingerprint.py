@@ -7,32 +7,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_choochoo.engine.digest import (
+    digest_file,
     digest_parts,
-    digest_path,
+    digest_tree,
     digest_value,
     is_pattern,
     matches,
     relative,
 )
 from pytest_choochoo.engine.errors import MissingFile, NotAFile, Undigestable
-from pytest_choochoo.engine.ledger.record import Fingerprint
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint
+from pytest_choochoo.engine.route import StationInstance
 from pytest_choochoo.engine.station import Station
 
 
 def take(
-    station: Station[Any],
+    instance: StationInstance,
     *,
     upstream: dict[str, str],
-    parameters: Mapping[str, object],
+    upstream_products: dict[str, str],
+    renewals: dict[str, str],
     code: dict[str, str],
     values: Mapping[str, object] | None,
 ) -> Fingerprint:
-    """Return the fingerprint of *station* as things are now.
+    """Return the fingerprint of *instance* as things are now.
 
     Raises `MissingFile`, `NotAFile` or `Undigestable`.
     """
+    station, parameters = instance.station, instance.parameters
     declared = station.declaration
-    files = _files(station) if declared.files else {}
+    found = files(instance)
     digested_values = None if values is None else _digests(station, values, "value of fixture")
     digested_parameters = _digests(station, parameters, "parameter")
     # Only now: a value that has a digest can also be shown.
@@ -40,21 +44,51 @@ def take(
     hints |= {f"value {name}": _shown(value) for name, value in (values or {}).items()}
     return Fingerprint(
         upstream=upstream,
-        files=files,
+        upstream_products=upstream_products,
+        renewals=renewals,
+        files=found,
         env={name: _env(name) for name in declared.env},
         values=digested_values,
         parameters=digested_parameters,
         code={"version": declared.version} if declared.version is not None else code,
         hints=hints,
+        form=FORM,
     )
 
 
-def products(station: Station[Any]) -> dict[str, str]:
-    """Return the digest of each product of *station*, "" for one that does not exist."""
-    if not station.declaration.products:
+def files(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
+    """Return the digest of each input file of *instance*; raise `MissingFile` or `NotAFile`.
+
+    *with_links*: a '**' enters linked folders; False for comparing with form 0.
+    """
+    found: dict[str, str] = {}
+    if not instance.station.declaration.files:
+        return found
+    base, name = instance.station.path.parent, instance.station.name
+    for pattern in instance.files:
+        path = base / pattern
+        # Look for the literal name first: 'data[1].csv' is a name, and a pattern as well.
+        if not is_pattern(pattern) or path.is_file():
+            if path.is_dir():
+                raise NotAFile(name, pattern)
+            if not path.exists():
+                raise MissingFile(name, pattern)
+            found[pattern] = digest_file(path)
+        else:
+            for path in sorted(matches(base, pattern, follows_links=with_links)):
+                found[relative(path, base)] = digest_file(path)
+    return found
+
+
+def products(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
+    """Return the digest of each product of *instance*, "" for one that does not exist.
+
+    *with_links*: links count, by their targets; False for comparing with form 0.
+    """
+    if not instance.station.declaration.products:
         return {}
-    base = station.path.parent
-    return {name: digest_path(base / name) for name in station.declaration.products}
+    base = instance.station.path.parent
+    return {name: digest_tree(base / name, with_links=with_links) for name in instance.products}
 
 
 def _shown(value: object) -> str:
@@ -77,22 +111,4 @@ def _digests(station: Station[Any], values: Mapping[str, object], kind: str) -> 
         except RecursionError:
             endless = f"{type(value).__qualname__}, which contains itself or is nested too deeply"
             raise Undigestable(station.name, f"{kind} {name!r}", endless) from None
-    return found
-
-
-def _files(station: Station[Any]) -> dict[str, str]:
-    base = station.path.parent
-    found: dict[str, str] = {}
-    for pattern in station.declaration.files:
-        path = base / pattern
-        # Look for the literal name first: 'data[1].csv' is a name, and a pattern as well.
-        if not is_pattern(pattern) or path.is_file():
-            if path.is_dir():
-                raise NotAFile(station.name, pattern)
-            if not path.exists():
-                raise MissingFile(station.name, pattern)
-            found[pattern] = digest_path(path)
-        else:
-            for path in sorted(matches(base, pattern)):
-                found[relative(path, base)] = digest_path(path)
     return found

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
 from pytest_choochoo.engine.ledger.protocol import Ledger
-from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
 
@@ -77,10 +79,12 @@ class Judge:
         code: dict[str, str] = {}
         if stop.station.declaration.version is None:
             code = self._code.reach(self._values_with_code(key))
+        upstream, products = self._upstream(key)
         return fingerprints.take(
-            stop.station,
-            upstream=self._upstream(key),
-            parameters=stop.parameters,
+            stop,
+            upstream=upstream,
+            upstream_products=products,
+            renewals=self._renewals(key),
             code=code,
             values=values,
         )
@@ -96,17 +100,42 @@ class Judge:
             return ()
         return self._code.unseen(self._values_with_code(key))
 
-    def _upstream(self, key: str) -> dict[str, str]:
-        digests = {}
-        names = Counter(self._route.names(self._route.upstream[key]))
-        for upstream in self._route.upstream[key]:
+    def _upstream(self, key: str, form: int = FORM) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the digests of the outcomes upstream, and of the products there, by name."""
+        outcomes: dict[str, str] = {}
+        products: dict[str, str] = {}
+        for upstream, name in self._labels(self._route.inputs(key)):
             found = self._outcomes.find(upstream)
-            name = self._route[upstream].name
             if found is None:
-                raise NoRecord(name, self.why_incomplete(upstream))
+                raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
+            # Without either, it is upstream for its order only.
+            if not self._outcomes.is_nothing(upstream, found):
+                has_types = form > 0
+                outcomes[name] = (
+                    self._outcomes.digest_received(upstream, found) if has_types else found.digest
+                )
+            # As they were when it was completed: where they have changed since, it is due itself.
+            record = self._outcomes.record(upstream)
+            if record is not None:
+                products |= {f"{each} of {name}": was for each, was in record.products.items()}
+        return outcomes, products
+
+    def _renewals(self, key: str) -> dict[str, str]:
+        """Return the last visit of each station upstream that renews, by name."""
+        found = {}
+        for upstream, name in self._labels(self._route.renewing.get(key, ())):
+            record = self._outcomes.record(upstream)
+            if record is not None and record.renewal:
+                found[name] = record.renewal
+        return found
+
+    def _labels(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield *keys*, each with the name that stands for it in a fingerprint."""
+        names = Counter(self._route.names(keys))
+        for key in keys:
+            name = self._route[key].name
             # Two directories may each have a station of that name.
-            digests[name if names[name] == 1 else upstream] = found.digest
-        return digests
+            yield key, name if names[name] == 1 else key
 
     def verdict(
         self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False
@@ -117,11 +146,15 @@ class Judge:
         """
         station = self._route[key].station
         has_check = bool(station.checks)
+        products = fingerprints.products(self._route[key])
+        if record is not None and record.fingerprint is not None:
+            if record.fingerprint.form < FORM:
+                taken, products = self._in_form_0(key, record, taken, products)
         return judge(
             Facts(
                 record=record,
                 fingerprint=taken,
-                products=fingerprints.products(station),
+                products=products,
                 max_age=station.declaration.max_age,
                 has_check=has_check,
                 returns_outcome=has_check and self._outcomes.is_expected(station),
@@ -132,6 +165,20 @@ class Judge:
                 decode_error=self._outcomes.decode_error(key, record),
             )
         )
+
+    def _in_form_0(
+        self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
+    ) -> tuple[Fingerprint, dict[str, str]]:
+        """Return the inputs and the products of *key* as *record*, of form 0, has them."""
+        instance, old = self._route[key], record.fingerprint
+        if old is not None and old.files != taken.files:
+            files = fingerprints.files(instance, with_links=False)
+            taken = msgspec.structs.replace(taken, files=files)
+        if old is not None and old.upstream != taken.upstream:
+            taken = msgspec.structs.replace(taken, upstream=self._upstream(key, form=0)[0])
+        if record.products != products:
+            products = fingerprints.products(instance, with_links=False)
+        return taken, products
 
     def _consumers_of_its_secret(self, key: str) -> tuple[str, ...]:
         needed = self._secret_for.get(key, ())

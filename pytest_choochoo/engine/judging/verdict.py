@@ -11,6 +11,7 @@ import msgspec
 from pytest_choochoo.engine.code.source import same_code
 from pytest_choochoo.engine.errors import SecretNotKept, error_line
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.outcomes.codec import NOTHING
 from pytest_choochoo.engine.wording import elapsed
 
 Kind = Literal[
@@ -60,6 +61,9 @@ Verdict = Fresh | Due | Blocked
 
 # The reasons that a check can judge by itself; it cannot see that an input changed.
 _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
+
+# Seconds by which a visit may lie in the future, as the clocks of two machines differ.
+_CLOCK_SKEW = 300
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,10 +123,17 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     if record is not None and record.fingerprint is not None:
         yield from changes(record.fingerprint, facts.fingerprint)
         yield from _product_changes(record.products, facts.products)
-        age = facts.now - record.visited
-        if facts.max_age is not None and age > facts.max_age:
-            limit = elapsed(facts.max_age)
-            yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+        if facts.max_age is not None:
+            yield from _too_old(facts.now - record.visited, facts.max_age)
+
+
+def _too_old(age: float, max_age: float) -> Iterator[Reason]:
+    """Yield the reason where *age*, in seconds, is over *max_age*."""
+    limit = elapsed(max_age)
+    if age > max_age:
+        yield Reason("age", f"visited {elapsed(age)} ago, max_age is {limit}")
+    elif age < -_CLOCK_SKEW:
+        yield Reason("age", f"visited {elapsed(-age)} in the future, max_age is {limit}")
 
 
 def secret_needed(names: tuple[str, ...]) -> Reason:
@@ -165,7 +176,14 @@ def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Rea
 def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     """Yield a reason for every input that differs between *old* and *new*."""
     hints = old.hints, new.hints
-    yield from _compared("input", "outcome of", old.upstream, new.upstream, hints)
+    upstream = old.upstream if old.form else _without_nothing(old.upstream, new.upstream)
+    yield from _compared("input", "outcome of", upstream, new.upstream, hints)
+    if old.form:
+        products = old.upstream_products, new.upstream_products
+        yield from _compared("input", "product", *products, hints)
+    for name, renewal in new.renewals.items():
+        if old.renewals.get(name) != renewal:
+            yield Reason("input", f"{name} was made again from nothing")
     yield from _compared("input", "file", old.files, new.files, hints)
     yield from _compared("input", "env", old.env, new.env, hints)
     yield from _compared("input", "parameter", old.parameters, new.parameters, hints)
@@ -176,6 +194,11 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
         yield from _compared("code", "code of", old.code, new.code, hints, same_code)
     elif was != is_now:
         yield Reason("code", f"version {_verb(was, is_now)}{_shown(was, is_now)}")
+
+
+def _without_nothing(old: Texts, new: Texts) -> Texts:
+    """Return *old*, of form 0, without the stations that return nothing and are not in *new*."""
+    return {name: digest for name, digest in old.items() if digest != NOTHING or name in new}
 
 
 def _compared(

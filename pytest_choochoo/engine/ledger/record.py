@@ -10,20 +10,29 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
+#: The form of a fingerprint that is taken now. In form 0, links, upstream products and the types
+#: in upstream outcomes did not count, and upstream stations that return nothing did.
+FORM = 1
+
+
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The digest of each input of one visit, by kind and name.
 
+    *renewals*: the `Record.renewal` of every station upstream, at any depth, that renews.
     *values* is None if the values are unknown. *hints* show the old and the new value
-    to the user, for inputs that may be shown.
+    to the user, for inputs that may be shown. *form*: how the digests were made.
     """
 
     upstream: dict[str, str] = {}
+    upstream_products: dict[str, str] = {}
+    renewals: dict[str, str] = {}
     files: dict[str, str] = {}
     env: dict[str, str] = {}
     values: dict[str, str] | None = None
     parameters: dict[str, str] = {}
     code: dict[str, str] = {}
     hints: dict[str, str] = {}
+    form: int = 0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +42,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *host* describe the last attempt; *fingerprint*, *outcome*, *outcome_digest*,
     *products*, *began*, *visited* (when it ended) and *seconds* the last visit
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
-    the checks failed in that visit.
+    the checks failed in that visit. *renewal*: the name of the last visit that began, where
+    its station renews.
     """
 
     status: Status
@@ -49,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     visited: float = 0.0
     began: float = 0.0
     seconds: float = 0.0
+    renewal: str = ""
 
     @property
     def is_complete(self) -> bool:

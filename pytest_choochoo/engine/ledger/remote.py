@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
@@ -186,9 +187,9 @@ class RemoteLedger(SnapshotMixin):
         self.ask("prepare_locks", list(keys))
 
     def lock(self, key: str, timeout: float) -> HeldLock:
-        end = time.monotonic() + timeout
+        end = clock.monotonic() + timeout
         while not self.ask("lock", key):
-            if timeout >= 0 and time.monotonic() >= end:
+            if timeout >= 0 and clock.monotonic() >= end:
                 raise LockBusy
             time.sleep(_POLL)
         self.held += 1

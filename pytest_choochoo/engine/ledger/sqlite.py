@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
@@ -54,7 +55,7 @@ class SqliteLedger(SnapshotMixin):
         self._is_read_only = is_read_only
         self._mutex = threading.RLock()
         self._outlives_power_cut = True
-        self._synced = time.monotonic()
+        self._synced = clock.monotonic()
         self._path = str(location.file)
         self._file = None if is_read_only else _file_at(self._path)
         #: The moment at which this process began each visit that it has not finished.
@@ -86,7 +87,7 @@ class SqliteLedger(SnapshotMixin):
                 yield self._connection
                 self._connection.execute("commit")
                 if outlives_power_cut:
-                    self._synced = time.monotonic()
+                    self._synced = clock.monotonic()
             finally:
                 # SQLite may have rolled back by itself, or not even begun.
                 if self._connection.in_transaction:
@@ -120,12 +121,12 @@ class SqliteLedger(SnapshotMixin):
                 "replace into attempts values (?, ?, null, 'visiting', '', ?)",
                 (key, record.since, to_text(reasons)),
             )
-        self._begun[key] = time.monotonic()
+        self._begun[key] = clock.monotonic()
         if was_complete:
             self._checkpoint()
 
     def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
-        now = time.monotonic()
+        now = clock.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
             _put_record(connection, key, record)

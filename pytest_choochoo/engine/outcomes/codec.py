@@ -8,12 +8,13 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, TypeVar, cast, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
-from pytest_choochoo.engine.digest import digest_bytes, digest_value, fields_of
+from pytest_choochoo.engine.digest import digest_bytes, digest_parts, digest_value, fields_of
 from pytest_choochoo.engine.errors import SecretNotKept, UnreadableOutcome, Unstorable
 from pytest_choochoo.engine.outcomes.enums import StandIn, readable
 from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
@@ -41,6 +42,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     digest: str
+
+
+#: The digest of the outcome None.
+NOTHING = digest_bytes(b"null")
 
 
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
@@ -97,6 +102,40 @@ def _digest(again: object, codec: Codec) -> str:
     except TypeError:  # a set of values that cannot be sorted
         return digest_value(again)
     return digest_bytes(msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec)))
+
+
+def digest_received(value: object, codec: Codec) -> str:
+    """Return the digest of *value* as consumers receive it: the types count as well.
+
+    That of JSON-like data is the one that is recorded.
+    """
+    if all(map(_is_plain_value, _nested(value))):
+        return _digest(value, codec)
+    try:
+        return digest_value(value, codec.encode)
+    except (TypeError, ValueError, RecursionError):  # of an attribute that is no field
+        named = f"{type(value).__module__}.{type(value).__qualname__}"
+        return digest_parts(named.encode(), _digest(value, codec).encode())
+
+
+def _is_plain_value(value: object) -> bool:
+    return type(value) in _JSON and (
+        not isinstance(value, dict) or all(type(key) is str for key in value)
+    )
+
+
+def is_plain(annotation: Any) -> bool:
+    """Return whether the JSON of an outcome alone says what consumers receive by *annotation*."""
+    if annotation is Any or any(annotation is each for each in _PLAIN):
+        return True
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return is_plain(arguments[0])
+    if origin is dict:
+        return arguments[0] is str and is_plain(arguments[1])
+    return origin is Literal or (
+        origin in {list, Union, UnionType} and all(map(is_plain, arguments))
+    )
 
 
 def _cause(error: BaseException) -> str:
@@ -271,6 +310,7 @@ _WHOLE = (
 # --- plain data
 
 _JSON = {str, int, float, bool, type(None), list, dict, Secret}
+_PLAIN = _JSON - {float, Secret}  # a float may be read of what was written as an int
 _SEQUENCES = (list, tuple, set, frozenset)
 
 

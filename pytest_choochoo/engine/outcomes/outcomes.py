@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dis
 import inspect
+import opcode
 import typing
 from collections.abc import Iterable
 from functools import cache
@@ -12,10 +12,21 @@ from typing import Any
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable, error_line
 from pytest_choochoo.engine.ledger.protocol import Records
 from pytest_choochoo.engine.ledger.record import Record
-from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+from pytest_choochoo.engine.outcomes.codec import (
+    Codec,
+    Outcome,
+    decode,
+    digest_received,
+    encode,
+    is_plain,
+)
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.secrets import TOKEN_PREFIX
 from pytest_choochoo.engine.station import Station
+
+_LOAD_CONST = opcode.opmap["LOAD_CONST"]
+_RETURN_VALUE = opcode.opmap["RETURN_VALUE"]
+_RETURN_CONST = opcode.opmap.get("RETURN_CONST", 255)  # in Python 3.12 and 3.13; 255 is none
 
 
 class Outcomes:
@@ -27,7 +38,8 @@ class Outcomes:
         self._codec = codec
         self._annotation = cache(_annotation)
         self._latest: dict[str, Outcome] = {}
-        self._seen: dict[str, Outcome | None] = {}
+        self._seen: dict[str, Record | None] = {}
+        self._received: dict[tuple[str, str], str] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* in the form that is recorded. Raises `Unstorable`."""
@@ -43,11 +55,10 @@ class Outcomes:
             self._latest[key] = outcome
 
     def look_again(self) -> None:
-        """Read outcomes from the ledger again.
+        """Read records from the ledger again.
 
-        Each outcome is read once until the next call: a consumer receives the
-        outcome that its fingerprint has, even if another process visits upstream
-        meanwhile.
+        Each is read once until the next call: a consumer receives the outcome that
+        its fingerprint has, even if another process visits upstream meanwhile.
         """
         self._seen.clear()
 
@@ -55,14 +66,34 @@ class Outcomes:
         """Return the outcome of *key*, or None when there is none."""
         if key in self._latest:
             return self._latest[key]
+        record = self.record(key)
+        if record is None or record.outcome is None:
+            return None
+        return Outcome(text=record.outcome, digest=record.outcome_digest)
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of *key*, with the outcome that consumers receive."""
         if key not in self._seen:
-            record = self._ledger.record(key)
-            self._seen[key] = (
-                None
-                if record is None or record.outcome is None
-                else Outcome(text=record.outcome, digest=record.outcome_digest)
-            )
+            self._seen[key] = self._ledger.record(key)
         return self._seen[key]
+
+    def digest_received(self, key: str, outcome: Outcome) -> str:
+        """Return the digest of what consumers receive as the *outcome* of *key*, types included.
+
+        It is decoded for that, unless it is plain JSON: what the user's classes make of it
+        may have changed.
+        """
+        annotation = self._annotation(self._route[key].station)
+        if is_plain(annotation):
+            return outcome.digest
+        place = key, outcome.text
+        if place not in self._received:
+            try:
+                value = self._decoded(self._route[key], outcome.text)
+                self._received[place] = digest_received(value, self._codec)
+            except Exception:  # noqa: BLE001 - the user's classes may raise anything
+                return outcome.digest  # `decode_error` says what is wrong
+        return self._received[place]
 
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""
@@ -112,10 +143,16 @@ class Outcomes:
     def _decoded(self, instance: StationInstance, text: str) -> Any:
         return decode(instance.name, text, self._annotation(instance.station), self._codec)
 
+    def is_nothing(self, key: str, outcome: Outcome) -> bool:
+        """Return whether *outcome* of *key* is None because its visits return nothing."""
+        return outcome.text == "null" and not self.is_expected(self._route[key].station)
+
     def is_expected(self, station: Station[Any]) -> bool:
         """Return whether a visit of *station* returns a value that must be known."""
         annotation = self._annotation(station)
-        return annotation is not type(None) and (annotation is not Any or _returns_value(station))
+        return annotation is not type(None) and (
+            annotation is not Any or _returns_value(station.function)
+        )
 
 
 def _annotation(station: Station[Any]) -> Any:
@@ -137,16 +174,25 @@ def _annotation(station: Station[Any]) -> Any:
     return Any if stated is object else stated
 
 
-def _returns_value(station: Station[Any]) -> bool:
-    """Return whether the function has a `return` with a value."""
-    plain: Any = inspect.unwrap(station.function)
-    before = None
-    for instruction in dis.get_instructions(plain.__code__):
-        if instruction.opname == "RETURN_CONST" and instruction.argval is not None:
-            return True
-        if instruction.opname == "RETURN_VALUE":
-            nothing = before is not None and (before.opname, before.argval) == ("LOAD_CONST", None)
-            if not nothing:
+def _returns_value(function: Any) -> bool:
+    """Return whether *function*, as it is called, has a `return` with a value.
+
+    A decorator may return something where the function that it wraps returns nothing.
+    """
+    if not hasattr(function, "__code__"):
+        is_cached = type(function).__module__ == "functools"  # it returns what it wraps returns
+        return not is_cached or _returns_value(function.__wrapped__)
+    # As `dis` would tell, which takes longer than all else that a fresh station needs.
+    code = function.__code__
+    steps, arguments = code.co_code[::2], code.co_code[1::2]
+    for operation, back in ((_RETURN_CONST, 0), (_RETURN_VALUE, 1)):
+        at = steps.find(operation)
+        while at >= 0:
+            constant = arguments[at - back]
+            if at > back and steps[at - back - 1] == opcode.EXTENDED_ARG:
+                constant |= arguments[at - back - 1] << 8
+            is_constant = not back or steps[at - back] == _LOAD_CONST
+            if not is_constant or code.co_consts[constant] is not None:
                 return True
-        before = instruction
+            at = steps.find(operation, at + 1)
     return False

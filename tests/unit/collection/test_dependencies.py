@@ -46,6 +46,13 @@ def test_station_is_upstream_through_fixtures_of_any_scope(collect: Collect, sco
     assert project.upstream("test_tea") == ("boil",)
 
 
+def test_instances_in_order_wait_for_each_other(collect: Collect) -> None:
+    """With `in_order`, each instance is upstream of the next, and of no other one."""
+    project = collect({"stations.py": TEAS.replace("@station", "@station(in_order=True)")})
+
+    assert (project.route("boil[green]"), project.route("boil[black]")) == ((), ("boil[green]",))
+
+
 def test_station_is_upstream_through_fixtures_of_any_depth(collect: Collect) -> None:
     """A test depends on a station at the end of a chain of fixtures."""
     project = collect(

@@ -39,7 +39,7 @@ BEFORE = Record(
 )
 
 DUE = ToVisit(before=BEFORE, fingerprint=TAKEN, reasons=("env HEAT changed",))
-VISITING: Begun = advance(Begun, DUE, began=10.0)
+VISITING: Begun = advance(Begun, DUE, began=10.0, started=10.0)
 RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME)
 ASKED: Rechecking = advance(Rechecking, RETURNED, products={"tea": "t"})
 REFUSED: RecheckFailed = advance(RecheckFailed, ASKED, check="hot")
@@ -83,6 +83,18 @@ def test_record_of_start_says_who_has_begun() -> None:
 
     assert (record.status, record.since, record.pid) == ("visiting", 10.0, os.getpid())
     assert (record.outcome, record.fingerprint, record.error) == ("90", Fingerprint(), "")
+
+
+@pytest.mark.parametrize("ending", [Ending(), FAILURE, INTERRUPT], ids=["", "failed", "stopped"])
+def test_renewal_is_recorded_however_far_the_visit_came(ending: Ending) -> None:
+    """A visit that renews is known by its name from its start on; another keeps the name before."""
+    before = BEFORE.with_(renewal="first")
+    visiting = advance(Begun, DUE, before=before, began=1.0, started=1.0)
+    renewing = advance(Begun, visiting, renewal="second")
+
+    for stage, name in ((visiting, "first"), (renewing, "second")):
+        records = record_of_start(stage), record_of_visit(stage, ending)
+        assert [record.renewal for record in records] == [name, name]
 
 
 @pytest.mark.parametrize(

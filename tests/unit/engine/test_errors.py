@@ -43,6 +43,12 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
         "stations.py:3: station 'boil' has a second clean, 'cool'; merge them into one function"
     ),
+    errors.UnknownPlaceholder(
+        "boil", "stations.py:3", "files", "{pto}.txt", "it has no parameter 'pto'"
+    ): (
+        "stations.py:3: station 'boil' declares '{pto}.txt' in files, but it has no parameter 'pto'; "
+        "name one of its parameters, or write {{ and }} for braces"
+    ),
     errors.ParametrizedFixture("boil", "kettle", "stations.py:3"): (
         "stations.py:3: a check or clean of station 'boil' requests the parametrized fixture 'kettle'; "
         "request it in the station itself, which is then parametrized as well"

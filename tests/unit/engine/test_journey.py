@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import station
 from pytest_choochoo.engine.attempt import (
@@ -353,6 +354,56 @@ def test_check_is_asked_again_within_its_time(
     line.journey.complete(attempt, None, line.ask)
 
     assert line.asked == ["hot", "full", "hot"]
+
+
+def test_station_is_settled_by_what_upstream_is_now(line: Line) -> None:
+    """A record upstream that was read before another process visited it does not count."""
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    assert line.journey.settle(POUR) is not None
+    before = line.ledger.record(BOIL)
+    assert before is not None
+
+    line.ledger.finish(BOIL, before.with_(outcome="90", outcome_digest="other"))
+
+    assert line.journey.settle(POUR) is None
+
+
+def test_renewal_outlives_a_visit_that_was_cut_off(tmp_path: Path) -> None:
+    """After an interrupted visit that renews, downstream is visited, though the check passes now."""
+    boil = boiled()
+    boil.declaration = replace(boil.declaration, renews=True)
+    boil.check(lambda: None)
+    line = Line(tmp_path, boil=boil)
+    line.visit(BOIL, 100)
+    line.visit(POUR)
+    line.failing = {"<lambda>"}
+    line.begin(BOIL)  # and the process dies
+    line.ledger.locks.clear()
+
+    later = Line(tmp_path, boil=boil, ledger=line.ledger)
+
+    assert later.visit(BOIL).word == "adopted"
+    result = later.visit(POUR)
+    assert (result.word, result.reasons) == ("visited", ("boil was made again from nothing",))
+    assert later.visit(POUR).word == "unchanged"
+
+
+def test_clock_that_stands_still_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a library stops the clock, `within` and the duration of a visit go by the real one."""
+    line = Line(tmp_path, boil=boiled(), pour=checked("hot", within=0.1))
+    line.visit(BOIL, 100)
+    line.failing = {"hot"}
+    for name in ("time", "monotonic", "perf_counter"):
+        monkeypatch.setattr(f"time.{name}", lambda: 1e9)
+    attempt = line.begin(POUR)
+
+    with pytest.raises(AssertionError, match="hot is not so"):
+        line.journey.complete(attempt, None, line.ask)
+
+    assert attempt.stage.seconds >= 0.1
 
 
 def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> None:

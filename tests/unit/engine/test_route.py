@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pytest_choochoo import station
 from pytest_choochoo.engine.errors import UnknownSelector
@@ -315,3 +317,69 @@ def test_route_is_read_by_key() -> None:
     assert BREAKFAST[_key("pour")].name == "pour"
     assert BREAKFAST.names([_key("pour"), _key("fill")]) == ("pour", "fill")
     assert BREAKFAST.downstream()[_key("fill")] == [_key("boil[green]"), _key("boil[black]")]
+
+
+# --- parameters in paths
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        pytest.param("{samlpe}.bam", "it has no parameter 'samlpe'", id="unknown"),
+        pytest.param("{}.bam", "ValueError: Format string contains positional fields", id="empty"),
+        pytest.param("{sample", "ValueError: expected '}' before end of string", id="open"),
+        pytest.param(
+            "{sample.nme}", "AttributeError: 'str' object has no attribute 'nme'", id="attribute"
+        ),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["files", "products"])
+def test_placeholder_that_cannot_be_filled_in_is_a_fault(
+    keyword: str, path: str, cause: str
+) -> None:
+    """A path whose placeholders are not parameters is told with station, keyword and cause."""
+
+    def align() -> None: ...
+
+    paths: dict[str, Any] = {keyword: ["{sample}.txt", "{{brace}}", path]}
+    declared = station(**paths)(align)
+    instance = StationInstance(
+        key="align", name="align[a]", station=declared, parameters={"sample": "a"}
+    )
+
+    [fault] = instance.faults()
+
+    assert fault.args == ("align", declared.location, keyword, path, cause)
+
+
+# --- stations that renew
+
+
+def test_renewing_stations_are_known_at_any_depth() -> None:
+    """All that is downstream of a station that renews knows it, itself excluded."""
+    route = _route({"make": [], "load": ["make"], "use": ["load"], "apart": []})
+    assert route.renewing == {}
+    make = route[_key("make")].station
+    make.declaration = replace(make.declaration, renews=True)
+
+    route = Route(route.stops, route.upstream)
+
+    assert {key: _names(found) for key, found in route.renewing.items()} == {
+        _key("load"): ["make"],
+        _key("use"): ["make"],
+    }
+
+
+# --- instances in order
+
+
+def test_earlier_instance_comes_first_and_is_no_input() -> None:
+    """An instance that waits for an earlier one of its station has only the others as inputs."""
+    route = _route({"fill": [], "boil[1]": ["fill"], "boil[2]": ["fill", "boil[1]"]})
+    boil = route["stations.py::boil[1]"].station
+    stops = {key: replace(stop, station=boil) for key, stop in route.stops.items() if "boil" in key}
+
+    route = Route({**route.stops, **stops}, route.upstream)
+
+    assert _names(route.inputs(_key("boil[2]"))) == ["fill"]
+    assert _names(route.order) == ["fill", "boil[1]", "boil[2]"]

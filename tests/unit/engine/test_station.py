@@ -97,6 +97,8 @@ def test_station_keeps_its_keywords() -> None:
         products=[Path("steam.txt")],
         max_age=timedelta(minutes=2),
         version="3",
+        renews=True,
+        in_order=True,
     )(boil)
 
     assert made.declaration == Declaration(
@@ -107,6 +109,8 @@ def test_station_keeps_its_keywords() -> None:
         products=("steam.txt",),
         max_age=120.0,
         version="3",
+        renews=True,
+        in_order=True,
     )
 
 
@@ -129,6 +133,8 @@ def test_station_keeps_its_keywords() -> None:
             )
             for max_age in (-1, float("nan"), True, "1 d", timedelta(days=-1))
         ),
+        ({"renews": "no"}, "@station(renews=...)", "no", "True or False"),
+        ({"in_order": 1}, "@station(in_order=...)", "1", "True or False"),
     ],
     ids=str,
 )

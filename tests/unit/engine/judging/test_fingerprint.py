@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import Station, station
 from pytest_choochoo.engine.digest import digest_parts, digest_value
@@ -19,23 +21,30 @@ from pytest_choochoo.engine.errors import (
     Undigestable,
 )
 from pytest_choochoo.engine.judging import fingerprint
-from pytest_choochoo.engine.ledger.record import Fingerprint
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint
+from pytest_choochoo.engine.route import StationInstance
 
 
 class Colour(Enum):
     RED = "red"
 
 
-def _station(folder: Path, **keywords: Any) -> Station[None]:
+def _station(
+    folder: Path, parameters: Mapping[str, object] | None = None, **keywords: Any
+) -> StationInstance:
     names: dict[str, Any] = {"__name__": "stations"}
     exec(compile("def boil(): ...", str(folder / "stations.py"), "exec"), names)
     made: Station[None] = station(**keywords)(names["boil"])
-    return made
+    return StationInstance(key="boil", name="boil", station=made, parameters=parameters or {})
 
 
-def _take(made: Station[None], **inputs: Any) -> Fingerprint:
-    given: dict[str, Any] = {"upstream": {}, "parameters": {}, "code": {}, "values": {}}
-    return fingerprint.take(made, **{**given, **inputs})
+def _take(
+    made: StationInstance, parameters: Mapping[str, object] | None = None, **inputs: Any
+) -> Fingerprint:
+    names = ("upstream", "upstream_products", "renewals", "code", "values")
+    given: dict[str, Any] = {name: {} for name in names}
+    instance = replace(made, parameters=parameters or made.parameters)
+    return fingerprint.take(instance, **{**given, **inputs})
 
 
 def _files(folder: Path, *patterns: str) -> dict[str, str]:
@@ -113,6 +122,8 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     taken = _take(
         made,
         upstream={"grind": "1"},
+        upstream_products={"flour of grind": "3"},
+        renewals={"plough": "4"},
         parameters={"degrees": 90},
         code={"stations.py::boil": "2"},
         values={"kettle": "blue"},
@@ -120,12 +131,15 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert taken == Fingerprint(
         upstream={"grind": "1"},
+        upstream_products={"flour of grind": "3"},
+        renewals={"plough": "4"},
         files=taken.files,
         env={"HEAT": digest_parts(b"high")},
         values={"kettle": digest_value("blue")},
         parameters={"degrees": digest_value(90)},
         code={"stations.py::boil": "2"},
         hints={"parameter degrees": "90", "value kettle": "'blue'"},
+        form=FORM,
     )
     assert list(taken.files) == ["water.txt"]
 
@@ -356,3 +370,139 @@ def test_socket_is_a_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         found = _products(tmp_path, "pipe", "server.sock")
 
     assert all(found.values())
+
+
+# --- links
+
+
+def _site(folder: Path) -> Path:
+    """Return the folder of a site with two releases, and a link to the one that is current."""
+    for release in ("1", "2"):
+        _write(folder / "releases" / release / "index.html", release)
+    (folder / "site").mkdir()
+    (folder / "site" / "current").symlink_to("../releases/1")
+    (folder / "site" / "gone").symlink_to("nowhere")
+    (folder / "site" / "up").symlink_to("..")
+    return folder / "site"
+
+
+def _alter_link(site: Path) -> None:
+    (site / "current").unlink()
+    (site / "current").symlink_to("../releases/2")
+
+
+def _remove_link(site: Path) -> None:
+    (site / "current").unlink()
+
+
+def _alter_dangling_link(site: Path) -> None:
+    (site / "gone").unlink()
+    (site / "gone").symlink_to("elsewhere")
+
+
+def _write_behind_link(site: Path) -> None:
+    _write(site / "current" / "deep" / "new.html")
+
+
+@pytest.mark.parametrize(
+    ("alter", "changes"),
+    [
+        (_alter_link, True),
+        (_remove_link, True),
+        (_alter_dangling_link, True),
+        (_write_behind_link, True),
+        (lambda site: (site / "up").unlink(), True),
+        (lambda site: None, False),
+    ],
+    ids=["another target", "removed", "dangling", "behind it", "loop removed", "nothing"],
+)
+def test_links_in_a_product_count(
+    tmp_path: Path, alter: Callable[[Path], None], changes: bool
+) -> None:
+    """A product changes with the targets of the links in it, and with what is in linked folders."""
+    site = _site(tmp_path)
+    before = _products(tmp_path, "site")
+
+    alter(site)
+
+    assert (_products(tmp_path, "site") != before) is changes
+
+
+def test_product_that_is_a_link_goes_by_its_target(tmp_path: Path) -> None:
+    """Although both targets have the same content, the link is another one."""
+    for name in ("1", "2"):
+        _write(tmp_path / name, "x")
+    (tmp_path / "current").symlink_to("1")
+    before = _products(tmp_path, "current")
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("2")
+
+    assert _products(tmp_path, "current") != before
+
+
+def test_moved_product_keeps_the_digest_of_its_links(tmp_path: Path) -> None:
+    """A link to somewhere in its own product goes by the way there, not by the place of both."""
+    for name in ("one", "two"):
+        target = _write(tmp_path / name / "out" / "a" / "b", "x")
+        (tmp_path / name / "out" / "link").symlink_to(target.parent)
+
+    assert _products(tmp_path / "one", "out") == _products(tmp_path / "two", "out")
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    """Folders that lead to each other are read once on each way."""
+    for name, other in (("a", "b"), ("b", "a")):
+        _write(tmp_path / "out" / name / f"{name}.txt", name)
+        (tmp_path / "out" / name / other).symlink_to(f"../{other}")
+    (tmp_path / "out" / "self").symlink_to("self")
+
+    assert _products(tmp_path, "out")["out"]
+    assert sorted(_files(tmp_path, "out/**/*.txt")) == [
+        "out/a/a.txt",
+        "out/a/b/b.txt",
+        "out/b/a/a.txt",
+        "out/b/b.txt",
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.csv", "**/day/*.csv", "**/day/**", "data/**/*.csv"])
+def test_glob_enters_linked_folders(tmp_path: Path, pattern: str) -> None:
+    """Two stars stand for linked folders as well, and for nothing twice."""
+    _write(tmp_path / "elsewhere" / "day" / "1.csv")
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "data" / "new").symlink_to(tmp_path / "elsewhere")
+
+    assert list(_files(project, pattern)) == ["data/new/day/1.csv"]
+
+
+def test_digests_of_form_0_ignore_links(tmp_path: Path) -> None:
+    """Digests recorded before links counted can be compared with those of now."""
+    site = _site(tmp_path)
+    _write(site / "a.html", "a")
+    made = _station(tmp_path, files=["site/**/*.html"], products=["site"])
+    before = fingerprint.products(made, with_links=False)
+
+    _remove_link(site)
+
+    assert fingerprint.products(made, with_links=False) == before
+    assert list(fingerprint.files(made, with_links=False)) == ["site/a.html"]
+
+
+# --- placeholders
+
+
+def test_parameters_are_filled_into_paths(tmp_path: Path) -> None:
+    """In `files` and `products`, `{name}` stands for a parameter, and `{{` for a brace."""
+    _write(tmp_path / "data" / "tea.01.txt", "x")
+    _write(tmp_path / "{tea}", "x")
+    made = _station(
+        tmp_path,
+        {"sample": "tea", "number": 1},
+        files=["data/{sample}.{number:02}.txt", "{{tea}}"],
+        products=["data/{sample}.*", "{{{sample}}}"],
+    )
+
+    assert list(_take(made).files) == ["data/tea.01.txt", "{tea}"]
+    assert list(fingerprint.products(made)) == ["data/tea.*", "{tea}"]
+    assert fingerprint.products(made)["{tea}"]

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo import Secret, Station, station
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Due, Fresh
 from pytest_choochoo.engine.ledger.record import Record
-from pytest_choochoo.engine.outcomes.codec import Codec
+from pytest_choochoo.engine.outcomes.codec import NOTHING, Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
 from unit.memory_ledger import MemoryLedger
@@ -35,6 +37,9 @@ def made(name: str, *, env: str = "", checks: int = 0, returns: Any = int) -> St
     return result
 
 
+NO_CODEC = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
+
+
 class Tea:
     """A route of four stations over a ledger in memory, and a judge."""
 
@@ -48,8 +53,7 @@ class Tea:
             UPSTREAM,
         )
         self.ledger = MemoryLedger()
-        codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
-        self.outcomes = Outcomes(self.route, self.ledger, codec)
+        self.outcomes = Outcomes(self.route, self.ledger, NO_CODEC)
         self.code = CodeReader(folder, {})
 
     def judge(self, *replayed: str, began: float = 0.0) -> Judge:
@@ -152,6 +156,92 @@ def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
         words = tea.judge().visit_in_words("boil")
 
     assert words.startswith("it is being visited right now by process 7 on kettle")
+
+
+@pytest.mark.parametrize(
+    ("returns", "upstream"), [(None, {}), (int | None, {"boil": NOTHING})], ids=["no", "maybe"]
+)
+def test_station_that_returns_nothing_is_upstream_for_order_only(
+    tmp_path: Path, returns: Any, upstream: dict[str, str]
+) -> None:
+    """A station whose visits return nothing is no input; one that returned None for once is."""
+    tea = Tea(tmp_path, boil=made("boil", returns=returns))
+    tea.complete("boil", value=None)
+
+    assert tea.judge().fingerprint("pour", values={}).upstream == upstream
+
+
+@pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
+def test_type_of_an_outcome_upstream_is_an_input(tmp_path: Path, form: int, is_due: bool) -> None:
+    """A station is due when it would receive another type, but for a record that has no types."""
+    tea = Tea(tmp_path, boil=made("boil", returns=str))
+    tea.complete("boil", value="a.txt")
+    tea.complete("pour")
+    record = tea.ledger.record("pour")
+    assert record is not None and record.fingerprint is not None
+    tea.ledger.finish("pour", record.with_(fingerprint=replace(record.fingerprint, form=form)))
+
+    tea.route["boil"].station.function.__annotations__["return"] = Path
+    tea.outcomes = Outcomes(tea.route, tea.ledger, NO_CODEC)
+
+    assert bool(tea.judge().why_due("pour")) is is_due
+
+
+def test_products_upstream_are_inputs(tea: Tea) -> None:
+    """A station is due when a product upstream differs from the one it consumed."""
+    record = tea.ledger.record("boil")
+    assert record is not None
+    tea.ledger.finish("boil", record.with_(products={"steam": "1"}))
+    added = tea.judge().why_due("pour")
+    tea.complete("pour")
+    tea.ledger.finish("boil", record.with_(products={"steam": "2"}))
+
+    assert added == ("product steam of boil added",)
+    assert tea.judge().why_due("pour") == ("product steam of boil changed",)
+    tea.ledger.finish("boil", record.with_(products={"steam": "1"}))
+    assert tea.judge().why_due("pour") == ()
+
+
+def test_visit_that_renews_reaches_all_downstream(tmp_path: Path) -> None:
+    """After a visit that renews, stations at any depth are due, until they were visited."""
+    boil = made("boil")
+    boil.declaration = replace(boil.declaration, renews=True)
+    tea = Tea(tmp_path, boil=boil)
+    tea.complete("grind", "boil", "pour", "serve")
+    assert tea.judge().why_due("serve") == ()
+    record = tea.ledger.record("boil")
+    assert record is not None
+    tea.ledger.finish("boil", record.with_(renewal="2"))
+    due = {name: tea.judge().why_due(name) for name in UPSTREAM}
+
+    tea.complete("pour")
+
+    again = ("boil was made again from nothing",)
+    assert due == {"grind": (), "boil": (), "pour": again, "serve": again}
+    assert tea.judge().why_due("pour") == ()
+    assert tea.judge().why_due("serve") == again
+
+
+@pytest.mark.parametrize(("form", "is_due"), [(0, False), (1, True)])
+def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool) -> None:
+    """A record made before links counted does not make its station due because they do now."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.txt").touch()
+    (tmp_path / "link").symlink_to("elsewhere")
+    boil = made("boil")
+    boil.file = str(tmp_path / "stations.py")
+    boil.declaration = replace(boil.declaration, files=("**/*.txt",), products=("link",))
+    tea = Tea(tmp_path, boil=boil)
+    tea.complete("boil")
+    record = tea.ledger.record("boil")
+    assert record is not None and record.fingerprint is not None
+    files = fingerprints.files(tea.route["boil"], with_links=False)
+    older = replace(record.fingerprint, form=form, files=files)
+    products = fingerprints.products(tea.route["boil"], with_links=False)
+
+    tea.ledger.finish("boil", record.with_(fingerprint=older, products=products))
+
+    assert bool(tea.judge().why_due("boil")) is is_due
 
 
 # --- what a selection needs

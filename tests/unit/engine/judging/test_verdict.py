@@ -18,21 +18,24 @@ from pytest_choochoo.engine.judging.verdict import (
     changes,
     judge,
 )
-from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
+from pytest_choochoo.engine.outcomes.codec import NOTHING
 
 NOW = 1_000_000.0
 BEFORE = Fingerprint(
     upstream={"grind": "1"},
+    upstream_products={"flour of grind": "1"},
     files={"water.txt": "1"},
     env={"HEAT": "1"},
     values={"kettle": "1"},
     parameters={"degrees": "1"},
     code={"stations.py::boil": "1"},
     hints={"parameter degrees": "90", "value kettle": "'blue'"},
+    form=FORM,
 )
 
 
-def _now(**changed: Mapping[str, str] | None) -> Fingerprint:
+def _now(**changed: Mapping[str, str] | int | None) -> Fingerprint:
     facts = {name: getattr(BEFORE, name) for name in Fingerprint.__struct_fields__}
     return Fingerprint(**{**facts, **changed})
 
@@ -89,6 +92,34 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "upstream outcome changed": ({"fingerprint": _now(upstream={"grind": "2"})}, "visit"),
     "upstream added": ({"fingerprint": _now(upstream={"grind": "1", "fill": "1"})}, "visit"),
     "upstream removed": ({"fingerprint": _now(upstream={})}, "visit"),
+    "upstream product changed": (
+        {"fingerprint": _now(upstream_products={"flour of grind": "2"})},
+        "visit",
+    ),
+    "upstream renewed": ({"fingerprint": _now(renewals={"plough": "1"})}, "visit"),
+    "upstream renewed again": (
+        {
+            "record": _complete(fingerprint=_now(renewals={"plough": "1"})),
+            "fingerprint": _now(renewals={"plough": "2"}),
+        },
+        "visit",
+    ),
+    "upstream renewed, and a record of form 0": (
+        {
+            "record": _complete(fingerprint=_now(form=0)),
+            "fingerprint": _now(renewals={"plough": "1"}),
+        },
+        "visit",
+    ),
+    "upstream not renewed again": (
+        {"record": _complete(fingerprint=_now(renewals={"plough": "1"}))},
+        "fresh",
+    ),
+    "upstream product removed": ({"fingerprint": _now(upstream_products={})}, "visit"),
+    "upstream product, and a record of form 0": (
+        {"record": _complete(fingerprint=_now(upstream_products={}, form=0))},
+        "fresh",
+    ),
     "file changed": ({"fingerprint": _now(files={"water.txt": "2"})}, "visit"),
     "env changed": ({"fingerprint": _now(env={"HEAT": ""})}, "visit"),
     "value changed": ({"fingerprint": _now(values={"kettle": "2"})}, "visit"),
@@ -96,6 +127,7 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     "product missing": ({"products": {"steam": ""}}, "visit"),
     "product changed": ({"products": {"steam": "2"}}, "visit"),
     "max_age over": ({"max_age": 59.0}, "visit"),
+    "visited in the future": ({"record": _complete(visited=NOW + 301), "max_age": 1e9}, "visit"),
     "secret needed": ({"secret_for": ("pour",)}, "visit"),
     "outcome does not fit": ({"decode_error": "Expected `int`"}, "visit"),
     "secret needed after a failure": (
@@ -113,6 +145,11 @@ TABLE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "nothing changed": ({}, "fresh"),
     "max_age not over": ({"max_age": 60.0}, "fresh"),
+    "visited a moment in the future": (
+        {"record": _complete(visited=NOW + 299), "max_age": 0.0},
+        "fresh",
+    ),
+    "visited in the future, without an age": ({"record": _complete(visited=NOW + 1e9)}, "fresh"),
     "values not looked at": ({"fingerprint": _now(values=None)}, "fresh"),
     "product no longer declared": ({"products": {}}, "fresh"),
 }
@@ -168,6 +205,7 @@ def test_reasons_accumulate() -> None:
             record=_complete(status="failed", error="RuntimeError: boom", since=NOW - 180),
             fingerprint=Fingerprint(
                 upstream={"grind": "2"},
+                upstream_products={"flour of grind": "2"},
                 files={"sugar.txt": "1"},
                 env={"HEAT": "2"},
                 values={"kettle": "2"},
@@ -185,6 +223,7 @@ def test_reasons_accumulate() -> None:
         Reason("replay", "selected by --cc-replay"),
         Reason("last visit", "last visit failed 3 min ago: RuntimeError: boom"),
         Reason("input", "outcome of grind changed"),
+        Reason("input", "product flour of grind changed"),
         Reason("input", "file sugar.txt added"),
         Reason("input", "file water.txt removed"),
         Reason("input", "env HEAT changed"),
@@ -226,6 +265,14 @@ def test_reason_is_taken_from_the_record(record: Record | None, text: str) -> No
 
     assert isinstance(verdict, Due)
     assert verdict.texts == (text,)
+
+
+def test_reason_shows_a_visit_in_the_future() -> None:
+    """A visit from the future, made while the clock was wrong, is over its age and says so."""
+    verdict = judge(_facts(record=_complete(visited=NOW + 86400 * 400), max_age=60.0))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == ("visited 400 d in the future, max_age is 1 min",)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +329,34 @@ def test_version_stands_for_code(
     assert [(reason.kind, reason.text) for reason in found] == [("code", text) for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "texts"),
+    [
+        pytest.param({"a": NOTHING}, {}, [], id="order only"),
+        pytest.param({"a": NOTHING, "b": "1"}, {"b": "1"}, [], id="beside another"),
+        pytest.param({"a": NOTHING}, {"a": NOTHING}, [], id="returned nothing, again"),
+        pytest.param({"a": NOTHING}, {"a": "1"}, ["outcome of a changed"], id="returns something"),
+        pytest.param({"a": "1"}, {}, ["outcome of a removed"], id="returned something"),
+    ],
+)
+def test_form_0_has_stations_that_return_nothing(
+    old: dict[str, str], new: dict[str, str], texts: list[str]
+) -> None:
+    """The digest that older versions recorded of an upstream station for order only is no change."""
+    found = changes(Fingerprint(upstream=old), Fingerprint(upstream=new, form=FORM))
+
+    assert [reason.text for reason in found] == texts
+
+
+def test_outcome_none_that_is_removed_is_a_change() -> None:
+    """A station that could return something, and returned None, was an input."""
+    old = Fingerprint(upstream={"a": NOTHING}, form=FORM)
+
+    texts = [reason.text for reason in changes(old, Fingerprint(form=FORM))]
+
+    assert texts == ["outcome of a removed"]
+
+
 def test_equal_hints_are_not_shown() -> None:
     """If the old and the new value look the same, nothing is shown."""
     old = Fingerprint(parameters={"a": "1"}, hints={"parameter a": "long..."})
@@ -294,11 +369,13 @@ digests = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]
 fingerprints = st.builds(
     Fingerprint,
     upstream=digests,
+    upstream_products=digests,
     files=digests,
     env=digests,
     values=st.none() | digests,
     parameters=digests,
     code=digests,
+    form=st.just(FORM),
 )
 
 
@@ -307,7 +384,7 @@ def test_any_difference_is_a_reason(old: Fingerprint, new: Fingerprint) -> None:
     """There is a reason if and only if an input differs."""
     found = list(changes(old, new))
 
-    looked_at = [name for name in Fingerprint.__struct_fields__ if name != "hints"]
+    looked_at = [name for name in Fingerprint.__struct_fields__ if name not in {"hints", "form"}]
     if new.values is None:
         looked_at.remove("values")
     pairs = [(getattr(old, name) or {}, getattr(new, name) or {}) for name in looked_at]

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
@@ -235,7 +236,7 @@ def test_power_cut_loses_a_second_of_work_at_most(
 ) -> None:
     """A record is synced when a power cut could lose a second of work, and not more often."""
     now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
     ledger = open_ledger(LedgerLocation(tmp_path, "default"), warn=_warn)
     is_synced = []
 

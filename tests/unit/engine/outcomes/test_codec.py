@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, Literal, NamedTuple, TypedDict
+from threading import Lock
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
-from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, digest_received, encode
 
 NO_CODEC = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
 
@@ -491,6 +492,111 @@ def test_digest_is_the_same_in_every_process() -> None:
     assert _encoded(names, set[Path]).digest == "080fa287bd68e82f2f74f26e2eadee31"
 
 
+# --- what consumers receive
+
+
+class Server(msgspec.Struct):
+    host: str
+
+
+class Pair(NamedTuple):
+    one: int
+    two: int
+
+
+class Amounts(TypedDict):
+    a: list[int]
+
+
+@dataclass
+class Host:
+    host: str
+
+
+@dataclass
+class Address:
+    """A class that makes more of what is stored: *url* is a field, `port` is none."""
+
+    host: str
+    url: str = ""
+    scheme: ClassVar[str] = "http"
+
+    def __post_init__(self) -> None:
+        self.url = f"{self.scheme}://{self.host}"
+        self.port = {"http": 80, "https": 443}[self.scheme]
+        self.lock = Lock()
+
+
+def _digest_of(text: str, annotation: Any, codec: Codec = NO_CODEC) -> str:
+    return digest_received(decode("boil", text, annotation, codec), codec)
+
+
+@pytest.mark.parametrize(
+    ("text", "annotations"),
+    [
+        pytest.param('"1"', [str, Path, PurePosixPath, Decimal], id="string"),
+        pytest.param('"MQ=="', [str, bytes], id="bytes"),
+        pytest.param('"2026-01-02"', [str, date, Path], id="date"),
+        pytest.param('"red"', [str, Colour], id="enum"),
+        pytest.param("1", [int, float], id="number"),
+        pytest.param('["1"]', [list[str], tuple[str, ...], set[str], list[Path]], id="sequence"),
+        pytest.param('{"1":2}', (dict[str, int], dict[int, int]), id="keys"),
+        pytest.param('{"host":"h"}', [dict[str, str], Server, Host], id="object"),
+        pytest.param("[1,2]", [list[int], tuple[int, int], Pair], id="pair"),
+    ],
+)
+def test_received_types_count(text: str, annotations: list[Any]) -> None:
+    """The same JSON, received as values of different types, has different digests."""
+    digests = {_digest_of(text, annotation) for annotation in annotations}
+
+    assert len(digests) == len(annotations)
+
+
+@pytest.mark.parametrize(
+    ("text", "annotations"),
+    [
+        pytest.param('"1"', [str, str | None, Any, Literal["1"], Annotated[str, "x"]], id="string"),
+        pytest.param('{"a":[1]}', [dict, dict[str, list[int]], dict[str, Any], Amounts], id="dict"),
+        pytest.param('"a.txt"', [Path, Path | None, Annotated[Path, "x"]], id="path"),
+    ],
+)
+def test_annotation_itself_does_not_count(text: str, annotations: list[Any]) -> None:
+    """Equal values have one digest, whichever annotation they are received by."""
+    assert len({_digest_of(text, annotation) for annotation in annotations}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [({"a": [1, 2.0, None]}, Any), ({"b": 1, "a": 2}, dict[str, int]), ({"a": [1]}, Amounts)],
+)
+def test_digest_of_json_is_the_recorded_one(value: object, annotation: Any) -> None:
+    """Data that JSON gives back as it is keeps the digest of its record."""
+    outcome = _encoded(value, annotation)
+
+    assert _digest_of(outcome.text, annotation) == outcome.digest
+
+
+def test_received_value_is_what_its_class_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that makes something else of the same JSON changes what is received."""
+    fields = _digest_of('{"host":"h","url":""}', Address)
+    again = _digest_of('{"host":"h","url":"http://h"}', Address)
+    monkeypatch.setattr(Address, "scheme", "https")
+
+    assert again == fields
+    assert _digest_of('{"host":"h","url":"http://h"}', Address) != fields
+
+
+def test_attribute_beside_the_fields_is_digest_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes beside the fields count; a lock, which has no digest, by its type."""
+    before = decode("boil", '{"host":"h"}', Address, NO_CODEC)
+    after = decode("boil", '{"host":"h"}', Address, NO_CODEC)
+    after.port = 8080
+
+    digests = [digest_received(each, NO_CODEC) for each in (before, after)]
+
+    assert digests[0] != digests[1]
+
+
 # --- types of the user
 
 
@@ -519,6 +625,13 @@ FORGETFUL = Codec(encode=MONEY.encode, decode=lambda kind, plain: Money(0))
 def test_codec_stores_types_of_the_user(value: object, annotation: Any, cents: Any) -> None:
     """A type that a plugin can encode and decode is stored, even if it defines no equality."""
     assert cents(_received(value, annotation, MONEY)) == 5
+
+
+def test_received_value_of_the_user_counts_by_its_type() -> None:
+    """A value that a plugin decodes goes by its type and by its encoded form."""
+    digests = {digest_received(value, MONEY) for value in (Money(5), Money(6), {"cents": 5})}
+
+    assert len(digests) == 3
 
 
 def test_codec_that_loses_data_is_rejected() -> None:

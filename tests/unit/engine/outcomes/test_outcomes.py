@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,20 @@ def test_outcome_that_does_not_fit_any_more_is_explained() -> None:
         kitchen.outcomes.copy(KEY)
 
 
+@pytest.mark.parametrize("text", ["3", '{"size":3}', '{"size":"large"}'])
+@pytest.mark.parametrize("annotation", [Any, int, list[str], float, Kettle])
+def test_received_digest_is_the_recorded_one_where_json_says_it_all(
+    annotation: Any, text: str
+) -> None:
+    """Plain JSON is not decoded for its digest; what does not fit is told elsewhere."""
+    kitchen = Kitchen(returning(annotation), text)
+    found = kitchen.outcomes.find(KEY)
+    assert found is not None
+
+    fits = (annotation, text) in {(float, "3"), (Kettle, '{"size":3}')}
+    assert (kitchen.outcomes.digest_received(KEY, found) == found.digest) is not fits
+
+
 def nothing() -> None: ...
 
 
@@ -129,9 +144,40 @@ def no_annotation():  # type: ignore[no-untyped-def] # as above
     return 100
 
 
+def wrapped(function: Callable[..., Any], *, returns: bool) -> Callable[..., Any]:
+    """Return a wrapper of *function* that returns something of its own, or nothing."""
+
+    @functools.wraps(function)
+    def something() -> Any:
+        function()
+        return {"host": "h"}
+
+    @functools.wraps(function)
+    def none() -> None:
+        function()
+
+    return something if returns else none
+
+
+class Wrapper:
+    """A decorator that is a class, and whose instances return something."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+
+    def __call__(self) -> Any:
+        return 100
+
+
 @pytest.mark.parametrize(
     ("function", "is_expected"),
     [
+        pytest.param(wrapped(no_annotation_no_return, returns=True), True, id="wrapper-returns"),
+        pytest.param(wrapped(no_annotation, returns=False), False, id="wrapper-returns-nothing"),
+        pytest.param(wrapped(nothing, returns=True), False, id="wrapped-annotated-none"),
+        pytest.param(Wrapper(no_annotation_no_return), True, id="wrapper-is-an-object"),
+        pytest.param(functools.cache(no_annotation_no_return), False, id="cached-no-return"),
+        pytest.param(functools.cache(no_annotation), True, id="cached-return-with-a-value"),
         pytest.param(nothing, False, id="annotated-none"),
         pytest.param(no_annotation_no_return, False, id="no-return"),
         pytest.param(no_annotation, True, id="return-with-a-value"),
@@ -141,7 +187,7 @@ def no_annotation():  # type: ignore[no-untyped-def] # as above
 def test_outcome_is_expected_of_a_station_that_returns_a_value(
     function: Callable[..., Any], is_expected: bool
 ) -> None:
-    """A station returns something unless it is annotated `None`, or has no `return` with a value."""
+    """A station returns nothing if it is annotated `None`, or what is called never returns a value."""
     kitchen = Kitchen(function)
 
     assert kitchen.outcomes.is_expected(kitchen.station) is is_expected

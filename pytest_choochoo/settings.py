@@ -185,7 +185,7 @@ def _declare_where(group: pytest.OptionGroup) -> None:
         "--cc-lock-timeout",
         metavar="SECONDS",
         help="how long to wait for a station that another process is visiting "
-        "(default: without end)",
+        "(default: no limit)",
     )
 
 

@@ -55,7 +55,7 @@ _LOOK = 0.5
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The user's choices for this session.
 
-    *selected*: the stations that will be run. *lock_timeout*: seconds, -1 without end.
+    *selected*: the stations that will be run. *lock_timeout*: seconds, -1 for no limit.
     """
 
     profile: str

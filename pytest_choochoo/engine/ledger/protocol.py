@@ -82,7 +82,7 @@ class Locks(Protocol):
     def lock(self, key: str, timeout: float) -> HeldLock:
         """Return the lock on *key*, held.
 
-        *timeout*: seconds to wait, -1 without end. Raises `LockBusy` after it.
+        *timeout*: seconds to wait, -1 for no limit. Raises `LockBusy` after it.
         """
 
     def is_locked(self, key: str) -> bool:

@@ -184,8 +184,7 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
-        help="how long to wait for a station that another process is visiting "
-        "(default: no limit)",
+        help="how long to wait for a station that another process is visiting (default: no limit)",
     )
 
 

@@ -289,7 +289,7 @@ def _can_be_visited(function: Callable[..., object]) -> bool:
     return has_source and not is_fixture and not isinstance(function, Station)
 
 
-# The names of modules that are run, not imported: by Python, and by execnet in a worker.
+# The names of modules that are run, not imported: by Python, and in a worker of a parallel run.
 _SCRIPTS = frozenset({"__main__", "__channelexec__"})
 
 

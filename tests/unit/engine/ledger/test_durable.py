@@ -105,7 +105,7 @@ def test_what_is_put_in_is_durable_where_it_stands() -> None:
 
 
 def test_change_that_cannot_be_kept_is_refused() -> None:
-    """What JSON cannot hold is an error that names the resource, at any depth."""
+    """A change to a value that JSON cannot hold is an error that names the resource, at any depth."""
     kept = Kept()
     kept["servers"] = [[1]]
 
@@ -116,7 +116,7 @@ def test_change_that_cannot_be_kept_is_refused() -> None:
 
 
 def test_values_look_like_plain_ones() -> None:
-    """What is handed out equals, prints and encodes as the list or dict that it is."""
+    """The values of a mapping compare, print and encode like plain lists and dicts."""
     kept = Kept()
     kept["servers"] = {"a": [1]}
 

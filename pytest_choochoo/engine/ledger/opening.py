@@ -152,14 +152,22 @@ def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
             return None
         if any(_wrong_kinds(location)) or _problem(location) is not None:
             return None
-        connection = _connect(str(location.file))
+        return _connect_if_up_to_date(location.file)
     except (OSError, sqlite3.Error):
-        return None  # what is wrong is found out, and said, under the lock
-    if not is_up_to_date(connection):
+        return None  # opening it under the lock fails as well, and says why
+
+
+def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
+    connection = _connect(str(file))
+    try:
+        if is_up_to_date(connection):
+            _prepare(connection)
+            return connection
+    except BaseException:
         connection.close()
-        return None
-    _prepare(connection)
-    return connection
+        raise
+    connection.close()
+    return None
 
 
 def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:

@@ -12,18 +12,17 @@ import pytest_choochoo
 
 # Each process writes the number of plain modules of the package, and the rewritten ones.
 LOADERS = """
-import os
 import sys
 from pathlib import Path
 
-def pytest_unconfigure():
+def pytest_unconfigure(config):
     loaders = {
         name: type(module.__loader__).__name__
         for name, module in sys.modules.items()
         if name.partition(".")[0] == "pytest_choochoo"
     }
     rewritten = [name for name, loader in loaders.items() if loader == "AssertionRewritingHook"]
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    worker = getattr(config, "workerinput", {}).get("workerid", "main")
     file = Path(__file__).with_name(f"rewritten-by-{worker}.txt")
     file.write_text(f"{len(loaders) - len(rewritten)} {' '.join(sorted(rewritten))}")
 """

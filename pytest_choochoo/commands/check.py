@@ -84,7 +84,8 @@ class CheckTrip:
     def result(self, ending: Ending) -> Result:
         key = self._item.key
         if ending.skipped:
-            return self._journey.result(key, "skipped", cause=ending.skipped)
+            facts = {"cause": ending.skipped, "reasons": self._reasons}
+            return self._journey.result(key, "skipped", **facts)
         if ending.is_interrupted:
             return self._journey.result(key, "not reached", cause=ending.error)
         if ending.error:

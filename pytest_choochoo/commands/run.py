@@ -93,7 +93,7 @@ class VisitTrip:
         return self._journey.so_far(self._attempt, ending)
 
     def finish(self, ending: Ending) -> Result:
-        was_visited = not isinstance(self._attempt.stage, Settled | NotReached)
+        was_visited = self._attempt.has_begun
         result = self._journey.finish(self._attempt, ending)
         if was_visited:
             config = self._item.item.config

@@ -162,14 +162,19 @@ class Journey:
         # Only the lock tells whether another process is still visiting; and a station that
         # `settle` found due is judged once more only, under its lock.
         may_settle_unlocked = key not in self._found_due and not (record and record.is_visiting)
+        stage: Settled | ToVisit | None = None
         if may_settle_unlocked:
-            attempt.stage = self._judge(key, values, ask, record)
-            if isinstance(attempt.stage, Settled) and not attempt.stage.is_news:
+            stage = self._judge(key, values, ask, record)
+            if isinstance(stage, ToVisit) or not stage.is_news:
+                attempt.stage = stage
+            if isinstance(stage, Settled) and not stage.is_news:
                 return
+        # While it waits for the lock and asks checks, a station is not reached yet.
         attempt.lock = attempt.lock or self.lock(key)
         found = self.ledger.record(key)
-        if not may_settle_unlocked or found != record:  # another process may have visited it
-            attempt.stage = self._judge(key, values, ask, found)
+        if stage is None or found != record:  # another process may have visited it
+            stage = self._judge(key, values, ask, found)
+        attempt.stage = stage
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
             begun = attempt.stage = advance(Begun, attempt.stage, **self._start(key))

@@ -91,7 +91,9 @@ def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
 def full_message(error: ChoochooError | Warning, command: str) -> str:
     """Return the sentence of *error*, with *command* in it, and the notes that were added."""
     sentence = error.sentence(command) if isinstance(error, ChoochooError) else str(error)
-    return "; ".join((sentence, *getattr(error, "__notes__", ())))
+    text = "; ".join((sentence, *getattr(error, "__notes__", ())))
+    # The sentences of other errors may be in it; `command` continues the plain one.
+    return text.replace("'pytest --cc-run'", f"'{command}'")
 
 
 def it_or_them(number: int) -> str:

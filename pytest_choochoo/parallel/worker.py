@@ -28,6 +28,7 @@ from pytest_choochoo.parallel.run_plan import (
     module_of,
     shares,
 )
+from pytest_choochoo.parallel.worker_input import worker_count
 from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.session import Session
@@ -86,7 +87,7 @@ class RunWorkerHooks(WorkerHooks):
         with ledger.lock(PLAN, -1):
             text = ledger.result(run, PLAN)
             if text is None:
-                workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])  # set by xdist
+                workers = worker_count(self._config)
                 plan = make_plan(made, session.items, workers)
                 text = ledger.put_if_absent(run, PLAN, to_text(plan))
         return msgspec.json.decode(text, type=RunPlan)

@@ -152,13 +152,16 @@ def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
             return None
         if any(_wrong_kinds(location)) or _problem(location) is not None:
             return None
+        for path in (location.file, location.data_dir / "locks" / "ledger.lock"):
+            os.close(os.open(path, os.O_RDWR))  # both must be there, and writable
         return _connect_if_up_to_date(location.file)
     except (OSError, sqlite3.Error):
         return None  # opening it under the lock fails as well, and says why
 
 
 def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
-    connection = _connect(str(file))
+    # SQLite must create no file where another process has just moved it aside.
+    connection = _connect(f"{file.absolute().as_uri()}?mode=rw")
     try:
         if is_up_to_date(connection):
             _prepare(connection)

@@ -158,12 +158,11 @@ class Journey:
 
     def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
         key = attempt.key
-        record = self.ledger.record(key)
-        # Only the lock tells whether another process is still visiting; and a station that
-        # `settle` found due is judged once more only, under its lock.
-        may_settle_unlocked = key not in self._found_due and not (record and record.is_visiting)
+        # A station that `settle` found due is judged once more only, under its lock; and
+        # only the lock tells whether another process is still visiting.
+        record = None if key in self._found_due else self.ledger.record(key)
         stage: Settled | ToVisit | None = None
-        if may_settle_unlocked:
+        if key not in self._found_due and not (record and record.is_visiting):
             stage = self._judge(key, values, ask, record)
             if isinstance(stage, ToVisit) or not stage.is_news:
                 attempt.stage = stage

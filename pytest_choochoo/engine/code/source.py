@@ -21,9 +21,16 @@ from pytest_choochoo.engine.code.tables import (
 from pytest_choochoo.engine.digest import digest_bytes
 from pytest_choochoo.engine.graph import reachable
 
-_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
-_STORES = frozenset({"STORE_NAME", "DELETE_NAME"})
-_GLOBAL_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+
+def _opcodes(*names: str) -> frozenset[int]:
+    return frozenset(dis.opmap[name] for name in names if name in dis.opmap)
+
+
+_LOAD_GLOBAL = dis.opmap["LOAD_GLOBAL"]
+_LOADS = _opcodes("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_STORES = _opcodes("STORE_NAME", "DELETE_NAME")
+_GLOBAL_STORES = _opcodes("STORE_GLOBAL", "DELETE_GLOBAL")
+_BY_NAME = _LOADS | _STORES | _GLOBAL_STORES
 
 # A module as it is written, and a dotted name in it, "" for all of it.
 Target = tuple[str, str]
@@ -106,21 +113,25 @@ class _Statements:
         self._setters: set[str] = set()
 
     def add(self, statement: ast.stmt) -> None:
-        calls = called(statement, self._declaring)
-        touches = touched(statement, self._declaring) | (calls & self._setters)
+        at_once = list(outside_functions(statement))
+        calls = called(statement, at_once, self._declaring)
+        touches = touched(at_once, self._declaring) | (calls & self._setters)
         filled = frozenset[str]().union(*(self.fills.get(each, ()) for each in calls))
         foreign = {name for name in calls if _first(name) in self._imports}
         is_station = self._declaring.is_station(statement)
-        chains, inner = _stripped(statement, self._declaring)
+        chains, inner, quoted = _stripped(statement, self._declaring)
         loads, binds, sets = _names(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             self._callables |= set() if sets else binds
             self._setters |= binds if sets else set()
         if sets:  # readers of a global that a function sets depend on how it is called too
             loads, chains = loads | binds, chains | binds
-        names = binds | sets | mutated(statement)
+        names = binds | sets | mutated(statement, at_once)
         if names or touches or filled or foreign:
-            definition = _define(statement, loads, chains, inner, self._imports, is_station)
+            digest = _digest_of(statement, loads, self._imports, is_station)
+            loaded = {*quoted, *(each for each in chains if _first(each) in loads)}
+            inside = tuple(sorted(_imported_inside(inner, chains)))
+            definition = Definition(digest, tuple(sorted(loaded)), inside)
             # A statement that only calls something goes by the name of that.
             for name in sorted(names or {f"{each}()" for each in foreign}):
                 self._parts.setdefault(name, []).append(definition)
@@ -203,14 +214,24 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
     top = compile(module, "<statement>", "exec", dont_inherit=True)
     loads, binds, sets = set[str](), set[str](), set[str]()
     for code in reachable([top], _code_inside):
-        for instruction in dis.get_instructions(code) if code.co_names else ():
-            if instruction.opname in _LOADS:
-                loads.add(str(instruction.argval))
-            elif instruction.opname in _GLOBAL_STORES:
-                sets.add(str(instruction.argval))
-            elif code is top and instruction.opname in _STORES:
-                binds.add(str(instruction.argval))
+        for opcode, name in _instructions_by_name(code) if code.co_names else ():
+            if opcode in _LOADS:
+                loads.add(name)
+            elif opcode in _GLOBAL_STORES:
+                sets.add(name)
+            elif code is top:
+                binds.add(name)
     return loads, binds, sets
+
+
+def _instructions_by_name(code: CodeType) -> Iterator[tuple[int, str]]:
+    """Yield the instructions of *code* that load or store a name, as `dis` documents them."""
+    higher = 0  # `dis.get_instructions` takes four times as long, most of it for lines and labels
+    for opcode, lowest in zip(code.co_code[::2], code.co_code[1::2]):
+        argument = higher | lowest
+        higher = argument << 8 if opcode == dis.EXTENDED_ARG else 0
+        if opcode in _BY_NAME:
+            yield opcode, code.co_names[argument >> 1 if opcode == _LOAD_GLOBAL else argument]
 
 
 def _code_inside(code: CodeType) -> list[CodeType]:
@@ -222,8 +243,11 @@ def _code_inside(code: CodeType) -> list[CodeType]:
 _LOOKING = frozenset({"locals", "vars", "eval", "exec", "dir", "currentframe", "_getframe"})
 
 
-def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    """Remove the parameters of *function* that its body does not use."""
+def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Remove the parameters of *function* that its body does not use; return if there are any."""
+    arguments = function.args  # those by position only cannot be requested
+    if not arguments.args and not arguments.kwonlyargs:
+        return False
     used: set[str] = set()
     for node in (each for statement in function.body for each in ast.walk(statement)):
         if isinstance(node, ast.Name):
@@ -231,10 +255,10 @@ def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         elif isinstance(node, ast.Attribute):
             used |= {node.attr} & _LOOKING
     if not used.isdisjoint(_LOOKING):  # it may look at all of its parameters
-        return
-    arguments = function.args  # those by position only cannot be requested
+        return False
     required = len(arguments.args) - min(len(arguments.defaults), len(arguments.args))
     kept_by_name = [each for each in arguments.args[:required] if each.arg in used]
+    before = len(arguments.args) + len(arguments.kwonlyargs)
     arguments.args = [*kept_by_name, *arguments.args[required:]]
     kept = [
         (argument, default)
@@ -243,18 +267,23 @@ def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     ]
     arguments.kwonlyargs = [argument for argument, _ in kept]
     arguments.kw_defaults = [default for _, default in kept]
+    return len(arguments.args) + len(arguments.kwonlyargs) < before
 
 
 # --- the words of a statement, and the names that it loads
 
 
-def _stripped(statement: ast.stmt, declaring: Declarations) -> tuple[set[str], list[ast.AST]]:
-    """Remove decorators that only declare from *statement*; return its names and inner imports.
+def _stripped(
+    statement: ast.stmt, declaring: Declarations
+) -> tuple[set[str], list[ast.AST], set[str]]:
+    """Remove decorators that only declare from *statement*.
 
+    Returns its names, its inner imports, and the names in quoted annotations, like "Cup".
     A name comes with the attributes that are read of it: `a.b.c`, and not `a.b`.
     """
     chains: set[str] = set()
     imports: list[ast.AST] = []
+    annotations: list[ast.expr | None] = []
     pending: list[tuple[ast.AST, bool]] = [(statement, False)]
     while pending:
         node, is_inside = pending.pop()
@@ -267,33 +296,21 @@ def _stripped(statement: ast.stmt, declaring: Declarations) -> tuple[set[str], l
             node.decorator_list = [
                 each for each in node.decorator_list if not declaring.declares(each)
             ]
-            is_inside = is_inside or not isinstance(node, ast.ClassDef)
+            if not isinstance(node, ast.ClassDef):
+                is_inside = True
+                annotations.append(node.returns)
+        elif isinstance(node, ast.arg | ast.AnnAssign):
+            annotations.append(node.annotation)
         elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
         pending += [(child, is_inside) for child in ast.iter_child_nodes(node)]
-    return chains, imports
-
-
-def _quoted(statement: ast.stmt) -> set[str]:
-    """Return the dotted names in the quoted annotations of *statement*, like "Cup"."""
-    names: set[str] = set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.arg(annotation=ast.expr() as annotation):
-                names |= _quoted_in(annotation)
-            case ast.AnnAssign(annotation=annotation):
-                names |= _quoted_in(annotation)
-            case ast.FunctionDef(returns=ast.expr() as annotation):
-                names |= _quoted_in(annotation)
-            case ast.AsyncFunctionDef(returns=ast.expr() as annotation):
-                names |= _quoted_in(annotation)
-            case _:
-                pass
-    return names
+    return chains, imports, set[str]().union(*map(_quoted_in, filter(None, annotations)))
 
 
 def _quoted_in(annotation: ast.AST) -> set[str]:
     match annotation:
+        case ast.Name():
+            return set()
         case ast.Constant(value=str(text)):
             with suppress(SyntaxError, ValueError):
                 inside = ast.parse(text.strip(), mode="eval")
@@ -314,26 +331,20 @@ def _chains(tree: ast.AST) -> set[str]:
     return {name} if name else set[str]().union(*map(_chains, ast.iter_child_nodes(tree)))
 
 
-def _define(
+def _digest_of(
     statement: ast.stmt,
     loads: set[str],
-    chains: set[str],
-    inner: list[ast.AST],
     imports: dict[str, tuple[Target, ...]],
     is_station: bool,
-) -> Definition:
-    quoted = _quoted(statement)
+) -> str:
+    """Return the digest of *statement*: for a station perhaps two, as `Definition` says."""
     # The target of an imported name is part of what the statement does.
     targets = [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
     whole = bare = _digest("\0".join(_words(statement) + targets))
     if is_station and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        remove_unused(statement)
-        bare = _digest("\0".join(_words(statement) + targets))
-    return Definition(
-        digest=_either(whole, bare),
-        loads=tuple(sorted({*quoted, *(each for each in chains if _first(each) in loads)})),
-        imports=tuple(sorted(_imported_inside(inner, chains))),
-    )
+        if remove_unused(statement):
+            bare = _digest("\0".join(_words(statement) + targets))
+    return _either(whole, bare)
 
 
 def _imported_inside(nodes: list[ast.AST], chains: set[str]) -> Iterator[Target]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from pytest_choochoo.engine.code.declarations import Declarations, dotted
 from pytest_choochoo.engine.graph import reachable
@@ -36,13 +37,13 @@ def root(node: ast.expr) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-# --- what a statement does at once
+# --- what a statement does at once, with the nodes of it that are outside functions
 
 
-def mutated(statement: ast.stmt) -> set[str]:
+def mutated(statement: ast.stmt, nodes: Iterable[ast.AST]) -> set[str]:
     """Return the names whose values *statement* alters: `X.a = 1`, `X["a"] = 1`, `X.append(1)`."""
     names: set[str] = set()
-    for node in () if isinstance(statement, ast.ClassDef) else outside_functions(statement):
+    for node in () if isinstance(statement, ast.ClassDef) else nodes:
         names |= _altered(node)
         match node:
             case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
@@ -64,10 +65,10 @@ def _altered(node: ast.AST) -> set[str]:
             return set()
 
 
-def touched(statement: ast.stmt, declaring: Declarations) -> set[str]:
-    """Return the names whose values *statement* may alter: `fill(X)`, `@X.register`."""
+def touched(nodes: Iterable[ast.AST], declaring: Declarations) -> set[str]:
+    """Return the names whose values *nodes* may alter: `fill(X)`, `@X.register`."""
     names: set[str] = set()
-    for node in outside_functions(statement):
+    for node in nodes:
         match node:
             case ast.Expr(value=ast.Call(func=function, args=arguments, keywords=keywords)):
                 given = [function, *arguments, *(keyword.value for keyword in keywords)]
@@ -80,13 +81,13 @@ def touched(statement: ast.stmt, declaring: Declarations) -> set[str]:
     return names
 
 
-def called(statement: ast.stmt, declaring: Declarations) -> set[str]:
+def called(statement: ast.stmt, nodes: Iterable[ast.AST], declaring: Declarations) -> set[str]:
     """Return the dotted names that *statement* calls when its file is imported."""
-    return set() if _is_script(statement) else set(_called(statement, declaring))
+    return set() if _is_script(statement) else set(_called(nodes, declaring))
 
 
-def _called(statement: ast.stmt, declaring: Declarations) -> Iterator[str]:
-    for node in outside_functions(statement):
+def _called(nodes: Iterable[ast.AST], declaring: Declarations) -> Iterator[str]:
+    for node in nodes:
         functions: list[ast.expr] = []
         if isinstance(node, ast.Call):
             functions = [node.func]
@@ -117,18 +118,20 @@ def _is_script(statement: ast.stmt) -> bool:
 
 
 def filled_by_functions(tree: ast.Module) -> dict[str, frozenset[str]]:
-    """Return the global names whose values each function or class alters when it is called."""
+    """Return the global names whose values functions and classes alter when they are called."""
+    functions = [each for each in tree.body if isinstance(each, _Function | ast.ClassDef)]
+    insides = [[node for each in _bodies(one) for node in ast.walk(each)] for one in functions]
+    altered = [set[str]().union(*map(_altered, nodes)) for nodes in insides]
+    shared = _shared_names(tree) if any(altered) else set[str]()
+    if shared.isdisjoint(chain.from_iterable(altered)):  # true of most files
+        return {}
     own: dict[str, set[str]] = {}
     callees: dict[str, set[str]] = {}
-    shared = _shared_names(tree)
-    for statement in tree.body:
-        if isinstance(statement, _Function | ast.ClassDef):
-            nodes = [node for each in _bodies(statement) for node in ast.walk(each)]
-            local = _local_names(nodes)
-            altered = set[str]().union(*map(_altered, nodes))
-            own.setdefault(statement.name, set()).update((altered & shared) - local)
-            calls = {name for node in nodes for name in _names_called(node)}
-            callees.setdefault(statement.name, set()).update(calls - local)
+    for function, nodes, names in zip(functions, insides, altered):
+        local = _local_names(nodes)
+        own.setdefault(function.name, set()).update((names & shared) - local)
+        calls = {name for node in nodes for name in _names_called(node)}
+        callees.setdefault(function.name, set()).update(calls - local)
     return {name: frozenset().union(*(own[each] for each in _chain(name, callees))) for name in own}
 
 

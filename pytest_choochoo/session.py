@@ -244,7 +244,8 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     # The controller reports what its workers find settled.
     manager.register(SettleHooks(runner, settles_early=visits and not is_worker))
     manager.register(ItemHooks(runner, settings.command("run")))
-    manager.register(TimeoutHooks(made.deadline, runner.note_failure))
+    if manager.has_plugin("timeout"):
+        manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     if visits:
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
 

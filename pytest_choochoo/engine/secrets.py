@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from functools import cached_property
-from hmac import compare_digest
-from secrets import token_bytes
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
 
 T_co = TypeVar("T_co", covariant=True)
@@ -48,7 +47,7 @@ class Secret(Generic[T_co]):
         if not isinstance(other, Secret):
             return NotImplemented
         if self._token and other._token:  # the values may be unknown
-            return compare_digest(self._token, other._token)
+            return _equal(self._token, other._token)
         return _equal(self.reveal(), other.reveal())
 
     def __hash__(self) -> int:
@@ -80,6 +79,8 @@ def token_of(secret: Secret[Any]) -> str:
 
 def _equal(one: object, other: object) -> bool:
     __tracebackhide__ = True
+    from hmac import compare_digest  # here, since most runs compare no secrets
+
     match one, other:
         case (str(), str()):
             return compare_digest(_bytes(one), _bytes(other))
@@ -101,7 +102,7 @@ class SecretStore:
 
     def __init__(
         self,
-        key: Callable[[], bytes] = lambda: token_bytes(32),
+        key: Callable[[], bytes] = lambda: os.urandom(32),
         texts: dict[str, str] | None = None,
     ) -> None:
         self._find_key = key

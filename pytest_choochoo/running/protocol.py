@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import takewhile
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies
@@ -75,7 +76,7 @@ class StationRun:
         self.observer = ReportObserver(trip.result)
 
 
-class ItemRun(NamedTuple):
+class ItemRun(msgspec.Struct, frozen=True):
     """One item that is being run: a test, or a *station*."""
 
     item: pytest.Function

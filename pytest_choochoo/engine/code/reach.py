@@ -12,13 +12,13 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from pytest_choochoo.engine.code.declarations import Kind, binding_in
-from pytest_choochoo.engine.code.source import Definition, Source, joined, read
+from pytest_choochoo.engine.code.definitions import Definition, Source, joined
 from pytest_choochoo.engine.code.values import (
     code_in,
     digest_of_held,
@@ -173,6 +173,9 @@ class CodeReader:
                 source = _DECODER.decode(cached)
                 if all(bound(name) == kind for name, kind in source.bindings.items()):
                     return source
+        # Imported here, since most runs find all sources in the cache.
+        from pytest_choochoo.engine.code.source import read
+
         try:
             with warnings.catch_warnings():
                 # The import has shown the warnings; as errors, they would hide the whole file.
@@ -321,7 +324,7 @@ def _package(folders: Iterable[str | Path]) -> Path | None:
     return folder and folder / "__init__.py"
 
 
-class _Holding(NamedTuple):
+class _Holding(msgspec.Struct, frozen=True):
     """Digests of what a function holds, and the names of what it calls and that has none."""
 
     function: object  # kept, so that no other one gets its id

@@ -1,4 +1,4 @@
-"""The source of one file: its definitions with what each loads, and its imports."""
+"""Reads one source file: its definitions with what each loads, and its imports."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import CodeType
 
-import msgspec
-
-from pytest_choochoo.engine.code.declarations import Binding, Declarations, Kind, dotted
+from pytest_choochoo.engine.code.declarations import Binding, Declarations, dotted
+from pytest_choochoo.engine.code.definitions import Definition, Source, Target, joined
 from pytest_choochoo.engine.code.tables import (
     called,
     filled_by_functions,
@@ -31,38 +30,6 @@ _LOADS = _opcodes("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _STORES = _opcodes("STORE_NAME", "DELETE_NAME")
 _GLOBAL_STORES = _opcodes("STORE_GLOBAL", "DELETE_GLOBAL")
 _BY_NAME = _LOADS | _STORES | _GLOBAL_STORES
-
-# A module as it is written, and a dotted name in it, "" for all of it.
-Target = tuple[str, str]
-
-
-class Definition(msgspec.Struct, frozen=True, gc=False):
-    """One top-level name: the digest of its statements, and the names that they load.
-
-    *digest*: for a station with parameters that its body does not use, two digests, the
-    second one without them. *loads*: dotted names of the file; *imports*: names imported
-    inside the definition.
-    """
-
-    digest: str
-    loads: tuple[str, ...]
-    imports: tuple[Target, ...] = ()
-
-
-class Source(msgspec.Struct, frozen=True):
-    """One file: its top-level names, the targets of each imported name, its star imports.
-
-    *bindings*: the names on which it depends what they are bound to, each with its kind.
-    *fills*: the tables that a call of a function may fill, by the function's name.
-    *calls*: the definitions that call what is imported, by its dotted name.
-    """
-
-    definitions: dict[str, Definition]
-    imports: dict[str, tuple[Target, ...]]
-    stars: tuple[str, ...] = ()
-    bindings: dict[str, Kind | None] = {}
-    fills: dict[str, tuple[str, ...]] = {}
-    calls: dict[str, tuple[str, ...]] = {}
 
 
 def _no_binding(name: str) -> None:
@@ -167,11 +134,6 @@ def _joined(pieces: list[Definition]) -> Definition:
 
 def _either(whole: str, bare: str) -> str:
     return whole if whole == bare else f"{whole} {bare}"
-
-
-def same_code(one: str | None, other: str | None) -> bool:
-    """Return whether two digests of definitions have one in common."""
-    return not set((one or "").split()).isdisjoint((other or "").split())
 
 
 def _digest(text: str) -> str:
@@ -357,10 +319,6 @@ def _imported_inside(nodes: list[ast.AST], chains: set[str]) -> Iterator[Target]
 
 def _first(name: str) -> str:
     return name.partition(".")[0]
-
-
-def joined(*names: str) -> str:
-    return ".".join(filter(None, names))
 
 
 class _Word(str):

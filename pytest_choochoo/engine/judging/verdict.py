@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from pytest_choochoo.engine.code.source import same_code
+from pytest_choochoo.engine.code.definitions import same_code
 from pytest_choochoo.engine.errors import SecretNotKept, error_line
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.outcomes.codec import NOTHING

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
 import msgspec
@@ -242,7 +241,7 @@ class SqliteLedger(SnapshotMixin):
         with self.lock(path.name, -1):
             known = path.read_bytes() if path.exists() else b""
             if not known:  # an empty file is left by a process that died while it made the key
-                known = token_bytes(32)
+                known = os.urandom(32)
                 with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
                     file.write(known)
         return known

@@ -17,8 +17,8 @@ from unittest.mock import MagicMock
 import msgspec
 import pytest
 
+from pytest_choochoo.engine.code.definitions import same_code
 from pytest_choochoo.engine.code.reach import CodeReader
-from pytest_choochoo.engine.code.source import same_code
 
 Read = Callable[..., dict[str, str]]
 

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import PLUGIN, Cost, Spread, cost, pairs, spread
-from benchmarks.projects import empty_tests, forget_all, stations
+from benchmarks.projects import caller, empty_tests, forget_all, stations
 
 MANY, SOME, FOURFOLD, LONG = 2000, 1000, 4000, 3000
+CALLS = 20_000_000
 RUN = (*PLUGIN, "--cc-run")
 
 
@@ -113,19 +114,36 @@ def bystander(folder: Path, count: int) -> Iterator[Figure]:
     yield Figure(name=name, measured=spread(ratios), goal=1.03)
 
 
+def watched(folder: Path, count: int) -> Iterator[Figure]:
+    """A visit that does nothing but call the project's code, watched and unwatched."""
+    for calls in (CALLS // 100, CALLS):
+        project = caller(folder / str(calls), calls)
+        ratios = [
+            on.seconds / off.seconds
+            for off, on in pairs(
+                count,
+                partial(visit_all, project, 1, "-o", "cc_trace=false"),
+                partial(visit_all, project, 1),
+            )
+        ]
+        name = f"one visit of {calls:,} calls: CPU of the run, watched / unwatched"
+        yield Figure(name=name, measured=spread(ratios), goal=1.03)
+
+
 FIGURES: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
     "unchanged": unchanged,
     "first": first,
     "growth": growth,
     "chain": long_chain,
     "bystander": bystander,
+    "watched": watched,
 }
 
 
-def visit_all(project: Path, count: int) -> Cost:
+def visit_all(project: Path, count: int, *options: str) -> Cost:
     """Return the cost of a first run of *project*."""
     forget_all(project)
-    return cost(project, *RUN, says=f"choochoo: {count} visited")
+    return cost(project, *RUN, *options, says=f"choochoo: {count} visited")
 
 
 def run_unchanged(project: Path, count: int) -> Cost:

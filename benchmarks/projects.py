@@ -62,6 +62,24 @@ def sleepers(folder: Path, steps: Sequence[tuple[float, tuple[int, ...]]]) -> Pa
     return _written(folder, "stations.py", "\n\n\n".join(texts))
 
 
+def caller(folder: Path, calls: int) -> Path:
+    """Write a project of one station that does nothing but call a function of the project."""
+    text = f"""
+from pytest_choochoo import station
+
+
+def step():
+    pass
+
+
+@station
+def walk():
+    for _ in range({calls}):
+        step()
+"""
+    return _written(folder, "stations.py", text)
+
+
 _TIMES = """
 from pathlib import Path
 

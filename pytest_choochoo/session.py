@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -36,6 +37,9 @@ from pytest_choochoo.running.stopping import (
 )
 from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.code.watch import Watch
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +143,8 @@ def _assemble(
         run=settings.process.run,
     )
     judge = _judge(config, workflow)
+    if settings.traces:
+        registry.call.make_watch = partial(_watch, judge)
     command = commands.find(settings.mode)(workflow, judge)
     selection = command.select(config, items)
     journey = _journey(config, workflow, judge, selection)
@@ -162,17 +168,24 @@ def _assemble(
     )
 
 
+def _watch(judge: Judge) -> Watch:
+    from pytest_choochoo.engine.code.watch import Watch  # here, since most runs visit nothing
+
+    return Watch(judge.is_project_file)
+
+
 def _judge(config: pytest.Config, workflow: Workflow) -> Judge:
     settings, ledger = workflow.settings, workflow.ledger
+    code = CodeReader(
+        config.rootpath,
+        storage.source_cache_of(ledger, settings),
+        config.stash[IMPORTS].sources if IMPORTS in config.stash else {},
+    )
     return Judge(
         route=workflow.route,
         ledger=ledger,
         outcomes=workflow.outcomes,
-        code=CodeReader(
-            config.rootpath,
-            storage.source_cache_of(ledger, settings),
-            config.stash[IMPORTS].sources if IMPORTS in config.stash else {},
-        ),
+        code=code,
         ordinary=workflow.dependencies.ordinary_fixtures(),
         replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
         began=settings.process.began,

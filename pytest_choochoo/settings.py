@@ -106,7 +106,7 @@ class Settings(NamedTuple):
 
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
-    *writes*: records are written.
+    *writes*: records are written. *traces*: the code that visits enter is noted.
     """
 
     mode: Mode
@@ -121,6 +121,7 @@ class Settings(NamedTuple):
     verbosity: int
     options: str
     writes: bool
+    traces: bool
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
@@ -144,6 +145,7 @@ def declare(parser: pytest.Parser) -> None:
     _declare_where(group)
     parser.addini("cc_profile", "the namespace of the records", type="string", default="")
     parser.addini("cc_state", "the folder of the records", type="string", default="")
+    parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
     parser.addini("cc_files", "glob patterns of station files", type="args", default=STATION_FILES)
 
 
@@ -219,6 +221,7 @@ def read(config: pytest.Config) -> Settings:
             if (given := config.getoption(name))
         ),
         writes=mode.writes and not config.option.collectonly,
+        traces=mode.visits and config.getini("cc_trace"),
     )
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any, TypeGuard
+from contextlib import nullcontext
+from functools import cached_property
+from types import CodeType
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
 
 from pytest_choochoo.engine.station import Station
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.code.watch import Watch
 
 # --- signatures
 
@@ -51,43 +57,66 @@ def parameters_of(item: pytest.Function) -> Mapping[str, object]:
 # --- what the item of a station calls
 
 
-class ReturnValue:
-    """The return value of a visit, kept by its item: pytest warns of tests that return a value."""
+class VisitCall:
+    """The call of a visit by its item: what it returned, and which code it entered.
 
-    __slots__ = ("_content",)
+    Pytest warns of tests that return a value, so the item's function returns none.
+    """
 
     def __init__(self) -> None:
-        self._content: object = None
+        #: Makes the context of the calls, None without one; the session sets it.
+        self.make_watch: Callable[[], Watch] | None = None
+        self._value: object = None
 
-    def set(self, content: object) -> None:
-        self._content = content
+    def run(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        """Call *function*, and keep what it returns."""
+        __tracebackhide__ = True
+        with self._watch or nullcontext():
+            self._value = function(**arguments)
+
+    async def run_async(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        """Call *function*, await what it returns where it must be, and keep that."""
+        __tracebackhide__ = True
+        with self._watch or nullcontext():
+            value = function(**arguments)
+            self._value = await value if inspect.isawaitable(value) else value
 
     def pop(self) -> object:
-        content, self._content = self._content, None
-        return content
+        """Return what the visit returned."""
+        value, self._value = self._value, None
+        return value
+
+    def pop_entered(self) -> tuple[CodeType, ...] | None:
+        """Return the code that the visit entered, None if that is not known."""
+        return None if self._watch is None else self._watch.pop()
+
+    @cached_property
+    def _watch(self) -> Watch | None:
+        return None if self.make_watch is None else self.make_watch()
 
 
-def item_function(station: Station[Any], return_value: ReturnValue) -> Callable[..., Any]:
-    """Return the function of the station's item, which leaves its result in *return_value*.
+def item_function(station: Station[Any], call: VisitCall) -> Callable[..., Any]:
+    """Return the function of the station's item, which leaves its result in *call*.
 
     It is async if any function of the station is: then plugins adapt the item so that
     they can await a check, although the visit may not be async.
     """
     if not is_async(station):
-        return _visit(station, return_value)
+        return _visit(station, call)
 
     @functools.wraps(station.function)
     async def visit_async(**arguments: Any) -> None:
-        value = station.function(**arguments)
-        return_value.set(await value if inspect.isawaitable(value) else value)
+        __tracebackhide__ = True
+        await call.run_async(station.function, arguments)
 
     return visit_async
 
 
-def _visit(station: Station[Any], return_value: ReturnValue) -> Callable[..., None]:
+def _visit(station: Station[Any], call: VisitCall) -> Callable[..., None]:
     @functools.wraps(station.function)
     def visit(**arguments: Any) -> None:
-        return_value.set(station.function(**arguments))
+        __tracebackhide__ = True
+        call.run(station.function, arguments)
 
     return visit
 
@@ -138,9 +167,7 @@ def outside_loop(
     return call
 
 
-def adapt_async_item(
-    item: pytest.Function, station: Station[Any], return_value: ReturnValue
-) -> None:
+def adapt_async_item(item: pytest.Function, station: Station[Any], call: VisitCall) -> None:
     """Let the *item* of an async station call the visit in an event loop only if this is async.
 
     Other plugins must have adapted the item before.
@@ -149,7 +176,7 @@ def adapt_async_item(
         return
     is_awaited = is_awaited_by_plugin(item, station)
     if not is_coroutine(station.function):
-        item.obj = outside_loop(item, _visit(station, return_value), is_awaited=is_awaited)
+        item.obj = outside_loop(item, _visit(station, call), is_awaited=is_awaited)
     elif not is_awaited:
         function = item.obj
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_choochoo.collection.functions import (
-    ReturnValue,
+    VisitCall,
     adapt_async_item,
     item_function,
     parameters_of,
@@ -41,7 +41,7 @@ class StationRegistry:
     def __init__(self) -> None:
         #: Returns the value of a station's fixture; the session sets it before anything is run.
         self.fixture_value: Callable[[Station[Any]], Any] = _no_value_yet
-        self._return_value = ReturnValue()
+        self._call = VisitCall()
         self._faults: dict[str, ChoochooError] = {}
         self._stations: dict[object, Station[Any]] = {}
         self._registrations: dict[str, list[tuple[pytest.Collector, Station[Any]]]] = {}
@@ -89,9 +89,9 @@ class StationRegistry:
         return self._stations.values()
 
     @property
-    def return_value(self) -> ReturnValue:
-        """The return value of the visit under way, kept by its item."""
-        return self._return_value
+    def call(self) -> VisitCall:
+        """The call of the visit under way, kept by its item."""
+        return self._call
 
     def instances_of(self, station: Station[Any]) -> Sequence[StationInstance]:
         """Return the instances of *station*, one for each set of its parameters."""
@@ -160,7 +160,7 @@ class StationRegistry:
             self.add_fault(fault)
         if faults:
             return []
-        items = _made_items(module, name, station, item_function(station, self._return_value))
+        items = _made_items(module, name, station, item_function(station, self._call))
         instances = self._instances_of.setdefault(station.identity, [])
         for item in items:
             if item.nodeid not in self._instances:
@@ -174,7 +174,7 @@ class StationRegistry:
         """Add the item of a station instance, after other plugins have adapted it."""
         if self._items.setdefault(item.nodeid, item) is item:
             station = self._instances[item.nodeid].station
-            adapt_async_item(item, station, self._return_value)
+            adapt_async_item(item, station, self._call)
 
     def _provider(self, station: Station[Any]) -> Callable[..., Any]:
         """Return the fixture function of *station*."""

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.collection.functions import ReturnValue
+from pytest_choochoo.collection.functions import VisitCall
 from pytest_choochoo.engine.attempt import Attempt, Ending, NotReached, Settled
 from pytest_choochoo.engine.errors import NotWaitedFor
 from pytest_choochoo.engine.journey import Journey
@@ -44,7 +44,7 @@ class Command(commands.Command):
         return result_of_item(journey, item, "blocked", by=blocked.by) if blocked else None
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
-        return VisitTrip(item, journey, self.workflow.registry.return_value)
+        return VisitTrip(item, journey, self.workflow.registry.call)
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         """Do nothing: requested stations have been visited before."""
@@ -56,10 +56,10 @@ class Command(commands.Command):
 class VisitTrip:
     """A station that is judged in set-up, visited when called, and recorded after its protocol."""
 
-    def __init__(self, item: StationItem, journey: Journey, return_value: ReturnValue) -> None:
+    def __init__(self, item: StationItem, journey: Journey, call: VisitCall) -> None:
         self._item = item
         self._journey = journey
-        self._return_value = return_value
+        self._call = call
         self._attempt = Attempt(item.key)
 
     @property
@@ -87,7 +87,8 @@ class VisitTrip:
     def after_call(self) -> None:
         """Keep what the visit returned, and ask the checks again."""
         if self._attempt.has_begun:
-            self._journey.complete(self._attempt, self._return_value.pop(), self._item.ask)
+            entered = self._call.pop_entered()
+            self._journey.complete(self._attempt, self._call.pop(), self._item.ask, entered)
 
     def result(self, ending: Ending) -> Result:
         return self._journey.so_far(self._attempt, ending)

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType
 from typing import Any
 
 import msgspec
@@ -114,7 +115,7 @@ class Journey:
         record = self.ledger.record(key)
         if record is not None and record.is_complete:
             try:
-                verdict = self.judge.verdict(key, record, self.judge.fingerprint(key, values={}))
+                verdict = self.judge.verdict(key, record, self.judge.fingerprint(key, {}, record))
             except (ChoochooError, OSError):
                 return None  # its set-up raises this again, where errors are reported
             self._judged(key, verdict)
@@ -194,7 +195,7 @@ class Journey:
         """Return whether the station must be visited, by its record and by its checks."""
         station, name = self.route[key].station, self.route[key].name
         self.outcomes.look_again()
-        taken = self.judge.fingerprint(key, values)
+        taken = self.judge.fingerprint(key, values, record)
         verdict = self.judge.verdict(key, record, taken)
         self._judged(key, verdict)
         is_fresh = isinstance(verdict, Fresh)
@@ -214,15 +215,26 @@ class Journey:
             result = self.result(key, "adopted", reasons=reasons)
         return Settled(before=record, fingerprint=taken, result=result, is_news=not is_fresh)
 
-    def complete(self, attempt: Attempt, value: object, ask: Ask) -> None:
+    def complete(
+        self,
+        attempt: Attempt,
+        value: object,
+        ask: Ask,
+        entered: Sequence[CodeType] | None = None,
+    ) -> None:
         """Keep the outcome of the visit, and ask all checks again.
 
-        Raises `Unstorable`, `MissingProduct`, or the error of a check that does not pass.
+        *value*: what the visit returned; *entered*: the code that it entered, None if that
+        is not known. Raises `Unstorable`, `MissingProduct`, or the error of a check that does
+        not pass.
         """
         instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
         self.outcomes.keep(attempt.key, outcome)
         attempt.stage = advance(Returned, attempt.stage, outcome=outcome)
+        if entered is not None:
+            taken = self.judge.with_entered(attempt.key, attempt.stage.fingerprint, entered)
+            attempt.stage = msgspec.structs.replace(attempt.stage, fingerprint=taken)
         products = fingerprints.products(instance)
         for product, digest in products.items():
             if not digest:

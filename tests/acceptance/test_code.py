@@ -76,7 +76,10 @@ def test_function_in_a_registry_is_code(project: Project) -> None:
 
     run = project.run("--cc-run")
 
-    assert run.reasons["go"] == ("code of stations.py::STEPS changed",)
+    assert run.reasons["go"] == (
+        "code of stations.py::STEPS changed",
+        "code of stations.py::wash changed",
+    )
 
 
 def test_class_that_is_a_parameter_is_code(project: Project) -> None:
@@ -291,3 +294,162 @@ def test_stations_of_one_wrapped_function_are_several(project: Project, mode: st
 
     assert (set(first.visited), first.log) == ({"eu", "us", "total"}, ("eu us",))
     assert (set(second.unchanged), second.tests) == ({"eu", "us", "total"}, {"test_it": "passed"})
+
+
+# Code that no name in the station leads to, each with an edit of it.
+FOUND_AT_RUN_TIME = {
+    "by importlib": ("return import_module('plugins').wash()", "return 7", "wash"),
+    "by a name in a variable": ("return getattr(import_module('plugins'), way)()", "7", "wash"),
+    "as a method of what is received": ("return kettle.boil()", "return 8", "Kettle"),
+    "as a fixture": ("return request.getfixturevalue('water')", "return 9", "water"),
+    "as a lambda in a table": ("return import_module('plugins').TABLE['rinse']()", "10", "TABLE"),
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "old", "name"), FOUND_AT_RUN_TIME.values(), ids=FOUND_AT_RUN_TIME.keys()
+)
+def test_code_that_a_visit_entered_counts(
+    project: Project, mode: str, body: str, old: str, name: str
+) -> None:
+    """A change of code that only a visit can find is noticed after that visit."""
+    project.write(
+        "plugins.py",
+        """
+        def wash(): return 7
+        class Kettle:
+            def boil(self): return 8
+        TABLE = {"rinse": lambda: 10}
+        """,
+    )
+    project.write(
+        "conftest.py",
+        """
+        import pytest, plugins
+
+        @pytest.fixture
+        def kettle(): return vars(plugins)["Kettle"]()
+        @pytest.fixture
+        def water(): return 9
+        """,
+    )
+    file = "conftest.py" if name == "water" else "plugins.py"
+    project.stations(
+        f"""
+        from importlib import import_module
+
+        way = "wash"
+
+        @station
+        def clean(request, kettle) -> int: {body}
+        @station
+        def other() -> int: return 1
+        """
+    )
+    project.run("--cc-run", apart=True)
+    assert project.run("--cc-run", apart=True).unchanged == ("clean", "other")
+    project.edit(file, old, old.replace(old.rsplit(maxsplit=1)[-1], "20"))
+
+    run = project.run("--cc-run", apart=True)
+
+    assert run.reasons["clean"] == (f"code of {file}::{name} changed",)
+    assert run.unchanged == ("other",)
+    assert project.run("--cc-run", apart=True).unchanged == ("clean", "other")
+
+
+UNSEEN = """
+    from importlib import import_module
+
+    @station
+    def clean() -> int: return import_module("plugins").wash()
+    """
+
+
+def test_code_that_is_entered_no_more_is_forgotten(project: Project) -> None:
+    """A visit that takes another way replaces what the one before it had entered."""
+    project.write("plugins.py", "def wash(): return 7\ndef rinse(): return 8\n")
+    project.stations(UNSEEN)
+    project.run("--cc-run", apart=True)
+    project.edit("stations.py", "wash()", "rinse()")
+    project.run("--cc-run", apart=True)
+    project.edit("plugins.py", "return 7", "return 70")
+
+    assert project.run("--cc-run", apart=True).unchanged == ("clean",)
+
+
+def test_code_that_is_gone_is_a_change(project: Project) -> None:
+    """A module that is removed after a visit entered it makes the station due."""
+    project.write("plugins.py", "def wash(): return 7\n")
+    project.stations(UNSEEN)
+    project.run("--cc-run", apart=True)
+    (project.path / "plugins.py").rename(project.path / "old_plugins.py")
+
+    run = project.run("--cc-run", apart=True)
+
+    assert run.reasons["clean"] == ("code of plugins.py::wash removed",)
+
+
+@pytest.mark.parametrize(("option", "is_noticed"), [("false", False), ("true", True)])
+def test_ini_setting_turns_the_watch_off(project: Project, option: str, is_noticed: bool) -> None:
+    """With `cc_trace = false` only code that names lead to counts."""
+    project.write("plugins.py", "def wash(): return 7\n")
+    project.stations(UNSEEN)
+    project.run("--cc-run", "-o", f"cc_trace={option}", apart=True)
+    project.edit("plugins.py", "return 7", "return 70")
+
+    run = project.run("--cc-run", "-o", f"cc_trace={option}", apart=True)
+
+    assert (run.visited == ("clean",)) is is_noticed
+
+
+def test_code_that_is_known_stays_known_without_the_watch(project: Project) -> None:
+    """A visit that is not watched keeps what an earlier one had entered."""
+    project.write("plugins.py", "def wash(): return 7\n")
+    project.stations(UNSEEN)
+    project.run("--cc-run", apart=True)
+    project.run("--cc-replay", "clean", "-o", "cc_trace=false", apart=True)
+    project.edit("plugins.py", "return 7", "return 70")
+
+    assert project.run("--cc-run", apart=True).visited == ("clean",)
+
+
+def test_code_of_an_async_visit_counts(project: Project) -> None:
+    """Code that an async visit enters after it has waited counts as well."""
+    project.write("plugins.py", "async def wash(): return 7\n")
+    project.stations(
+        """
+        import asyncio
+        from importlib import import_module
+
+        @station
+        async def clean() -> int:
+            await asyncio.sleep(0)
+            return await import_module("plugins").wash()
+        """
+    )
+    project.run("--cc-run", apart=True)
+    project.edit("plugins.py", "return 7", "return 70")
+
+    run = project.run("--cc-run", apart=True)
+
+    assert run.reasons["clean"] == ("code of plugins.py::wash changed",)
+
+
+def test_version_stands_for_code_that_is_entered_too(project: Project) -> None:
+    """A station with a version is due when that changes, whatever it calls."""
+    project.write("plugins.py", "def wash(): return 7\n")
+    project.stations(UNSEEN.replace("@station", '@station(version="1")'))
+    project.run("--cc-run", apart=True)
+    project.edit("plugins.py", "return 7", "return 70")
+
+    assert project.run("--cc-run", apart=True).unchanged == ("clean",)
+
+
+def test_visit_that_is_entered_is_hidden_from_tracebacks(project: Project) -> None:
+    """A traceback shows the station, and none of the frames that watch it."""
+    project.stations("@station\ndef clean() -> int: raise OSError('no water')")
+
+    output = "\n".join(project.run("--cc-run").outlines)
+
+    assert "no water" in output
+    assert "functions.py" not in output

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import msgspec
 
-from pytest_choochoo.engine.code.declarations import Kind, binding_in
+from pytest_choochoo.engine.code.declarations import Binding, Kind, binding_in
 from pytest_choochoo.engine.code.definitions import Definition, Source, joined
 from pytest_choochoo.engine.code.values import (
     code_in,
@@ -58,7 +58,7 @@ class CodeReader:
         self._imported = imported
         self._roots = (root, root.resolve())
         self._source_cache = source_cache
-        self._source = cache(self._read)
+        self._source = cache(self._read_bound)
         self._paths: dict[str, Path | None] = {}
         self._labels: dict[Path, str | None] = {}
         self._packages: dict[Path, str] = {}
@@ -78,14 +78,14 @@ class CodeReader:
         for path, name, value in self._project_code(values):
             start.append((path, name.partition(".")[0]))
             for held, digest in self._held(value).digests.items():
-                where = f"{held} in {self._label(path)}::{name}"
+                where = f"{held} in {self.label(path)}::{name}"
                 found[where] = (
                     digest if where not in found else digest_value((found[where], digest))
                 )
         for path, name in reachable(start, self._loaded):
             definition = self._source(path).definitions.get(name)
             if definition is not None:
-                found[f"{self._label(path)}::{name}"] = definition.digest
+                found[f"{self.label(path)}::{name}"] = definition.digest
         return dict(sorted(found.items()))
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
@@ -96,7 +96,7 @@ class CodeReader:
     def unseen(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Return what the functions in *values* hold and call, and nothing can be said about."""
         return tuple(
-            f"{held} in {self._label(path)}::{name}"
+            f"{held} in {self.label(path)}::{name}"
             for path, name, value in self._project_code(values)
             for held in self._held(value).opaque
         )
@@ -110,7 +110,7 @@ class CodeReader:
     def read_ahead(self, files: Iterable[Path]) -> None:
         """Read those of *files* that are the project's into the source cache."""
         for path in files:
-            if self._label(path):
+            if self.label(path):
                 self._source(path)
 
     def _project_code(self, values: Iterable[Any]) -> Iterator[tuple[Path, str, Any]]:
@@ -130,11 +130,11 @@ class CodeReader:
         code = function.__code__
         if code.co_filename not in self._paths:
             path = Path(code.co_filename)
-            self._paths[code.co_filename] = path if self._label(path) else None
+            self._paths[code.co_filename] = path if self.label(path) else None
             self._packages.setdefault(path, function.__globals__.get("__package__") or "")
         return self._paths[code.co_filename]
 
-    def _label(self, path: Path) -> str | None:
+    def label(self, path: Path) -> str | None:
         """Return the name of the file at *path* in the project, None if it is not part of it."""
         if path not in self._labels:
             inside = (
@@ -153,20 +153,36 @@ class CodeReader:
             self._labels[path] = relative.as_posix() if relative and is_ours else None
         return self._labels[path]
 
-    def _read(self, path: Path) -> Source:
+    def path_of(self, label: str) -> Path:
+        """Return the path of the file that *label* stands for."""
+        paths = [root / label for root in self._roots]
+        return next((path for path in paths if str(path) in self._imported), paths[0])
+
+    def content(self, path: Path) -> bytes | None:
+        """Return the source of the file at *path*, as imported if it was; None without one."""
         try:
             content = self._imported.get(str(path))
-            if content is None:
-                content = path.read_bytes()
+            return path.read_bytes() if content is None else content
         except OSError:
+            return None
+
+    def unbound_source(self, path: Path) -> Source:
+        """Return the source of *path*, read in the same way whether or not it is imported."""
+        return self._read(path, lambda name: None, "unbound ")
+
+    def _read_bound(self, path: Path) -> Source:
+        return self._read(path, partial(self._binding, path))
+
+    def _read(self, path: Path, bound: Binding, kind: str = "") -> Source:
+        content = self.content(path)
+        if content is None:
             return _NOTHING
-        source = self._read_content(path, content)
+        source = self._read_content(f"{CACHE_VERSION}:{kind}{self.label(path)}", content, bound)
         is_known = self._imported.get(str(path), content) is not None
         return source if is_known else _never_the_same(source)
 
-    def _read_content(self, path: Path, content: bytes) -> Source:
-        bound = partial(self._binding, path)
-        key, digest = f"{CACHE_VERSION}:{self._label(path)}", digest_bytes(content)
+    def _read_content(self, key: str, content: bytes, bound: Binding) -> Source:
+        digest = digest_bytes(content)
         known, _, cached = self._source_cache.get(key, "").partition(" ")
         if known == digest:
             with suppress(msgspec.MsgspecError):  # a damaged entry is made again
@@ -261,7 +277,7 @@ class CodeReader:
         """Return the file of *module*, None if it does not belong to the project."""
         if module not in self._modules:
             path = self._locate(module) if module else None
-            self._modules[module] = path = path if path and self._label(path) else None
+            self._modules[module] = path = path if path and self.label(path) else None
             if path is not None:
                 inside = path.name == "__init__.py"
                 self._packages.setdefault(path, module if inside else module.rpartition(".")[0])

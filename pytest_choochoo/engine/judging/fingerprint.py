@@ -29,6 +29,7 @@ def take(
     renewals: dict[str, str],
     code: dict[str, str],
     values: Mapping[str, object] | None,
+    entered: tuple[str, ...] = (),
 ) -> Fingerprint:
     """Return the fingerprint of *instance* as things are now.
 
@@ -51,6 +52,7 @@ def take(
         values=digested_values,
         parameters=digested_parameters,
         code={"version": declared.version} if declared.version is not None else code,
+        entered=entered,
         hints=hints,
         form=FORM,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
-from typing import Any
+from types import CodeType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +20,9 @@ from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.code.entered import EnteredCode
 
 
 class Judge:
@@ -54,6 +58,16 @@ class Judge:
         functions = {id(each): each for each in chain(visits, *ordinary.values())}
         code.hold(functions.values())
 
+    @cached_property
+    def _entered(self) -> EnteredCode:
+        from pytest_choochoo.engine.code.entered import EnteredCode  # most runs need none
+
+        return EnteredCode(self._code)
+
+    def is_project_file(self, file: str) -> bool:
+        """Return whether the code in *file* is the project's."""
+        return self._entered.is_ours(file)
+
     def is_replayed(self, key: str) -> bool:
         return key in self._replayed
 
@@ -69,16 +83,23 @@ class Judge:
         """Mark stations due until their secrets are known; *needed* maps each to its consumers."""
         self._secret_for = needed
 
-    def fingerprint(self, key: str, values: Mapping[str, object] | None) -> Fingerprint:
+    def fingerprint(
+        self, key: str, values: Mapping[str, object] | None, before: Record | None = None
+    ) -> Fingerprint:
         """Return the inputs of *key* as they are now; *values* is None if they are unknown.
 
-        Raises `NoRecord` for an upstream without an outcome, and the errors of taking a
-        fingerprint.
+        *before*: the record of the last visit, which knows what code that entered. Raises
+        `NoRecord` for an upstream without an outcome, and the errors of taking a fingerprint.
         """
         stop = self._route[key]
         code: dict[str, str] = {}
+        entered: tuple[str, ...] = ()
         if stop.station.declaration.version is None:
             code = self._code.reach(self._values_with_code(key))
+            if before is not None and before.fingerprint is not None:
+                entered = before.fingerprint.entered
+            if entered:
+                code = self._entered.digests(entered) | code
         upstream, products = self._upstream(key)
         return fingerprints.take(
             stop,
@@ -86,8 +107,24 @@ class Judge:
             upstream_products=products,
             renewals=self._renewals(key),
             code=code,
+            entered=entered,
             values=values,
         )
+
+    def with_entered(
+        self, key: str, taken: Fingerprint, entered: Iterable[CodeType]
+    ) -> Fingerprint:
+        """Return *taken*, the inputs of *key*, with the code that its visit *entered*."""
+        if self._route[key].station.declaration.version is not None:
+            return taken
+        known, code = taken.entered, taken.code
+        if known:
+            code = self._code.reach(self._values_with_code(key))
+        names = self._entered.unknown(entered, code)
+        if names == known:
+            return taken
+        code = self._entered.digests(names) | code
+        return msgspec.structs.replace(taken, code=code, entered=names)
 
     def _values_with_code(self, key: str) -> tuple[Any, ...]:
         """Return the functions of *key*, and its parameters: a class has code as well."""
@@ -197,7 +234,7 @@ class Judge:
         if record is None or not record.is_complete:
             raise NoRecord(self._route[key].name, self.why_incomplete(key))
         try:
-            verdict = self.verdict(key, record, self.fingerprint(key, values=None))
+            verdict = self.verdict(key, record, self.fingerprint(key, None, record))
         except (ChoochooError, OSError) as error:
             return (str(error),)
         return verdict.texts if isinstance(verdict, Due) else ()
@@ -238,7 +275,7 @@ class Judge:
         """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
-        taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
+        taken = Fingerprint() if record is None else self.fingerprint(key, None, record)
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)

@@ -19,7 +19,8 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The digest of each input of one visit, by kind and name.
 
     *renewals*: the `Record.renewal` of every station upstream, at any depth, that renews.
-    *values* is None if the values are unknown. *hints* show the old and the new value
+    *values* is None if the values are unknown. *entered*: the names in *code* of what the last
+    visit entered although no name leads to it. *hints* show the old and the new value
     to the user, for inputs that may be shown. *form*: how the digests were made.
     """
 
@@ -31,6 +32,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     values: dict[str, str] | None = None
     parameters: dict[str, str] = {}
     code: dict[str, str] = {}
+    entered: tuple[str, ...] = ()
     hints: dict[str, str] = {}
     form: int = 0
 

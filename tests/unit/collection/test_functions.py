@@ -11,7 +11,7 @@ import pytest
 
 from pytest_choochoo import station
 from pytest_choochoo.collection.functions import (
-    ReturnValue,
+    VisitCall,
     arguments_of,
     attached,
     is_async,
@@ -57,9 +57,9 @@ def test_checks_come_before_the_clean() -> None:
 
 def test_return_value_is_popped_once() -> None:
     """A return value is there until it is popped."""
-    value = ReturnValue()
+    value = VisitCall()
 
-    value.set(100)
+    value.run(lambda: 100, {})
 
     assert (value.pop(), value.pop()) == (100, None)
 
@@ -71,7 +71,7 @@ def test_item_function_leaves_the_value_and_keeps_the_signature() -> None:
     def boil(water: int) -> int:
         return water + 1
 
-    value = ReturnValue()
+    value = VisitCall()
     function = item_function(boil, value)
 
     assert function(water=99) is None
@@ -89,7 +89,7 @@ def test_async_check_makes_an_async_item() -> None:
     @boil.check
     async def is_hot() -> None: ...
 
-    value = ReturnValue()
+    value = VisitCall()
     function = item_function(boil, value)
     asyncio.run(function())
 
@@ -119,7 +119,7 @@ def test_item_of_a_plain_visit_with_an_async_check_is_called_outside_a_loop(
 
     project["boil"].obj()
 
-    assert project.registry.return_value.pop() == 100
+    assert project.registry.call.pop() == 100
 
 
 def test_async_visit_without_a_plugin_is_run_in_a_loop(collect: Collect) -> None:
@@ -131,7 +131,7 @@ def test_async_visit_without_a_plugin_is_run_in_a_loop(collect: Collect) -> None
 
     project["boil"].obj()
 
-    assert project.registry.return_value.pop() == 100
+    assert project.registry.call.pop() == 100
 
 
 def test_parameters_of_an_item(collect: Collect) -> None:

@@ -67,12 +67,12 @@ def test_items_carry_the_mark_and_stations_stay_as_written(collect: Collect) -> 
 
 
 def test_item_calls_the_visit_and_leaves_its_value(collect: Collect) -> None:
-    """The function of an item returns nothing; the outcome is in `return_value`."""
+    """The function of an item returns nothing; the outcome is kept by its call."""
     project = collect({"stations.py": "@station\ndef boil(): return 100\n"})
 
     assert project["boil"].obj() is None
-    assert project.registry.return_value.pop() == 100
-    assert project.registry.return_value.pop() is None
+    assert project.registry.call.pop() == 100
+    assert project.registry.call.pop() is None
 
 
 def test_item_is_located_where_its_station_is_defined(collect: Collect) -> None:

@@ -13,7 +13,7 @@ _TOOL_IDS = (3, 4)
 _TOOL_NAME = "pytest-choochoo"
 # Before Python 3.12 each call costs time, so that a visit that enters nothing new for as many
 # calls is no longer watched.
-_PATIENCE = 50_000
+_PATIENCE = 20_000
 
 
 class Watch:

@@ -183,7 +183,7 @@ def test_watch_gives_up_where_nothing_new_is_entered(kitchen: dict[str, Any]) ->
 
     with watch:
         kitchen["heat"]()
-        for _ in range(60_000):
+        for _ in range(30_000):
             kitchen["heat"]()
         assert sys.getprofile() is None
         kitchen["cool"]()

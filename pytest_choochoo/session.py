@@ -133,6 +133,9 @@ def _assemble(
     ledger: Ledger,
     items: list[pytest.Item],
 ) -> Session:
+    places = {key: each.station.declaration.place for key, each in route.stops.items()}
+    if any(place != "here" for place in places.values()):
+        ledger.declare_places(places)
     workflow = Workflow(
         settings=settings,
         registry=registry,

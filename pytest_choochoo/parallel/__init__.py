@@ -26,6 +26,7 @@ def process_of(config: pytest.Config) -> Process:
     given = read_input(config)
     if given is None:  # on its own, or a worker of plain pytest: nothing is shared
         return Process(began=time.time(), secrets={}, is_worker=is_worker(config))
+    from pytest_choochoo.engine.place import Place
     from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
 
     link = config.stash[CONTROLLER] = ControllerLink(given.channel)
@@ -36,6 +37,7 @@ def process_of(config: pytest.Config) -> Process:
         notify=link.notify,
         secrets=link.secrets,
         ledger=partial(_remote_ledger, given.run, link),
+        place=Place(*given.place),
     )
 
 

@@ -15,7 +15,14 @@ import msgspec
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
-from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
+from pytest_choochoo.engine.judging.verdict import (
+    Due,
+    Facts,
+    Fresh,
+    judge,
+    visited_elsewhere,
+    why_incomplete,
+)
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -200,8 +207,15 @@ class Judge:
                 now=time.time(),
                 secret_for=self._consumers_of_its_secret(key),
                 decode_error=self._outcomes.decode_error(key, record),
+                elsewhere=self._elsewhere(key, record),
             )
         )
+
+    def _elsewhere(self, key: str, record: Record | None) -> str:
+        """Return in words where *key* was visited if it has no *record* here; "" if nowhere."""
+        found = self._ledger.elsewhere(key) if record is None else None
+        place = self._route[key].station.declaration.place
+        return "" if found is None else visited_elsewhere(place, found, time.time())
 
     def _in_form_0(
         self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
@@ -259,7 +273,8 @@ class Judge:
         """Return why *key* has no complete record, in words."""
         record = self._ledger.record(key)
         is_locked = self._is_locked(key, record)
-        reason = why_incomplete(record, is_locked=is_locked, now=time.time())
+        elsewhere = self._elsewhere(key, record)
+        reason = why_incomplete(record, is_locked=is_locked, now=time.time(), elsewhere=elsewhere)
         return "its visit just finished" if reason is None else reason.text
 
     def _is_locked(self, key: str, record: Record | None) -> bool:

@@ -7,8 +7,9 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
@@ -19,6 +20,7 @@ from pytest_choochoo.engine.ledger.schema import (
     problem_with,
 )
 from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger, cause_of
+from pytest_choochoo.engine.place import FIRST
 
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
@@ -211,13 +213,23 @@ def _problem(location: LedgerLocation) -> str | None:
         return problem_with(connection)
 
 
-def _resources(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
-    return connection.execute("select key, id, value, seal from resources").fetchall()
+def _resources(connection: sqlite3.Connection) -> list[tuple[str, int, str, str, str]]:
+    """Return the rows of the resources, also of an earlier format that knows no places."""
+    columns = {row[1] for row in connection.execute("pragma table_info(resources)")}
+    place = "place" if "place" in columns else str(FIRST)
+    return connection.execute(f"select key, {place}, id, value, seal from resources").fetchall()
+
+
+def _places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the rows of the places, none of an earlier format."""
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        return connection.execute("select * from places").fetchall()
+    return []
 
 
 def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
     """Return the name of each resource that does not match its checksum."""
-    return [f"{row[1]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
+    return [f"{row[2]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
 
 
 # --- moving aside
@@ -247,11 +259,13 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
     damaged = _connect_to_read(aside, has_journal=_has_journal(aside))
     try:
         rows = [row for row in _resources(damaged) if is_intact(row)]
-    except sqlite3.Error:
+        places = _places(damaged)
+    except (sqlite3.Error, UnicodeDecodeError):
         return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
-    connection.executemany("insert into resources values (?, ?, ?, ?)", rows)
+    connection.executemany("insert into resources values (?, ?, ?, ?, ?)", rows)
+    connection.executemany("replace into places values (?, ?, ?, ?, ?, ?)", places)
     return len(rows)
 
 

@@ -23,6 +23,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import Record, to_text
+from pytest_choochoo.engine.place import Scope
 
 _POLL = 0.05  # seconds between two questions for a lock
 
@@ -52,6 +53,8 @@ class LedgerServer:
         self._locks: dict[str, HeldLock] = {}
         #: The questions that are answered: the types of the arguments, and the function.
         self._answers: dict[str, tuple[Any, Callable[..., object]]] = {
+            "declare_places": (tuple[dict[str, Scope]], ledger.declare_places),
+            "elsewhere": (tuple[str], ledger.elsewhere),
             "record": (tuple[str], ledger.record),
             "records": (tuple[str], ledger.records),
             "begin": (tuple[str, Record, tuple[str, ...]], ledger.begin),
@@ -162,6 +165,8 @@ class RemoteLedger(SnapshotMixin):
             raise UnusableLedger("of the controller", answer.error)
         return msgspec.convert(answer.value, kind)
 
+    declare_places = _asked(Ledger.declare_places)
+    elsewhere = _asked(Ledger.elsewhere)
     _read_record = _asked(Ledger.record)
     records = _asked(Ledger.records)
     begin = _asked(Ledger.begin)
@@ -181,7 +186,7 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        return self._location.make_directory(key)
+        return self._location.make_directory(self._location.directory(key))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))

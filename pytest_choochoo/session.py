@@ -274,4 +274,5 @@ def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:
             config=config, type=kind, plain=plain
         ),
         secrets=SecretStore(ledger.secret_key, settings.process.secrets),
+        root=config.rootpath,
     )

@@ -116,7 +116,7 @@ def test_moved_checkout_keeps_its_records(project: Project, tmp_path: Path) -> N
     state = f"--cc-state={tmp_path / 'state'}"
     copy = _copied(project)
     _run(project, copy, "--cc-run", state)
-    moved = copy.rename(copy.with_name("moved"))
+    moved = copy.rename(copy.with_name(f"{copy.name}-moved"))
 
     renamed = _run(project, moved, "--cc-run", state)
     shutil.rmtree(moved)
@@ -124,6 +124,18 @@ def test_moved_checkout_keeps_its_records(project: Project, tmp_path: Path) -> N
     again = _run(project, moved, "--cc-run", state)
 
     assert renamed.unchanged == again.unchanged == ("kettle", "stove", "well")
+
+
+def test_path_in_an_outcome_moves_with_the_checkout(project: Project) -> None:
+    """A path below rootdir is found in the checkout that was moved, and nothing is due."""
+    project.stations(COPIED)
+    copy = _copied(project)
+    _run(project, copy, "--cc-run")
+    moved = copy.rename(copy.with_name(f"{copy.name}-moved"))
+
+    run = _run(project, moved, "--cc-run")
+
+    assert run.unchanged == ("config", "use")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -7,10 +7,11 @@ what was read from source files.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
 from pytest_choochoo.engine.place import FIRST, UNKNOWN
+from pytest_choochoo.engine.text import reprs
 
 # A released format never changes: every change of the tables is a new format with its migration.
 _FIRST = """
@@ -41,9 +42,12 @@ def checksum(*values: object) -> str:
     return whole.hexdigest()
 
 
-def _first_checksum(*values: object) -> str:
-    """Return the checksum as format 2 has it, for rows that knew no place."""
-    return blake2b(repr(values).encode(), digest_size=8).hexdigest()
+def _first_checksums(*values: object) -> Iterator[str]:
+    """Yield the checksums as format 2 has them, for rows that knew no place.
+
+    The first one is that of this version of Python, on which they depended.
+    """
+    return (blake2b(each.encode(), digest_size=8).hexdigest() for each in reprs(values))
 
 
 def with_checksum(*values: object) -> tuple[object, ...]:
@@ -54,7 +58,9 @@ def with_checksum(*values: object) -> tuple[object, ...]:
 def is_intact(row: Sequence[object]) -> bool:
     """Return whether the checksum at the end of *row* matches the values before it."""
     key, place, *rest, found = row
-    return found in (checksum(key, place, *rest), _first_checksum(key, *rest))
+    if found == checksum(key, place, *rest):
+        return True
+    return any(found == each for each in _first_checksums(key, *rest))
 
 
 def make_first(connection: sqlite3.Connection) -> None:
@@ -68,10 +74,10 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
     for table in ("records", "resources"):
         connection.execute(f"alter table {table} add column seal text not null default ''")
     for key, record in connection.execute("select key, record from records").fetchall():
-        digest = _first_checksum(key, record)
+        digest = next(_first_checksums(key, record))
         connection.execute("update records set seal = ? where key = ?", (digest, key))
     for key, name, value in connection.execute("select key, id, value from resources").fetchall():
-        digest = _first_checksum(key, name, value)
+        digest = next(_first_checksums(key, name, value))
         connection.execute(
             "update resources set seal = ? where key = ? and id = ?", (digest, key, name)
         )

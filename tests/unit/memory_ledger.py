@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine.ledger.access import Modes, make_directory
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -155,7 +156,7 @@ class MemoryLedger(SnapshotMixin):
         return (
             found[0]
             if found
-            else self._location.make_directory(self._location.directory(*self._own(key)))
+            else make_directory(self._location.directory(*self._own(key)), Modes())
         )
 
     def prepare_locks(self, keys: Iterable[str]) -> None: ...

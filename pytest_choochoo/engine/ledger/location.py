@@ -32,12 +32,6 @@ class LedgerLocation:
         #: The folder of its locks and of the stations' directories.
         self.data_dir = folder / profile
 
-    def make_directory(self, path: Path) -> Path:
-        """Make the directory of a station at *path*, for this user only, and return it."""
-        for folder in (path.parent, path):  # `parents=True` ignores the mode for all but the last
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
-
     def directory(self, key: str, place: int = 1) -> Path:
         """Return the path where the station *key* may keep files at *place*, by its number."""
         # A name that a user chose is never a path as it is: a readable part, and a digest.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.access import forbidden, make_file, make_folder, modes_in
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.schema import (
     bring_up_to_date,
@@ -44,6 +45,7 @@ def open_ledger(location: LedgerLocation, *, warn: Warn = warnings.warn) -> Sqli
             )
         return SqliteLedger(location, connection)
     except (OSError, sqlite3.Error, NotImplementedError) as error:
+        _raise_if_forbidden(location, writes=True)
         raise UnusableLedger(str(location.file), cause_of(error)) from error
 
 
@@ -55,6 +57,7 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
     """
     connection, problem = None, None
     try:
+        _raise_if_forbidden(location, writes=False)
         if location.file.exists() and not _is_new(location):
             problem = _problem(location)
             connection = None if problem else _connect_to_file_or_copy(location.file)
@@ -68,6 +71,12 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
     if connection is None:
         return empty_ledger(location)
     return SqliteLedger(location, connection, is_read_only=True)
+
+
+def _raise_if_forbidden(location: LedgerLocation, *, writes: bool) -> None:
+    error = forbidden(location, writes=writes)
+    if error is not None:
+        raise error
 
 
 def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
@@ -179,12 +188,13 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
     """Return a connection to the ledger at *location*, made, upgraded or replaced as needed."""
     locks = location.data_dir / "locks"
     location.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes = modes_in(location.folder)
     for folder in (location.data_dir, locks):
         _set_aside_if_wrong_kind(folder, warn, is_folder=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder, modes)
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
     # Under a lock, since another process may just be making an empty file into a ledger.
-    with LockFile(str(locks / "ledger.lock"), -1):
+    with LockFile(str(locks / "ledger.lock"), -1, modes.file):
         for path, is_folder in [*_wrong_kinds(location)]:
             _set_aside_if_wrong_kind(path, warn, is_folder=is_folder)
         return _open_or_replace(location, warn)
@@ -237,13 +247,13 @@ def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
 
 def _open_or_replace(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:
     """Return a connection to the ledger at *location*, moved aside first if unreadable."""
-    was_there = location.file.exists()
-    os.close(os.open(location.file, os.O_CREAT | os.O_RDWR, 0o600))
+    was_there, modes = location.file.exists(), modes_in(location.folder)
+    make_file(location.file, modes)
     problem = _problem(location) if was_there else None
     if problem is None:
         return _connect_to_write(str(location.file))
     aside = _set_aside_with_journals(location.file)
-    os.close(os.open(location.file, os.O_CREAT | os.O_RDWR, 0o600))
+    make_file(location.file, modes)
     connection = _connect_to_write(str(location.file))
     kept = _copy_resources(aside, connection)
     also = f"; resource ids saved from it: {kept}" if kept else ""

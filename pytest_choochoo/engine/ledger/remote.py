@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.access import make_directory, modes_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -186,7 +187,7 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        return self._location.make_directory(self._location.directory(key))
+        return make_directory(self._location.directory(key), modes_in(self._location.folder))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))

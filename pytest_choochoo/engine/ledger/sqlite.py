@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
+from pytest_choochoo.engine.ledger.access import make_directory, make_file, modes_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
@@ -58,6 +59,7 @@ class SqliteLedger(SnapshotMixin):
         self._outlives_power_cut = True
         self._synced = clock.monotonic()
         self._path = str(location.file)
+        self._modes = modes_in(location.folder)
         self._file = None if is_read_only else _file_at(self._path)
         self._believed = Believed(location.place, self._place_number(), self._places)
         #: The moment at which this process began each visit that it has not finished.
@@ -240,7 +242,7 @@ class SqliteLedger(SnapshotMixin):
         path = next(iter(self._directories(key)), own)
         if not self._is_read_only:
             with _naming(path):
-                self._location.make_directory(path)
+                make_directory(path, self._modes)
         return path
 
     def _directories(self, key: str) -> list[Path]:
@@ -256,7 +258,7 @@ class SqliteLedger(SnapshotMixin):
             present = set(os.listdir(locks))
             for path in map(self._lock_file, keys):
                 if os.path.basename(path) not in present:
-                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                    make_file(path, self._modes)
 
     def _lock_file(self, key: str) -> str:
         place = self._believed.number_of_lock(key)
@@ -265,7 +267,7 @@ class SqliteLedger(SnapshotMixin):
     def lock(self, key: str, timeout: float) -> HeldLock:
         path = self._lock_file(key)
         with _naming(path):
-            return LockFile(path, timeout)
+            return LockFile(path, timeout, self._modes.file)
 
     def is_locked(self, key: str) -> bool:
         if not os.path.exists(self._lock_file(key)):  # taking the lock would make the file
@@ -308,8 +310,8 @@ class SqliteLedger(SnapshotMixin):
             known = path.read_bytes() if path.exists() else b""
             if not known:  # an empty file is left by a process that died while it made the key
                 known = os.urandom(32)
-                with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-                    file.write(known)
+                make_file(path, self._modes)
+                path.write_bytes(known)
         return known
 
     def source_cache(self) -> MutableMapping[str, str]:
@@ -323,11 +325,11 @@ class SqliteLedger(SnapshotMixin):
 class LockFile(HeldLock):
     """The lock on a file, held; the operating system releases it when the process dies."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, mode: int = 0o600) -> None:
         # Imported here, since processes that only read take no lock.
         from filelock import FileLock, Timeout
 
-        self._lock = FileLock(path, mode=0o600, thread_local=False)
+        self._lock = FileLock(path, mode=mode, thread_local=False)
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)
         except Timeout as error:

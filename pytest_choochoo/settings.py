@@ -109,8 +109,8 @@ class Settings(NamedTuple):
 
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
-    *writes*: records are written. *traces*: the code that visits enter is noted.
-    *writes*: records are written. *root*: rootdir. *host*: the name of this machine, if given.
+    *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
+    rootdir. *host*: the name of this machine, if given.
     """
 
     mode: Mode

@@ -133,6 +133,9 @@ def _assemble(
     ledger: Ledger,
     items: list[pytest.Item],
 ) -> Session:
+    places = {key: each.station.declaration.place for key, each in route.stops.items()}
+    if any(place != "here" for place in places.values()):
+        ledger.declare_places(places)
     workflow = Workflow(
         settings=settings,
         registry=registry,
@@ -271,4 +274,5 @@ def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:
             config=config, type=kind, plain=plain
         ),
         secrets=SecretStore(ledger.secret_key, settings.process.secrets),
+        root=config.rootpath,
     )

@@ -19,6 +19,7 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.protocol import Ledger
+    from pytest_choochoo.engine.place import Place
 
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
 STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
@@ -90,7 +91,8 @@ class Process(NamedTuple):
     *began*: when the whole run began, in seconds since the epoch. *notify* shows a line to
     the user, from any process. *ledger*: returns the controller's ledger if this
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
-    token, shared by all processes of the run.
+    token, shared by all processes of the run. *place*: where the records of the run are made,
+    None if this process decides.
     """
 
     began: float
@@ -99,6 +101,7 @@ class Process(NamedTuple):
     run: str | None = None
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
+    place: Place | None = None
 
 
 class Settings(NamedTuple):
@@ -106,7 +109,8 @@ class Settings(NamedTuple):
 
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
-    *writes*: records are written. *traces*: the code that visits enter is noted.
+    *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
+    rootdir. *host*: the name of this machine, if given.
     """
 
     mode: Mode
@@ -122,6 +126,8 @@ class Settings(NamedTuple):
     options: str
     writes: bool
     traces: bool
+    root: Path
+    host: str
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
@@ -135,7 +141,13 @@ class Settings(NamedTuple):
         """Return the location of the ledger. Raises `NoLedger`."""
         if self.folder is None:
             raise NoLedger
-        return LedgerLocation(self.folder, self.profile)
+        return LedgerLocation(self.folder, self.profile, self.place())
+
+    def place(self) -> Place:
+        """Return the place where this session makes records."""
+        from pytest_choochoo.engine.place import place_of  # only sessions with stations need it
+
+        return self.process.place or place_of(self.root, self.host)
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -146,6 +158,7 @@ def declare(parser: pytest.Parser) -> None:
     parser.addini("cc_profile", "the namespace of the records", type="string", default="")
     parser.addini("cc_state", "the folder of the records", type="string", default="")
     parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
+    parser.addini("cc_host", "the name of this machine in records", type="string", default="")
     parser.addini("cc_files", "glob patterns of station files", type="args", default=STATION_FILES)
 
 
@@ -222,6 +235,8 @@ def read(config: pytest.Config) -> Settings:
         ),
         writes=mode.writes and not config.option.collectonly,
         traces=mode.visits and config.getini("cc_trace"),
+        root=config.rootpath,
+        host=os.environ.get("CC_HOST") or config.getini("cc_host"),
     )
 
 

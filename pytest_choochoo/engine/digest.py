@@ -24,6 +24,8 @@ from pytest_choochoo.engine.secrets import Secret, token_of
 
 _SIZE = 16  # bytes
 _MAGIC = frozenset("*?[")
+#: It stands for rootdir in a path that is kept relative to that.
+ROOT = "<rootdir>"
 Inner = Callable[[object], bytes]  # the digest of a part of a value
 Content = Callable[[Any, Inner], Iterable[bytes]]
 
@@ -140,6 +142,15 @@ def relative(path: Path, base: Path) -> str:
     return inside.as_posix().encode(errors="backslashreplace").decode()
 
 
+def from_root(path: PurePath, root: Path | None) -> str:
+    """Return *path* as text: from *root* on if it lies below that, in the form of `ROOT`."""
+    if root is not None and path.is_absolute() and path.is_relative_to(root):
+        inside = path.relative_to(root)
+        if ".." not in inside.parts:
+            return f"{ROOT}/{inside.as_posix()}"
+    return str(path)
+
+
 def digest_file(path: Path) -> str:
     """Return the digest of a file's content, wherever it lies; "" for no file."""
     if path.exists() and not path.is_file():
@@ -186,21 +197,25 @@ def _target(link: Path, folder: Path) -> bytes:
 # --- values
 
 
-def digest_value(value: object, other: Callable[[Any], object] | None = None) -> str:
+def digest_value(
+    value: object, other: Callable[[Any], object] | None = None, root: Path | None = None
+) -> str:
     """Return a digest that no two values share: those of 1, True, 1.0 and "1" differ.
 
     *other* returns plain data for a value of a type that has no stable digest; then all
     attributes of an object count, not its fields alone. Without it such a value raises
-    `TypeError`, with the type's name.
+    `TypeError`, with the type's name. A path below *root* counts from there on.
     """
 
     def inner(each: object) -> bytes:
-        return digest_parts(*_parts(each, inner, other)).encode()
+        return digest_parts(*_parts(each, inner, other, root)).encode()
 
-    return digest_parts(*_parts(value, inner, other))
+    return digest_parts(*_parts(value, inner, other, root))
 
 
-def _parts(value: Any, inner: Inner, other: Callable[[Any], object] | None) -> tuple[bytes, ...]:
+def _parts(
+    value: Any, inner: Inner, other: Callable[[Any], object] | None, root: Path | None
+) -> tuple[bytes, ...]:
     kind = type(value)
     named = _name(kind)
     if isinstance(value, Enum):
@@ -208,7 +223,8 @@ def _parts(value: Any, inner: Inner, other: Callable[[Any], object] | None) -> t
         return b"enum", named, (value.name or "").encode(), inner(value.value)
     if isinstance(value, PurePath):
         is_pure = other is not None and not isinstance(value, Path)
-        return b"pure path" if is_pure else b"path", str(value).encode(errors="surrogateescape")
+        tag, text = b"pure path" if is_pure else b"path", from_root(value, root)
+        return tag, text.encode(errors="surrogateescape")
     if isinstance(value, Secret) and token_of(value):
         return b"secret", token_of(value).encode()
     if isinstance(value, type):

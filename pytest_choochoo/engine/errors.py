@@ -96,6 +96,17 @@ class UnusableLedger(ChoochooError):
     )
 
 
+class ForbiddenLedger(UnusableLedger):
+    """The ledger belongs to another account; *cause* names owner and mode."""
+
+    path: str
+    cause: str
+    template = (
+        "this account may not use the ledger {path}: {cause}; "
+        "share a folder with a group (chmod 2770), or name another with --cc-state"
+    )
+
+
 class LostLedger(UnusableLedger):
     """The ledger failed after it had been opened."""
 

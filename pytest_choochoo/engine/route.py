@@ -20,6 +20,7 @@ from pytest_choochoo.engine.errors import (
 )
 from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.place import Scope
 from pytest_choochoo.engine.station import Station
 
 
@@ -237,6 +238,7 @@ class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
     upstream: tuple[str, ...]
     needs: tuple[str, ...]
     line: int
+    place: Scope = "here"
 
     def result(self, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station, with more *facts*."""
@@ -255,6 +257,7 @@ def station_infos(route: Route, selected: Container[str]) -> list[StationInfo]:
             upstream=route.upstream[key],
             needs=route.names(route.upstream[key]),
             line=route[key].station.line - 1,
+            place=route[key].station.declaration.place,
         )
         for key in route.order
         if key in selected

@@ -19,6 +19,7 @@ from pytest_choochoo.engine.errors import (
     NotAFunction,
     YieldStation,
 )
+from pytest_choochoo.engine.place import SCOPES, Scope
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -48,6 +49,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     renews: bool = False
     in_order: bool = False
+    place: Scope = "here"
 
 
 class Station(Generic[T_co]):
@@ -232,6 +234,7 @@ def station(
     version: str | None = None,
     renews: bool = False,
     in_order: bool = False,
+    place: Scope = "here",
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -246,6 +249,7 @@ def station(
     version: str | None = None,
     renews: bool = False,
     in_order: bool = False,
+    place: Scope = "here",
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -259,6 +263,8 @@ def station(
     *version*: stands for the code instead of its source.
     *renews*: a visit makes its thing again from nothing, so that all downstream is due after it.
     *in_order*: its instances wait for each other, in the order of their parameters.
+    *place*: where its effect lives, and its record is believed: "here" in this checkout on this
+    machine, "host" in every checkout on this machine, "anywhere".
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -272,6 +278,7 @@ def station(
         version=_string("version", version),
         renews=_flag("renews", renews),
         in_order=_flag("in_order", in_order),
+        place=_scope(place),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:
@@ -315,6 +322,12 @@ def _string(keyword: str, given: str | None) -> str | None:
 def _flag(keyword: str, given: bool) -> bool:
     if not isinstance(given, bool):
         raise BadSetting(f"@station({keyword}=...)", str(given), "True or False")
+    return given
+
+
+def _scope(given: Scope) -> Scope:
+    if given not in SCOPES:
+        raise BadSetting("@station(place=...)", str(given), "'here', 'host' or 'anywhere'")
     return given
 
 

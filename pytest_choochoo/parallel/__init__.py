@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_choochoo.engine.errors import Conflict
+from pytest_choochoo.engine.errors import Conflict, UnusableLedger
 from pytest_choochoo.parallel.worker_input import is_worker, read_input
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
@@ -26,6 +26,7 @@ def process_of(config: pytest.Config) -> Process:
     given = read_input(config)
     if given is None:  # on its own, or a worker of plain pytest: nothing is shared
         return Process(began=time.time(), secrets={}, is_worker=is_worker(config))
+    from pytest_choochoo.engine.place import Place
     from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
 
     link = config.stash[CONTROLLER] = ControllerLink(given.channel)
@@ -36,6 +37,7 @@ def process_of(config: pytest.Config) -> Process:
         notify=link.notify,
         secrets=link.secrets,
         ledger=partial(_remote_ledger, given.run, link),
+        place=Place(*given.place),
     )
 
 
@@ -48,7 +50,7 @@ def _remote_ledger(
     from pytest_choochoo.engine.ledger.opening import read_ledger
     from pytest_choochoo.parallel.messages import BEGUN
 
-    with closing(read_ledger(location)) as here:
+    with suppress(UnusableLedger), closing(read_ledger(location)) as here:
         if here.result(run, BEGUN) is not None:
             return None
     return link.ledger(location)

@@ -16,7 +16,7 @@ from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Node
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.settings import PROCESS
+from pytest_choochoo.settings import PROCESS, SETTINGS
 
 
 class Controller:
@@ -26,6 +26,7 @@ class Controller:
         process = config.stash[PROCESS]
         self._config = config
         self._began = process.began
+        self._place = (*config.stash[SETTINGS].place(),)  # execnet sends no named tuples
         self._workers = Workers(process.secrets)
         self._stations: Sequence[StationInfo] = ()
         #: The items that a worker was running when it died.
@@ -47,7 +48,9 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
         channel = self._workers.connect(node)
-        write_input(node.workerinput, WorkerInput(channel, self._began, run=None))
+        write_input(
+            node.workerinput, WorkerInput(channel, self._began, run=None, place=self._place)
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:

@@ -42,6 +42,7 @@ class ParallelRun:
             return None
         plan = msgspec.json.decode(text, type=RunPlan)
         self.stations = plan.stations
+        self.ledger.declare_places({each.key: each.place for each in plan.stations})
         return plan
 
     def station(self, key: str) -> StationInfo | None:

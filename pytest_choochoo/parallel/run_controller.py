@@ -112,7 +112,7 @@ class RunController(Controller):
     def pytest_configure_node(self, node: Node) -> None:
         run = self._parts.run
         channel = self._workers.connect(node, LedgerServer(run.ledger))
-        write_input(node.workerinput, WorkerInput(channel, self._began, run=run.name))
+        write_input(node.workerinput, WorkerInput(channel, self._began, run.name, self._place))
         intercept_events(node, self._buffered)
 
     def _buffered(self, put: Callable[[Event], object]) -> TeardownBuffer:

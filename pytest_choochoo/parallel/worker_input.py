@@ -18,11 +18,13 @@ class WorkerInput(NamedTuple):
 
     *channel*: its end of the channel to its controller. *began*: when the run began, in
     seconds since the epoch. *run*: the name of the run, None where no results are shared.
+    *place*: where the run makes its records.
     """
 
     channel: Channel
     began: float
     run: str | None
+    place: tuple[str, str, str, str]
 
 
 def write_input(workerinput: dict[str, Any], given: WorkerInput) -> None:

@@ -7,12 +7,14 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pytest_choochoo.engine.ledger.access import Modes, make_directory
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -21,6 +23,18 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, Status, to_text
+from pytest_choochoo.engine.place import (
+    FIRST,
+    UNKNOWN,
+    Believed,
+    Elsewhere,
+    Place,
+    Scope,
+    number_of,
+)
+
+# A station, and the number of the place.
+At = tuple[str, int]
 
 
 class MemoryLedger(SnapshotMixin):
@@ -28,83 +42,136 @@ class MemoryLedger(SnapshotMixin):
 
     def __init__(self, folder: Path = Path(os.devnull)) -> None:
         self._location = LedgerLocation(folder, "memory")
-        self._records: dict[str, Record] = {}
-        self._attempts: defaultdict[str, tuple[AttemptRecord, ...]] = defaultdict(tuple)
-        self._resources: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._places: dict[int, Place] = {FIRST: UNKNOWN}
+        self._believed = Believed(None, FIRST, lambda: self._places)
+        self._records: dict[At, Record] = {}
+        self._attempts: dict[At, tuple[AttemptRecord, ...]] = {}
+        self._resources: defaultdict[At, dict[str, str]] = defaultdict(dict)
         self._results: dict[tuple[str, str], str] = {}
         self._source_cache: dict[str, str] = {}
-        #: The lock that is held on each key; a release notifies the threads that wait.
-        self.locks: dict[str, MemoryLock] = {}
+        #: The lock that is held on each station; a release notifies the threads that wait.
+        self.locks: dict[At, MemoryLock] = {}
         self.released = threading.Condition()
 
+    def at(self, place: Place | None = None) -> MemoryLedger:
+        """Return the same ledger as a process at *place* sees it."""
+        ledger, number = copy(self), FIRST
+        if place is not None:
+            number = number_of(place, self._places) or len(self._places) + 1
+            self._places[number] = place
+        ledger._believed = Believed(place, number, lambda: self._places)
+        return ledger
+
+    # --- places
+
+    def declare_places(self, places: Mapping[str, Scope]) -> None:
+        self._believed.declare(places)
+
+    def elsewhere(self, key: str) -> Elsewhere | None:
+        here = self._here(key)
+        found = (
+            Elsewhere(
+                self._places[at[1]].path, self._places[at[1]].host, each.visited or each.since
+            )
+            for at, each in self._records.items()
+            if at[0] == key and at not in here
+        )
+        return max(found, key=lambda each: each.when, default=None)
+
+    def _own(self, key: str) -> At:
+        return key, self._believed.number
+
+    def _here(self, key: str) -> list[At]:
+        return [(key, number) for number in self._believed.numbers(key)]
+
+    # --- records and attempts
+
     def _read_record(self, key: str) -> Record | None:
-        return self._records.get(key)
+        found = [self._records[at] for at in self._here(key) if at in self._records]
+        own = self._records.get(self._own(key))
+        return own or max(found, key=lambda record: record.since, default=None)
 
     def records(self, having: str = "") -> dict[str, Record]:
-        return {key: each for key, each in self._records.items() if having in to_text(each)}
+        found = {key: self._read_record(key) for key, _ in self._records}
+        return {key: each for key, each in found.items() if each and having in to_text(each)}
+
+    def _put(self, key: str, record: Record | None) -> None:
+        for at in self._here(key):
+            self._records.pop(at, None)
+        if record is not None:
+            self._records[self._own(key)] = record
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         self._end_attempt(key, "interrupted")
         attempt = AttemptRecord(
             began=record.since, ended=None, status="visiting", error="", reasons=reasons
         )
-        self._attempts[key] += (attempt,)
-        self._records[key] = record
+        own = self._own(key)
+        self._attempts[own] = (*self._attempts.get(own, ()), attempt)
+        self._put(key, record)
 
     def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
         self._end_attempt(key, record.status, ended=time.time(), error=record.error)
-        self._records[key] = record
+        self._put(key, record)
         if shared is not None:
             self.write_result(shared[0], key, shared[1])
 
     def _end_attempt(self, key: str, status: Status, **facts: Any) -> None:
-        self._attempts[key] = tuple(
-            msgspec.structs.replace(each, status=status, **facts)
-            if each.status == "visiting"
-            else each
-            for each in self._attempts[key]
-        )
+        for at in self._here(key):
+            self._attempts[at] = tuple(
+                msgspec.structs.replace(each, status=status, **facts)
+                if each.status == "visiting"
+                else each
+                for each in self._attempts.get(at, ())
+            )
 
     def cancel(self, key: str, before: Record | None) -> None:
-        self._records.pop(key, None)
-        if before is not None:
-            self._records[key] = before
-        self._attempts[key] = tuple(
-            each for each in self._attempts[key] if each.status != "visiting"
-        )
+        self._put(key, before)
+        for at in self._here(key):
+            attempts = self._attempts.get(at, ())
+            self._attempts[at] = tuple(each for each in attempts if each.status != "visiting")
 
     def forget(self, key: str, *, resources: bool) -> None:
-        self._records.pop(key, None)
-        self._attempts.pop(key, None)
-        if resources:
-            self._resources.pop(key, None)
-            shutil.rmtree(self._location.directory(key), ignore_errors=True)
+        for at in self._here(key):
+            self._records.pop(at, None)
+            self._attempts.pop(at, None)
+            if resources:
+                self._resources.pop(at, None)
+                shutil.rmtree(self._location.directory(*at), ignore_errors=True)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
-        return self._attempts[key]
+        found = [each for at in self._here(key) for each in self._attempts.get(at, ())]
+        return tuple(sorted(found, key=lambda attempt: attempt.began))
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
-        return _Resources(key, self._resources)
+        return _Resources(key, self._resources, self._here(key))
 
     def has_traces(self, key: str) -> bool:
-        is_known = key in self._records or bool(self._resources[key])
-        return is_known or self._location.directory(key).exists()
+        is_known = any(at in self._records or self._resources.get(at) for at in self._here(key))
+        return is_known or any(self._location.directory(*at).exists() for at in self._here(key))
 
     def directory(self, key: str) -> Path:
-        return self._location.make_directory(key)
+        paths = (self._location.directory(*at) for at in self._here(key))
+        found = [path for path in paths if path.exists()]
+        return (
+            found[0]
+            if found
+            else make_directory(self._location.directory(*self._own(key)), Modes())
+        )
 
     def prepare_locks(self, keys: Iterable[str]) -> None: ...
 
     def lock(self, key: str, timeout: float) -> HeldLock:
         seconds = None if timeout < 0 else timeout
         with self.released:
-            if not self.released.wait_for(lambda: key not in self.locks, seconds):
+            at = key, self._believed.number_of_lock(key)
+            if not self.released.wait_for(lambda: at not in self.locks, seconds):
                 raise LockBusy
-            self.locks[key] = MemoryLock(self, key)
-            return self.locks[key]
+            self.locks[at] = MemoryLock(self, at)
+            return self.locks[at]
 
     def is_locked(self, key: str) -> bool:
-        return key in self.locks
+        return (key, self._believed.number_of_lock(key)) in self.locks
 
     def start_run(self, run: str) -> None: ...
 
@@ -127,29 +194,40 @@ class MemoryLedger(SnapshotMixin):
 
 
 class MemoryLock(HeldLock):
-    """A lock of a `MemoryLedger`, on *key*; any thread may release it, others cannot have it."""
+    """A lock of a `MemoryLedger`; any thread may release it, and no other one can have it."""
 
-    def __init__(self, ledger: MemoryLedger, key: str) -> None:
+    def __init__(self, ledger: MemoryLedger, at: At) -> None:
         self._ledger = ledger
-        self._key = key
+        self._at = at
 
     def release(self) -> None:
         with self._ledger.released:
-            if self._ledger.locks.get(self._key) is self:
-                del self._ledger.locks[self._key]
+            if self._ledger.locks.get(self._at) is self:
+                del self._ledger.locks[self._at]
                 self._ledger.released.notify_all()
 
 
 class _Resources(DurableMapping):
-    def __init__(self, key: str, texts: defaultdict[str, dict[str, str]]) -> None:
+    def __init__(self, key: str, texts: defaultdict[At, dict[str, str]], here: list[At]) -> None:
         self._key = key
         self._texts = texts
+        self._here = here
 
     def _all(self) -> dict[str, Any]:
-        return {name: msgspec.json.decode(text) for name, text in self._texts[self._key].items()}
+        # That of the first place, which is here, counts last.
+        texts = {
+            name: text for at in reversed(self._here) for name, text in self._texts[at].items()
+        }
+        return {name: msgspec.json.decode(text) for name, text in texts.items()}
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._texts[self._key][name] = as_text(self._key, name, value)
+        text = as_text(self._key, name, value)
+        for at in self._here:
+            self._texts[at].pop(name, None)
+        self._texts[self._here[0]][name] = text
 
     def __delitem__(self, name: str) -> None:
-        del self._texts[self._key][name]
+        if name not in self:
+            raise KeyError(name)
+        for at in self._here:
+            self._texts[at].pop(name, None)

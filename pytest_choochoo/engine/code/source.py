@@ -19,6 +19,7 @@ from pytest_choochoo.engine.code.tables import (
 )
 from pytest_choochoo.engine.digest import digest_bytes
 from pytest_choochoo.engine.graph import reachable
+from pytest_choochoo.engine.text import stable_repr
 
 
 def _opcodes(*names: str) -> frozenset[int]:
@@ -355,7 +356,7 @@ def _words(statement: ast.stmt) -> list[str]:
             pending += (_END, *reversed(value))
         else:
             # Not in decimals: their number is limited.
-            shown = f"{value:x}" if type(value) is int else repr(value)
+            shown = f"{value:x}" if type(value) is int else stable_repr(value)
             words.append(f"{type(value).__name__}:{shown}")
     return words
 

@@ -15,7 +15,14 @@ import msgspec
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
-from pytest_choochoo.engine.judging.verdict import Due, Facts, Fresh, judge, why_incomplete
+from pytest_choochoo.engine.judging.verdict import (
+    Due,
+    Facts,
+    Fresh,
+    judge,
+    visited_elsewhere,
+    why_incomplete,
+)
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint, Record
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -147,10 +154,7 @@ class Judge:
                 raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
             # Without either, it is upstream for its order only.
             if not self._outcomes.is_nothing(upstream, found):
-                has_types = form > 0
-                outcomes[name] = (
-                    self._outcomes.digest_received(upstream, found) if has_types else found.digest
-                )
+                outcomes[name] = self._outcomes.digest_received(upstream, found, form)
             # As they were when it was completed: where they have changed since, it is due itself.
             record = self._outcomes.record(upstream)
             if record is not None:
@@ -186,7 +190,7 @@ class Judge:
         products = fingerprints.products(self._route[key])
         if record is not None and record.fingerprint is not None:
             if record.fingerprint.form < FORM:
-                taken, products = self._in_form_0(key, record, taken, products)
+                taken, products = self._in_its_form(key, record, taken, products)
         return judge(
             Facts(
                 record=record,
@@ -200,20 +204,29 @@ class Judge:
                 now=time.time(),
                 secret_for=self._consumers_of_its_secret(key),
                 decode_error=self._outcomes.decode_error(key, record),
+                elsewhere=self._elsewhere(key, record),
             )
         )
 
-    def _in_form_0(
+    def _elsewhere(self, key: str, record: Record | None) -> str:
+        """Return in words where *key* was visited if it has no *record* here; "" if nowhere."""
+        found = self._ledger.elsewhere(key) if record is None else None
+        place = self._route[key].station.declaration.place
+        return "" if found is None else visited_elsewhere(place, found, time.time())
+
+    def _in_its_form(
         self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
     ) -> tuple[Fingerprint, dict[str, str]]:
-        """Return the inputs and the products of *key* as *record*, of form 0, has them."""
+        """Return the inputs and the products of *key* as *record*, of an earlier form, has them."""
         instance, old = self._route[key], record.fingerprint
-        if old is not None and old.files != taken.files:
+        if old is None:
+            return taken, products
+        if old.upstream != taken.upstream:
+            taken = msgspec.structs.replace(taken, upstream=self._upstream(key, old.form)[0])
+        if not old.form and old.files != taken.files:
             files = fingerprints.files(instance, with_links=False)
             taken = msgspec.structs.replace(taken, files=files)
-        if old is not None and old.upstream != taken.upstream:
-            taken = msgspec.structs.replace(taken, upstream=self._upstream(key, form=0)[0])
-        if record.products != products:
+        if not old.form and record.products != products:
             products = fingerprints.products(instance, with_links=False)
         return taken, products
 
@@ -259,7 +272,8 @@ class Judge:
         """Return why *key* has no complete record, in words."""
         record = self._ledger.record(key)
         is_locked = self._is_locked(key, record)
-        reason = why_incomplete(record, is_locked=is_locked, now=time.time())
+        elsewhere = self._elsewhere(key, record)
+        reason = why_incomplete(record, is_locked=is_locked, now=time.time(), elsewhere=elsewhere)
         return "its visit just finished" if reason is None else reason.text
 
     def _is_locked(self, key: str, record: Record | None) -> bool:

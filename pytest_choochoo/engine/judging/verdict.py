@@ -12,6 +12,7 @@ from pytest_choochoo.engine.code.definitions import same_code
 from pytest_choochoo.engine.errors import SecretNotKept, error_line
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.outcomes.codec import NOTHING
+from pytest_choochoo.engine.place import Elsewhere, Scope
 from pytest_choochoo.engine.wording import elapsed
 
 Kind = Literal[
@@ -73,7 +74,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
     another process is visiting it right now. *secret_for*: the consumers of a secret
     in its outcome that only a visit can restore. *decode_error*: why its recorded
-    outcome does not fit its annotation.
+    outcome does not fit its annotation. *elsewhere*: what is known of it where it has no record.
     """
 
     record: Record | None
@@ -87,6 +88,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     now: float
     secret_for: tuple[str, ...] = ()
     decode_error: str = ""
+    elsewhere: str = ""
 
 
 def judge(facts: Facts) -> Fresh | Due:
@@ -117,7 +119,9 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     record = facts.record
     if facts.is_replayed:
         yield Reason("replay", "selected by --cc-replay")
-    incomplete = why_incomplete(record, is_locked=facts.is_locked, now=facts.now)
+    incomplete = why_incomplete(
+        record, is_locked=facts.is_locked, now=facts.now, elsewhere=facts.elsewhere
+    )
     if incomplete is not None:
         yield incomplete
     if record is not None and record.fingerprint is not None:
@@ -150,10 +154,21 @@ def failed_check(station: str, check: str, error: BaseException, drift: str) -> 
     return Reason("drift", f"{drift}check {check} does not pass: {error_line(error)}")
 
 
-def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
-    """Return why *record* does not show a complete station, None if it does."""
+def visited_elsewhere(place: Scope, found: Elsewhere, now: float) -> str:
+    """Return why a visit that was *found* does not count here, for a station with *place*."""
+    here = "on this machine" if place == "host" else "in this checkout"
+    return f"never visited {here}; in {found.path} on {found.host} {elapsed(now - found.when)} ago"
+
+
+def why_incomplete(
+    record: Record | None, *, is_locked: bool, now: float, elsewhere: str = ""
+) -> Reason | None:
+    """Return why *record* does not show a complete station, None if it does.
+
+    *elsewhere*: what is known of the station where there is no record.
+    """
     if record is None:
-        return Reason("no record", "never visited")
+        return Reason("no record", elsewhere or "never visited")
     ago = elapsed(now - record.since)
     process = f" process {record.pid} on {record.host}" if record.pid else ""
     match record.status:

@@ -5,36 +5,38 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Every run of pytest imports this file, and few runs need a place.
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.place import Place
 
 # Every ledger has this lock beside it, and hardly anything else has.
 _OF_A_LEDGER = Path("locks", "ledger.lock")
 
 
 class LedgerLocation:
-    """The *folder* of the ledgers, and the *profile* whose ledger is meant."""
+    """The *folder* of the ledgers, and the *profile* whose ledger is meant.
 
-    __slots__ = ("data_dir", "file", "folder", "profile")
+    *place*: where this process makes records; None to believe those of all places.
+    """
 
-    def __init__(self, folder: Path, profile: str) -> None:
+    __slots__ = ("data_dir", "file", "folder", "place", "profile")
+
+    def __init__(self, folder: Path, profile: str, place: Place | None = None) -> None:
         self.folder = folder
         self.profile = profile
+        self.place = place
         #: The ledger itself.
         self.file = folder / f"{profile}.sqlite"
         #: The folder of its locks and of the stations' directories.
         self.data_dir = folder / profile
 
-    def make_directory(self, key: str) -> Path:
-        """Return the directory of the station *key*, created for this user only."""
-        path = self.directory(key)
-        for folder in (path.parent, path):  # `parents=True` ignores the mode for all but the last
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
-
-    def directory(self, key: str) -> Path:
-        """Return the path where the station *key* may keep files."""
+    def directory(self, key: str, place: int = 1) -> Path:
+        """Return the path where the station *key* may keep files at *place*, by its number."""
         # A name that a user chose is never a path as it is: a readable part, and a digest.
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
-        return self.data_dir / "stations" / f"{readable}-{short(key)}"
+        return self.data_dir / "stations" / f"{readable}-{short(key, place)}"
 
 
 def is_of_ledger(path: Path) -> bool:
@@ -45,7 +47,9 @@ def is_of_ledger(path: Path) -> bool:
     return (path / _OF_A_LEDGER).is_file()
 
 
-def short(key: str) -> str:
-    """Return a name for files of the station *key*."""
+def short(key: str, place: int = 1) -> str:
+    """Return a name for files of the station *key* at *place*, by its number."""
+    if place != 1:
+        key = f"{key}@{place}"
     # Not the engine's digest: files of earlier runs have names that were made like this.
     return blake2b(key.encode(errors="surrogatepass"), digest_size=8).hexdigest()

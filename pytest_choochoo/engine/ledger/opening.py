@@ -7,10 +7,12 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.access import forbidden, make_file, make_folder, modes_in
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.schema import (
     bring_up_to_date,
@@ -19,6 +21,7 @@ from pytest_choochoo.engine.ledger.schema import (
     problem_with,
 )
 from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger, cause_of
+from pytest_choochoo.engine.place import FIRST
 
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
@@ -42,6 +45,7 @@ def open_ledger(location: LedgerLocation, *, warn: Warn = warnings.warn) -> Sqli
             )
         return SqliteLedger(location, connection)
     except (OSError, sqlite3.Error, NotImplementedError) as error:
+        _raise_if_forbidden(location, writes=True)
         raise UnusableLedger(str(location.file), cause_of(error)) from error
 
 
@@ -53,6 +57,7 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
     """
     connection, problem = None, None
     try:
+        _raise_if_forbidden(location, writes=False)
         if location.file.exists() and not _is_new(location):
             problem = _problem(location)
             connection = None if problem else _connect_to_file_or_copy(location.file)
@@ -66,6 +71,12 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
     if connection is None:
         return empty_ledger(location)
     return SqliteLedger(location, connection, is_read_only=True)
+
+
+def _raise_if_forbidden(location: LedgerLocation, *, writes: bool) -> None:
+    error = forbidden(location, writes=writes)
+    if error is not None:
+        raise error
 
 
 def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
@@ -177,12 +188,13 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
     """Return a connection to the ledger at *location*, made, upgraded or replaced as needed."""
     locks = location.data_dir / "locks"
     location.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes = modes_in(location.folder)
     for folder in (location.data_dir, locks):
         _set_aside_if_wrong_kind(folder, warn, is_folder=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder, modes)
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
     # Under a lock, since another process may just be making an empty file into a ledger.
-    with LockFile(str(locks / "ledger.lock"), -1):
+    with LockFile(str(locks / "ledger.lock"), -1, modes.file):
         for path, is_folder in [*_wrong_kinds(location)]:
             _set_aside_if_wrong_kind(path, warn, is_folder=is_folder)
         return _open_or_replace(location, warn)
@@ -211,13 +223,23 @@ def _problem(location: LedgerLocation) -> str | None:
         return problem_with(connection)
 
 
-def _resources(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
-    return connection.execute("select key, id, value, seal from resources").fetchall()
+def _resources(connection: sqlite3.Connection) -> list[tuple[str, int, str, str, str]]:
+    """Return the rows of the resources, also of an earlier format that knows no places."""
+    columns = {row[1] for row in connection.execute("pragma table_info(resources)")}
+    place = "place" if "place" in columns else str(FIRST)
+    return connection.execute(f"select key, {place}, id, value, seal from resources").fetchall()
+
+
+def _places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the rows of the places, none of an earlier format."""
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        return connection.execute("select * from places").fetchall()
+    return []
 
 
 def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
     """Return the name of each resource that does not match its checksum."""
-    return [f"{row[1]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
+    return [f"{row[2]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
 
 
 # --- moving aside
@@ -225,13 +247,13 @@ def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
 
 def _open_or_replace(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:
     """Return a connection to the ledger at *location*, moved aside first if unreadable."""
-    was_there = location.file.exists()
-    os.close(os.open(location.file, os.O_CREAT | os.O_RDWR, 0o600))
+    was_there, modes = location.file.exists(), modes_in(location.folder)
+    make_file(location.file, modes)
     problem = _problem(location) if was_there else None
     if problem is None:
         return _connect_to_write(str(location.file))
     aside = _set_aside_with_journals(location.file)
-    os.close(os.open(location.file, os.O_CREAT | os.O_RDWR, 0o600))
+    make_file(location.file, modes)
     connection = _connect_to_write(str(location.file))
     kept = _copy_resources(aside, connection)
     also = f"; resource ids saved from it: {kept}" if kept else ""
@@ -247,11 +269,13 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
     damaged = _connect_to_read(aside, has_journal=_has_journal(aside))
     try:
         rows = [row for row in _resources(damaged) if is_intact(row)]
-    except sqlite3.Error:
+        places = _places(damaged)
+    except (sqlite3.Error, UnicodeDecodeError):
         return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
-    connection.executemany("insert into resources values (?, ?, ?, ?)", rows)
+    connection.executemany("insert into resources values (?, ?, ?, ?, ?)", rows)
+    connection.executemany("replace into places values (?, ?, ?, ?, ?, ?)", places)
     return len(rows)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
+from pytest_choochoo.engine.place import Elsewhere, Scope
 
 
 class LockBusy(Exception):
@@ -28,7 +29,17 @@ class HeldLock(Protocol):
 
 
 class Records(Protocol):
-    """The memory of each station: one transaction a change, durable on return."""
+    """The memory of each station: one transaction a change, durable on return.
+
+    A station has a record, attempts, resources and a directory for each place where its
+    effect is another one; these are the ones that count where this process is.
+    """
+
+    def declare_places(self, places: Mapping[str, Scope]) -> None:
+        """Note where the effects of stations live, by key; all others are "here"."""
+
+    def elsewhere(self, key: str) -> Elsewhere | None:
+        """Return the last visit of *key* that does not count here, None if there is none."""
 
     def record(self, key: str) -> Record | None:
         """Return the record of the station *key*, or None when it has none."""

@@ -10,9 +10,10 @@ import msgspec
 Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
 
 
-#: The form of a fingerprint that is taken now. In form 0, links, upstream products and the types
-#: in upstream outcomes did not count, and upstream stations that return nothing did.
-FORM = 1
+#: The form of a fingerprint that is taken now. In form 1, upstream paths below rootdir counted as
+#: a whole. In form 0, moreover, links, upstream products and the types in upstream outcomes did
+#: not count, and upstream stations that return nothing did.
+FORM = 2
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.access import make_directory, modes_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -23,6 +24,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import Record, to_text
+from pytest_choochoo.engine.place import Scope
 
 _POLL = 0.05  # seconds between two questions for a lock
 
@@ -52,6 +54,8 @@ class LedgerServer:
         self._locks: dict[str, HeldLock] = {}
         #: The questions that are answered: the types of the arguments, and the function.
         self._answers: dict[str, tuple[Any, Callable[..., object]]] = {
+            "declare_places": (tuple[dict[str, Scope]], ledger.declare_places),
+            "elsewhere": (tuple[str], ledger.elsewhere),
             "record": (tuple[str], ledger.record),
             "records": (tuple[str], ledger.records),
             "begin": (tuple[str, Record, tuple[str, ...]], ledger.begin),
@@ -162,6 +166,8 @@ class RemoteLedger(SnapshotMixin):
             raise UnusableLedger("of the controller", answer.error)
         return msgspec.convert(answer.value, kind)
 
+    declare_places = _asked(Ledger.declare_places)
+    elsewhere = _asked(Ledger.elsewhere)
     _read_record = _asked(Ledger.record)
     records = _asked(Ledger.records)
     begin = _asked(Ledger.begin)
@@ -181,7 +187,7 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        return self._location.make_directory(key)
+        return make_directory(self._location.directory(key), modes_in(self._location.folder))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))

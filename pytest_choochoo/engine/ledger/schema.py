@@ -7,8 +7,11 @@ what was read from source files.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
+
+from pytest_choochoo.engine.place import FIRST, UNKNOWN
+from pytest_choochoo.engine.text import reprs
 
 # A released format never changes: every change of the tables is a new format with its migration.
 _FIRST = """
@@ -29,20 +32,35 @@ create table readings (key text primary key, reading text not null) without rowi
 """
 
 
-def checksum(*texts: object) -> str:
-    """Return the digest stored beside *texts*, which reveals a change to any of them."""
-    # Not the engine's digest: the checksums of all stored rows were made like this.
-    return blake2b(repr(texts).encode(), digest_size=8).hexdigest()
+def checksum(*values: object) -> str:
+    """Return the digest stored beside *values*, which reveals a change to any of them."""
+    whole = blake2b(digest_size=8)
+    for text in map(str, values):
+        part = text.encode(errors="surrogatepass")
+        whole.update(len(part).to_bytes(8, "big"))
+        whole.update(part)
+    return whole.hexdigest()
 
 
-def with_checksum(*values: str) -> tuple[str, ...]:
+def _first_checksums(*values: object) -> Iterator[str]:
+    """Yield the checksums as format 2 has them, for rows that knew no place.
+
+    The first one is that of this version of Python, on which they depended.
+    """
+    return (blake2b(each.encode(), digest_size=8).hexdigest() for each in reprs(values))
+
+
+def with_checksum(*values: object) -> tuple[object, ...]:
     """Return a row of a table with checksums: *values*, and their checksum."""
     return *values, checksum(*values)
 
 
 def is_intact(row: Sequence[object]) -> bool:
     """Return whether the checksum at the end of *row* matches the values before it."""
-    return checksum(*row[:-1]) == row[-1]
+    key, place, *rest, found = row
+    if found == checksum(key, place, *rest):
+        return True
+    return any(found == each for each in _first_checksums(key, *rest))
 
 
 def make_first(connection: sqlite3.Connection) -> None:
@@ -56,17 +74,59 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
     for table in ("records", "resources"):
         connection.execute(f"alter table {table} add column seal text not null default ''")
     for key, record in connection.execute("select key, record from records").fetchall():
-        digest = checksum(key, record)
+        digest = next(_first_checksums(key, record))
         connection.execute("update records set seal = ? where key = ?", (digest, key))
     for key, name, value in connection.execute("select key, id, value from resources").fetchall():
-        digest = checksum(key, name, value)
+        digest = next(_first_checksums(key, name, value))
         connection.execute(
             "update resources set seal = ? where key = ? and id = ?", (digest, key, name)
         )
 
 
+_WITH_PLACES = """
+create table places (
+    number integer primary key, machine text not null, host text not null,
+    path text not null, inode text not null, noted real not null
+);
+create table placed_records (
+    key text not null, place integer not null, record text not null, seal text not null,
+    primary key (key, place)
+) without rowid;
+create table placed_attempts (
+    key text not null, place integer not null, began real not null, ended real,
+    status text not null, error text not null, reasons text not null,
+    primary key (key, place, began)
+) without rowid;
+create table placed_resources (
+    key text not null, place integer not null, id text not null, value text not null,
+    seal text not null, primary key (key, place, id)
+) without rowid;
+"""
+
+
+def _add_places(connection: sqlite3.Connection) -> None:
+    """Add the place to what was made there; until now, that is the place of the upgrade."""
+    for statement in _WITH_PLACES.split(";")[:-1]:
+        connection.execute(statement)
+    connection.execute("insert into places values (?, ?, ?, ?, ?, 0)", (FIRST, *UNKNOWN))
+    for table, columns in {
+        "records": "record, seal",
+        "attempts": "began, ended, status, error, reasons",
+        "resources": "id, value, seal",
+    }.items():
+        connection.execute(
+            f"insert into placed_{table} select key, {FIRST}, {columns} from {table}"
+        )
+        connection.execute(f"drop table {table}")
+        connection.execute(f"alter table placed_{table} rename to {table}")
+
+
 #: Each function turns one format into the next; the first makes format 1 in an empty file.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (make_first, _add_checksums)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    make_first,
+    _add_checksums,
+    _add_places,
+)
 FORMAT = len(MIGRATIONS)
 
 
@@ -104,7 +164,8 @@ def problem_with(connection: sqlite3.Connection) -> str | None:
         if "malformed" not in str(error):
             raise  # the file cannot be opened, which says nothing about its content
         return f"it is damaged ({error})"
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # The message about a damaged table contains its name, which need not be text.
         return f"it is damaged ({error})"
     return None
 

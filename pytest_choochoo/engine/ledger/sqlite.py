@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
+from pytest_choochoo.engine.ledger.access import make_directory, make_file, modes_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
+from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
     HeldLock,
     LockBusy,
@@ -31,12 +33,13 @@ from pytest_choochoo.engine.ledger.record import (
     to_text,
 )
 from pytest_choochoo.engine.ledger.schema import is_intact, with_checksum
+from pytest_choochoo.engine.place import FIRST, Believed, Elsewhere, Place, Scope, number_of
 
 # Seconds that the results of a run are kept.
 _KEEP_RESULTS = 14 * 86400
 # Seconds of completed work that a power cut may take back.
 _AT_STAKE = 1.0
-_INTERRUPT = "update attempts set status = 'interrupted' where key = ? and status = 'visiting'"
+_INTERRUPT = "update attempts set status = 'interrupted' where status = 'visiting' and "
 
 
 class SqliteLedger(SnapshotMixin):
@@ -56,7 +59,9 @@ class SqliteLedger(SnapshotMixin):
         self._outlives_power_cut = True
         self._synced = clock.monotonic()
         self._path = str(location.file)
+        self._modes = modes_in(location.folder)
         self._file = None if is_read_only else _file_at(self._path)
+        self._believed = Believed(location.place, self._place_number(), self._places)
         #: The moment at which this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
 
@@ -101,24 +106,74 @@ class SqliteLedger(SnapshotMixin):
         with self._mutex, _naming(self._path):
             self._connection.execute("pragma wal_checkpoint(full)").fetchall()
 
+    # --- places
+
+    def _places(self) -> dict[int, Place]:
+        return by_number(self._rows(PLACES))
+
+    def _place_number(self) -> int:
+        """Return the number of this place, which is noted; 0 if it has none and cannot be."""
+        here = self._location.place
+        if here is None:
+            return FIRST
+        known = self._places()
+        found = number_of(here, known)
+        if self._is_read_only or (found is not None and known[found] == here):
+            return found or 0
+        return note(self._connection, here)
+
+    def declare_places(self, places: Mapping[str, Scope]) -> None:
+        self._believed.declare(places)
+
+    def elsewhere(self, key: str) -> Elsewhere | None:
+        rows = self._rows(f"select * from records where key = ? and not {self._here(key)}", key)
+        places, found = self._places(), []
+        for row in rows:
+            record, place = _verified(row), places.get(row[1])
+            if place is not None:
+                found.append(Elsewhere(place.path, place.host, record.visited or record.since))
+        return max(found, key=lambda each: each.when, default=None)
+
+    def _here(self, key: str) -> str:
+        """Return the SQL condition for the rows of *key* that it believes here."""
+        return f"place in ({', '.join(map(str, self._believed.numbers(key)))})"
+
+    def _of(self, key: str) -> str:
+        """Return the SQL condition for all rows of a station that count here, but for its key."""
+        return f"key = ? and {self._here(key)}"
+
+    # --- records and attempts
+
     def _read_record(self, key: str) -> Record | None:
-        rows = self._rows("select key, record, seal from records where key = ?", key)
-        return _verified(rows[0]) if rows else None
+        rows = self._rows(f"select * from records where {self._of(key)}", key)
+        return self._best(rows) if rows else None
+
+    def _best(self, rows: Sequence[tuple[str, int, str, str]]) -> Record:
+        """Return the record that counts of a station's *rows*: that of here, or the last one."""
+        own = [row for row in rows if row[1] == self._believed.number]
+        return max(map(_verified, own or rows), key=lambda record: record.since)
 
     def records(self, having: str = "") -> dict[str, Record]:
-        query = "select key, record, seal from records where instr(record, ?)"
-        return {row[0]: _verified(row) for row in self._rows(query, having)}
+        query, values = "select * from records where instr(record, ?)", (having,)
+        if self._believed.is_only_here:
+            rows = self._rows(f"{query} and place = ?", *values, self._believed.number)
+            return {row[0]: _verified(row) for row in rows}
+        by_key: dict[str, list[Any]] = {}
+        for row in self._rows(query, *values):
+            if row[1] in self._believed.numbers(row[0]):
+                by_key.setdefault(row[0], []).append(row)
+        return {key: self._best(rows) for key, rows in by_key.items()}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         # This may be lost if nothing was complete before: the station is due either way.
         was_complete = record.outcome is not None
         with self._transaction(outlives_power_cut=was_complete) as connection:
-            _put_record(connection, key, record)
+            self._put_record(connection, key, record)
             # This process holds the lock, so an attempt that has not ended never will.
-            connection.execute(_INTERRUPT, (key,))
+            connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
             connection.execute(
-                "replace into attempts values (?, ?, null, 'visiting', '', ?)",
-                (key, record.since, to_text(reasons)),
+                "replace into attempts values (?, ?, ?, null, 'visiting', '', ?)",
+                (key, self._believed.number, record.since, to_text(reasons)),
             )
         self._begun[key] = clock.monotonic()
         if was_complete:
@@ -128,12 +183,12 @@ class SqliteLedger(SnapshotMixin):
         now = clock.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
         with self._transaction(outlives_power_cut=is_at_stake) as connection:
-            _put_record(connection, key, record)
+            self._put_record(connection, key, record)
             if record.is_complete and key not in self._begun:  # by its checks, not by a visit
-                connection.execute(_INTERRUPT, (key,))
+                connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
             connection.execute(
                 "update attempts set ended = ?, status = ?, error = ?"
-                " where key = ? and status = 'visiting'",
+                f" where {self._of(key)} and status = 'visiting'",
                 (time.time(), record.status, spelt_out(record.error), key),
             )
             if shared is not None:
@@ -144,26 +199,32 @@ class SqliteLedger(SnapshotMixin):
     def cancel(self, key: str, before: Record | None) -> None:
         with self._transaction() as connection:
             if before is None:
-                connection.execute("delete from records where key = ?", (key,))
+                connection.execute(f"delete from records where {self._of(key)}", (key,))
             else:
-                _put_record(connection, key, before)
-            connection.execute("delete from attempts where key = ? and status = 'visiting'", (key,))
+                self._put_record(connection, key, before)
+            connection.execute(
+                f"delete from attempts where {self._of(key)} and status = 'visiting'", (key,)
+            )
         self._begun.pop(key, None)
 
     def forget(self, key: str, *, resources: bool) -> None:
         with self._transaction() as connection:
-            connection.execute("delete from records where key = ?", (key,))
-            connection.execute("delete from attempts where key = ?", (key,))
-            if resources:
-                connection.execute("delete from resources where key = ?", (key,))
+            for table in ("records", "attempts", *(["resources"] if resources else [])):
+                connection.execute(f"delete from {table} where {self._of(key)}", (key,))
         self._checkpoint()
-        if resources:
-            shutil.rmtree(self._location.directory(key), ignore_errors=True)
+        for path in self._directories(key) if resources else ():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
+        others = f"{self._of(key)} and place <> ?"
+        connection.execute(f"delete from records where {others}", (key, self._believed.number))
+        row = with_checksum(key, self._believed.number, to_text(record))
+        connection.execute("replace into records values (?, ?, ?, ?)", row)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         rows = self._rows(
             "select began, ended, status, error, reasons from attempts"
-            " where key = ? order by began",
+            f" where {self._of(key)} order by began",
             key,
         )
         return tuple(_attempt(*row) for row in rows)
@@ -172,16 +233,22 @@ class SqliteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def has_traces(self, key: str) -> bool:
-        query = (
-            "select 1 from records where key = ? union all select 1 from resources where key = ?"
-        )
-        return bool(self._rows(query, key, key)) or self._location.directory(key).exists()
+        of = self._of(key)
+        query = f"select 1 from records where {of} union all select 1 from resources where {of}"
+        return bool(self._rows(query, key, key)) or bool(self._directories(key))
 
     def directory(self, key: str) -> Path:
-        if self._is_read_only:
-            return self._location.directory(key)
-        with _naming(self._location.directory(key)):
-            return self._location.make_directory(key)
+        own = self._location.directory(key, self._believed.number)
+        path = next(iter(self._directories(key)), own)
+        if not self._is_read_only:
+            with _naming(path):
+                make_directory(path, self._modes)
+        return path
+
+    def _directories(self, key: str) -> list[Path]:
+        """Return the directories of *key* that exist and count here, that of here first."""
+        paths = (self._location.directory(key, each) for each in self._believed.numbers(key))
+        return [path for path in paths if path.exists()]
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
@@ -191,15 +258,16 @@ class SqliteLedger(SnapshotMixin):
             present = set(os.listdir(locks))
             for path in map(self._lock_file, keys):
                 if os.path.basename(path) not in present:
-                    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                    make_file(path, self._modes)
 
     def _lock_file(self, key: str) -> str:
-        return f"{self._location.data_dir}/locks/{short(key)}.lock"
+        place = self._believed.number_of_lock(key)
+        return f"{self._location.data_dir}/locks/{short(key, place)}.lock"
 
     def lock(self, key: str, timeout: float) -> HeldLock:
         path = self._lock_file(key)
         with _naming(path):
-            return LockFile(path, timeout)
+            return LockFile(path, timeout, self._modes.file)
 
     def is_locked(self, key: str) -> bool:
         if not os.path.exists(self._lock_file(key)):  # taking the lock would make the file
@@ -242,8 +310,8 @@ class SqliteLedger(SnapshotMixin):
             known = path.read_bytes() if path.exists() else b""
             if not known:  # an empty file is left by a process that died while it made the key
                 known = os.urandom(32)
-                with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-                    file.write(known)
+                make_file(path, self._modes)
+                path.write_bytes(known)
         return known
 
     def source_cache(self) -> MutableMapping[str, str]:
@@ -257,11 +325,11 @@ class SqliteLedger(SnapshotMixin):
 class LockFile(HeldLock):
     """The lock on a file, held; the operating system releases it when the process dies."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, mode: int = 0o600) -> None:
         # Imported here, since processes that only read take no lock.
         from filelock import FileLock, Timeout
 
-        self._lock = FileLock(path, mode=0o600, thread_local=False)
+        self._lock = FileLock(path, mode=mode, thread_local=False)
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)
         except Timeout as error:
@@ -294,20 +362,15 @@ def _file_at(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _put_record(connection: sqlite3.Connection, key: str, record: Record) -> None:
-    row = with_checksum(key, to_text(record))
-    connection.execute("replace into records values (?, ?, ?)", row)
-
-
 def _put_result(connection: sqlite3.Connection, run: str, key: str, result: str) -> None:
     connection.execute("replace into results values (?, ?, ?)", (run, key, result))
 
 
-def _verified(row: tuple[str, str, str]) -> Record:
+def _verified(row: tuple[str, int, str, str]) -> Record:
     """Return the record of *row*, an unreadable one if the row is damaged."""
     if not is_intact(row):
         return Record(status="unreadable", since=0.0, error="checksum mismatch")
-    return from_text(row[1])
+    return from_text(row[2])
 
 
 def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> AttemptRecord:
@@ -330,22 +393,30 @@ class _Resources(DurableMapping):
         self._key = key
 
     def _all(self) -> dict[str, Any]:
-        rows = self._ledger._rows(
-            "select key, id, value, seal from resources where key = ? order by id", self._key
-        )
+        here, of = self._ledger._believed.number, self._ledger._of(self._key)
+        # Where several places have an id, that of here, the last one, counts.
+        query = f"select * from resources where {of} order by place = {here}, id"
+        rows = self._ledger._rows(query, self._key)
         # The user was warned of damaged rows when the ledger was opened.
-        return {row[1]: msgspec.json.decode(row[2]) for row in rows if is_intact(row)}
+        intact = {row[2]: row[3] for row in rows if is_intact(row)}
+        return {name: msgspec.json.decode(intact[name]) for name in sorted(intact)}
 
     def __setitem__(self, name: str, value: Any) -> None:
-        row = with_checksum(self._key, name, as_text(self._key, name, value))
+        here, text = self._ledger._believed.number, as_text(self._key, name, value)
         with self._ledger._transaction() as connection:
-            connection.execute("replace into resources values (?, ?, ?, ?)", row)
+            self._delete(connection, name)
+            row = with_checksum(self._key, here, name, text)
+            connection.execute("insert into resources values (?, ?, ?, ?, ?)", row)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
             raise KeyError(name)
         with self._ledger._transaction() as connection:
-            connection.execute("delete from resources where key = ? and id = ?", (self._key, name))
+            self._delete(connection, name)
+
+    def _delete(self, connection: sqlite3.Connection, name: str) -> None:
+        of = self._ledger._of(self._key)
+        connection.execute(f"delete from resources where {of} and id = ?", (self._key, name))
 
 
 class _SourceCache(DurableMapping):

@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
-from pytest_choochoo.engine.digest import digest_bytes, digest_parts, digest_value, fields_of
+from pytest_choochoo.engine.digest import (
+    ROOT,
+    digest_bytes,
+    digest_parts,
+    digest_value,
+    fields_of,
+    from_root,
+)
 from pytest_choochoo.engine.errors import SecretNotKept, UnreadableOutcome, Unstorable
 from pytest_choochoo.engine.outcomes.enums import StandIn, readable
 from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
@@ -29,12 +36,17 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 
     *encode* gets a value and returns plain data, or None when it does not know
     the type; *decode* gets a type and plain data and returns the value, or None.
-    *secrets* holds the values of secrets.
+    *secrets* holds the values of secrets. Paths below *root* are kept relative to it.
     """
 
     encode: Callable[[object], object]
     decode: Callable[[type, object], object]
     secrets: SecretStore = msgspec.field(default_factory=SecretStore)
+    root: Path | None = None
+
+    def without_root(self) -> Codec:
+        """Return the codec as it was when paths were kept as they are."""
+        return self if self.root is None else msgspec.structs.replace(self, root=None)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +77,7 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
             msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it does not survive a JSON round trip")
-        return Outcome(text=text, digest=_digest(again, codec))
+        return Outcome(text=text, digest=digest_recorded(again, codec))
     except _UNSTORABLE as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
@@ -93,7 +105,7 @@ def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     return _with_secrets(value, lambda token: _secret(name, token, Any, codec))
 
 
-def _digest(again: object, codec: Codec) -> str:
+def digest_recorded(again: object, codec: Codec) -> str:
     """Return the digest of an outcome as its consumers get it; dicts and sets have no order."""
     try:
         plain = msgspec.to_builtins(
@@ -107,15 +119,16 @@ def _digest(again: object, codec: Codec) -> str:
 def digest_received(value: object, codec: Codec) -> str:
     """Return the digest of *value* as consumers receive it: the types count as well.
 
-    That of JSON-like data is the one that is recorded.
+    That of JSON-like data is the one that is recorded. Where a path below rootdir leads is told
+    from there on, so that all checkouts agree.
     """
     if all(map(_is_plain_value, _nested(value))):
-        return _digest(value, codec)
+        return digest_recorded(value, codec)
     try:
-        return digest_value(value, codec.encode)
+        return digest_value(value, codec.encode, codec.root)
     except (TypeError, ValueError, RecursionError):  # of an attribute that is no field
         named = f"{type(value).__module__}.{type(value).__qualname__}"
-        return digest_parts(named.encode(), _digest(value, codec).encode())
+        return digest_parts(named.encode(), digest_recorded(value, codec).encode())
 
 
 def _is_plain_value(value: object) -> bool:
@@ -150,7 +163,7 @@ def _cause(error: BaseException) -> str:
 def _to(codec: Codec) -> Callable[[object], object]:
     def write(value: object) -> object:
         if isinstance(value, PurePath):
-            return str(value)
+            return from_root(value, codec.root)
         if isinstance(value, Secret):
             return _token(value, codec)
         plain = codec.encode(value)
@@ -164,11 +177,17 @@ def _to(codec: Codec) -> Callable[[object], object]:
 def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
     def read(kind: type, plain: Any) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
+            if codec.root is not None and str(plain).startswith(f"{ROOT}/"):
+                return kind(codec.root, str(plain)[len(ROOT) + 1 :])
             return kind(plain)
         if (get_origin(kind) or kind) is Secret:
             return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
         if isinstance(kind, StandIn):
-            return kind.read(plain, _to(codec), read)
+            try:
+                return kind.read(plain, _to(codec), read)
+            except ValueError:
+                # Until paths were kept relative to rootdir, an enum had them as they are.
+                return kind.read(plain, _to(codec.without_root()), read)
         value = codec.decode(kind, plain)
         if value is None:
             raise _unsupported(kind)
@@ -201,7 +220,7 @@ def _kept(value: object, codec: Codec) -> str:
     plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
     _require_finite(plain)
     text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
-    content = _digest(value, codec).encode()
+    content = digest_recorded(value, codec.without_root()).encode()
     token = f"{TOKEN_PREFIX}{digest_bytes(content, key=codec.secrets.key)}"
     codec.secrets.keep(token, text)
     return token

@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from pytest_choochoo.engine.digest import ROOT
 from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable, error_line
 from pytest_choochoo.engine.ledger.protocol import Records
-from pytest_choochoo.engine.ledger.record import Record
+from pytest_choochoo.engine.ledger.record import FORM, Record
 from pytest_choochoo.engine.outcomes.codec import (
     Codec,
     Outcome,
     decode,
     digest_received,
+    digest_recorded,
     encode,
     is_plain,
 )
@@ -39,7 +41,7 @@ class Outcomes:
         self._annotation = cache(_annotation)
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
-        self._received: dict[tuple[str, str], str] = {}
+        self._received: dict[tuple[str, str, int], str] = {}
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* in the form that is recorded. Raises `Unstorable`."""
@@ -77,23 +79,25 @@ class Outcomes:
             self._seen[key] = self._ledger.record(key)
         return self._seen[key]
 
-    def digest_received(self, key: str, outcome: Outcome) -> str:
+    def digest_received(self, key: str, outcome: Outcome, form: int = FORM) -> str:
         """Return the digest of what consumers receive as the *outcome* of *key*, types included.
 
         It is decoded for that, unless it is plain JSON: what the user's classes make of it
-        may have changed.
+        may have changed. *form*: that of the fingerprint for which it is taken.
         """
         annotation = self._annotation(self._route[key].station)
-        if is_plain(annotation):
+        if is_plain(annotation) or (not form and ROOT not in outcome.text):
             return outcome.digest
-        place = key, outcome.text
-        if place not in self._received:
+        taken = key, outcome.text, form
+        if taken not in self._received:
+            codec = self._codec if form > 1 else self._codec.without_root()
             try:
                 value = self._decoded(self._route[key], outcome.text)
-                self._received[place] = digest_received(value, self._codec)
+                digest = digest_received(value, codec) if form else digest_recorded(value, codec)
+                self._received[taken] = digest
             except Exception:  # noqa: BLE001 - the user's classes may raise anything
                 return outcome.digest  # `decode_error` says what is wrong
-        return self._received[place]
+        return self._received[taken]
 
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""

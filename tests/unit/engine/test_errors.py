@@ -87,6 +87,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "the ledger /var/default.sqlite cannot be written: permission denied; "
         "make the folder writable, or name another with --cc-state"
     ),
+    errors.ForbiddenLedger("/var/default.sqlite", "/var belongs to kettle, with mode 0700"): (
+        "this account may not use the ledger /var/default.sqlite: /var belongs to kettle, with mode "
+        "0700; share a folder with a group (chmod 2770), or name another with --cc-state"
+    ),
     errors.LostLedger("/var/default.sqlite", "it was removed, or replaced"): (
         "the ledger cannot be used any more, /var/default.sqlite: it was removed, or replaced; "
         "fix this and run again to resume"

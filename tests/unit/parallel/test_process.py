@@ -11,10 +11,13 @@ import pytest
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.remote import RemoteLedger
+from pytest_choochoo.engine.place import Place
 from pytest_choochoo.parallel import process_of
 from pytest_choochoo.parallel.messages import BEGUN, CONTROLLER, Notice, Refusal, encode
 from pytest_choochoo.parallel.worker import refuse
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
+
+PLACE = ("m1", "kettle", "/srv/tea", "7")
 
 
 class Channel:
@@ -62,13 +65,14 @@ def test_worker_of_plain_pytest_shares_nothing() -> None:
 
 
 def test_worker_sends_notices_to_its_controller() -> None:
-    """A worker knows the run and its beginning, and sends its notices to the controller."""
+    """A worker knows the run, its beginning and its place, and sends notices to its controller."""
     channel = Channel()
-    config = worker(WorkerInput(channel, 7.0, "run"))
+    config = worker(WorkerInput(channel, 7.0, "run", PLACE))
 
     process = process_of(config)
 
     assert (process.is_worker, process.run, process.began) == (True, "run", 7.0)
+    assert process.place == Place(*PLACE)
     assert process.notify is not None
     process.notify("hello")
     assert channel.sent == [encode(Notice("hello"))]
@@ -84,14 +88,14 @@ def test_worker_that_sees_the_ledger_opens_it_itself(tmp_path: Path, run: str | 
     ledger.write_result("run", BEGUN, "")
     ledger.close()
 
-    process = process_of(worker(WorkerInput(Channel(), 7.0, run)))
+    process = process_of(worker(WorkerInput(Channel(), 7.0, run, PLACE)))
 
     assert process.ledger(location) is None
 
 
 def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None:
     """Where no such run has begun in what lies on its disk, it has a remote ledger."""
-    process = process_of(worker(WorkerInput(Channel(), 7.0, "run")))
+    process = process_of(worker(WorkerInput(Channel(), 7.0, "run", PLACE)))
 
     assert isinstance(process.ledger(LedgerLocation(tmp_path, "default")), RemoteLedger)
 
@@ -99,7 +103,7 @@ def test_worker_that_does_not_see_the_ledger_asks_for_it(tmp_path: Path) -> None
 def test_worker_that_refuses_leaves_it_to_its_controller(request: pytest.FixtureRequest) -> None:
     """It runs nothing, and the controller ends the run with the sentence."""
     channel, items = Channel(), [request.node]
-    config = worker(WorkerInput(channel, 7.0, "run"))
+    config = worker(WorkerInput(channel, 7.0, "run", PLACE))
     process_of(config)
 
     refuse(config, ValueError("no such station"), items)

@@ -855,6 +855,13 @@ async def boil(a: int = 1, *, b: "text" = None) -> dict[str, X]:
 """
 
 
+def test_digest_of_a_string_is_equal_in_all_versions(read: Read) -> None:
+    """Newer versions of Python show characters that older ones escape."""
+    found = read({"stations.py": "def boil(): return 'süß 📤 \U0001fae8'"})
+
+    assert found == {"stations.py::boil": "69578139fd7f031e"}
+
+
 def test_source_is_the_same_for_every_python(read: Read) -> None:
     """The digest depends on the source only, and not on the version of Python."""
     assert read({"stations.py": EVERYTHING}) == {

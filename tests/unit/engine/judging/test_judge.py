@@ -187,6 +187,33 @@ def test_type_of_an_outcome_upstream_is_an_input(tmp_path: Path, form: int, is_d
     assert bool(tea.judge().why_due("pour")) is is_due
 
 
+@pytest.mark.parametrize("form", [0, 1, 2])
+def test_upgrade_to_relative_paths_makes_nothing_due(tmp_path: Path, form: int) -> None:
+    """Where a record has the digest of a whole path, that is compared, however it is kept now."""
+    tea = Tea(tmp_path, boil=made("boil", returns=Path))
+    before = tea.outcomes.encoded("boil", tmp_path / "cup")
+    tea.complete("boil", value=tmp_path / "cup")
+    tea.complete("pour")
+    record = tea.ledger.record("pour")
+    assert record is not None and record.fingerprint is not None
+    upstream = record.fingerprint.upstream if form else {"boil": before.digest}
+    older = replace(record.fingerprint, form=form, upstream=upstream)
+
+    tea.outcomes = Outcomes(tea.route, tea.ledger, replace(NO_CODEC, root=tmp_path))
+    if form < 2:
+        tea.ledger.finish("pour", record.with_(fingerprint=older))
+    else:
+        tea.complete("pour")
+    assert tea.judge().why_due("pour") == ()
+
+    tea.complete("boil", value=tmp_path / "cup")  # visited again, with an equal outcome
+    text = tea.outcomes.record("boil")
+    assert text is not None and text.outcome == '"<rootdir>/cup"'
+    assert tea.judge().why_due("pour") == ()
+    tea.complete("boil", value=tmp_path / "mug")
+    assert tea.judge().why_due("pour") == ("outcome of boil changed",)
+
+
 def test_products_upstream_are_inputs(tea: Tea) -> None:
     """A station is due when a product upstream differs from the one it consumed."""
     record = tea.ledger.record("boil")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -16,6 +17,7 @@ from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Fingerprint, Record
 from pytest_choochoo.engine.ledger.remote import LedgerServer, RemoteLedger
+from pytest_choochoo.engine.place import Elsewhere, Place, Scope
 from unit.memory_ledger import MemoryLedger
 
 KEY = "stations.py::boil[süd-1]"
@@ -35,28 +37,46 @@ COMPLETE = Record(
 )
 FAILED = Record(status="failed", since=3.0, error="RuntimeError: cold")
 
-# Connects to the same ledger, each time as another process.
-Connect = Callable[[], Ledger]
+A = Place("m1", "kettle", "/srv/a", "1")
+B = Place("m1", "kettle", "/srv/b", "2")
+FAR = Place("m2", "stove", "/srv/a", "1")
+
+
+class Connect(Protocol):
+    """Connects to the same ledger, each time as another process, which may be at a place."""
+
+    def __call__(self, place: Place | None = None) -> Ledger: ...
 
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Connect]:
-    location = LedgerLocation(folder, "default")
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(open_ledger(location, warn=pytest.fail)))
+
+        def connect(place: Place | None = None) -> Ledger:
+            location = LedgerLocation(folder, "default", place)
+            return stack.enter_context(closing(open_ledger(location, warn=pytest.fail)))
+
+        yield connect
 
 
 @contextmanager
 def _memory(folder: Path) -> Iterator[Connect]:
-    ledger = MemoryLedger(folder)
-    yield lambda: ledger
+    yield MemoryLedger(folder).at
 
 
 @contextmanager
 def _remote(folder: Path) -> Iterator[Connect]:
-    location = LedgerLocation(folder, "default")
-    with closing(open_ledger(location, warn=pytest.fail)) as near:
-        yield lambda: RemoteLedger(LedgerServer(near).answer, location)
+    with _sqlite(folder) as near:
+
+        @cache
+        def server_at(place: Place | None) -> LedgerServer:
+            return LedgerServer(near(place))
+
+        def connect(place: Place | None = None) -> Ledger:
+            location = LedgerLocation(folder, "default", place)
+            return RemoteLedger(server_at(place).answer, location)
+
+        yield connect
 
 
 @pytest.fixture(
@@ -433,3 +453,129 @@ def test_source_cache_is_a_mapping(ledger: Ledger) -> None:
     assert ledger.source_cache().get("b") is None
     with pytest.raises(KeyError):
         ledger.source_cache()["b"]
+
+
+# --- places
+
+
+def test_record_counts_in_the_checkout_that_made_it(connect: Connect) -> None:
+    """In another checkout, and on another machine, a station has no record; it is seen there."""
+    connect(A).finish(KEY, COMPLETE)
+
+    for place in (B, FAR):
+        ledger = connect(place)
+        assert (ledger.record(KEY), ledger.records(), ledger.attempts(KEY)) == (None, {}, ())
+        assert not ledger.has_traces(KEY)
+        assert ledger.elsewhere(KEY) == Elsewhere("/srv/a", "kettle", 2.0)
+    assert (connect(A).record(KEY), connect(A).elsewhere(KEY)) == (COMPLETE, None)
+    assert connect().records() == {KEY: COMPLETE}
+
+
+def test_each_place_has_a_record_attempts_resources_and_a_directory(connect: Connect) -> None:
+    """A visit in one checkout, and a clean in it, leave those of another one alone."""
+    for place, ident, record in ((A, "i-1", COMPLETE), (B, "i-2", FAILED)):
+        ledger = connect(place)
+        ledger.begin(KEY, VISITING, (ident,))
+        ledger.resources(KEY)["server"] = ident
+        (ledger.directory(KEY) / ident).touch()
+        ledger.finish(KEY, record)
+    connect(B).forget(KEY, resources=True)
+
+    here, there = connect(A), connect(B)
+    assert (here.record(KEY), dict(here.resources(KEY))) == (COMPLETE, {"server": "i-1"})
+    assert _facts(here.attempts(KEY)) == [(1.0, "complete", "", ("i-1",))]
+    assert (there.record(KEY), there.attempts(KEY), dict(there.resources(KEY))) == (None, (), {})
+    assert here.has_traces(KEY)
+
+
+def test_two_checkouts_may_visit_a_station_at_once(connect: Connect) -> None:
+    """Its effect is another one in each, and so is its lock; other locks are for all."""
+    with connect(A).lock(KEY, 0):
+        connect(B).lock(KEY, 0).release()
+        with pytest.raises(LockBusy):
+            connect(A).lock(KEY, 0)
+    with connect(A).lock("plan", 0), pytest.raises(LockBusy):
+        connect(B).lock("plan", 0)
+
+
+@pytest.mark.parametrize(
+    ("scope", "other", "stranger"),
+    [pytest.param("host", B, FAR, id="host"), pytest.param("anywhere", FAR, None, id="anywhere")],
+)
+def test_one_record_for_several_places(
+    connect: Connect, scope: Scope, other: Place, stranger: Place | None
+) -> None:
+    """A station whose effect is shared by several places has one record, lock and resources."""
+    first, second = connect(A), connect(other)
+    for ledger in (first, second):
+        ledger.declare_places({KEY: scope, OTHER: "here"})
+    first.begin(KEY, VISITING, ("first",))
+    first.resources(KEY)["server"] = "i-1"
+    with first.lock(KEY, 0), pytest.raises(LockBusy):
+        second.lock(KEY, 0)
+
+    first.finish(KEY, COMPLETE)
+    second.resources(KEY)["server"] = "i-2"
+
+    assert (second.record(KEY), second.records()) == (COMPLETE, {KEY: COMPLETE})
+    assert _facts(second.attempts(KEY)) == [(1.0, "complete", "", ("first",))]
+    assert dict(first.resources(KEY)) == {"server": "i-2"}
+    assert first.elsewhere(KEY) is second.elsewhere(KEY) is None
+    if stranger is not None:
+        far = connect(stranger)
+        far.declare_places({KEY: scope})
+        assert (far.record(KEY), far.elsewhere(KEY)) == (None, Elsewhere("/srv/a", "kettle", 2.0))
+    second.forget(KEY, resources=True)
+    assert not first.has_traces(KEY)
+
+
+def test_directory_of_several_places(tmp_path: Path) -> None:
+    """A station whose effect is shared by several places has one directory."""
+    for connected in (_sqlite, _memory):
+        with connected(tmp_path / connected.__name__) as connect:
+            first, second = connect(A), connect(B)
+            for ledger in (first, second):
+                ledger.declare_places({KEY: "host"})
+            (second.directory(KEY) / "note").touch()
+
+            assert first.directory(KEY) == second.directory(KEY)
+            assert first.directory(OTHER) != second.directory(OTHER)
+
+
+def test_record_made_here_stays_when_its_place_changes(connect: Connect) -> None:
+    """A record is of the checkout that made it, whatever the station says about its effect."""
+    one = connect(A)
+    one.finish(KEY, COMPLETE)
+    connect(B).finish(KEY, FAILED)
+    one.declare_places({KEY: "host"})
+
+    assert one.record(KEY) == COMPLETE
+    one.finish(KEY, COMPLETE.with_(since=5.0))
+    assert connect(A).record(KEY) == COMPLETE.with_(since=5.0)
+    assert connect(B).record(KEY) is None
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        pytest.param(A._replace(path="/srv/moved"), id="moved"),
+        pytest.param(A._replace(inode="9"), id="made again at the same path"),
+        pytest.param(A._replace(host="teapot"), id="another name for people"),
+    ],
+)
+def test_checkout_is_known_by_its_path_or_its_inode(connect: Connect, here: Place) -> None:
+    """A checkout that was moved, or made again at the same path, keeps its records."""
+    connect(A).finish(KEY, COMPLETE)
+
+    assert connect(here).record(KEY) == COMPLETE
+    both = here._replace(path=here.path, inode="10")
+    assert connect(both).record(KEY) == COMPLETE
+
+
+def test_checkout_moved_to_where_another_was_brings_its_records(connect: Connect) -> None:
+    """The inode tells, as the path belonged to another checkout; later the path tells too."""
+    connect(A).finish(KEY, FAILED)
+    connect(B).finish(KEY, COMPLETE)
+
+    assert connect(B._replace(path=A.path)).record(KEY) == COMPLETE
+    assert connect(B._replace(path=A.path, inode="9")).record(KEY) == COMPLETE

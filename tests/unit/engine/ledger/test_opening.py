@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -427,6 +428,36 @@ def test_failed_migration_changes_nothing(
     reading = read_ledger(first_format, warn=_raise)
     assert (reading.records(), len(before)) == (RECORDS, len(first_format.file.read_bytes()))
     reading.close()
+
+
+@pytest.mark.parametrize("shown", ["\U0001fae8", r"\U0001fae8"], ids=["later", "Python 3.11"])
+def test_checksums_of_every_python_are_accepted(tmp_path: Path, shown: str) -> None:
+    """The checksums of format 2 depended on the version of Python that wrote them."""
+    location, key = LedgerLocation(tmp_path, "default"), KEYS[0]
+    record = _record(1, '"\U0001fae8"')
+    written = repr((key, to_text(record))).replace("\U0001fae8", shown)
+    written = written.replace(r"\U0001fae8", shown)
+    seal = blake2b(written.encode(), digest_size=8).hexdigest()
+    connection = sqlite3.connect(location.file)
+    for migrate in schema.MIGRATIONS[:2]:
+        migrate(connection)
+    connection.execute("insert into records values (?, ?, ?)", (key, to_text(record), seal))
+    connection.execute("pragma user_version = 2")
+    connection.commit()
+    connection.close()
+
+    with _opened(location) as ledger:
+        assert ledger.record(key) == record
+        ledger.finish(key, record)
+    connection = sqlite3.connect(location.file)
+    [(place, text, seal)] = connection.execute("select place, record, seal from records")
+    connection.close()
+    assert seal == schema.checksum(key, place, text)
+
+
+def test_checksum_depends_on_no_version_of_python() -> None:
+    """It is taken from the characters themselves."""
+    assert schema.checksum("stations.py::boil", 1, "\U0001fae8") == "9ea76b33ff81bcc2"
 
 
 # --- single rows

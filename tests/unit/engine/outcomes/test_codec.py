@@ -670,3 +670,53 @@ def test_value_that_no_member_has_any_more_is_an_error() -> None:
         decode("boil", "[3]", list[Mixed], NO_CODEC)
 
     assert caught.value.args == ("boil", "Invalid enum value 3 - at `$[0]`")
+
+
+# --- paths below rootdir
+
+
+class Spot(Enum):
+    NEAR = Path("/srv/a/near")
+    FAR = 7
+
+
+def _at(root: str) -> Codec:
+    return msgspec.structs.replace(NO_CODEC, root=Path(root))
+
+
+@pytest.mark.parametrize(
+    ("path", "elsewhere"),
+    [
+        pytest.param("/srv/a/cups/one", "/srv/b/cups/one", id="below rootdir"),
+        pytest.param("/srv/a", "/srv/b", id="rootdir"),
+        pytest.param("/srv/ab/cup", "/srv/ab/cup", id="beside rootdir"),
+        pytest.param("/srv/a/../cup", "/srv/a/../cup", id="not really below rootdir"),
+        pytest.param("cups/one", "cups/one", id="relative"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Path, PurePath])
+def test_path_below_rootdir_is_kept_relative_to_it(kind: Any, path: str, elsewhere: str) -> None:
+    """In another checkout it is decoded below the rootdir there, and its digests are equal."""
+    here, there = _at("/srv/a"), _at("/srv/b")
+    outcome = _encoded({"cup": [kind(path)]}, dict[str, list[kind]], here)
+
+    assert decode("boil", outcome.text, dict[str, list[kind]], here) == {"cup": [kind(path)]}
+    received = decode("boil", outcome.text, dict[str, list[kind]], there)
+    assert received == {"cup": [kind(elsewhere)]}
+    assert digest_received(received, there) == digest_received({"cup": [kind(path)]}, here)
+    assert _encoded(received, dict[str, list[kind]], there) == outcome
+
+
+@pytest.mark.parametrize("value", [Path("/srv/a/near"), Cup(1, Path("/srv/a/cup")), Spot.NEAR])
+def test_path_written_before_is_read_as_it_is(value: object) -> None:
+    """An outcome with absolute paths, of an earlier version, is decoded to an equal value."""
+    before = _encoded(value, type(value))
+
+    assert decode("boil", before.text, type(value), _at("/srv/a")) == value
+    assert _received(value, type(value), _at("/srv/a")) == value
+
+
+def test_path_that_looks_like_one_below_rootdir_is_refused() -> None:
+    """A path that would be decoded as another one is never stored."""
+    with pytest.raises(Unstorable):
+        _encoded(Path("<rootdir>/cup"), Path, _at("/srv/a"))

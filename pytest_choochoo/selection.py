@@ -53,7 +53,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
             for key in self.route.stops
             if key in records and records[key].status in {"failed", "interrupted", "visiting"}
         ]
-        gone = [key for key in records if key not in self.route]
+        gone = [
+            key
+            for key, record in records.items()
+            if key not in self.route and not record.is_forgotten
+        ]
         also = gone if with_gone else ()
         keys = self.route.select(option, expression, failed=failed, also=also)
         return self.agree_on(option, keys, tuple[str, ...])
@@ -97,13 +101,21 @@ def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytes
     keep = [
         workflow.registry.items[key]
         for key in reversed(route.order)
-        if key in below and workflow.ledger.has_traces(key)
+        if key in below and _is_to_clean(workflow, key)
     ]
     kept = {id(item) for item in keep}
     dropped = [item for item in items if id(item) not in kept]
     items[:] = keep
     if dropped:
         config.hook.pytest_deselected(items=dropped)
+
+
+def _is_to_clean(workflow: Workflow, key: str) -> bool:
+    """Return whether something was made at *key* that was neither cleaned nor left in place."""
+    record = workflow.ledger.record(key)
+    if record is not None and record.status == "left in place":
+        return workflow.route[key].station.clean_function is not None
+    return workflow.ledger.has_traces(key)
 
 
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:

@@ -76,7 +76,7 @@ MODES = {
     "--cc-clean": ModeOption(_CLEAN, "undo the stations, downstream first, and forget them"),
     "--cc-forget": ModeOption(
         Mode(name="forget", writes=True, is_serial=True),
-        "forget the records of the selected stations, and touch nothing else",
+        "forget that the selected stations are complete, and touch nothing else",
         selects=True,
     ),
 }
@@ -296,7 +296,8 @@ def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
     from pytest_choochoo.engine.ledger.opening import read_ledger
 
     with closing(read_ledger(LedgerLocation(folder, _profile(config)))) as ledger:
-        files = {key.partition("::")[0] for key in ledger.records()}
+        records = ledger.records().items()
+    files = {key.partition("::")[0] for key, record in records if not record.is_forgotten}
     return not all((config.rootpath / file).exists() for file in files)
 
 

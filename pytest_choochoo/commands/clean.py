@@ -28,6 +28,7 @@ class Command(commands.Command):
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         super().__init__(workflow, judge)
+        workflow.outcomes.for_cleans = True
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
 
@@ -109,8 +110,8 @@ class CleanTrip:
     def finish(self, ending: Ending) -> Result:
         result = self._journey.results.share(self.result(ending))
         try:
-            if result.word in {"cleaned", "left in place"}:
-                self._journey.ledger.forget(result.key, resources=result.word == "cleaned")
+            if result.word == "cleaned" or result.word == "left in place":
+                self._journey.ledger.forget(result.key, result.word)
             else:
                 self._keep_upstream(result)
         finally:

@@ -20,7 +20,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     LockBusy,
     SnapshotMixin,
 )
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, Status, to_text
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record, Status, to_text
 
 
 class MemoryLedger(SnapshotMixin):
@@ -73,10 +73,13 @@ class MemoryLedger(SnapshotMixin):
             each for each in self._attempts[key] if each.status != "visiting"
         )
 
-    def forget(self, key: str, *, resources: bool) -> None:
-        self._records.pop(key, None)
-        self._attempts.pop(key, None)
-        if resources:
+    def forget(self, key: str, status: Forgotten) -> None:
+        self._end_attempt(key, "interrupted")
+        if key in self._records or status == "cleaned":
+            before = self._records.get(key) or Record(status=status, since=0.0)
+            self._records[key] = before.forgotten(status)
+        if status == "cleaned":
+            self._attempts.pop(key, None)
             self._resources.pop(key, None)
             shutil.rmtree(self._location.directory(key), ignore_errors=True)
 
@@ -87,8 +90,9 @@ class MemoryLedger(SnapshotMixin):
         return _Resources(key, self._resources)
 
     def has_traces(self, key: str) -> bool:
-        is_known = key in self._records or bool(self._resources[key])
-        return is_known or self._location.directory(key).exists()
+        record = self._records.get(key)
+        is_known = (record is not None and record.status != "cleaned") or self._resources[key]
+        return bool(is_known) or self._location.directory(key).exists()
 
     def directory(self, key: str) -> Path:
         return self._location.make_directory(key)

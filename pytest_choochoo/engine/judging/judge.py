@@ -221,6 +221,8 @@ class Judge:
     def why_incomplete(self, key: str) -> str:
         """Return why *key* has no complete record, in words."""
         record = self._ledger.record(key)
+        if record is None:
+            return "never visited"
         is_locked = self._is_locked(key, record)
         reason = why_incomplete(record, is_locked=is_locked, now=time.time())
         return "its visit just finished" if reason is None else reason.text
@@ -238,7 +240,8 @@ class Judge:
         """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
-        taken = Fingerprint() if record is None else self.fingerprint(key, values=None)
+        has_record = record is not None and not record.is_forgotten
+        taken = self.fingerprint(key, values=None) if has_record else Fingerprint()
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)

@@ -153,7 +153,7 @@ def failed_check(station: str, check: str, error: BaseException, drift: str) -> 
 def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Reason | None:
     """Return why *record* does not show a complete station, None if it does."""
     if record is None:
-        return Reason("no record", "never visited")
+        return Reason("no record", "first visit")
     ago = elapsed(now - record.since)
     process = f" process {record.pid} on {record.host}" if record.pid else ""
     match record.status:
@@ -167,6 +167,10 @@ def why_incomplete(record: Record | None, *, is_locked: bool, now: float) -> Rea
         case "visiting":
             by = process and f" by{process}"
             return Reason("last visit", f"last visit was interrupted, begun {ago} ago{by}")
+        case "forgotten" | "left in place":
+            return Reason("no record", f"forgotten {ago} ago")
+        case "cleaned":
+            return Reason("no record", f"cleaned {ago} ago")
         case "unreadable":
             return Reason("no record", f"record unreadable: {record.error}")
         case "complete":

@@ -75,17 +75,21 @@ def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
 
 
 def forget_complete(location: LedgerLocation, *, warn: Warn) -> None:
-    """Forget all records at *location* except those of visits under way.
+    """Forget that the stations at *location* are complete, except for visits under way.
 
-    Resources, directories and locks stay: cleans need them.
+    All that cleans need stays known.
     """
     with closing(read_ledger(location)) as ledger:
-        keys = [key for key, record in ledger.records().items() if not record.is_visiting]
+        keys = [
+            key
+            for key, record in ledger.records().items()
+            if not record.is_visiting and not record.is_forgotten
+        ]
     if not keys:
         return
     with closing(open_ledger(location, warn=warn)) as writable:
         for key in keys:
-            writable.forget(key, resources=False)
+            writable.forget(key, "forgotten")
 
 
 # --- connections

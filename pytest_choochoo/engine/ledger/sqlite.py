@@ -25,6 +25,7 @@ from pytest_choochoo.engine.ledger.protocol import (
 )
 from pytest_choochoo.engine.ledger.record import (
     AttemptRecord,
+    Forgotten,
     Record,
     from_text,
     spelt_out,
@@ -150,14 +151,19 @@ class SqliteLedger(SnapshotMixin):
             connection.execute("delete from attempts where key = ? and status = 'visiting'", (key,))
         self._begun.pop(key, None)
 
-    def forget(self, key: str, *, resources: bool) -> None:
+    def forget(self, key: str, status: Forgotten) -> None:
+        is_cleaned = status == "cleaned"
         with self._transaction() as connection:
-            connection.execute("delete from records where key = ?", (key,))
-            connection.execute("delete from attempts where key = ?", (key,))
-            if resources:
+            record = self._read_record(key)
+            if record is not None or is_cleaned:
+                before = record or Record(status=status, since=0.0)
+                _put_record(connection, key, before.forgotten(status))
+            connection.execute(_INTERRUPT, (key,))
+            if is_cleaned:
+                connection.execute("delete from attempts where key = ?", (key,))
                 connection.execute("delete from resources where key = ?", (key,))
         self._checkpoint()
-        if resources:
+        if is_cleaned:
             shutil.rmtree(self._location.directory(key), ignore_errors=True)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
@@ -172,10 +178,11 @@ class SqliteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def has_traces(self, key: str) -> bool:
-        query = (
-            "select 1 from records where key = ? union all select 1 from resources where key = ?"
-        )
-        return bool(self._rows(query, key, key)) or self._location.directory(key).exists()
+        record = self._read_record(key)
+        if record is not None and record.status != "cleaned":
+            return True
+        has_resources = bool(self._rows("select 1 from resources where key = ?", key))
+        return has_resources or self._location.directory(key).exists()
 
     def directory(self, key: str) -> Path:
         if self._is_read_only:

@@ -16,7 +16,7 @@ from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -39,7 +39,10 @@ from pytest_choochoo.settings import Settings
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """All that this process needs for the stations of one session."""
+    """All that this process needs for the stations of one session.
+
+    *held*: the lock on the profile, where the command needs it.
+    """
 
     workflow: Workflow
     command: Command
@@ -48,6 +51,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     journey: Journey
     runner: Runner
     deadline: Deadline
+    held: HeldLock | None = None
 
     # --- the facts about a run for the terminal
 
@@ -113,9 +117,14 @@ def build(
         if not registry.has_stations:
             return None
     ledger = storage.ledger_of(session.config, settings)
+    held = None
     try:
-        return _assemble(session.config, settings, registry, dependencies, route, ledger, items)
+        held = storage.hold_profile(settings, partial(notify, session.config))
+        made = _assemble(session.config, settings, registry, dependencies, route, ledger, items)
+        return msgspec.structs.replace(made, held=held)
     except BaseException:
+        if held is not None:
+            held.release()
         ledger.close()  # `SessionHooks` does so at the end of the session, once there is one
         raise
 
@@ -235,6 +244,8 @@ class SessionHooks:
 
     def pytest_unconfigure(self) -> None:
         self._made.journey.ledger.close()
+        if self._made.held is not None:
+            self._made.held.release()
 
 
 def _register_hooks(config: pytest.Config, made: Session) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
 
@@ -31,6 +31,7 @@ class Mode(NamedTuple):
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
     the mode that may fix what went wrong in this one, if it is not the same one again.
+    *holds*: whether other sessions may work on the profile at the same time.
     *idle*: the line to show where no station was selected.
     """
 
@@ -40,13 +41,18 @@ class Mode(NamedTuple):
     writes: bool = False
     is_serial: bool = False
     fixed_by: str = ""
+    holds: Literal["", "together", "alone"] = ""
     idle: str = ""
 
 
 PLAIN = Mode(collects=False)
-_RUN = Mode(name="run", visits=True, writes=True)
+_RUN = Mode(name="run", visits=True, writes=True, holds="together")
 _CLEAN = Mode(
-    name="clean", writes=True, is_serial=True, idle="choochoo: there was nothing to clean"
+    name="clean",
+    writes=True,
+    is_serial=True,
+    holds="alone",
+    idle="choochoo: there was nothing to clean",
 )
 
 
@@ -75,7 +81,7 @@ MODES = {
     ),
     "--cc-clean": ModeOption(_CLEAN, "undo the stations, downstream first, and forget them"),
     "--cc-forget": ModeOption(
-        Mode(name="forget", writes=True, is_serial=True),
+        Mode(name="forget", writes=True, is_serial=True, holds="alone"),
         "forget that the selected stations are complete, and touch nothing else",
         selects=True,
     ),
@@ -184,7 +190,8 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
-        help="how long to wait for a station that another process is visiting (default: no limit)",
+        help="how long to wait for a station that another process is visiting, and for cleans "
+        "and runs that exclude each other (default: no limit)",
     )
 
 

@@ -180,7 +180,7 @@ class Ledgers(RuleBasedStateMachine):
     def clear(self) -> None:
         forget_complete(self.location, warn=_warn)
         for key, record in self.records.items():
-            if not record.is_visiting and not record.is_forgotten:
+            if not record.is_forgotten:
                 self._forget(key, "forgotten")
 
     def _has_the_content_of_the_model(self, ledger: SqliteLedger) -> None:

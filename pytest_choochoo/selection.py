@@ -98,16 +98,25 @@ def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytes
     route = workflow.route
     chosen = [item.nodeid for item in items if item.nodeid in route]
     below = route.closure(chosen, route.downstream())
-    keep = [
-        workflow.registry.items[key]
-        for key in reversed(route.order)
-        if key in below and _is_to_clean(workflow, key)
-    ]
+    keys = [key for key in reversed(route.order) if key in below and _is_to_clean(workflow, key)]
+    # Their checks say whether they went with what is upstream, once that was cleaned.
+    last = [key for key in keys if _may_go_with_upstream(route, key, keys)]
+    keep = [workflow.registry.items[key] for key in keys if key not in last]
+    keep += [workflow.registry.items[key] for key in last]
     kept = {id(item) for item in keep}
     dropped = [item for item in items if id(item) not in kept]
     items[:] = keep
     if dropped:
         config.hook.pytest_deselected(items=dropped)
+
+
+def _may_go_with_upstream(route: Route, key: str, cleaned: Collection[str]) -> bool:
+    """Return whether *key* has checks, no clean, and something upstream among the *cleaned*."""
+    station = route[key].station
+    if station.clean_function is not None or not station.checks:
+        return False
+    above = route.closure(route.upstream[key], route.upstream)
+    return any(each in cleaned and route[each].station.clean_function for each in above)
 
 
 def _is_to_clean(workflow: Workflow, key: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 
 import pytest
 
@@ -31,6 +30,7 @@ class Command(commands.Command):
         workflow.outcomes.for_cleans = True
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
+        self._cleaned: set[str] = set()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         selection.select_to_clean(self.workflow, config, items)
@@ -42,9 +42,27 @@ class Command(commands.Command):
         return journey.result(item.nodeid, "blocked", by=tuple(by)) if by else None
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
-        return CleanTrip(item, journey, self._keep_upstream)
+        return CleanTrip(item, journey, self)
 
-    def _keep_upstream(self, result: Result) -> None:
+    def note_clean(self, key: str) -> None:
+        """Note that *key* is about to be forgotten; checks downstream still receive its outcome."""
+        outcomes = self.workflow.outcomes
+        outcomes.keep(key, outcomes.find(key))
+        self._cleaned.add(key)
+
+    def cleaned_upstream(self, key: str) -> tuple[str, ...]:
+        """Return the names of the nearest stations upstream of *key* that were cleaned."""
+        route, found = self.workflow.route, dict[str, None]()
+        reached = list(route.upstream[key])
+        for above in reached:
+            if above in self._cleaned:
+                found[route.name(above)] = None
+            else:
+                reached += (each for each in route.upstream[above] if each not in reached)
+        return tuple(found)
+
+    def keep_upstream(self, result: Result) -> None:
+        """Let what is upstream of a station that was not cleaned stay."""
         upstream = self.workflow.route.upstream
         for kept in self.workflow.route.closure(upstream[result.key], upstream):
             self._kept.setdefault(kept, {})[result.name] = None
@@ -61,12 +79,12 @@ class CleanTrip:
 
     has_begun = False
 
-    def __init__(
-        self, item: StationItem, journey: Journey, keep_upstream: Callable[[Result], None]
-    ) -> None:
+    def __init__(self, item: StationItem, journey: Journey, command: Command) -> None:
         self._item = item
         self._journey = journey
-        self._keep_upstream = keep_upstream
+        self._command = command
+        #: The stations upstream with which one without a clean has gone.
+        self._gone_with: tuple[str, ...] = ()
         self._lock: HeldLock | None = None
         item.ignore_xfail()
 
@@ -89,9 +107,15 @@ class CleanTrip:
         item.call(clean, awaits=is_coroutine(function))
 
     def after_call(self) -> None:
-        """Ask the checks of the station; none of them may pass any more."""
+        """Ask the checks of the station; none of them may pass any more.
+
+        Without a clean, they say whether it has gone with a station upstream that was cleaned.
+        """
         item = self._item
         if item.station.clean_function is None:
+            cleaned = self._command.cleaned_upstream(item.key)
+            if cleaned and item.ask(item.station.checks):
+                self._gone_with = cleaned
             return
         failures = item.ask(item.station.checks)
         for check in item.station.checks:
@@ -105,15 +129,19 @@ class CleanTrip:
         if ending.error:
             return self._journey.result(key, "failed", cause=ending.error)
         has_clean = self._item.station.clean_function is not None
-        return self._journey.result(key, "cleaned" if has_clean else "left in place")
+        if has_clean or self._gone_with:
+            return self._journey.result(key, "cleaned", by=self._gone_with)
+        return self._journey.result(key, "left in place")
 
     def finish(self, ending: Ending) -> Result:
         result = self._journey.results.share(self.result(ending))
         try:
             if result.word == "cleaned" or result.word == "left in place":
+                if result.word == "cleaned":
+                    self._command.note_clean(result.key)
                 self._journey.ledger.forget(result.key, result.word)
             else:
-                self._keep_upstream(result)
+                self._command.keep_upstream(result)
         finally:
             if self._lock is not None:
                 self._lock.release()

@@ -19,6 +19,8 @@ def why(result: Result) -> str:
         return f"blocked by {', '.join(result.by)}"
     if result.word in {"failed", "skipped"}:
         return result.cause
+    if result.word == "cleaned" and result.by:
+        return f"cleaned with {', '.join(result.by)}"
     return "; ".join(result.reasons)
 
 
@@ -63,6 +65,15 @@ def left_in_place(results: Iterable[Result]) -> list[str]:
     """Return one line with all stations that have no clean, or no line if there are none."""
     names = [result.name for result in results if result.word == "left in place"]
     return [f"  left in place (no clean defined): {', '.join(names)}"] if names else []
+
+
+def cleaned_with(results: Iterable[Result]) -> list[str]:
+    """Return a line for each station that others, which have no clean, were cleaned with."""
+    names: dict[str, list[str]] = {}
+    for result in results:
+        if result.word == "cleaned" and result.by:
+            names.setdefault(why(result), []).append(result.name)
+    return [f"  {with_it}: {', '.join(gone)}" for with_it, gone in names.items()]
 
 
 def next_command(results: Sequence[Result], command: str, *, fixes: bool = False) -> str | None:

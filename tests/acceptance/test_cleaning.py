@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from harness import Project, ageless
 
@@ -208,6 +210,84 @@ def test_left_in_place_is_forgotten(done: Project) -> None:
         {"grind": "visited"},
         ("forgotten ... ago",),
     )
+
+
+TABLES = """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def create_db() -> Path:
+        (HERE / "db").mkdir()
+        return HERE / "db"
+
+    @create_db.clean
+    def drop(create_db: Path):
+        for file in create_db.iterdir(): file.unlink()
+        create_db.rmdir()
+
+    @station
+    def tables(create_db: Path) -> str:
+        (create_db / "tables").touch()
+        return "tables"
+
+    @tables.check
+    def exist(create_db: Path, tables: str):
+        log(f"asked for {tables} in {create_db.name}")
+        assert (create_db / tables).exists()
+
+    @station
+    def rows(tables, create_db: Path): (create_db / "rows").touch()
+
+    @rows.check
+    def are_there(create_db: Path): assert (create_db / "rows").exists()
+"""
+
+
+def test_station_that_went_with_its_upstream_was_cleaned(project: Project) -> None:
+    """A station without a clean is cleaned with its upstream if its checks say that it is gone."""
+    project.stations(TABLES)
+    project.run("--cc-run")
+
+    run, again = project.run("--cc-clean", "-v"), project.run("--cc-run")
+
+    assert run.results == dict.fromkeys(("create_db", "rows", "tables"), "cleaned")
+    assert run.log == ("asked for tables in db",)
+    assert "  cleaned with create_db: rows, tables" in run.outlines
+    assert re.search(
+        r"^stations.py::tables CLEANED \(cleaned with create_db\)", run.text, re.MULTILINE
+    )
+    assert ageless(again.reasons["rows"]) == (
+        "cleaned ... ago",
+        "check are_there does not pass: AssertionError: assert False",
+    )
+
+
+def test_station_that_outlived_its_upstream_was_left_in_place(project: Project) -> None:
+    """A station without a clean whose checks still pass is left in place, as it was not undone."""
+    project.stations(TABLES.replace("for file in create_db.iterdir(): file.unlink()", "return"))
+    project.run("--cc-run")
+
+    run, again = project.run("--cc-clean"), project.run("--cc-clean")
+
+    assert run.closing == "1 cleaned, 2 left in place"
+    assert "  left in place (no clean defined): rows, tables" in run.outlines
+    assert (again.results, again.exit_code) == ({}, 0)
+
+
+def test_station_downstream_of_a_failed_clean_is_left_in_place(project: Project) -> None:
+    """As long as its upstream was not cleaned, the checks of a station are not asked."""
+    project.stations(TABLES.replace("create_db.rmdir()", "assert 0"))
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert run.results == {
+        "create_db": "failed",
+        "rows": "left in place",
+        "tables": "left in place",
+    }
+    assert run.log == ()
 
 
 def test_nothing_to_clean_is_a_success(project: Project) -> None:

@@ -127,9 +127,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     """How a station ended in one run.
 
     *cause*: the error where it failed, the reason where it was skipped. *by*: the
-    names of the stations that block it. *seconds*: how long its visit took;
-    *spared*: how long the last visit took, which was not repeated. *is_station*:
-    False for a test.
+    names of the stations that block it, or with which it was cleaned. *seconds*: how long
+    its visit took; *spared*: how long the last visit took, which was not repeated.
+    *is_station*: False for a test.
     """
 
     key: str

@@ -89,14 +89,16 @@ def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) ->
     selected, route = workflow.among(items), workflow.route
     workflow.ledger.prepare_locks(selected)
     left_out = [key for key in route.order if judge.is_replayed(key) and key not in selected]
-    header = wording.header(route.names(added), route.names(left_out))
+    header = wording.header(route.labels(added), route.labels(left_out))
     return Selection(selected=selected, header=header)
 
 
-def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytest.Item]) -> None:
+def select_to_clean(
+    workflow: Workflow, config: pytest.Config, items: list[pytest.Item]
+) -> Selection:
     """Keep in *items* the selected stations and their downstream, downstream first."""
     route = workflow.route
-    chosen = [item.nodeid for item in items if item.nodeid in route]
+    chosen = workflow.among(items)
     below = route.closure(chosen, route.downstream())
     keys = [key for key in reversed(route.order) if key in below and _is_to_clean(workflow, key)]
     # Their checks say whether they went with what is upstream, once that was cleaned.
@@ -108,6 +110,9 @@ def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytes
     items[:] = keep
     if dropped:
         config.hook.pytest_deselected(items=dropped)
+    along = [key for key in keys if key not in chosen]
+    header = wording.header_of_clean(route.labels(along))
+    return Selection(selected=workflow.among(items), header=header)
 
 
 def _may_go_with_upstream(route: Route, key: str, cleaned: Collection[str]) -> bool:

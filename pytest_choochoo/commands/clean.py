@@ -33,8 +33,7 @@ class Command(commands.Command):
         self._cleaned: set[str] = set()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        selection.select_to_clean(self.workflow, config, items)
-        return Selection(selected=self.workflow.among(items))
+        return selection.select_to_clean(self.workflow, config, items)
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         """Return the result of a station that must stay because something downstream stays."""

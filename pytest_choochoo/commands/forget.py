@@ -41,7 +41,7 @@ class Command(commands.Command):
                 journey.ledger.forget(key, "forgotten")
             forgotten.append(key)
         if forgotten:
-            notify(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
+            notify(session.config, f"forgot {', '.join(journey.route.labels(forgotten))}")
         elif not is_refused:
             notify(session.config, "there was nothing to forget")
         if is_refused:

@@ -71,6 +71,7 @@ def test_downstream_is_cleaned_first(done: Project) -> None:
     run = done.run("--cc-clean")
 
     assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
+    assert "taken along" not in run.text
     assert run.closing == "3 cleaned, 1 left in place"
     assert "  left in place (no clean defined): grind" in run.outlines
     assert (run.tests, run.exit_code) == ({}, 0)
@@ -88,10 +89,11 @@ def test_cleaned_stations_are_forgotten(done: Project) -> None:
 
 
 def test_selection_includes_downstream(done: Project) -> None:
-    """Cleaning a station cleans what is downstream of it, and nothing else."""
+    """Cleaning a station cleans what is downstream of it, says so, and cleans nothing else."""
     run = done.run("--cc-clean", "-k", "pour")
 
     assert run.log == ("spit 102", "empty 101 100")
+    assert "choochoo: 1 station downstream taken along: sip" in run.outlines
     assert done.run("--cc-run", "-m", "station").closing == "2 visited, 2 unchanged"
 
 

@@ -172,6 +172,20 @@ def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
     assert run.exit_code == 0
 
 
+def test_forgotten_stations_of_one_name_are_told_apart(project: Project) -> None:
+    """The line lists node ids where several stations have one name."""
+    project.stations("@station\ndef build(): ...\n", "front/stations.py")
+    project.stations(
+        "@station\ndef build(): ...\n\n@station\ndef ship(): ...\n", "back/stations.py"
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-forget", "all")
+
+    forgot = "back/stations.py::build, ship, front/stations.py::build"
+    assert f"choochoo: forgot {forgot}" in run.outlines
+
+
 def test_nothing_to_forget_is_a_success(done: Project) -> None:
     """Forgetting twice is not an error."""
     done.run("--cc-forget", "all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -74,12 +75,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The stations that are run.
 
     *header*: lines for the user about the selection. *forgotten*: the
-    stations whose records are forgotten.
+    stations whose records are forgotten. *unmade*: stations to clean although
+    they were not made here, if their checks say that they are there.
     """
 
     selected: frozenset[str] = frozenset()
     header: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
+    unmade: frozenset[str] = frozenset()
 
 
 def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) -> Selection:
@@ -100,7 +103,12 @@ def select_to_clean(
     route = workflow.route
     chosen = workflow.among(items)
     below = route.closure(chosen, route.downstream())
-    keys = [key for key in reversed(route.order) if key in below and _is_to_clean(workflow, key)]
+    unmade = _unmade_by_node_id(workflow, config, chosen)
+    keys = [
+        key
+        for key in reversed(route.order)
+        if key in below and (key in unmade or _is_to_clean(workflow, key))
+    ]
     # Their checks say whether they went with what is upstream, once that was cleaned.
     last = [key for key in keys if _may_go_with_upstream(route, key, keys)]
     keep = [workflow.registry.items[key] for key in keys if key not in last]
@@ -112,7 +120,24 @@ def select_to_clean(
         config.hook.pytest_deselected(items=dropped)
     along = [key for key in keys if key not in chosen]
     header = wording.header_of_clean(route.labels(along))
-    return Selection(selected=workflow.among(items), header=header)
+    return Selection(selected=workflow.among(items), header=header, unmade=unmade)
+
+
+def _unmade_by_node_id(
+    workflow: Workflow, config: pytest.Config, chosen: Iterable[str]
+) -> frozenset[str]:
+    """Return those of *chosen* that were not made here, have checks, and are named by node id."""
+    given = [argument.partition("::") for argument in config.args if "::" in argument]
+    named = {
+        (os.path.normpath(config.invocation_params.dir / path), name) for path, _, name in given
+    }
+    found = set()
+    for key in chosen if named else ():
+        item, station = workflow.registry.items[key], workflow.route[key].station
+        names = {(str(item.path), name) for name in (item.name, item.originalname)}
+        if station.checks and not named.isdisjoint(names) and not _is_to_clean(workflow, key):
+            found.add(key)
+    return frozenset(found)
 
 
 def _may_go_with_upstream(route: Route, key: str, cleaned: Collection[str]) -> bool:

@@ -19,6 +19,8 @@ from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection, Workflow
 
+NOT_THERE = "not made here, and its checks do not pass"
+
 
 class Command(commands.Command):
     """Cleans the selected stations and their downstream."""
@@ -31,9 +33,13 @@ class Command(commands.Command):
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
         self._cleaned: set[str] = set()
+        #: The stations that were not made here; only their checks can say that they are there.
+        self.unmade: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        return selection.select_to_clean(self.workflow, config, items)
+        found = selection.select_to_clean(self.workflow, config, items)
+        self.unmade = found.unmade
+        return found
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         """Return the result of a station that must stay because something downstream stays."""
@@ -84,6 +90,7 @@ class CleanTrip:
         self._command = command
         #: The stations upstream with which one without a clean has gone.
         self._gone_with: tuple[str, ...] = ()
+        self._is_absent = False
         self._lock: HeldLock | None = None
         item.ignore_xfail()
 
@@ -91,7 +98,11 @@ class CleanTrip:
         item, function = self._item, self._item.station.clean_function
         if self._lock is None:  # another plugin may rerun the item
             self._lock = self._journey.lock(item.key)  # a station being visited is not cleaned
-        if function is None or not self._journey.ledger.has_traces(item.key):
+        is_unmade = item.key in self._command.unmade
+        if is_unmade and item.ask(item.station.checks):
+            self._is_absent = True
+            pytest.skip(NOT_THERE)
+        if function is None or not (is_unmade or self._journey.ledger.has_traces(item.key)):
             item.call_nothing()
             return
         item.set_up_for(function)
@@ -139,7 +150,7 @@ class CleanTrip:
                 if result.word == "cleaned":
                     self._command.note_clean(result.key)
                 self._journey.ledger.forget(result.key, result.word)
-            else:
+            elif not self._is_absent:
                 self._command.keep_upstream(result)
         finally:
             if self._lock is not None:

@@ -292,6 +292,40 @@ def test_station_downstream_of_a_failed_clean_is_left_in_place(project: Project)
     assert run.log == ()
 
 
+def test_station_that_was_not_made_here_is_cleaned_by_its_node_id(project: Project) -> None:
+    """Its checks say that it is there; without its node id, such a station is left alone."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.check
+        def steams(): assert (HERE / "steam").exists()
+
+        @boil.clean
+        def cool(): (HERE / "steam").unlink()
+
+        @station
+        def pour(boil): ...
+        """
+    )
+    project.write("steam", "")
+
+    whole, chosen = project.run("--cc-clean"), project.run("--cc-clean", "-k", "boil")
+    named = project.run("--cc-clean", "stations.py::boil")
+    again = project.run("--cc-clean", "stations.py::boil", "-rs")
+
+    assert (whole.results, whole.exit_code, chosen.results) == ({}, 0, {})
+    assert (named.results, named.exit_code) == ({"boil": "cleaned"}, 0)
+    assert not (project.path / "steam").exists()
+    assert (again.closing, again.exit_code) == ("1 skipped", 0)
+    assert again.causes["boil"] == "not made here, and its checks do not pass"
+    assert ageless(project.run("--cc-run").reasons["boil"])[0] == "cleaned ... ago"
+
+
 def test_nothing_to_clean_is_a_success(project: Project) -> None:
     """If nothing was visited, there is nothing to clean, and that is not an error."""
     project.stations(CHAIN)

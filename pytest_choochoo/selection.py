@@ -76,13 +76,15 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     *header*: lines for the user about the selection. *forgotten*: the
     stations whose records are forgotten. *unmade*: stations to clean although
-    they were not made here, if their checks say that they are there.
+    they were not made here, if their checks say that they are there; *listed*:
+    stations that are only listed in this case.
     """
 
     selected: frozenset[str] = frozenset()
     header: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     unmade: frozenset[str] = frozenset()
+    listed: tuple[str, ...] = ()
 
 
 def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) -> Selection:
@@ -120,7 +122,18 @@ def select_to_clean(
         config.hook.pytest_deselected(items=dropped)
     along = [key for key in keys if key not in chosen]
     header = wording.header_of_clean(route.labels(along))
-    return Selection(selected=workflow.among(items), header=header, unmade=unmade)
+    listed = tuple(key for key in route.order if key in below and key not in keys)
+    return Selection(
+        selected=workflow.among(items),
+        header=header,
+        unmade=unmade,
+        listed=tuple(key for key in listed if _can_be_seen_and_cleaned(route, key)),
+    )
+
+
+def _can_be_seen_and_cleaned(route: Route, key: str) -> bool:
+    station = route[key].station
+    return bool(station.checks) and station.clean_function is not None
 
 
 def _unmade_by_node_id(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 import msgspec
@@ -13,6 +14,7 @@ from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
+from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
@@ -257,8 +259,27 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     manager.register(ItemHooks(runner, settings.command("run")))
     if manager.has_plugin("timeout"):
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
+    if made.selection.listed:
+        manager.register(_look_hooks(config, made))
     if visits:
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
+
+
+def _look_hooks(config: pytest.Config, made: Session) -> object:
+    """Return the hooks that list what is there, but was not made here, after a clean."""
+    from pytest_choochoo.running.looking import LookHooks  # few sessions need it
+
+    workflow = made.workflow
+    items = [workflow.registry.items[key] for key in made.selection.listed]
+    command = workflow.settings.command("clean")
+    return LookHooks(
+        made.runner,
+        items,
+        lambda found: notify(
+            config,
+            wording.not_made_here(workflow.route.labels(found), command, shlex.quote(found[0])),
+        ),
+    )
 
 
 def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:

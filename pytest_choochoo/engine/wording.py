@@ -91,6 +91,14 @@ def cleaned_with(results: Iterable[Result]) -> list[str]:
     return [f"  {with_it}: {', '.join(gone)}" for with_it, gone in names.items()]
 
 
+def not_made_here(names: Sequence[str], command: str, key: str) -> str:
+    """Return the line about stations that a clean found, but leaves alone.
+
+    *command* cleans *key*, one of them, if it is named.
+    """
+    return f"there, but not made here: {', '.join(names)}; to clean it: {command} {key}"
+
+
 def next_command(results: Sequence[Result], command: str, *, fixes: bool = False) -> str | None:
     """Return the line with the command to type next, or None when nothing is left to do.
 

@@ -318,12 +318,73 @@ def test_station_that_was_not_made_here_is_cleaned_by_its_node_id(project: Proje
     named = project.run("--cc-clean", "stations.py::boil")
     again = project.run("--cc-clean", "stations.py::boil", "-rs")
 
+    said = (
+        "choochoo: there, but not made here: boil; to clean it: pytest --cc-clean stations.py::boil"
+    )
+    assert [said in run.outlines for run in (whole, chosen, named, again)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert "choochoo: there was nothing to clean" in whole.outlines
     assert (whole.results, whole.exit_code, chosen.results) == ({}, 0, {})
     assert (named.results, named.exit_code) == ({"boil": "cleaned"}, 0)
     assert not (project.path / "steam").exists()
     assert (again.closing, again.exit_code) == ("1 skipped", 0)
     assert again.causes["boil"] == "not made here, and its checks do not pass"
     assert ageless(project.run("--cc-run").reasons["boil"])[0] == "cleaned ... ago"
+
+
+def test_what_was_not_made_here_is_asked_after_the_clean(project: Project) -> None:
+    """A station that went with its upstream is not listed, and a check may use any fixture."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @pytest.fixture(scope="session")
+        def session_wide():
+            yield HERE
+            log("session over")
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.clean
+        def cool(): (HERE / "steam").unlink()
+
+        @station
+        def pour(boil): ...
+
+        @pour.check
+        def gone_by_then(session_wide): assert (session_wide / "steam").exists()
+
+        @pour.clean
+        def empty(): ...
+
+        @station
+        def lay(): ...
+
+        @lay.check
+        def is_laid(session_wide, tmp_path, capsys):
+            print("asked")
+            assert tmp_path.is_dir() and session_wide.is_dir()
+
+        @lay.check
+        async def stays_laid(): ...
+
+        @lay.clean
+        def clear(): ...
+        """
+    )
+    project.run("--cc-run", "-k", "boil")
+
+    run = project.run("--cc-clean")
+
+    assert (run.closing, run.exit_code) == ("1 cleaned", 0)
+    assert "choochoo: there, but not made here: lay; to clean it: pytest --cc-clean " in run.text
+    assert run.log == ("session over", "session over")
 
 
 def test_nothing_to_clean_is_a_success(project: Project) -> None:

@@ -72,7 +72,16 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     # Registered last, to wrap the selections and shuffles of all other plugins, --ff included.
-    session.config.pluginmanager.register(SessionStart(session.config))
+    config = session.config
+    config.pluginmanager.register(SessionStart(config))
+    read = config.stash[SETTINGS]
+    if parallel.is_controller(config) and not read.writes and read.folder is not None:
+        # Its workers look for stations, and have no terminal.
+        if read.folder.exists():
+            from pytest_choochoo.reporting.notices import notify
+            from pytest_choochoo.storage import say_what_is_under_way
+
+            say_what_is_under_way(read.location(), lambda text: notify(config, text))
 
 
 class SessionStart:

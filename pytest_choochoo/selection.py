@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -53,7 +54,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
             for key in self.route.stops
             if key in records and records[key].status in {"failed", "interrupted", "visiting"}
         ]
-        gone = [key for key in records if key not in self.route]
+        gone = [
+            key
+            for key, record in records.items()
+            if key not in self.route and not record.is_forgotten
+        ]
         also = gone if with_gone else ()
         keys = self.route.select(option, expression, failed=failed, also=also)
         return self.agree_on(option, keys, tuple[str, ...])
@@ -70,12 +75,16 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The stations that are run.
 
     *header*: lines for the user about the selection. *forgotten*: the
-    stations whose records are forgotten.
+    stations whose records are forgotten. *unmade*: stations to clean although
+    they were not made here, if their checks say that they are there; *listed*:
+    stations that are only listed in this case.
     """
 
     selected: frozenset[str] = frozenset()
     header: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
+    unmade: frozenset[str] = frozenset()
+    listed: tuple[str, ...] = ()
 
 
 def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) -> Selection:
@@ -85,25 +94,80 @@ def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) ->
     selected, route = workflow.among(items), workflow.route
     workflow.ledger.prepare_locks(selected)
     left_out = [key for key in route.order if judge.is_replayed(key) and key not in selected]
-    header = wording.header(route.names(added), route.names(left_out))
+    header = wording.header(route.labels(added), route.labels(left_out))
     return Selection(selected=selected, header=header)
 
 
-def select_to_clean(workflow: Workflow, config: pytest.Config, items: list[pytest.Item]) -> None:
+def select_to_clean(
+    workflow: Workflow, config: pytest.Config, items: list[pytest.Item]
+) -> Selection:
     """Keep in *items* the selected stations and their downstream, downstream first."""
     route = workflow.route
-    chosen = [item.nodeid for item in items if item.nodeid in route]
+    chosen = workflow.among(items)
     below = route.closure(chosen, route.downstream())
-    keep = [
-        workflow.registry.items[key]
+    unmade = _unmade_by_node_id(workflow, config, chosen)
+    keys = [
+        key
         for key in reversed(route.order)
-        if key in below and workflow.ledger.has_traces(key)
+        if key in below and (key in unmade or _is_to_clean(workflow, key))
     ]
+    # Their checks say whether they went with what is upstream, once that was cleaned.
+    last = [key for key in keys if _may_go_with_upstream(route, key, keys)]
+    keep = [workflow.registry.items[key] for key in keys if key not in last]
+    keep += [workflow.registry.items[key] for key in last]
     kept = {id(item) for item in keep}
     dropped = [item for item in items if id(item) not in kept]
     items[:] = keep
     if dropped:
         config.hook.pytest_deselected(items=dropped)
+    along = [key for key in keys if key not in chosen]
+    header = wording.header_of_clean(route.labels(along))
+    listed = tuple(key for key in route.order if key in below and key not in keys)
+    return Selection(
+        selected=workflow.among(items),
+        header=header,
+        unmade=unmade,
+        listed=tuple(key for key in listed if _can_be_seen_and_cleaned(route, key)),
+    )
+
+
+def _can_be_seen_and_cleaned(route: Route, key: str) -> bool:
+    station = route[key].station
+    return bool(station.checks) and station.clean_function is not None
+
+
+def _unmade_by_node_id(
+    workflow: Workflow, config: pytest.Config, chosen: Iterable[str]
+) -> frozenset[str]:
+    """Return those of *chosen* that were not made here, have checks, and are named by node id."""
+    given = [argument.partition("::") for argument in config.args if "::" in argument]
+    named = {
+        (os.path.normpath(config.invocation_params.dir / path), name) for path, _, name in given
+    }
+    found = set()
+    for key in chosen if named else ():
+        item, station = workflow.registry.items[key], workflow.route[key].station
+        names = {(str(item.path), name) for name in (item.name, item.originalname)}
+        if station.checks and not named.isdisjoint(names) and not _is_to_clean(workflow, key):
+            found.add(key)
+    return frozenset(found)
+
+
+def _may_go_with_upstream(route: Route, key: str, cleaned: Collection[str]) -> bool:
+    """Return whether *key* has checks, no clean, and something upstream among the *cleaned*."""
+    station = route[key].station
+    if station.clean_function is not None or not station.checks:
+        return False
+    above = route.closure(route.upstream[key], route.upstream)
+    return any(each in cleaned and route[each].station.clean_function for each in above)
+
+
+def _is_to_clean(workflow: Workflow, key: str) -> bool:
+    """Return whether something was made at *key* that was neither cleaned nor left in place."""
+    record = workflow.ledger.record(key)
+    if record is not None and record.status == "left in place":
+        return workflow.route[key].station.clean_function is not None
+    return workflow.ledger.has_traces(key)
 
 
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:

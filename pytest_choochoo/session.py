@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
+from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.ledger.protocol import Ledger
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -43,7 +45,10 @@ if TYPE_CHECKING:
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """All that this process needs for the stations of one session."""
+    """All that this process needs for the stations of one session.
+
+    *held*: the lock on the profile, where the command needs it.
+    """
 
     workflow: Workflow
     command: Command
@@ -52,6 +57,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     journey: Journey
     runner: Runner
     deadline: Deadline
+    held: HeldLock | None = None
 
     # --- the facts about a run for the terminal
 
@@ -117,9 +123,14 @@ def build(
         if not registry.has_stations:
             return None
     ledger = storage.ledger_of(session.config, settings)
+    held = None
     try:
-        return _assemble(session.config, settings, registry, dependencies, route, ledger, items)
+        held = storage.hold_profile(settings, partial(notify, session.config))
+        made = _assemble(session.config, settings, registry, dependencies, route, ledger, items)
+        return msgspec.structs.replace(made, held=held)
     except BaseException:
+        if held is not None:
+            held.release()
         ledger.close()  # `SessionHooks` does so at the end of the session, once there is one
         raise
 
@@ -251,6 +262,8 @@ class SessionHooks:
 
     def pytest_unconfigure(self) -> None:
         self._made.journey.ledger.close()
+        if self._made.held is not None:
+            self._made.held.release()
 
 
 def _register_hooks(config: pytest.Config, made: Session) -> None:
@@ -262,8 +275,27 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     manager.register(ItemHooks(runner, settings.command("run")))
     if manager.has_plugin("timeout"):
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
+    if made.selection.listed:
+        manager.register(_look_hooks(config, made))
     if visits:
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
+
+
+def _look_hooks(config: pytest.Config, made: Session) -> object:
+    """Return the hooks that list what is there, but was not made here, after a clean."""
+    from pytest_choochoo.running.looking import LookHooks  # few sessions need it
+
+    workflow = made.workflow
+    items = [workflow.registry.items[key] for key in made.selection.listed]
+    command = workflow.settings.command("clean")
+    return LookHooks(
+        made.runner,
+        items,
+        lambda found: notify(
+            config,
+            wording.not_made_here(workflow.route.labels(found), command, shlex.quote(found[0])),
+        ),
+    )
 
 
 def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:

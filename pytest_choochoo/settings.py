@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
 
@@ -32,6 +32,7 @@ class Mode(NamedTuple):
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
     the mode that may fix what went wrong in this one, if it is not the same one again.
+    *holds*: whether other sessions may work on the profile at the same time.
     *idle*: the line to show where no station was selected.
     """
 
@@ -41,13 +42,18 @@ class Mode(NamedTuple):
     writes: bool = False
     is_serial: bool = False
     fixed_by: str = ""
+    holds: Literal["", "together", "alone"] = ""
     idle: str = ""
 
 
 PLAIN = Mode(collects=False)
-_RUN = Mode(name="run", visits=True, writes=True)
+_RUN = Mode(name="run", visits=True, writes=True, holds="together")
 _CLEAN = Mode(
-    name="clean", writes=True, is_serial=True, idle="choochoo: there was nothing to clean"
+    name="clean",
+    writes=True,
+    is_serial=True,
+    holds="alone",
+    idle="choochoo: there was nothing to clean",
 )
 
 
@@ -76,8 +82,8 @@ MODES = {
     ),
     "--cc-clean": ModeOption(_CLEAN, "undo the stations, downstream first, and forget them"),
     "--cc-forget": ModeOption(
-        Mode(name="forget", writes=True, is_serial=True),
-        "forget the records of the selected stations, and touch nothing else",
+        Mode(name="forget", writes=True, is_serial=True, holds="alone"),
+        "forget that the selected stations are complete, and touch nothing else",
         selects=True,
     ),
 }
@@ -199,7 +205,8 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
-        help="how long to wait for a station that another process is visiting (default: no limit)",
+        help="how long to wait for a station that another process is visiting, and for cleans "
+        "and runs that exclude each other (default: no limit)",
     )
 
 
@@ -314,7 +321,8 @@ def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
     from pytest_choochoo.engine.ledger.opening import read_ledger
 
     with closing(read_ledger(LedgerLocation(folder, _profile(config)))) as ledger:
-        files = {key.partition("::")[0] for key in ledger.records()}
+        records = ledger.records().items()
+    files = {key.partition("::")[0] for key, record in records if not record.is_forgotten}
     return not all((config.rootpath / file).exists() for file in files)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, MutableMapping
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger import profile_lock
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import (
     empty_ledger,
@@ -16,7 +17,7 @@ from pytest_choochoo.engine.ledger.opening import (
     open_ledger,
     read_ledger,
 )
-from pytest_choochoo.engine.ledger.protocol import Ledger, SourceCache
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
 
@@ -40,6 +41,35 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     if settings.is_in_cache:
         _make_cache_folder(config, settings.location())
     return _open(lambda warn: open_ledger(settings.location(), warn=warn))
+
+
+def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:
+    """Return the lock on the profile, held as the command needs it, in its main process.
+
+    Commands that only read wait for nobody, and *notify* is called with what is under way.
+    Raises `ProfileBusy`.
+    """
+    if settings.folder is None or settings.process.is_worker:
+        return None
+    location, holds = settings.location(), settings.mode.holds
+    if not settings.writes or not holds:
+        say_what_is_under_way(location, notify)
+        return None
+    if not (location.data_dir / "locks").is_dir():
+        return None  # the ledger is another plugin's, and lies elsewhere
+    return profile_lock.hold_profile(
+        location,
+        f"--cc-{settings.mode.name}",
+        is_shared=holds == "together",
+        timeout=settings.lock_timeout,
+        notify=notify,
+    )
+
+
+def say_what_is_under_way(location: LedgerLocation, notify: Callable[[str], None]) -> None:
+    """Call *notify* for each command that works on the profile at *location* right now."""
+    for holder in profile_lock.holders(location):
+        notify(f"{holder.command} is under way: {holder}")
 
 
 def _make_cache_folder(config: pytest.Config, location: LedgerLocation) -> None:

@@ -95,6 +95,11 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def ageless(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *reasons* without the time that has passed: `forgotten ... ago`."""
+    return tuple(re.sub(r"[\d.]+ s ago", "... ago", reason) for reason in reasons)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The result of one pytest command.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 
 import pytest
 
@@ -20,6 +19,8 @@ from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection, Workflow
 
+NOT_THERE = "not made here, and its checks do not pass"
+
 
 class Command(commands.Command):
     """Cleans the selected stations and their downstream."""
@@ -28,12 +29,17 @@ class Command(commands.Command):
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         super().__init__(workflow, judge)
+        workflow.outcomes.for_cleans = True
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
+        self._cleaned: set[str] = set()
+        #: The stations that were not made here; only their checks can say that they are there.
+        self.unmade: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        selection.select_to_clean(self.workflow, config, items)
-        return Selection(selected=self.workflow.among(items))
+        found = selection.select_to_clean(self.workflow, config, items)
+        self.unmade = found.unmade
+        return found
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         """Return the result of a station that must stay because something downstream stays."""
@@ -41,9 +47,27 @@ class Command(commands.Command):
         return journey.result(item.nodeid, "blocked", by=tuple(by)) if by else None
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
-        return CleanTrip(item, journey, self._keep_upstream)
+        return CleanTrip(item, journey, self)
 
-    def _keep_upstream(self, result: Result) -> None:
+    def note_clean(self, key: str) -> None:
+        """Note that *key* is about to be forgotten; checks downstream still receive its outcome."""
+        outcomes = self.workflow.outcomes
+        outcomes.keep(key, outcomes.find(key))
+        self._cleaned.add(key)
+
+    def cleaned_upstream(self, key: str) -> tuple[str, ...]:
+        """Return the names of the nearest stations upstream of *key* that were cleaned."""
+        route, found = self.workflow.route, dict[str, None]()
+        reached = list(route.upstream[key])
+        for above in reached:
+            if above in self._cleaned:
+                found[route.name(above)] = None
+            else:
+                reached += (each for each in route.upstream[above] if each not in reached)
+        return tuple(found)
+
+    def keep_upstream(self, result: Result) -> None:
+        """Let what is upstream of a station that was not cleaned stay."""
         upstream = self.workflow.route.upstream
         for kept in self.workflow.route.closure(upstream[result.key], upstream):
             self._kept.setdefault(kept, {})[result.name] = None
@@ -60,12 +84,13 @@ class CleanTrip:
 
     has_begun = False
 
-    def __init__(
-        self, item: StationItem, journey: Journey, keep_upstream: Callable[[Result], None]
-    ) -> None:
+    def __init__(self, item: StationItem, journey: Journey, command: Command) -> None:
         self._item = item
         self._journey = journey
-        self._keep_upstream = keep_upstream
+        self._command = command
+        #: The stations upstream with which one without a clean has gone.
+        self._gone_with: tuple[str, ...] = ()
+        self._is_absent = False
         self._lock: HeldLock | None = None
         item.ignore_xfail()
 
@@ -73,7 +98,11 @@ class CleanTrip:
         item, function = self._item, self._item.station.clean_function
         if self._lock is None:  # another plugin may rerun the item
             self._lock = self._journey.lock(item.key)  # a station being visited is not cleaned
-        if function is None or not self._journey.ledger.has_traces(item.key):
+        is_unmade = item.key in self._command.unmade
+        if is_unmade and item.ask(item.station.checks):
+            self._is_absent = True
+            pytest.skip(NOT_THERE)
+        if function is None or not (is_unmade or self._journey.ledger.has_traces(item.key)):
             item.call_nothing()
             return
         item.set_up_for(function)
@@ -88,9 +117,15 @@ class CleanTrip:
         item.call(clean, awaits=is_coroutine(function))
 
     def after_call(self) -> None:
-        """Ask the checks of the station; none of them may pass any more."""
+        """Ask the checks of the station; none of them may pass any more.
+
+        Without a clean, they say whether it has gone with a station upstream that was cleaned.
+        """
         item = self._item
         if item.station.clean_function is None:
+            cleaned = self._command.cleaned_upstream(item.key)
+            if cleaned and item.ask(item.station.checks):
+                self._gone_with = cleaned
             return
         failures = item.ask(item.station.checks)
         for check in item.station.checks:
@@ -104,15 +139,19 @@ class CleanTrip:
         if ending.error:
             return self._journey.result(key, "failed", cause=ending.error)
         has_clean = self._item.station.clean_function is not None
-        return self._journey.result(key, "cleaned" if has_clean else "left in place")
+        if has_clean or self._gone_with:
+            return self._journey.result(key, "cleaned", by=self._gone_with)
+        return self._journey.result(key, "left in place")
 
     def finish(self, ending: Ending) -> Result:
         result = self._journey.results.share(self.result(ending))
         try:
-            if result.word in {"cleaned", "left in place"}:
-                self._journey.ledger.forget(result.key, resources=result.word == "cleaned")
-            else:
-                self._keep_upstream(result)
+            if result.word == "cleaned" or result.word == "left in place":
+                if result.word == "cleaned":
+                    self._command.note_clean(result.key)
+                self._journey.ledger.forget(result.key, result.word)
+            elif not self._is_absent:
+                self._command.keep_upstream(result)
         finally:
             if self._lock is not None:
                 self._lock.release()

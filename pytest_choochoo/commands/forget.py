@@ -1,4 +1,4 @@
-"""`--cc-forget`: forget the records of the selected stations, and touch nothing else."""
+"""`--cc-forget`: forget that the selected stations are complete, and touch nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Command(commands.Command):
         """Forget the selected records, and say so; fail *session* if a station stays locked."""
         forgotten, is_refused = [], False
         for key in selection.forgotten:
-            if journey.ledger.record(key) is None:
+            record = journey.ledger.record(key)
+            if record is None or record.is_forgotten:
                 continue
             try:
                 lock = journey.lock(key)  # a station being visited is not forgotten
@@ -37,10 +38,10 @@ class Command(commands.Command):
                 is_refused = True
                 continue
             with lock:
-                journey.ledger.forget(key, resources=False)
+                journey.ledger.forget(key, "forgotten")
             forgotten.append(key)
         if forgotten:
-            notify(session.config, f"forgot {', '.join(journey.route.names(forgotten))}")
+            notify(session.config, f"forgot {', '.join(journey.route.labels(forgotten))}")
         elif not is_refused:
             notify(session.config, "there was nothing to forget")
         if is_refused:

@@ -361,6 +361,15 @@ class LockTimeout(ChoochooError):
     )
 
 
+class ProfileBusy(ChoochooError):
+    holders: str
+    seconds: float
+    template = (
+        "still waiting for {holders}, after {seconds:g} s; "
+        "let it end first, or raise --cc-lock-timeout"
+    )
+
+
 class StillThere(ChoochooError):
     name: str
     check: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -83,6 +83,11 @@ class Route(msgspec.Struct, frozen=True, dict=True):
 
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.name(key) for key in keys)
+
+    def labels(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of *keys*, for a list; a name that several stations have, as its key."""
+        names = Counter(instance.name for instance in self.stops.values())
+        return tuple(key if names[self.name(key)] > 1 else self.name(key) for key in keys)
 
     def inputs(self, key: str) -> tuple[str, ...]:
         """Return those upstream of *key* whose work it depends on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 from pytest_choochoo.engine.errors import ChoochooError, error_line
@@ -19,6 +19,8 @@ def why(result: Result) -> str:
         return f"blocked by {', '.join(result.by)}"
     if result.word in {"failed", "skipped"}:
         return result.cause
+    if result.word == "cleaned" and result.by:
+        return f"cleaned with {', '.join(result.by)}"
     return "; ".join(result.reasons)
 
 
@@ -28,16 +30,23 @@ def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
     *added*: the names of stations that the selection needs; *left_out*: those that
     --cc-replay selected, and that were then deselected.
     """
-    lines = {
-        "needed {} added": added,
-        "{} selected by --cc-replay and then deselected": left_out,
-    }
-    return tuple(
-        f"choochoo: {len(names)} {line.format('station' if len(names) == 1 else 'stations')}: "
-        f"{', '.join(names)}"
-        for line, names in lines.items()
-        if names
+    return (
+        *_counted("needed {} added", added),
+        *_counted("{} selected by --cc-replay and then deselected", left_out),
     )
+
+
+def header_of_clean(below: Sequence[str]) -> tuple[str, ...]:
+    """Return the line shown before a clean that takes the stations *below* along, if any."""
+    return _counted("{} downstream taken along", below)
+
+
+def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return *line* with the number of *names* in it, and the names; nothing without names."""
+    if not names:
+        return ()
+    stations = "station" if len(names) == 1 else "stations"
+    return (f"choochoo: {len(names)} {line.format(stations)}: {', '.join(names)}",)
 
 
 def closing_line(results: Sequence[Result], seconds: float) -> str:
@@ -61,8 +70,33 @@ def problem_lines(results: Iterable[Result]) -> list[str]:
 
 def left_in_place(results: Iterable[Result]) -> list[str]:
     """Return one line with all stations that have no clean, or no line if there are none."""
-    names = [result.name for result in results if result.word == "left in place"]
+    names = [label for result, label in _labelled(results) if result.word == "left in place"]
     return [f"  left in place (no clean defined): {', '.join(names)}"] if names else []
+
+
+def _labelled(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
+    """Yield each result with its name for a list, or its key where several have that name."""
+    results = tuple(results)
+    names = Counter(result.name for result in results)
+    for result in results:
+        yield result, result.key if names[result.name] > 1 else result.name
+
+
+def cleaned_with(results: Iterable[Result]) -> list[str]:
+    """Return a line for each station that others, which have no clean, were cleaned with."""
+    names: dict[str, list[str]] = {}
+    for result, label in _labelled(results):
+        if result.word == "cleaned" and result.by:
+            names.setdefault(why(result), []).append(label)
+    return [f"  {with_it}: {', '.join(gone)}" for with_it, gone in names.items()]
+
+
+def not_made_here(names: Sequence[str], command: str, key: str) -> str:
+    """Return the line about stations that a clean found, but leaves alone.
+
+    *command* cleans *key*, one of them, if it is named.
+    """
+    return f"there, but not made here: {', '.join(names)}; to clean it: {command} {key}"
 
 
 def next_command(results: Sequence[Result], command: str, *, fixes: bool = False) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
@@ -38,7 +40,7 @@ from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error, settled_reports
 from pytest_choochoo.running.stopping import StopAnswer
 from pytest_choochoo.settings import Settings
-from pytest_choochoo.storage import ledger_of
+from pytest_choochoo.storage import hold_profile, ledger_of
 
 # The statuses with which a worker ends in any run, interrupted ones included.
 _USUAL = {
@@ -66,6 +68,7 @@ class RunController(Controller):
         super().__init__(config)
         self._settings = settings
         self._begun: _Parts | None = None
+        self._held: HeldLock | None = None
         self._buffers: list[TeardownBuffer] = []
         #: The modules whose tests share fixtures, in a run without stations.
         self._shared_modules: frozenset[str] = frozenset()
@@ -91,6 +94,7 @@ class RunController(Controller):
         try:
             ledger = ledger_of(self._config, self._settings)
             try:
+                self._held = hold_profile(self._settings, partial(notify, self._config))
                 run = ParallelRun(ledger, self._workers, self._began)
             except BaseException:
                 ledger.close()
@@ -243,3 +247,5 @@ class RunController(Controller):
     def pytest_unconfigure(self) -> None:
         if self._begun is not None:
             self._begun.run.ledger.close()
+        if self._held is not None:
+            self._held.release()

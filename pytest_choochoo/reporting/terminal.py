@@ -123,7 +123,8 @@ class Terminal:
                 write(self._settings.mode.idle)
             return
         write(wording.closing_line(results, clock.monotonic() - self._began))
-        for line in (*wording.problem_lines(results), *wording.left_in_place(results)):
+        lines = (wording.problem_lines, wording.cleaned_with, wording.left_in_place)
+        for line in (line for part in lines for line in part(results)):
             write(line)
         mode = self._settings.mode
         command = self._settings.command(mode.fixed_by or mode.name)

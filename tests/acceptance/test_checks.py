@@ -587,7 +587,7 @@ def test_check_may_use_tmp_path(project: Project, mode: str) -> None:
 
     assert (first.visited, second.unchanged) == (("boil",), ("boil",))
     assert first.reasons["boil"] == (
-        "never visited",
+        "first visit",
         "check is_hot does not pass: AssertionError: assert 'boil' in []",
     )
     assert project.run("--cc-check").exit_code == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from harness import Project
+from harness import Project, ageless
 
 CHAIN = """
     from pathlib import Path
@@ -69,6 +71,7 @@ def test_downstream_is_cleaned_first(done: Project) -> None:
     run = done.run("--cc-clean")
 
     assert run.log == ("spit 102", "empty 101 100", "cool 100 {'pot': 7}")
+    assert "taken along" not in run.text
     assert run.closing == "3 cleaned, 1 left in place"
     assert "  left in place (no clean defined): grind" in run.outlines
     assert (run.tests, run.exit_code) == ({}, 0)
@@ -82,14 +85,15 @@ def test_cleaned_stations_are_forgotten(done: Project) -> None:
 
     assert (again.results, again.log) == ({}, ())
     assert run.closing == "4 visited"
-    assert run.reasons["pour"] == ("never visited",)
+    assert ageless(run.reasons["pour"]) == ("cleaned ... ago",)
 
 
 def test_selection_includes_downstream(done: Project) -> None:
-    """Cleaning a station cleans what is downstream of it, and nothing else."""
+    """Cleaning a station cleans what is downstream of it, says so, and cleans nothing else."""
     run = done.run("--cc-clean", "-k", "pour")
 
     assert run.log == ("spit 102", "empty 101 100")
+    assert "choochoo: 1 station downstream taken along: sip" in run.outlines
     assert done.run("--cc-run", "-m", "station").closing == "2 visited, 2 unchanged"
 
 
@@ -204,7 +208,183 @@ def test_left_in_place_is_forgotten(done: Project) -> None:
 
     run = done.run("--cc-run", "-k", "grind")
 
-    assert (run.results, run.reasons["grind"]) == ({"grind": "visited"}, ("never visited",))
+    assert (run.results, ageless(run.reasons["grind"])) == (
+        {"grind": "visited"},
+        ("forgotten ... ago",),
+    )
+
+
+TABLES = """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def create_db() -> Path:
+        (HERE / "db").mkdir()
+        return HERE / "db"
+
+    @create_db.clean
+    def drop(create_db: Path):
+        for file in create_db.iterdir(): file.unlink()
+        create_db.rmdir()
+
+    @station
+    def tables(create_db: Path) -> str:
+        (create_db / "tables").touch()
+        return "tables"
+
+    @tables.check
+    def exist(create_db: Path, tables: str):
+        log(f"asked for {tables} in {create_db.name}")
+        assert (create_db / tables).exists()
+
+    @station
+    def rows(tables, create_db: Path): (create_db / "rows").touch()
+
+    @rows.check
+    def are_there(create_db: Path): assert (create_db / "rows").exists()
+"""
+
+
+def test_station_that_went_with_its_upstream_was_cleaned(project: Project) -> None:
+    """A station without a clean is cleaned with its upstream if its checks say that it is gone."""
+    project.stations(TABLES)
+    project.run("--cc-run")
+
+    run, again = project.run("--cc-clean", "-v"), project.run("--cc-run")
+
+    assert run.results == dict.fromkeys(("create_db", "rows", "tables"), "cleaned")
+    assert run.log == ("asked for tables in db",)
+    assert "  cleaned with create_db: rows, tables" in run.outlines
+    assert re.search(
+        r"^stations.py::tables CLEANED \(cleaned with create_db\)", run.text, re.MULTILINE
+    )
+    assert ageless(again.reasons["rows"]) == (
+        "cleaned ... ago",
+        "check are_there does not pass: AssertionError: assert False",
+    )
+
+
+def test_station_that_outlived_its_upstream_was_left_in_place(project: Project) -> None:
+    """A station without a clean whose checks still pass is left in place, as it was not undone."""
+    project.stations(TABLES.replace("for file in create_db.iterdir(): file.unlink()", "return"))
+    project.run("--cc-run")
+
+    run, again = project.run("--cc-clean"), project.run("--cc-clean")
+
+    assert run.closing == "1 cleaned, 2 left in place"
+    assert "  left in place (no clean defined): rows, tables" in run.outlines
+    assert (again.results, again.exit_code) == ({}, 0)
+
+
+def test_station_downstream_of_a_failed_clean_is_left_in_place(project: Project) -> None:
+    """As long as its upstream was not cleaned, the checks of a station are not asked."""
+    project.stations(TABLES.replace("create_db.rmdir()", "assert 0"))
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean")
+
+    assert run.results == {
+        "create_db": "failed",
+        "rows": "left in place",
+        "tables": "left in place",
+    }
+    assert run.log == ()
+
+
+def test_station_that_was_not_made_here_is_cleaned_by_its_node_id(project: Project) -> None:
+    """Its checks say that it is there; without its node id, such a station is left alone."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.check
+        def steams(): assert (HERE / "steam").exists()
+
+        @boil.clean
+        def cool(): (HERE / "steam").unlink()
+
+        @station
+        def pour(boil): ...
+        """
+    )
+    project.write("steam", "")
+
+    whole, chosen = project.run("--cc-clean"), project.run("--cc-clean", "-k", "boil")
+    named = project.run("--cc-clean", "stations.py::boil")
+    again = project.run("--cc-clean", "stations.py::boil", "-rs")
+
+    said = (
+        "choochoo: there, but not made here: boil; to clean it: pytest --cc-clean stations.py::boil"
+    )
+    assert [said in run.outlines for run in (whole, chosen, named, again)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert "choochoo: there was nothing to clean" in whole.outlines
+    assert (whole.results, whole.exit_code, chosen.results) == ({}, 0, {})
+    assert (named.results, named.exit_code) == ({"boil": "cleaned"}, 0)
+    assert not (project.path / "steam").exists()
+    assert (again.closing, again.exit_code) == ("1 skipped", 0)
+    assert again.causes["boil"] == "not made here, and its checks do not pass"
+    assert ageless(project.run("--cc-run").reasons["boil"])[0] == "cleaned ... ago"
+
+
+def test_what_was_not_made_here_is_asked_after_the_clean(project: Project) -> None:
+    """A station that went with its upstream is not listed, and a check may use any fixture."""
+    project.stations(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+
+        @pytest.fixture(scope="session")
+        def session_wide():
+            yield HERE
+            log("session over")
+
+        @station
+        def boil(): (HERE / "steam").touch()
+
+        @boil.clean
+        def cool(): (HERE / "steam").unlink()
+
+        @station
+        def pour(boil): ...
+
+        @pour.check
+        def gone_by_then(session_wide): assert (session_wide / "steam").exists()
+
+        @pour.clean
+        def empty(): ...
+
+        @station
+        def lay(): ...
+
+        @lay.check
+        def is_laid(session_wide, tmp_path, capsys):
+            print("asked")
+            assert tmp_path.is_dir() and session_wide.is_dir()
+
+        @lay.check
+        async def stays_laid(): ...
+
+        @lay.clean
+        def clear(): ...
+        """
+    )
+    project.run("--cc-run", "-k", "boil")
+
+    run = project.run("--cc-clean")
+
+    assert (run.closing, run.exit_code) == ("1 cleaned", 0)
+    assert "choochoo: there, but not made here: lay; to clean it: pytest --cc-clean " in run.text
+    assert run.log == ("session over", "session over")
 
 
 def test_nothing_to_clean_is_a_success(project: Project) -> None:

@@ -74,7 +74,7 @@ now, host = time.time(), socket.gethostname()
 ledger.begin(
     sys.argv[2],
     Record(status="visiting", since=now, began=now, pid=os.getpid(), host=host),
-    ("never visited",),
+    ("first visit",),
 )
 print("held", flush=True)
 sys.stdin.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Project
+from harness import Project, ageless
 
 STATIONS = """
     @station
@@ -35,7 +35,7 @@ def done(project: Project) -> Project:
 
 
 def test_forgotten_stations_are_visited_again(done: Project) -> None:
-    """Forgetting removes the records of the selected stations, and nothing else."""
+    """Forgetting makes the selected stations due, and nothing else."""
     forgotten = done.run("--cc-forget", "boil+")
 
     run = done.run("--cc-run")
@@ -43,7 +43,7 @@ def test_forgotten_stations_are_visited_again(done: Project) -> None:
     assert "choochoo: forgot boil, pour" in forgotten.outlines
     assert (forgotten.exit_code, forgotten.log, forgotten.closing) == (0, (), "")
     assert (run.visited, run.unchanged) == (("boil", "pour"), ("grind",))
-    assert run.reasons["boil"] == ("never visited",)
+    assert ageless(run.reasons["boil"]) == ("forgotten ... ago",)
 
 
 def test_resources_outlive_forgetting(done: Project) -> None:
@@ -55,13 +55,111 @@ def test_resources_outlive_forgetting(done: Project) -> None:
     assert run.log == ("{'pot': 7}",)
 
 
-def test_forgotten_resources_can_be_cleaned(done: Project) -> None:
-    """A forgotten station with resources can still be cleaned."""
+MADE = """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+
+    @station
+    def room() -> Path:
+        (HERE / "room").mkdir()
+        return HERE / "room"
+
+    @room.check
+    def stands(room: Path | None): assert room.is_dir()
+
+    @room.clean
+    def tear_down(room: Path | None):
+        log(f"tear down {room and room.name}")
+        room.rmdir()
+
+    @station
+    def table(room: Path) -> str:
+        (room / "table").touch()
+        return "oak"
+
+    @table.clean
+    def take_out(table, room):
+        log(f"take {table} out of {room and room.name}")
+        (room / "table").unlink()
+"""
+
+FORGETTING = [("--cc-forget", "all"), ("--cache-clear", "--cc-check"), ("--cache-clear",)]
+
+
+@pytest.mark.parametrize("forget", FORGETTING, ids=" ".join)
+def test_forgotten_stations_are_cleaned(project: Project, forget: tuple[str, ...]) -> None:
+    """Cleans know what was made by stations that were forgotten, and their outcomes."""
+    project.stations(MADE)
+    project.run("--cc-run")
+    project.run(*forget)
+
+    run, again = project.run("--cc-clean"), project.run("--cc-clean")
+
+    assert run.log == ("take oak out of room", "tear down room")
+    assert (run.closing, run.exit_code) == ("2 cleaned", 0)
+    assert not (project.path / "room").exists()
+    assert (again.results, again.exit_code) == ({}, 0)
+
+
+def test_cache_is_cleared_before_the_clean_looks(project: Project) -> None:
+    """`--cache-clear --cc-clean` cleans what was made, as does a forgotten clean that failed."""
+    project.stations(MADE)
+    project.run("--cc-run")
+    project.edit("stations.py", 'log(f"take', 'assert 0, (f"take')
+    failed = project.run("--cache-clear", "--cc-clean")
+    project.edit("stations.py", 'assert 0, (f"take', 'log(f"take')
+
+    run = project.run("--cache-clear", "--cc-clean")
+
+    assert failed.results == {"table": "failed", "room": "blocked"}
+    assert run.log == ("take oak out of room", "tear down room")
+
+
+def test_check_does_not_confirm_a_forgotten_clean(project: Project) -> None:
+    """After the clean of a forgotten station its check is asked, with the outcome that was made."""
+    project.stations(MADE.replace("room.rmdir()", "..."))
+    project.run("--cc-run")
+    project.run("--cc-forget", "all")
+
+    run = project.run("--cc-clean")
+
+    assert "station 'room' was cleaned, but its check 'stands' still passes" in run.errors["room"]
+
+
+def test_what_was_left_in_place_is_listed_after_it_was_forgotten(done: Project) -> None:
+    """A station without a clean is listed once, and cleaned as soon as it has one."""
     done.run("--cc-forget", "all")
 
-    run = done.run("--cc-clean")
+    first, second = done.run("--cc-clean"), done.run("--cc-clean")
+    done.edit("stations.py", "def grind():", "def grind():\n    ...\n\n@grind.clean\ndef sweep():")
+    third = done.run("--cc-clean")
 
-    assert (run.log, run.closing) == (("cool",), "1 cleaned")
+    assert "  left in place (no clean defined): grind, pour" in first.outlines
+    assert (second.results, third.results) == ({}, {"grind": "cleaned"})
+
+
+def test_failed_visit_after_forgetting_leaves_the_outcome_to_the_clean(project: Project) -> None:
+    """As long as no visit has returned again, cleans receive what was made before."""
+    project.stations(MADE)
+    project.run("--cc-run")
+    project.run("--cc-forget", "room")
+    assert project.run("--cc-run").failed == ("room",)  # its room is there
+
+    assert project.run("--cc-clean").log == ("take oak out of room", "tear down room")
+
+
+def test_forgotten_outcome_reaches_no_consumer(done: Project) -> None:
+    """Tests, and stations downstream, do not receive what was forgotten."""
+    done.write("test_tea.py", "def test_tea(boil): pass\n")
+    done.run("--cc-forget", "boil")
+
+    plain, checked = done.run("test_tea.py"), done.run("--cc-check")
+
+    error = "station 'boil' has no complete record: forgotten "
+    assert plain.errors["test_tea"].startswith(error)
+    assert plain.errors["test_tea"].endswith(" s ago; run 'pytest --cc-run' first")
+    assert checked.failed == ("boil", "pour")
+    assert checked.errors["pour"].startswith(error)
 
 
 def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
@@ -72,6 +170,20 @@ def test_station_that_no_longer_exists_can_be_forgotten(done: Project) -> None:
 
     assert "choochoo: forgot stations.py::grind, stations.py::pour" in run.outlines
     assert run.exit_code == 0
+
+
+def test_forgotten_stations_of_one_name_are_told_apart(project: Project) -> None:
+    """The line lists node ids where several stations have one name."""
+    project.stations("@station\ndef build(): ...\n", "front/stations.py")
+    project.stations(
+        "@station\ndef build(): ...\n\n@station\ndef ship(): ...\n", "back/stations.py"
+    )
+    project.run("--cc-run")
+
+    run = project.run("--cc-forget", "all")
+
+    forgot = "back/stations.py::build, ship, front/stations.py::build"
+    assert f"choochoo: forgot {forgot}" in run.outlines
 
 
 def test_nothing_to_forget_is_a_success(done: Project) -> None:
@@ -92,7 +204,7 @@ def test_failed_station_can_be_forgotten(project: Project) -> None:
     run = project.run("--cc-forget", "failed")
 
     assert "choochoo: forgot boil" in run.outlines
-    assert project.run("--cc-run").reasons["boil"] == ("never visited",)
+    assert ageless(project.run("--cc-run").reasons["boil"]) == ("forgotten ... ago",)
 
 
 def test_unknown_station_is_usage_error(done: Project) -> None:

@@ -116,7 +116,7 @@ def test_judged_gets_every_verdict(project: Project) -> None:
 
     assert list(dict.fromkeys(run.log)) == [
         "stations.py::boil Fresh ",
-        "stations.py::burn Due ('never visited',)",
+        "stations.py::burn Due ('first visit',)",
         "stations.py::eat Blocked ('burn',)",
     ]
 
@@ -152,10 +152,10 @@ def test_visit_started_and_finished_frame_each_visit(project: Project, mode: str
     again = project.run("--cc-run", "-k", "boil")
 
     assert run.log == (
-        "started stations.py::boil ('never visited',)",
+        "started stations.py::boil ('first visit',)",
         "boil",
         "finished stations.py::boil visited ",
-        "started stations.py::burn ('never visited',)",
+        "started stations.py::burn ('first visit',)",
         "burn",
         "finished stations.py::burn failed RuntimeError: ouch",
     )
@@ -216,7 +216,7 @@ def test_reports_carry_a_plain_dict(project: Project, mode: str) -> None:
         "title": "pour",
         "result": "visited",
     }
-    assert (fact["reasons"], fact["upstream"]) == (["never visited"], ["boil"])
+    assert (fact["reasons"], fact["upstream"]) == (["first visit"], ["boil"])
     assert 0 <= fact["seconds"] < 60
 
 
@@ -260,8 +260,8 @@ def test_junit_has_the_properties(project: Project, mode: str) -> None:
             children,
         )
     assert found == {
-        "boil": ("visited", "never visited", "", True, set()),
-        "burn": ("failed", "never visited", "boil", True, {"failure"}),
+        "boil": ("visited", "first visit", "", True, set()),
+        "burn": ("failed", "first visit", "boil", True, {"failure"}),
         "eat": ("blocked", "", "burn", True, {"skipped"}),
     }
 

@@ -62,7 +62,7 @@ class Turn:
     result: str
     counts: str
     cause: str = ""
-    reasons: tuple[str, ...] = ("never visited",)
+    reasons: tuple[str, ...] = ("first visit",)
     exit_code: int = 1
 
 
@@ -77,7 +77,7 @@ TURNS = {
         result="failed",
         counts="1 visited, 1 failed, 1 blocked",
         cause="check is_there does not pass: AssertionError: not there",
-        reasons=("never visited", "check is_there does not pass: AssertionError: not there"),
+        reasons=("first visit", "check is_there does not pass: AssertionError: not there"),
     ),
     "failed-in-teardown": Turn(
         result="failed",

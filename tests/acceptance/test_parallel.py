@@ -211,7 +211,7 @@ def test_station_that_is_rerun_after_a_crash_can_still_complete(project: Project
     )
     run = project.run("--cc-run")
     assert (run.exit_code, run.closing) == (0, "2 visited"), run.text
-    assert run.log[0] == "never visited" and run.log[2] == "pour"
+    assert run.log[0] == "first visit" and run.log[2] == "pour"
     assert re.match(r"last visit failed [\d.]+ s ago: the worker process", run.log[1])
 
 
@@ -851,8 +851,8 @@ def test_reasons_are_shown_for_the_station_of_a_dead_worker(project: Project) ->
 
     run = project.run("--cc-run", "-v")
 
-    assert run.reasons == {"boil": ("never visited",)}
-    assert "FAILED (never visited)" in run.text
+    assert run.reasons == {"boil": ("first visit",)}
+    assert "FAILED (first visit)" in run.text
 
 
 def test_worker_that_dies_after_the_record_is_written(project: Project) -> None:

@@ -539,7 +539,7 @@ def test_setup_only_executes_no_station(project: Project) -> None:
     only, after = project.run("--cc-run", "--setup-only"), project.run("--cc-run")
 
     assert (only.log, only.closing) == ((), "")
-    assert (after.log, after.reasons["boil"]) == (("boil", "pour 100"), ("never visited",))
+    assert (after.log, after.reasons["boil"]) == (("boil", "pour 100"), ("first visit",))
 
 
 def test_fixtures_lists_stations_with_their_docstrings(project: Project) -> None:

@@ -70,11 +70,11 @@ def test_verbose_shows_words_and_reasons(mix: Project) -> None:
 
     shown = [re.sub(r" +\[.*%\]$", "", line) for line in run.outlines if "::" in line]
     assert shown[:5] == [
-        "stations.py::boil VISITED (never visited)",
-        "stations.py::pour FAILED (never visited)",
+        "stations.py::boil VISITED (first visit)",
+        "stations.py::pour FAILED (first visit)",
         "stations.py::sip BLOCKED (blocked by pour)",
         "stations.py::grind SKIPPED (no beans)",
-        "stations.py::lay ADOPTED (never visited)",
+        "stations.py::lay ADOPTED (first visit)",
     ]
 
 
@@ -199,7 +199,7 @@ def test_properties_are_in_junit_xml(mix: Project, mode: str) -> None:
     xml = (mix.path / "out.xml").read_text()
     results = re.findall(r'<property name="choochoo.result" value="(.+?)"', xml)
     assert sorted(results) == ["adopted", "blocked", "failed", "skipped", "visited"]
-    assert '<property name="choochoo.reasons" value="never visited" />' in xml
+    assert '<property name="choochoo.reasons" value="first visit" />' in xml
     assert 'failures="1" skipped="2" tests="5"' in xml
 
 
@@ -278,7 +278,7 @@ def test_reasons_are_shown_beside_failed_and_blocked_stations(project: Project, 
 
     text = project.run("--cc-run", "-v").text
 
-    assert "FAILED (never visited)" in text
+    assert "FAILED (first visit)" in text
     assert "BLOCKED (blocked by boil)" in text
 
 

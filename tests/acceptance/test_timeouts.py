@@ -36,7 +36,7 @@ def test_time_out_is_recorded(project: Project, method: str, cause: str, workers
     assert run.visited == ("boil", "pour")
     reasons = run.reasons["boil"]
     assert reasons[0].startswith("last visit failed ") and reasons[0].endswith(f"ago: {cause}")
-    assert run.reasons["pour"] == ("never visited",)
+    assert run.reasons["pour"] == ("first visit",)
 
 
 @pytest.mark.parametrize(("method", "cause"), [("signal", SIGNAL), ("thread", THREAD)])

@@ -532,7 +532,7 @@ def test_station_without_a_record_is_adopted(project: Project) -> None:
     first, second = project.run("--cc-run"), project.run("--cc-run")
 
     assert (first.adopted, first.log, first.exit_code) == (("boil",), ("check",), 0)
-    assert first.reasons["boil"] == ("never visited",)
+    assert first.reasons["boil"] == ("first visit",)
     assert (second.unchanged, second.reasons["boil"]) == (("boil",), ())
 
 
@@ -554,7 +554,7 @@ def test_station_with_unknown_outcome_is_visited(project: Project) -> None:
 
     assert run.visited == ("boil",)
     assert run.reasons["boil"] == (
-        "never visited",
+        "first visit",
         "its outcome is unknown: checks cannot restore it",
     )
 

@@ -97,7 +97,7 @@ def test_station_without_record_and_check_fails(stove: Project) -> None:
     run = stove.run("--cc-check")
 
     assert (run.failed, run.unchanged) == (("sip",), ("boil", "pour"))
-    assert run.errors["sip"] == "station 'sip' is due: never visited"
+    assert run.errors["sip"] == "station 'sip' is due: first visit"
 
 
 @pytest.mark.parametrize("state", ["never visited", "drifted"])

@@ -336,7 +336,7 @@ def test_visit_knows_its_facts(project: Project) -> None:
     run = project.run("--cc-replay", "boil", "--cc-profile", "staging")
 
     assert project.log() == (
-        "('boil', 'staging', ('never visited',), None)",
+        "('boil', 'staging', ('first visit',), None)",
         "('boil', 'staging', ('selected by --cc-replay',), 100)",
     )
     assert run.visited == ("boil",)

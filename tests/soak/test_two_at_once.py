@@ -10,6 +10,11 @@ import pytest
 from background import HELD, BackgroundRuns
 from harness import snapshot
 
+# A clean that lasts as long as the file `hold-clean` exists.
+LASTING_CLEAN = """(HERE / "cleaning").touch()
+        while (HERE / "hold-clean").exists():
+            time.sleep(0.01)"""
+
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "two-workers"])
 def test_two_runs_share_the_work(background: BackgroundRuns, workers: tuple[str, ...]) -> None:
@@ -117,7 +122,7 @@ def test_lock_timeout_fails_station_in_this_session_only(background: BackgroundR
 
 
 def test_clean_waits_for_visit(background: BackgroundRuns) -> None:
-    """A clean waits for a visit under way, or fails after its time-out."""
+    """A clean waits for a run under way, or gives up after its time-out and cleans nothing."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
 
@@ -126,12 +131,18 @@ def test_clean_waits_for_visit(background: BackgroundRuns) -> None:
     background.end(first)
     after = background.project.run("--cc-clean")
 
-    assert (run.failed, run.log, run.exit_code) == (("boil",), (), 1)
+    assert re.search(
+        rf"^ERROR: still waiting for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), which "
+        r"runs --cc-run, after 0.1 s; let it end first, or raise --cc-lock-timeout$",
+        run.text,
+        re.MULTILINE,
+    )
+    assert (run.log, run.exit_code) == ((), 4)
     assert (after.log, after.closing) == (("cool",), "1 cleaned")
 
 
 def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
-    """--cc-forget names the process that is visiting the station, waits for it, and then forgets."""
+    """--cc-forget names the run that is under way, waits for it, and then forgets."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
     second = background.start("--cc-forget", "all")
@@ -141,18 +152,21 @@ def test_forget_waits_for_visit(background: BackgroundRuns) -> None:
 
     text = background.end(second)
     assert re.search(
-        rf"^choochoo: boil: waiting for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
-        r"which is visiting it\nchoochoo: forgot boil$",
+        rf"^choochoo: waiting for process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which runs --cc-run$",
         text,
         re.MULTILINE,
     )
+    assert "\nchoochoo: forgot boil\n" in text
     assert "choochoo: 1 visited" in background.end(first)
     assert second.returncode == 0
-    assert background.project.run("--cc-run", "-k", "boil").reasons["boil"] == ("never visited",)
+    assert (
+        background.project.run("--cc-run", "-k", "boil").reasons["boil"][0].startswith("forgotten ")
+    )
 
 
 def test_forget_gives_up_after_its_time_out(background: BackgroundRuns) -> None:
-    """After the time-out, --cc-forget forgets the other stations and fails; no lock is kept."""
+    """After the time-out, --cc-forget has forgotten nothing: a run would miss what it consumes."""
     background.project.stations(HELD + "\n    @station\n    def grind(): ...\n")
     background.project.run("--cc-run", "-k", "grind")
     first = background.held("--cc-run", "-k", "boil")
@@ -161,31 +175,63 @@ def test_forget_gives_up_after_its_time_out(background: BackgroundRuns) -> None:
     background.release()
     background.end(first)
 
-    said = [line for line in run.outlines if line.startswith("choochoo: ")]
-    assert re.fullmatch(
-        rf"choochoo: station 'boil' is still being visited by process {first.pid} on \S+ "
-        r"\(since \d\d:\d\d:\d\d\) after 0.1 s; wait for it, or raise --cc-lock-timeout",
-        said[1],
-    )
-    assert (said[2:], run.exit_code) == (["choochoo: forgot grind"], 1)
+    assert f"ERROR: still waiting for process {first.pid} on " in run.text
+    assert ("choochoo: forgot" in run.text, run.exit_code) == (False, 4)
     after = background.project.run("--cc-run", "--cc-lock-timeout", "0", "-m", "station")
-    assert (after.unchanged, after.visited) == (("boil",), ("pour", "grind"))
+    assert (after.unchanged, after.visited) == (("boil", "grind"), ("pour",))
 
 
-def test_station_that_no_longer_exists_is_forgotten_under_its_lock(
-    background: BackgroundRuns,
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "parallel"])
+def test_clean_and_run_exclude_each_other(
+    background: BackgroundRuns, workers: tuple[str, ...]
 ) -> None:
-    """The record of a station that is being visited stays, even if no file defines the station."""
-    background.project.stations(HELD)
-    first = background.held("--cc-run", "-k", "boil")
-    background.project.stations("@station\ndef grind(): ...\n")
-
-    run = background.project.run("--cc-forget", "all", "--cc-lock-timeout", "0")
+    """The second one waits, and names the first; no record is false afterwards."""
+    background.project.stations(HELD.replace('log("cool")', LASTING_CLEAN))
+    first = background.held("--cc-run", *workers)
+    clean = background.start("--cc-clean")
+    background.wait_for(lambda: "waiting for process" in background.text(clean))
+    background.project.write("hold-clean", "")
     background.release()
+    assert "choochoo: 2 visited" in background.end(first)
+    background.wait_for((background.project.path / "cleaning").exists)
 
-    assert "choochoo: station 'stations.py::boil' is still being visited by " in run.text
-    assert (run.exit_code, "choochoo: forgot" in run.text) == (1, False)
-    assert background.end(first) and first.returncode == 0
+    run = background.start("--cc-run", *workers)
+    background.wait_for(lambda: "waiting for process" in background.text(run))
+    background.project.remove("hold-clean")
+
+    assert f"process {first.pid} on " in background.end(clean)
+    assert "choochoo: 1 cleaned, 1 left in place" in background.text(clean)
+    text = background.end(run)
+    assert re.search(
+        rf"^choochoo: waiting for process {clean.pid} on \S+ \(since \d\d:\d\d:\d\d\), "
+        r"which runs --cc-clean$",
+        text,
+        re.MULTILINE,
+    )
+    assert "choochoo: 2 visited" in text
+
+
+@pytest.mark.parametrize("command", [(), ("--cc-check",)], ids=["plain", "check"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "parallel"])
+def test_reading_commands_wait_for_nobody(
+    background: BackgroundRuns, command: tuple[str, ...], workers: tuple[str, ...]
+) -> None:
+    """They say once what is under way, and go on."""
+    background.project.stations(HELD)
+    background.project.write("test_tea.py", "def test_tea(): pass\n")
+    first = background.held("--cc-run")
+
+    run = background.project.run(*command, *workers, "test_tea.py", apart=True)
+    background.release()
+    background.end(first)
+    after = background.project.run(*command, *workers, "test_tea.py", apart=True)
+
+    (said,) = (line for line in run.outlines if "under way" in line)
+    assert re.fullmatch(
+        rf"choochoo: --cc-run is under way: process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)",
+        said,
+    )
+    assert (run.exit_code, after.exit_code, "under way" in after.text) == (0, 0, False)
 
 
 def test_fresh_station_takes_no_lock(background: BackgroundRuns) -> None:
@@ -342,17 +388,22 @@ def test_dead_worker_leaves_the_visit_of_another_run_alone(background: Backgroun
 
 
 def test_cleared_cache_leaves_visit_under_way(background: BackgroundRuns) -> None:
-    """`--cache-clear` in another session forgets no visit under way and removes no lock."""
+    """`--cache-clear` in another session leaves the stations alone, says so, and removes no lock."""
     background.project.stations(HELD)
     first = background.held("--cc-run", "-k", "boil")
 
     background.project.write("test_tea.py", "def test_tea(): pass\n")
-    background.project.run("--cache-clear", "test_tea.py")
+    cleared = background.project.run("--cache-clear", "test_tea.py")
     run = background.project.run("--cc-run", "--cc-lock-timeout", "0", "-k", "boil")
     background.release()
     background.end(first)
 
     assert run.failed == ("boil",)
+    assert re.search(
+        r"--cache-clear forgets no station of profile 'default': process "
+        rf"{first.pid} on \S+ \(since \d\d:\d\d:\d\d\), which runs --cc-run, is under way",
+        cleared.text,
+    )
     assert (first.returncode, background.project.run("--cc-run", "-k", "boil").closing) == (
         0,
         "1 unchanged",

@@ -22,7 +22,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     LockBusy,
     SnapshotMixin,
 )
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, Status, to_text
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record, Status, to_text
 from pytest_choochoo.engine.place import (
     FIRST,
     UNKNOWN,
@@ -74,7 +74,7 @@ class MemoryLedger(SnapshotMixin):
                 self._places[at[1]].path, self._places[at[1]].host, each.visited or each.since
             )
             for at, each in self._records.items()
-            if at[0] == key and at not in here
+            if at[0] == key and at not in here and not each.is_forgotten
         )
         return max(found, key=lambda each: each.when, default=None)
 
@@ -131,13 +131,16 @@ class MemoryLedger(SnapshotMixin):
             attempts = self._attempts.get(at, ())
             self._attempts[at] = tuple(each for each in attempts if each.status != "visiting")
 
-    def forget(self, key: str, *, resources: bool) -> None:
-        for at in self._here(key):
-            self._records.pop(at, None)
+    def forget(self, key: str, status: Forgotten) -> None:
+        self._end_attempt(key, "interrupted")
+        record = self.record(key)
+        if record is not None or status == "cleaned":
+            before = record or Record(status=status, since=0.0)
+            self._put(key, before.forgotten(status))
+        for at in self._here(key) if status == "cleaned" else ():
             self._attempts.pop(at, None)
-            if resources:
-                self._resources.pop(at, None)
-                shutil.rmtree(self._location.directory(*at), ignore_errors=True)
+            self._resources.pop(at, None)
+            shutil.rmtree(self._location.directory(*at), ignore_errors=True)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         found = [each for at in self._here(key) for each in self._attempts.get(at, ())]
@@ -147,8 +150,13 @@ class MemoryLedger(SnapshotMixin):
         return _Resources(key, self._resources, self._here(key))
 
     def has_traces(self, key: str) -> bool:
-        is_known = any(at in self._records or self._resources.get(at) for at in self._here(key))
-        return is_known or any(self._location.directory(*at).exists() for at in self._here(key))
+        record = self.record(key)
+        if record is not None and record.status != "cleaned":
+            return True
+        has_resources = any(self._resources.get(at) for at in self._here(key))
+        return has_resources or any(
+            self._location.directory(*at).exists() for at in self._here(key)
+        )
 
     def directory(self, key: str) -> Path:
         paths = (self._location.directory(*at) for at in self._here(key))

@@ -63,7 +63,7 @@ class Project:
         }
         self.deselected: list[str] = []
         hook = SimpleNamespace(pytest_deselected=self._deselect)
-        self.config = cast(pytest.Config, SimpleNamespace(hook=hook))
+        self.config = cast(pytest.Config, SimpleNamespace(hook=hook, args=[]))
         self.stations = {name: _station(name) for name in UPSTREAM}
         stops = {
             name: StationInstance(key=name, name=name, station=each)

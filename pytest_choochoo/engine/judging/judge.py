@@ -271,9 +271,10 @@ class Judge:
     def why_incomplete(self, key: str) -> str:
         """Return why *key* has no complete record, in words."""
         record = self._ledger.record(key)
+        if record is None:
+            return self._elsewhere(key, record) or "never visited"
         is_locked = self._is_locked(key, record)
-        elsewhere = self._elsewhere(key, record)
-        reason = why_incomplete(record, is_locked=is_locked, now=time.time(), elsewhere=elsewhere)
+        reason = why_incomplete(record, is_locked=is_locked, now=time.time())
         return "its visit just finished" if reason is None else reason.text
 
     def _is_locked(self, key: str, record: Record | None) -> bool:
@@ -289,7 +290,8 @@ class Judge:
         """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
-        taken = Fingerprint() if record is None else self.fingerprint(key, None, record)
+        has_record = record is not None and not record.is_forgotten
+        taken = self.fingerprint(key, None, record) if has_record else Fingerprint()
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)

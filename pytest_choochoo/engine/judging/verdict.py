@@ -168,7 +168,7 @@ def why_incomplete(
     *elsewhere*: what is known of the station where there is no record.
     """
     if record is None:
-        return Reason("no record", elsewhere or "never visited")
+        return Reason("no record", elsewhere or "first visit")
     ago = elapsed(now - record.since)
     process = f" process {record.pid} on {record.host}" if record.pid else ""
     match record.status:
@@ -182,6 +182,10 @@ def why_incomplete(
         case "visiting":
             by = process and f" by{process}"
             return Reason("last visit", f"last visit was interrupted, begun {ago} ago{by}")
+        case "forgotten" | "left in place":
+            return Reason("no record", f"forgotten {ago} ago")
+        case "cleaned":
+            return Reason("no record", f"cleaned {ago} ago")
         case "unreadable":
             return Reason("no record", f"record unreadable: {record.error}")
         case "complete":

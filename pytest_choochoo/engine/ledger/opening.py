@@ -11,9 +11,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.errors import ProfileBusy, UnusableLedger
 from pytest_choochoo.engine.ledger.access import forbidden, make_file, make_folder, modes_in
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.profile_lock import hold_profile
 from pytest_choochoo.engine.ledger.schema import (
     bring_up_to_date,
     is_intact,
@@ -86,17 +87,27 @@ def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
 
 
 def forget_complete(location: LedgerLocation, *, warn: Warn) -> None:
-    """Forget all records at *location* except those of visits under way.
+    """Forget that the stations at *location* are complete; all that cleans need stays known.
 
-    Resources, directories and locks stay: cleans need them.
+    Where another command holds the profile, its stations are left as they are, and *warn* is
+    called with a sentence that says so.
     """
     with closing(read_ledger(location)) as ledger:
-        keys = [key for key, record in ledger.records().items() if not record.is_visiting]
+        keys = [key for key, record in ledger.records().items() if not record.is_forgotten]
     if not keys:
         return
-    with closing(open_ledger(location, warn=warn)) as writable:
-        for key in keys:
-            writable.forget(key, resources=False)
+    try:
+        with (
+            closing(open_ledger(location, warn=warn)) as writable,
+            hold_profile(location, "--cache-clear", is_shared=False, timeout=0, notify=warn),
+        ):
+            for key in keys:
+                writable.forget(key, "forgotten")
+    except ProfileBusy as error:
+        warn(
+            f"--cache-clear forgets no station of profile {location.profile!r}: "
+            f"{error.holders}, is under way"
+        )
 
 
 # --- connections
@@ -208,7 +219,7 @@ def _is_new(location: LedgerLocation) -> bool:
     locks = location.data_dir / "locks"
     if not location.file.is_file() or location.file.stat().st_size:
         return False
-    return not locks.is_dir() or os.listdir(locks) in ([], ["ledger.lock"])
+    return not locks.is_dir() or {*os.listdir(locks)} <= {"ledger.lock", "profile.lock"}
 
 
 def _problem(location: LedgerLocation) -> str | None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Record
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record
 from pytest_choochoo.engine.place import Elsewhere, Scope
 
 
@@ -65,8 +65,11 @@ class Records(Protocol):
     def cancel(self, key: str, before: Record | None) -> None:
         """Undo `begin`: restore the record *before* and remove the attempt."""
 
-    def forget(self, key: str, *, resources: bool) -> None:
-        """Forget the record and the attempts of *key*; its *resources* and directory too."""
+    def forget(self, key: str, status: Forgotten) -> None:
+        """Forget that *key* is complete; cleans still know what was made there.
+
+        With the *status* `cleaned`, nothing is left: no outcome, attempts, resources, directory.
+        """
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         """Return the visits that were begun, oldest first."""
@@ -78,7 +81,10 @@ class Records(Protocol):
         """
 
     def has_traces(self, key: str) -> bool:
-        """Return whether there is anything to clean: a record, resources or a directory."""
+        """Return whether there is anything to clean: a record, resources or a directory.
+
+        The record of a station that was cleaned is nothing to clean.
+        """
 
     def directory(self, key: str) -> Path:
         """Return the directory of the station *key*, created unless the ledger is read-only."""

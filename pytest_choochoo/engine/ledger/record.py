@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
-Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable"]
+#: Why a station that was attempted counts as not complete: the user forgot it, or cleaned it.
+#: Forgotten as well is what a clean left in place, as nothing undoes it.
+Forgotten = Literal["forgotten", "left in place", "cleaned"]
+Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable", Forgotten]
+_FORGOTTEN = frozenset(get_args(Forgotten))
 
 
 #: The form of a fingerprint that is taken now. In form 1, upstream paths below rootdir counted as
@@ -46,7 +50,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     *products*, *began*, *visited* (when it ended) and *seconds* the last visit
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
     the checks failed in that visit. *renewal*: the name of the last visit that began, where
-    its station renews.
+    its station renews. *for_cleans*: the last outcome of a station that was forgotten and has
+    not been visited to its end since, for cleans and nothing else.
     """
 
     status: Status
@@ -63,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     began: float = 0.0
     seconds: float = 0.0
     renewal: str = ""
+    for_cleans: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -71,6 +77,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_visiting(self) -> bool:
         return self.status == "visiting"
+
+    @property
+    def is_forgotten(self) -> bool:
+        return self.status in _FORGOTTEN
 
     @property
     def visitor(self) -> str:
@@ -83,6 +93,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def with_(self, **changes: Any) -> Record:
         """Return a copy with *changes*."""
         return msgspec.structs.replace(self, **changes)
+
+    def forgotten(self, status: Forgotten) -> Record:
+        """Return what is left of the record now that the station was forgotten, or cleaned."""
+        left = self.for_cleans if self.outcome is None else self.outcome
+        is_left = status != "cleaned"
+        return Record(status=status, since=time.time(), for_cleans=left if is_left else None)
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +130,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     """How a station ended in one run.
 
     *cause*: the error where it failed, the reason where it was skipped. *by*: the
-    names of the stations that block it. *seconds*: how long its visit took;
-    *spared*: how long the last visit took, which was not repeated. *is_station*:
-    False for a test.
+    names of the stations that block it, or with which it was cleaned. *seconds*: how long
+    its visit took; *spared*: how long the last visit took, which was not repeated.
+    *is_station*: False for a test.
     """
 
     key: str

@@ -23,7 +23,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     LockBusy,
     SnapshotMixin,
 )
-from pytest_choochoo.engine.ledger.record import Record, to_text
+from pytest_choochoo.engine.ledger.record import Forgotten, Record, to_text
 from pytest_choochoo.engine.place import Scope
 
 _POLL = 0.05  # seconds between two questions for a lock
@@ -61,7 +61,7 @@ class LedgerServer:
             "begin": (tuple[str, Record, tuple[str, ...]], ledger.begin),
             "finish": (tuple[str, Record, tuple[str, str] | None], ledger.finish),
             "cancel": (tuple[str, Record | None], ledger.cancel),
-            "forget": (tuple[str, bool], self._forget),
+            "forget": (tuple[str, Forgotten], ledger.forget),
             "attempts": (tuple[str], ledger.attempts),
             "resources": (tuple[str], self._resources),
             "set_resource": (tuple[str, str, Any], self._set_resource),
@@ -99,9 +99,6 @@ class LedgerServer:
             raise LookupError(f"unknown question {asked.name!r}")
         types, answer = self._answers[asked.name]
         return answer(*msgspec.convert(asked.arguments, types))
-
-    def _forget(self, key: str, resources: bool) -> None:
-        self._ledger.forget(key, resources=resources)
 
     def _resources(self, key: str) -> dict[str, Any]:
         return dict(self._ledger.resources(key))

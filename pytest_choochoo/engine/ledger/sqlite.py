@@ -27,6 +27,7 @@ from pytest_choochoo.engine.ledger.protocol import (
 )
 from pytest_choochoo.engine.ledger.record import (
     AttemptRecord,
+    Forgotten,
     Record,
     from_text,
     spelt_out,
@@ -130,7 +131,7 @@ class SqliteLedger(SnapshotMixin):
         places, found = self._places(), []
         for row in rows:
             record, place = _verified(row), places.get(row[1])
-            if place is not None:
+            if place is not None and not record.is_forgotten:
                 found.append(Elsewhere(place.path, place.host, record.visited or record.since))
         return max(found, key=lambda each: each.when, default=None)
 
@@ -207,12 +208,19 @@ class SqliteLedger(SnapshotMixin):
             )
         self._begun.pop(key, None)
 
-    def forget(self, key: str, *, resources: bool) -> None:
+    def forget(self, key: str, status: Forgotten) -> None:
+        is_cleaned = status == "cleaned"
         with self._transaction() as connection:
-            for table in ("records", "attempts", *(["resources"] if resources else [])):
-                connection.execute(f"delete from {table} where {self._of(key)}", (key,))
+            record = self._read_record(key)
+            if record is not None or is_cleaned:
+                before = record or Record(status=status, since=0.0)
+                self._put_record(connection, key, before.forgotten(status))
+            connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
+            if is_cleaned:
+                for table in ("attempts", "resources"):
+                    connection.execute(f"delete from {table} where {self._of(key)}", (key,))
         self._checkpoint()
-        for path in self._directories(key) if resources else ():
+        for path in self._directories(key) if is_cleaned else ():
             shutil.rmtree(path, ignore_errors=True)
 
     def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
@@ -233,9 +241,11 @@ class SqliteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def has_traces(self, key: str) -> bool:
-        of = self._of(key)
-        query = f"select 1 from records where {of} union all select 1 from resources where {of}"
-        return bool(self._rows(query, key, key)) or bool(self._directories(key))
+        record = self._read_record(key)
+        if record is not None and record.status != "cleaned":
+            return True
+        query = f"select 1 from resources where {self._of(key)}"
+        return bool(self._rows(query, key)) or bool(self._directories(key))
 
     def directory(self, key: str) -> Path:
         own = self._location.directory(key, self._believed.number)

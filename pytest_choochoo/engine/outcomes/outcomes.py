@@ -42,6 +42,8 @@ class Outcomes:
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
         self._received: dict[tuple[str, str, int], str] = {}
+        #: Whether cleans receive the outcomes, those of forgotten stations included.
+        self.for_cleans = False
 
     def encoded(self, key: str, value: object) -> Outcome:
         """Return *value* in the form that is recorded. Raises `Unstorable`."""
@@ -69,9 +71,16 @@ class Outcomes:
         if key in self._latest:
             return self._latest[key]
         record = self.record(key)
-        if record is None or record.outcome is None:
+        text = self._text(record)
+        if record is None or text is None:
             return None
-        return Outcome(text=record.outcome, digest=record.outcome_digest)
+        return Outcome(text=text, digest=record.outcome_digest)
+
+    def _text(self, record: Record | None) -> str | None:
+        """Return the outcome in *record* as text, None if there is none for this command."""
+        if record is None or record.outcome is not None or not self.for_cleans:
+            return None if record is None else record.outcome
+        return record.for_cleans
 
     def record(self, key: str) -> Record | None:
         """Return the record of *key*, with the outcome that consumers receive."""
@@ -120,11 +129,11 @@ class Outcomes:
 
     def previous(self, key: str) -> Any:
         """Return the outcome before the visit under way, None if it cannot be read."""
-        record = self._ledger.record(key)
-        if record is None or record.outcome is None:
+        text = self._text(self._ledger.record(key))
+        if text is None:
             return None
         try:
-            return self._decoded(self._route[key], record.outcome)
+            return self._decoded(self._route[key], text)
         except UnreadableOutcome:
             return None  # the annotation has changed, which may be why it is visited
 

@@ -148,6 +148,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "station 'boil' is still being visited by process 7 on kitchen after 2.5 s; "
         "wait for it, or raise --cc-lock-timeout"
     ),
+    errors.ProfileBusy("process 7 on kitchen", 2.5): (
+        "still waiting for process 7 on kitchen, after 2.5 s; "
+        "let it end first, or raise --cc-lock-timeout"
+    ),
     errors.StillThere("boil", "is_hot"): (
         "station 'boil' was cleaned, but its check 'is_hot' still passes; "
         "either the clean or the check is wrong"

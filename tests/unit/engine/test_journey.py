@@ -191,7 +191,7 @@ def test_visit_begins_under_its_lock(line: Line) -> None:
 
     record = line.ledger.record(BOIL)
     assert record is not None
-    assert (record.status, attempt.stage.reasons) == ("visiting", ("never visited",))
+    assert (record.status, attempt.stage.reasons) == ("visiting", ("first visit",))
     assert line.ledger.is_locked(BOIL)
     assert [each.status for each in line.ledger.attempts(BOIL)] == ["visiting"]
 
@@ -239,13 +239,50 @@ def test_changed_input_is_not_left_to_the_check(tmp_path: Path) -> None:
     line = Line(tmp_path, pour=checked("hot"))
     line.visit(BOIL, 100)
     line.visit(POUR)
-    line.ledger.forget(BOIL, resources=False)
+    line.ledger.forget(BOIL, "forgotten")
     line.visit(BOIL, 90)
     line.asked.clear()
 
     attempt = line.begin(POUR)
 
     assert (attempt.stage.reasons, line.asked) == (("outcome of boil changed",), [])
+
+
+def test_forgotten_outcome_is_not_adopted(tmp_path: Path) -> None:
+    """Checks cannot restore the outcome of a forgotten station, and its visit has no previous one."""
+    boil = boiled()
+
+    @boil.check
+    def hot() -> None: ...
+
+    line = Line(tmp_path, boil=boil)
+    line.visit(BOIL, 100)
+    line.ledger.forget(BOIL, "forgotten")
+    line.asked.clear()
+
+    attempt = line.begin(BOIL)
+
+    assert attempt.stage.reasons == (
+        "forgotten 0.0 s ago",
+        "its outcome is unknown: checks cannot restore it",
+    )
+    assert (line.asked, line.journey.visit(BOIL).previous) == ([], None)
+
+
+def test_forgotten_outcome_is_kept_for_cleans_until_a_visit_returns(tmp_path: Path) -> None:
+    """A visit that fails leaves what was made before; one that returns makes something new."""
+    line = Line(tmp_path)
+    line.visit(BOIL, 100)
+    line.ledger.forget(BOIL, "forgotten")
+
+    line.journey.finish(line.begin(BOIL), Ending(error="cold"))
+    failed = line.ledger.record(BOIL)
+    line.visit(BOIL, 90)
+    complete = line.ledger.record(BOIL)
+
+    assert failed is not None and complete is not None
+    assert (failed.status, failed.outcome, failed.for_cleans) == ("failed", None, "100")
+    assert (complete.outcome, complete.for_cleans) == ("90", None)
 
 
 def test_visit_of_another_process_is_not_repeated(tmp_path: Path) -> None:
@@ -520,4 +557,4 @@ def test_result_of_every_ending_is_one_of_the_words(line: Line) -> None:
         expected = line.journey.so_far(attempt, ending())
 
         assert (expected.word, line.journey.finish(attempt, ending())) == (word, expected)
-        line.ledger.forget(BOIL, resources=True)
+        line.ledger.forget(BOIL, "cleaned")

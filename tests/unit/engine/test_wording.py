@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result, Word
@@ -92,6 +93,42 @@ def test_left_in_place_is_listed() -> None:
     results = [_result("left in place"), _result("cleaned", "fill"), _result("left in place", "x")]
 
     assert wording.left_in_place(results) == ["  left in place (no clean defined): boil, x"]
+
+
+def test_names_that_repeat_are_node_ids() -> None:
+    """Two stations of one name are told apart in a list."""
+    results = [
+        _result("left in place"),
+        replace(_result("left in place"), key="tea/stations.py::boil"),
+    ]
+
+    assert wording.left_in_place(results) == [
+        "  left in place (no clean defined): stations.py::boil, tea/stations.py::boil"
+    ]
+
+
+def test_stations_that_went_with_others_are_listed() -> None:
+    """There is a line for each station that others were cleaned with."""
+    results = [
+        _result("cleaned"),
+        _result("cleaned", "pour", by=("boil",)),
+        _result("cleaned", "sip", by=("boil",)),
+        _result("cleaned", "eat", by=("bake", "boil")),
+    ]
+
+    assert [wording.why(result) for result in results[:2]] == ["", "cleaned with boil"]
+    assert wording.cleaned_with(results) == [
+        "  cleaned with boil: pour, sip",
+        "  cleaned with bake, boil: eat",
+    ]
+
+
+def test_header_of_a_clean_names_what_is_taken_along() -> None:
+    """The header says what is cleaned although it was not selected."""
+    assert wording.header_of_clean(()) == ()
+    assert wording.header_of_clean(("pour",)) == (
+        "choochoo: 1 station downstream taken along: pour",
+    )
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_each_value_is_a_copy() -> None:
 def test_unknown_outcome_is_left_to_the_rule() -> None:
     """If no outcome is known, the command decides: an error, or None."""
     kitchen = Kitchen()
-    kitchen.ledger.forget("boil", resources=True)
+    kitchen.ledger.forget("boil", "cleaned")
     item = item_of(pour)
     assert kitchen.injection.value(one(), item) is None
 

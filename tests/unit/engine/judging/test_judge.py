@@ -126,6 +126,14 @@ def test_station_that_was_never_visited_has_no_record(tmp_path: Path) -> None:
         Tea(tmp_path).judge().why_due("boil")
 
 
+def test_forgotten_station_has_no_record(tea: Tea) -> None:
+    """Consumers receive no outcome that was forgotten, and the error says when that was."""
+    tea.ledger.forget("boil", "forgotten")
+
+    with pytest.raises(NoRecord, match=r"has no complete record: forgotten 0\.0 s ago"):
+        tea.judge().fingerprint("pour", values={})
+
+
 def test_replayed_station_is_due_until_it_was_visited_meanwhile(tea: Tea) -> None:
     """A replay is done once another process has begun the visit after this session began."""
     judge = tea.judge("boil", began=50.0)
@@ -142,7 +150,7 @@ def test_verification_passes_if_a_check_would_settle_it(tmp_path: Path) -> None:
 
     tea.judge().require_fresh("boil")
 
-    with pytest.raises(StationDue, match="station 'grind' is due: never visited"):
+    with pytest.raises(StationDue, match="station 'grind' is due: first visit"):
         tea.judge().require_fresh("grind")
 
 

@@ -241,7 +241,14 @@ def test_reasons_accumulate() -> None:
 @pytest.mark.parametrize(
     ("record", "text"),
     [
-        pytest.param(None, "never visited", id="none"),
+        pytest.param(None, "first visit", id="none"),
+        pytest.param(
+            Record(status="forgotten", since=NOW - 180), "forgotten 3 min ago", id="forgotten"
+        ),
+        pytest.param(
+            Record(status="left in place", since=NOW - 180), "forgotten 3 min ago", id="left"
+        ),
+        pytest.param(Record(status="cleaned", since=NOW - 180), "cleaned 3 min ago", id="cleaned"),
         pytest.param(
             Record(status="unreadable", since=0.0, error="JSON is malformed"),
             "record unreadable: JSON is malformed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
@@ -314,33 +315,66 @@ def _leave_all(ledger: Ledger) -> Path:
 
 
 def test_forgotten_station_is_still_to_be_cleaned(ledger: Ledger) -> None:
-    """`forget` without resources keeps what a clean needs."""
+    """`forget` keeps all that a clean needs: the outcome, the resources, the directory."""
     directory = _leave_all(ledger)
+    began = time.time()
 
-    ledger.forget(KEY, resources=False)
+    ledger.forget(KEY, "forgotten")
 
-    assert (ledger.records(), ledger.attempts(KEY)) == ({OTHER: COMPLETE}, ())
+    record = ledger.record(KEY)
+    assert record is not None and began <= record.since <= time.time()
+    assert record == Record(status="forgotten", since=record.since, for_cleans=COMPLETE.outcome)
+    assert (ledger.record(OTHER), len(ledger.attempts(KEY))) == (COMPLETE, 1)
     assert dict(ledger.resources(KEY)) == {"pot": 1}
     assert directory.is_dir()
     assert ledger.has_traces(KEY)
 
 
 def test_cleaned_station_leaves_nothing(ledger: Ledger) -> None:
-    """`forget` with resources leaves no trace of the station, and does not affect others."""
+    """Only the moment of a clean is known afterwards, and other stations are not affected."""
     directory = _leave_all(ledger)
 
-    ledger.forget(KEY, resources=True)
+    ledger.forget(KEY, "cleaned")
 
-    assert (ledger.records(), ledger.attempts(KEY)) == ({OTHER: COMPLETE}, ())
+    record = ledger.record(KEY)
+    assert record is not None
+    assert record == Record(status="cleaned", since=record.since)
+    assert (ledger.record(OTHER), ledger.attempts(KEY)) == (COMPLETE, ())
     assert dict(ledger.resources(KEY)) == {}
     assert not directory.exists()
     assert not ledger.has_traces(KEY)
+
+
+def test_last_outcome_outlives_visits_that_do_not_return(ledger: Ledger) -> None:
+    """A forgotten outcome is known to cleans until a visit returns another one."""
+    _leave_all(ledger)
+    ledger.forget(KEY, "forgotten")
+    ledger.finish(KEY, FAILED.with_(for_cleans="null"))
+
+    ledger.forget(KEY, "left in place")
+
+    record = ledger.record(KEY)
+    assert record is not None
+    assert record == Record(status="left in place", since=record.since, for_cleans="null")
+
+
+def test_station_without_a_trace_cannot_be_forgotten(ledger: Ledger) -> None:
+    """`forget` makes no record of a station that was never attempted; a clean does."""
+    ledger.forget(KEY, "forgotten")
+    ledger.forget(OTHER, "cleaned")
+
+    assert ledger.record(KEY) is None
+    assert [each.status for each in ledger.records().values()] == ["cleaned"]
 
 
 @pytest.mark.parametrize(
     "leave",
     [
         pytest.param(lambda ledger: ledger.finish(KEY, FAILED), id="record"),
+        pytest.param(
+            lambda ledger: (ledger.finish(KEY, FAILED), ledger.forget(KEY, "forgotten")),
+            id="forgotten record",
+        ),
         pytest.param(lambda ledger: ledger.resources(KEY).update(pot=1), id="resource"),
         pytest.param(lambda ledger: ledger.directory(KEY), id="directory"),
     ],
@@ -479,12 +513,14 @@ def test_each_place_has_a_record_attempts_resources_and_a_directory(connect: Con
         ledger.resources(KEY)["server"] = ident
         (ledger.directory(KEY) / ident).touch()
         ledger.finish(KEY, record)
-    connect(B).forget(KEY, resources=True)
+    connect(B).forget(KEY, "cleaned")
 
     here, there = connect(A), connect(B)
     assert (here.record(KEY), dict(here.resources(KEY))) == (COMPLETE, {"server": "i-1"})
     assert _facts(here.attempts(KEY)) == [(1.0, "complete", "", ("i-1",))]
-    assert (there.record(KEY), there.attempts(KEY), dict(there.resources(KEY))) == (None, (), {})
+    cleaned = there.record(KEY)
+    assert cleaned is not None
+    assert (cleaned.status, there.attempts(KEY), there.resources(KEY)) == ("cleaned", (), {})
     assert here.has_traces(KEY)
 
 
@@ -525,7 +561,7 @@ def test_one_record_for_several_places(
         far = connect(stranger)
         far.declare_places({KEY: scope})
         assert (far.record(KEY), far.elsewhere(KEY)) == (None, Elsewhere("/srv/a", "kettle", 2.0))
-    second.forget(KEY, resources=True)
+    second.forget(KEY, "cleaned")
     assert not first.has_traces(KEY)
 
 

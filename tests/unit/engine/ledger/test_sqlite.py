@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import settings
@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
-from pytest_choochoo.engine.ledger.record import Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import Fingerprint, Forgotten, Record
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 
 # Without surrogates, since pytest's node ids can be written to a terminal.
@@ -115,16 +115,24 @@ class Ledgers(RuleBasedStateMachine):
         ]
         self.begun.discard(key)
 
-    @rule(key=KEYS, resources=st.booleans())
-    def forget(self, key: str, resources: bool) -> None:
+    @rule(key=KEYS, status=st.sampled_from(get_args(Forgotten)))
+    def forget(self, key: str, status: Forgotten) -> None:
         own = self.ledger.directory(key) / "kept"
         own.touch()
-        self.ledger.forget(key, resources=resources)
-        self.records.pop(key, None)
-        self.attempts.pop(key, None)
-        if resources:
+        self.ledger.forget(key, status)
+        self._forget(key, status)
+        if status == "cleaned":
+            self.attempts.pop(key, None)
             self.resources.pop(key, None)
-        assert own.exists() is not resources
+        assert own.exists() is (status != "cleaned")
+
+    def _forget(self, key: str, status: Forgotten) -> None:
+        self._end(key, "interrupted", "")
+        if key in self.records or status == "cleaned":
+            before = self.records.get(key) or Record(status=status, since=0.0)
+            record = self.ledger.record(key)
+            assert record is not None
+            self.records[key] = before.forgotten(status).with_(since=record.since)
 
     @rule(key=KEYS, name=TEXT, value=PLAIN)
     def keep(self, key: str, name: str, value: Any) -> None:
@@ -171,9 +179,9 @@ class Ledgers(RuleBasedStateMachine):
     @rule()
     def clear(self) -> None:
         forget_complete(self.location, warn=_warn)
-        for key in [key for key, record in self.records.items() if record.status != "visiting"]:
-            del self.records[key]
-            self.attempts.pop(key, None)
+        for key, record in self.records.items():
+            if not record.is_forgotten:
+                self._forget(key, "forgotten")
 
     def _has_the_content_of_the_model(self, ledger: SqliteLedger) -> None:
         assert ledger.records() == self.records
@@ -184,7 +192,7 @@ class Ledgers(RuleBasedStateMachine):
                 (each.began, each.status, each.error, each.reasons) for each in ledger.attempts(key)
             ] == self.attempts.get(key, [])
             assert ledger.has_traces(key) == (
-                key in self.records
+                (key in self.records and self.records[key].status != "cleaned")
                 or bool(self.resources.get(key, {}))
                 or self.location.directory(key).exists()
             )

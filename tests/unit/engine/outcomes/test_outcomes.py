@@ -58,6 +58,18 @@ def test_outcome_comes_from_the_ledger() -> None:
     assert kitchen.outcomes.find(KEY) == Outcome(text='{"size":3}', digest='of {"size":3}')
 
 
+def test_forgotten_outcome_serves_cleans_only() -> None:
+    """A clean receives the outcome of a forgotten station, and sees it as the previous one."""
+    kitchen = Kitchen(returning(Kettle), '{"size":3}')
+    kitchen.ledger.forget(KEY, "forgotten")
+    outcomes = kitchen.outcomes
+    assert (outcomes.find(KEY), outcomes.copy(KEY), outcomes.previous(KEY)) == (None, None, None)
+
+    outcomes.for_cleans = True
+
+    assert (outcomes.copy(KEY), outcomes.previous(KEY)) == (Kettle(3), Kettle(3))
+
+
 def test_every_consumer_gets_its_own_copy() -> None:
     """A consumer that alters its outcome alters no other copy."""
     kitchen = Kitchen(returning(Any), "[1]")

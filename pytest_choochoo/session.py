@@ -13,6 +13,7 @@ from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.registry import StationRegistry
+from pytest_choochoo.collection.signatures import unkept_outcome_of
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
@@ -105,12 +106,17 @@ def build(
     """
     dependencies = Dependencies(registry)
     route = dependencies.route()
-    faults = registry.faults + dependencies.faults
-    if settings.mode.collects and faults:
-        for fault in faults:
-            report_collection_error(session.config, str(fault))
-        items.clear()
-        return None
+    if settings.mode.collects:
+        for station in dict.fromkeys(stop.station for stop in route.stops.values()):
+            fault = unkept_outcome_of(station, session.config)
+            if fault is not None:
+                registry.add_fault(fault)
+        faults = registry.faults + dependencies.faults
+        for each in faults:
+            report_collection_error(session.config, str(each))
+        if faults:
+            items.clear()
+            return None
     if not route.stops and not (settings.replay or settings.forget):
         if settings.mode.is_serial:
             items.clear()

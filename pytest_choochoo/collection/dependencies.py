@@ -18,6 +18,7 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
+from pytest_choochoo.collection.signatures import may_be_skipped, unknown_parameter
 from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
@@ -55,6 +56,8 @@ class Dependencies:
         self._names_of_attached: dict[object, tuple[str, ...]] = {}
         self._by_values: dict[object, dict[object, list[StationInstance]]] = {}
         self._upstream: dict[str, tuple[str, ...]] = {}
+        #: By node, the names that nothing provides there, none for one that is provided.
+        self._unprovided: dict[tuple[pytest.Collector | None, str], tuple[str, ...]] = {}
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
@@ -67,6 +70,7 @@ class Dependencies:
         instances = {key: self._registry.instances[key] for key in items}
         upstream = {}
         for key, item in items.items():
+            self._find_unknown(item, item)
             names = (*item.fixturenames, *self._requested_by_attached(item))
             requests_itself = instances[key].station.name in item.fixturenames
             upstream[key] = tuple(
@@ -268,6 +272,7 @@ class Dependencies:
                 probe = _item_requesting(item, names)
                 self._names_of_attached[station.identity] = tuple(probe.fixturenames)
                 self._find_parametrized(item, definitions_of(probe))
+                self._find_unknown(item, probe)
         return self._names_of_attached[station.identity]
 
     def _find_parametrized(
@@ -283,6 +288,29 @@ class Dependencies:
         for name, definitions in requested.items():
             if name not in given and definitions[-1].params is not None:
                 self._add_fault(ParametrizedFixture(station.name, name, station.location))
+
+    def _find_unknown(self, item: pytest.Function, requested: pytest.Function) -> None:
+        """Find what *requested*, *item* or a probe beside it, requests and nothing provides."""
+        known = definitions_of(requested)
+        for name in requested.fixturenames:
+            if name not in known and name not in RESERVED:
+                for unprovided in self._unprovided_by(item, name):
+                    station = self._registry.instances[item.nodeid].station
+                    self._add_fault(unknown_parameter(item, station, unprovided, requested))
+
+    def _unprovided_by(self, item: pytest.Function, name: str) -> tuple[str, ...]:
+        """Return *name* if nothing provides it for *item* after all, as far as that is known."""
+        if name in parameters_of(item) or name in definitions_of(item):
+            return ()
+        if (item.parent, name) not in self._unprovided:
+            # Fixtures, those of stations included, may be registered after the item was made.
+            is_provided = self._visible_station(item, name) is not None or (
+                name in definitions_of(_item_requesting(item, [name]))
+            )
+            excused = is_provided or self._registry.may_lack(name, item)
+            self._unprovided[item.parent, name] = () if excused else (name,)
+        unprovided = self._unprovided[item.parent, name]
+        return () if unprovided and may_be_skipped(item) else unprovided
 
     def _fixture_between(self, key: str, needed: str) -> str:
         """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""

@@ -87,6 +87,7 @@ class StationFiles:
             except (Exception, pytest.skip.Exception, pytest.fail.Exception, SystemExit) as error:
                 # Reported when the file itself is collected.
                 self._broken[module] = error.__cause__ or error
+                self.registry.add_not_imported(module)
                 continue
             for name, station in stations.items():
                 self.registry.add_station(name, station, directory)

@@ -30,6 +30,17 @@ def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.Fixtur
     return item._fixtureinfo.name2fixturedefs
 
 
+def fixture_names(item: pytest.Function) -> Sequence[str]:
+    """Return the names of all fixtures that *item* could request.
+
+    Pytest lists them in its own error about a missing fixture, and nowhere else.
+    """
+    manager = item.session._fixturemanager
+    tables = ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs", "_arg2fixturedefs")
+    names = dict.fromkeys(name for table in tables for name in getattr(manager, table, ()))
+    return [name for name in names if manager.getfixturedefs(name, item)]
+
+
 def init_request(item: pytest.Function) -> None:
     """Give *item* a new fixture request, so that it can be set up again.
 

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependency
+from pytest_choochoo.collection.signatures import unkept_outcome_of
 from pytest_choochoo.engine.errors import NoRecord, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
@@ -62,6 +63,9 @@ class Command:
         for fault in self.workflow.registry.faults + self.workflow.dependencies.faults:
             if fault.concerns(dependency.name):
                 raise fault
+        unkept = unkept_outcome_of(dependency.station, item.config)
+        if unkept is not None:
+            raise unkept
         for key in dependency.keys:
             reasons = self.judge.why_stale(key)
             if reasons:

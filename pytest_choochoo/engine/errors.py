@@ -52,13 +52,19 @@ class UnknownSelector(ChoochooError):
     def _way_out(self, selector: str) -> str:
         if not self.known:
             return "there are no stations here"
-        import difflib  # needed only here, and every run of pytest would wait for it
-
-        spelt = {name.lower(): name for name in reversed(self.known)}
-        close = difflib.get_close_matches(selector.lower(), spelt, n=3, cutoff=0.5)
+        close = _close_names(selector, self.known)
         if close:
-            return f"did you mean {' or '.join(repr(spelt[name]) for name in close)}?"
+            return close
         return f"choose from {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
+
+
+def _close_names(name: str, known: tuple[str, ...]) -> str:
+    """Return a question that names those of *known* that are close to *name*; empty if none is."""
+    import difflib  # needed only here, and every run of pytest would wait for it
+
+    spelt = {each.lower(): each for each in reversed(known)}
+    close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(repr(spelt[each]) for each in close)}?" if close else ""
 
 
 class BadSetting(ChoochooError):
@@ -184,6 +190,36 @@ class UnknownPlaceholder(ChoochooError):
     template = (
         "{location}: station {name!r} declares {path!r} in {keyword}, but {cause}; "
         "name one of its parameters, or write {{{{ and }}}} for braces"
+    )
+
+
+class UnknownParameter(ChoochooError):
+    """*request*: who requests the parameter, with the verb; *known*: the fixtures there are."""
+
+    name: str
+    location: str
+    request: str
+    parameter: str
+    known: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        way_out = _close_names(self.parameter, self.known) or (
+            "correct the name, or define a fixture or a station of that name"
+        )
+        return (
+            f"{self.location}: {self.request} {self.parameter!r}, "
+            f"which is neither a fixture nor a station; {way_out}"
+        )
+
+
+class UnkeptOutcome(ChoochooError):
+    name: str
+    location: str
+    annotation: str
+    cause: str
+    template = (
+        "{location}: station {name!r} returns {annotation}, which cannot be stored: {cause}; "
+        "return plain data that stands for it, or implement pytest_choochoo_encode"
     )
 
 

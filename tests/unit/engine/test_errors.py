@@ -49,6 +49,25 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: station 'boil' declares '{pto}.txt' in files, but it has no parameter 'pto'; "
         "name one of its parameters, or write {{ and }} for braces"
     ),
+    errors.UnknownParameter(
+        "pour", "stations.py:3", "station 'pour' requests", "boli", ("boil",)
+    ): (
+        "stations.py:3: station 'pour' requests 'boli', which is neither a fixture nor a station; "
+        "did you mean 'boil'?"
+    ),
+    errors.UnknownParameter(
+        "pour", "stations.py:3", "station 'pour' requests", "zebra", ("boil",)
+    ): (
+        "stations.py:3: station 'pour' requests 'zebra', which is neither a fixture nor a station; "
+        "correct the name, or define a fixture or a station of that name"
+    ),
+    errors.UnkeptOutcome(
+        "boil", "stations.py:3", "subprocess.Popen", "Popen is not a supported type"
+    ): (
+        "stations.py:3: station 'boil' returns subprocess.Popen, which cannot be stored: "
+        "Popen is not a supported type; return plain data that stands for it, "
+        "or implement pytest_choochoo_encode"
+    ),
     errors.ParametrizedFixture("boil", "kettle", "stations.py:3"): (
         "stations.py:3: a check or clean of station 'boil' requests the parametrized fixture 'kettle'; "
         "request it in the station itself, which is then parametrized as well"

@@ -83,6 +83,7 @@ def start(
     """
     config, registry = session.config, files.registry
     files.collect_missing(session)
+    files.find_clashes()
     if files.broken or registry.faults:
         config.pluginmanager.register(MissingStationHint(files.broken, registry.faults))
     made = build(session, registry, settings, items)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pytest_choochoo.collection.clashes import module_clashes
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
@@ -195,6 +196,18 @@ class StationFiles:
             for path in sorted(missing):
                 self._collect(session, path)
             tried |= missing
+
+    def find_clashes(self) -> None:
+        """Find the station files that import another module than the one beside them."""
+        if self._config.getoption("importmode") == "importlib":
+            return  # nothing is imported from beside a file
+        names: dict[Path, list[str]] = {
+            path: [] for path in self._modules if self._settings.is_station_file(path)
+        }
+        for station in self.registry.stations:
+            names.get(Path(station.home), []).append(station.name)
+        for clash in module_clashes(names):
+            self.registry.add_fault(clash)
 
     def _homes(self) -> set[Path]:
         """Return the station files, and the files of the stations that have no item so far."""

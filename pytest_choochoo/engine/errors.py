@@ -212,6 +212,24 @@ class UnknownParameter(ChoochooError):
         )
 
 
+class ModuleClash(ChoochooError):
+    """*names*: the stations of the *file* that imports *module*, which gets *other*."""
+
+    names: tuple[str, ...]
+    file: str
+    module: str
+    beside: str
+    other: str
+
+    def sentence(self, command: str = "") -> str:
+        return (
+            f"{self.file} imports {self.module!r} and gets {self.other}, although {self.beside} "
+            "lies beside it: Python has one module of a name; rename one of the two, "
+            f"or import it by 'from .{self.module} import ...', "
+            "with an __init__.py in both folders or with --import-mode=importlib"
+        )
+
+
 class UnkeptOutcome(ChoochooError):
     name: str
     location: str

@@ -326,6 +326,32 @@ def test_plain_pytest_examines_signatures_that_a_test_requests(project: Project)
     assert (run.errors["test_serve"], run.errors["test_deploy"]) == (TOLD[0], TOLD[2])
 
 
+@pytest.mark.parametrize("command", ["--cc-run", ""])
+def test_station_file_that_gets_the_module_of_another_is_an_error(
+    project: Project, mode: str, command: str
+) -> None:
+    """Two helpers of one name are an error, in plain pytest for the tests that request a station."""
+    for place in ("back", "front"):
+        project.write(f"{place}/helper.py", f"NAME = '{place}'\n")
+        imports = "from helper import NAME\n\n"
+        project.stations(
+            f"{imports}@station\ndef make_{place}() -> str: ...\n", f"{place}/stations.py"
+        )
+    project.write("front/test_it.py", "def test_make(make_front): ...\ndef test_it(): ...\n")
+
+    run = project.run(*filter(None, [command]))
+
+    text = (
+        "front/stations.py imports 'helper' and gets back/helper.py, although front/helper.py "
+        "lies beside it: Python has one module of a name; rename one of the two, or import it by "
+        "'from .helper import ...', with an __init__.py in both folders "
+        "or with --import-mode=importlib"
+    )
+    assert run.outlines.count(text) == 1
+    assert run.tests == ({} if command else {"test_make": "failed", "test_it": "passed"})
+    assert run.exit_code == (2 if command and not project.workers else 1)
+
+
 def test_outcome_that_a_plugin_may_encode_is_not_refused(project: Project) -> None:
     """Where a plugin implements `pytest_choochoo_encode`, only a visit can tell."""
     project.stations("import subprocess\n\n@station\ndef serve() -> subprocess.Popen: ...\n")

@@ -52,7 +52,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("source", "fault"), REQUESTS.values(), ids=REQUESTS)
 def test_unknown_parameter_is_a_fault(collect: Collect, source: str, fault: str) -> None:
-    """What a station, its checks, its clean and its values request must exist, at any depth."""
+    """A station, its checks, clean and values request only what exists, at any depth."""
     assert found(collect, source) == (fault,)
 
 

@@ -61,6 +61,14 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: station 'pour' requests 'zebra', which is neither a fixture nor a station; "
         "correct the name, or define a fixture or a station of that name"
     ),
+    errors.ModuleClash(
+        ("serve",), "front/stations.py", "helper", "front/helper.py", "back/helper.py"
+    ): (
+        "front/stations.py imports 'helper' and gets back/helper.py, although front/helper.py lies "
+        "beside it: Python has one module of a name; rename one of the two, or import it by "
+        "'from .helper import ...', with an __init__.py in both folders "
+        "or with --import-mode=importlib"
+    ),
     errors.UnkeptOutcome(
         "boil", "stations.py:3", "subprocess.Popen", "Popen is not a supported type"
     ): (

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.signatures import unkept_outcome_of
-from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.errors import NoRecord, StationDue, shortened
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
@@ -70,7 +70,8 @@ class Command:
             reasons = self.judge.why_stale(key)
             if reasons:
                 due = StationDue(self.workflow.route[key].name, reasons)
-                item.warn(StationDueWarning(f"{due}; its recorded outcome is used"))
+                # It may name the reasons of many stations upstream.
+                item.warn(StationDueWarning(f"{shortened(str(due))}; its recorded outcome is used"))
 
     def why_unknown(self, key: str) -> Exception | None:
         """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""

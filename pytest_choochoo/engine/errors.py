@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import dataclass_transform
 
+#: The number of characters to keep of a text from outside, like the message of an error.
+TEXT_LIMIT = 500
+
+
+def shortened(text: str) -> str:
+    """Return *text* without what exceeds `TEXT_LIMIT`, and say how much that is.
+
+    A text that was shortened before, and is now part of a sentence, stays as it is.
+    """
+    left = len(text) - TEXT_LIMIT
+    if left <= 0 or (left <= 200 and text.endswith(" more characters)")):
+        return text
+    return f"{text[:TEXT_LIMIT]}… ({left:,} more characters)"
+
 
 @dataclass_transform()
 class ChoochooError(Exception):
@@ -20,8 +34,10 @@ class ChoochooError(Exception):
     # A dataclass would do the same, but dozens of them take as long to make as a
     # small suite takes to run, and every run of pytest would wait for them.
     def __init__(self, *facts: object) -> None:
-        super().__init__(*facts)
-        for name, fact in zip(type(self).__annotations__, facts, strict=True):
+        # Some facts are texts of the user's errors and values, of any length.
+        bounded = [shortened(fact) if isinstance(fact, str) else fact for fact in facts]
+        super().__init__(*bounded)
+        for name, fact in zip(type(self).__annotations__, bounded, strict=True):
             setattr(self, name, fact)
 
     def __str__(self) -> str:
@@ -429,4 +445,6 @@ def error_line(error: BaseException) -> str:
         first = "<it cannot be shown>"
     if isinstance(error, CheckFailed):
         return error.cause
+    if not isinstance(error, ChoochooError):  # else its way out would be cut off
+        first = shortened(first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -312,3 +312,64 @@ def test_way_out_leads_to_the_same_records(project: Project) -> None:
         "station 'boil' has no complete record: never visited; "
         "run 'pytest --cc-run --cc-profile=staging --cc-state='else where'' first"
     )
+
+
+LONG = """
+    LONG = "x" * 1_000_000
+
+    @station
+    def boil():
+        raise RuntimeError(LONG)
+
+    @station
+    def brew(): ...
+
+    @brew.check
+    def is_hot():
+        return LONG
+
+    @station
+    def pour():
+        pytest.skip(LONG)
+
+    @station
+    def cool(): ...
+
+    @cool.clean
+    def warm():
+        raise RuntimeError(LONG)
+"""
+
+
+def test_endless_texts_are_shortened(project: Project, mode: str) -> None:
+    """What we show and record of a text is bounded, and says how much was left out."""
+    project.stations(LONG)
+    cut = f"{'x' * 500}… (999,500 more characters)"
+
+    run = project.run("--cc-run", "--tb=no")
+
+    assert run.causes == {
+        "boil": f"RuntimeError: {cut}",
+        "brew": (
+            f"CheckAnswer: check 'is_hot' of station 'brew' returned '{cut.replace('x', '', 1)}; "
+            "a check must return None, True or False"
+        ).replace("999,500", "999,502"),
+        "pour": cut,
+    }
+    assert f"  failed   boil  RuntimeError: {cut}" in run.outlines
+    assert len(run.text) < 10_000
+    assert len((project.path / ".pytest_cache/d/choochoo/default.sqlite").read_bytes()) < 100_000
+
+    run = project.run("--cc-run", "--tb=no", "-v", "-k", "boil")
+
+    assert run.reasons["boil"][0].endswith(f" ago: RuntimeError: {cut}")
+
+
+def test_endless_errors_of_a_clean_are_shortened(project: Project) -> None:
+    """The list after a clean shows the beginning of an endless error."""
+    project.stations(LONG)
+    project.run("--cc-run", "--tb=no", "-k", "cool")
+
+    run = project.run("--cc-clean", "--tb=no")
+
+    assert run.causes == {"cool": f"RuntimeError: {'x' * 500}… (999,500 more characters)"}

@@ -282,3 +282,25 @@ def test_error_knows_the_stations_that_it_concerns(
 ) -> None:
     """A fault concerns the stations that it names, and no others."""
     assert error.concerns(name) is concerned
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("x" * 500, "x" * 500, id="short enough"),
+        pytest.param("x" * 501, "x" * 500 + "… (1 more characters)", id="a letter too long"),
+        pytest.param("x" * 1_048_500, "x" * 500 + "… (1,048,000 more characters)", id="endless"),
+    ],
+)
+def test_text_from_outside_is_shortened(text: str, shown: str) -> None:
+    """Of a long text the beginning is shown, and how much is left; that is done once."""
+    assert errors.shortened(text) == shown
+    assert errors.shortened(shown) == shown
+    assert errors.CheckFailed("boil", "is_hot", text).cause == shown
+    assert errors.error_line(RuntimeError(text)) == f"RuntimeError: {shown}"
+
+
+def test_error_is_one_line() -> None:
+    """Of an error of several lines the first is shown, after its type."""
+    assert errors.error_line(ValueError("\nno gas\nand no water")) == "ValueError: no gas"
+    assert errors.error_line(ValueError()) == "ValueError"

@@ -12,6 +12,7 @@ from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
+from pytest_choochoo.collection.pytest_internals import correct_counts
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.collection.signatures import unkept_outcome_of
 from pytest_choochoo.commands import Command
@@ -87,6 +88,8 @@ def start(
     if files.broken or registry.faults:
         config.pluginmanager.register(MissingStationHint(files.broken, registry.faults))
     made = build(session, registry, settings, items)
+    if settings.mode.collects:
+        correct_counts(config, items)
     if made is not None:
         config.stash[SESSION] = config.stash[RUN_FACTS] = made
         config.pluginmanager.register(SessionHooks(made))

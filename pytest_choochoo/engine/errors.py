@@ -74,12 +74,12 @@ class UnknownSelector(ChoochooError):
         return f"choose from {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
 
 
-def _close_names(name: str, known: tuple[str, ...]) -> str:
+def _close_names(name: str, known: tuple[str, ...], cutoff: float = 0.5) -> str:
     """Return a question that names those of *known* that are close to *name*; empty if none is."""
     import difflib  # needed only here, and every run of pytest would wait for it
 
     spelt = {each.lower(): each for each in reversed(known)}
-    close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=cutoff)
     return f"did you mean {' or '.join(repr(spelt[each]) for each in close)}?" if close else ""
 
 
@@ -219,7 +219,7 @@ class UnknownParameter(ChoochooError):
     known: tuple[str, ...]
 
     def sentence(self, command: str = "") -> str:
-        way_out = _close_names(self.parameter, self.known) or (
+        way_out = _close_names(self.parameter, self.known, cutoff=0.6) or (
             "correct the name, or define a fixture or a station of that name"
         )
         return (

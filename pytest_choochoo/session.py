@@ -29,6 +29,7 @@ from pytest_choochoo.engine.secrets import SecretStore
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
 from pytest_choochoo.reporting.terminal import RUN_FACTS
+from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
 from pytest_choochoo.running.stopping import (
@@ -219,8 +220,8 @@ def _journey(
         results=Results(workflow.ledger, workflow.run),
         tell=lambda progressed: None,
         notify=lambda text: notify(config, text),
-        judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
-            config=config, node_id=key, verdict=verdict
+        judged=lambda key, verdict: call_hook(
+            config, "pytest_choochoo_judged", node_id=key, verdict=verdict
         ),
     )
 

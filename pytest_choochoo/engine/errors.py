@@ -429,6 +429,16 @@ class StillThere(ChoochooError):
     )
 
 
+class HookFailed(ChoochooError):
+    """*place*: the line that raised *cause*, as `file:line`."""
+
+    plugin: str
+    hook: str
+    cause: str
+    place: str
+    template = "plugin {plugin!r} failed in {hook} ({place}): {cause}; correct it, or disable it"
+
+
 class OnlyInStations(ChoochooError):
     consumer: str
     template = (

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import UnusableLedger, error_line, shortened
+from pytest_choochoo.engine.errors import HookFailed, UnusableLedger, error_line, shortened
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
@@ -93,21 +93,26 @@ def _error_of(error: BaseException) -> str:
 
 
 @contextmanager
-def failing_if_unrecorded(item: pytest.Item, results: Results) -> Iterator[None]:
-    """Report *item* as failed after all, if its result could not be recorded."""
+def failing_at_last(item: pytest.Item, results: Results) -> Iterator[None]:
+    """Report *item* as failed after all, if its result could not be recorded, or a hook failed."""
     try:
         yield
     except UnusableLedger as error:
-        result = results[item.nodeid]
-        if result.cause == str(error):
-            report = pytest.TestReport(
-                nodeid=item.nodeid,
-                location=item.location,
-                keywords={},
-                outcome="failed",
-                longrepr=f"{item.name} is not recorded: {error}",
-                when="teardown",
-            )
-            put_facts(report, facts(result))
-            item.ihook.pytest_runtest_logreport(report=report)
+        if results[item.nodeid].cause == str(error):
+            _report_failure(item, results, f"{item.name} is not recorded: {error}")
         raise
+    except HookFailed as error:  # the result is recorded, and stands
+        _report_failure(item, results, str(error))
+
+
+def _report_failure(item: pytest.Item, results: Results, text: str) -> None:
+    report = pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords={},
+        outcome="failed",
+        longrepr=text,
+        when="teardown",
+    )
+    put_facts(report, facts(results[item.nodeid]))
+    item.ihook.pytest_runtest_logreport(report=report)

@@ -61,6 +61,12 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: station 'pour' requests 'zebra', which is neither a fixture nor a station; "
         "correct the name, or define a fixture or a station of that name"
     ),
+    errors.HookFailed(
+        "conftest.py", "pytest_choochoo_judged", "OSError: no gas", "conftest.py:3"
+    ): (
+        "plugin 'conftest.py' failed in pytest_choochoo_judged (conftest.py:3): OSError: no gas; "
+        "correct it, or disable it"
+    ),
     errors.ModuleClash(
         ("serve",), "front/stations.py", "helper", "front/helper.py", "back/helper.py"
     ): (

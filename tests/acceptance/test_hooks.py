@@ -349,7 +349,7 @@ def pytest_addoption(parser):
 def test_plugin_that_fails_when_it_is_told_a_verdict_fails_the_station(
     project: Project, mode: str, station: str
 ) -> None:
-    """What `pytest_choochoo_judged` raises is the failure of that station, whatever the verdict."""
+    """An error in `pytest_choochoo_judged` fails that station, whatever the verdict."""
     project.ini(f"fails = {station}")
     project.write("conftest.py", FAILING.format(hook="judged").replace("**rest", "verdict"))
     project.stations(

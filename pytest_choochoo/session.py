@@ -14,13 +14,14 @@ from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.pytest_internals import correct_counts
 from pytest_choochoo.collection.registry import StationRegistry
-from pytest_choochoo.collection.signatures import unkept_outcome_of
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.judging.verdict import Verdict
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
@@ -29,7 +30,6 @@ from pytest_choochoo.engine.secrets import SecretStore
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
 from pytest_choochoo.reporting.terminal import RUN_FACTS
-from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
 from pytest_choochoo.running.stopping import (
@@ -112,8 +112,10 @@ def build(
     dependencies = Dependencies(registry)
     route = dependencies.route()
     if settings.mode.collects:
-        for station in dict.fromkeys(stop.station for stop in route.stops.values()):
-            fault = unkept_outcome_of(station, session.config)
+        is_encoded = session.config.hook.pytest_choochoo_encode.get_hookimpls()
+        stations = dict.fromkeys(stop.station for stop in route.stops.values())
+        for station in () if is_encoded else stations:  # else only a visit can tell
+            fault = unkept_outcome(station)
             if fault is not None:
                 registry.add_fault(fault)
         faults = registry.faults + dependencies.faults
@@ -220,10 +222,14 @@ def _journey(
         results=Results(workflow.ledger, workflow.run),
         tell=lambda progressed: None,
         notify=lambda text: notify(config, text),
-        judged=lambda key, verdict: call_hook(
-            config, "pytest_choochoo_judged", node_id=key, verdict=verdict
-        ),
+        judged=lambda key, verdict: _judged(config, key, verdict),
     )
+
+
+def _judged(config: pytest.Config, key: str, verdict: Verdict) -> None:
+    from pytest_choochoo.running.hook_calls import call_hook  # only runs announce verdicts
+
+    call_hook(config, "pytest_choochoo_judged", node_id=key, verdict=verdict)
 
 
 def _injection(workflow: Workflow, command: Command) -> Injection:

@@ -18,7 +18,6 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
-from pytest_choochoo.collection.signatures import may_be_skipped, unknown_parameter
 from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
@@ -56,8 +55,8 @@ class Dependencies:
         self._names_of_attached: dict[object, tuple[str, ...]] = {}
         self._by_values: dict[object, dict[object, list[StationInstance]]] = {}
         self._upstream: dict[str, tuple[str, ...]] = {}
-        #: By node, the names that nothing provides there, none for one that is provided.
-        self._unprovided: dict[tuple[pytest.Collector | None, str], tuple[str, ...]] = {}
+        #: By node and name, whether nothing provides a fixture of that name there.
+        self._unprovided: dict[tuple[pytest.Collector | None, str], bool] = {}
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
@@ -293,24 +292,26 @@ class Dependencies:
         """Find what *requested*, *item* or a probe beside it, requests and nothing provides."""
         known = definitions_of(requested)
         for name in requested.fixturenames:
-            if name not in known and name not in RESERVED:
-                for unprovided in self._unprovided_by(item, name):
-                    station = self._registry.instances[item.nodeid].station
-                    self._add_fault(unknown_parameter(item, station, unprovided, requested))
+            if name not in known and name not in RESERVED and self._is_unprovided(item, name):
+                # Only now, because most signatures have no fault.
+                from pytest_choochoo.collection.signatures import may_be_skipped, unknown_parameter
 
-    def _unprovided_by(self, item: pytest.Function, name: str) -> tuple[str, ...]:
-        """Return *name* if nothing provides it for *item* after all, as far as that is known."""
+                if not may_be_skipped(item):
+                    station = self._registry.instances[item.nodeid].station
+                    self._add_fault(unknown_parameter(item, station, name, requested))
+
+    def _is_unprovided(self, item: pytest.Function, name: str) -> bool:
+        """Return whether nothing provides *name* for *item* after all, as far as that is known."""
         if name in parameters_of(item) or name in definitions_of(item):
-            return ()
+            return False
         if (item.parent, name) not in self._unprovided:
             # Fixtures, those of stations included, may be registered after the item was made.
             is_provided = self._visible_station(item, name) is not None or (
                 name in definitions_of(_item_requesting(item, [name]))
             )
-            excused = is_provided or self._registry.may_lack(name, item)
-            self._unprovided[item.parent, name] = () if excused else (name,)
-        unprovided = self._unprovided[item.parent, name]
-        return () if unprovided and may_be_skipped(item) else unprovided
+            is_excused = is_provided or self._registry.may_lack(name, item)
+            self._unprovided[item.parent, name] = not is_excused
+        return self._unprovided[item.parent, name]
 
     def _fixture_between(self, key: str, needed: str) -> str:
         """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""

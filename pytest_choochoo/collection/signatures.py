@@ -1,4 +1,4 @@
-"""Faults in the signatures of stations: parameters that nothing provides, unknown types."""
+"""Faults in the signatures of stations: parameters that nothing provides."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import definitions_of, fixture_names
-from pytest_choochoo.engine.errors import UnkeptOutcome, UnknownParameter
-from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
+from pytest_choochoo.engine.errors import UnknownParameter
 from pytest_choochoo.engine.station import Station
 
 
@@ -58,13 +57,3 @@ def may_be_skipped(item: pytest.Item) -> bool:
         or (mark.name == "skipif" and any((*mark.args, mark.kwargs.get("condition"))))
         for mark in item.iter_markers()
     )
-
-
-def unkept_outcome_of(station: Station[Any], config: pytest.Config) -> UnkeptOutcome | None:
-    """Return the fault of a *station* whose outcome nobody can store, None if there is none.
-
-    What a plugin can encode is known only when it is asked.
-    """
-    if config.hook.pytest_choochoo_encode.get_hookimpls():
-        return None
-    return unkept_outcome(station)

@@ -8,11 +8,11 @@ from typing import cast
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.collection.signatures import unkept_outcome_of
 from pytest_choochoo.engine.errors import NoRecord, StationDue, shortened
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
@@ -63,9 +63,10 @@ class Command:
         for fault in self.workflow.registry.faults + self.workflow.dependencies.faults:
             if fault.concerns(dependency.name):
                 raise fault
-        unkept = unkept_outcome_of(dependency.station, item.config)
-        if unkept is not None:
-            raise unkept
+        if not item.config.hook.pytest_choochoo_encode.get_hookimpls():
+            unkept = unkept_outcome(dependency.station)
+            if unkept is not None:
+                raise unkept
         for key in dependency.keys:
             reasons = self.judge.why_stale(key)
             if reasons:

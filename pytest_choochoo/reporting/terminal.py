@@ -12,7 +12,6 @@ import pytest
 from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.reporting.painting import COLOURS, painted, wrapped
 from pytest_choochoo.settings import Settings
 
 # The letter of each result that pytest has none for.
@@ -88,6 +87,8 @@ class Terminal:
         # Pytest itself puts the reason beside an item that it runs and skips.
         is_told = report.skipped and not hasattr(report, "node")
         reason = wording.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
+        from pytest_choochoo.reporting.painting import COLOURS  # not needed by plain pytest
+
         word = self._word(report, name, reason)
         return report.outcome, _LETTERS[name], (word, COLOURS[name])
 
@@ -98,6 +99,8 @@ class Terminal:
         word, columns = f"{name.upper()} ({reason})", self._columns()
         if not columns:
             return word
+        from pytest_choochoo.reporting.painting import wrapped
+
         is_of_worker = hasattr(report, "node")
         used = _WORKER if is_of_worker else len(f"{report.nodeid} ")
         return wrapped(word, columns if is_of_worker else columns - _PROGRESS - 1, used=used)
@@ -140,6 +143,8 @@ class Terminal:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if self._settings.verbosity < -1 or not self._has_run:
             return
+        from pytest_choochoo.reporting.painting import painted, wrapped
+
         columns = self._columns()
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):

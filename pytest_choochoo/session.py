@@ -13,14 +13,17 @@ from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
+from pytest_choochoo.collection.pytest_internals import correct_counts
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.judging.verdict import Verdict
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
@@ -88,9 +91,12 @@ def start(
     """
     config, registry = session.config, files.registry
     files.collect_missing(session)
+    files.find_clashes()
     if files.broken or registry.faults:
         config.pluginmanager.register(MissingStationHint(files.broken, registry.faults))
     made = build(session, registry, settings, items)
+    if settings.mode.collects:
+        correct_counts(config, items)
     if made is not None:
         config.stash[SESSION] = config.stash[RUN_FACTS] = made
         config.pluginmanager.register(SessionHooks(made))
@@ -111,10 +117,7 @@ def build(
     """
     dependencies = Dependencies(registry)
     route = dependencies.route()
-    faults = registry.faults + dependencies.faults
-    if settings.mode.collects and faults:
-        for fault in faults:
-            report_collection_error(session.config, str(fault))
+    if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.forget):
@@ -133,6 +136,22 @@ def build(
             held.release()
         ledger.close()  # `SessionHooks` does so at the end of the session, once there is one
         raise
+
+
+def _report_faults(
+    config: pytest.Config, registry: StationRegistry, dependencies: Dependencies, route: Route
+) -> bool:
+    """Report all structural faults as collection errors; return whether there are any."""
+    is_encoded = config.hook.pytest_choochoo_encode.get_hookimpls()
+    stations = dict.fromkeys(stop.station for stop in route.stops.values())
+    for station in () if is_encoded else stations:  # else only a visit can tell
+        fault = unkept_outcome(station)
+        if fault is not None:
+            registry.add_fault(fault)
+    faults = registry.faults + dependencies.faults
+    for each in faults:
+        report_collection_error(config, str(each))
+    return bool(faults)
 
 
 def _assemble(
@@ -223,10 +242,14 @@ def _journey(
         results=Results(workflow.ledger, workflow.run),
         tell=lambda progressed: None,
         notify=lambda text: notify(config, text),
-        judged=lambda key, verdict: config.hook.pytest_choochoo_judged(
-            config=config, node_id=key, verdict=verdict
-        ),
+        judged=lambda key, verdict: _judged(config, key, verdict),
     )
+
+
+def _judged(config: pytest.Config, key: str, verdict: Verdict) -> None:
+    from pytest_choochoo.running.hook_calls import call_hook  # only runs announce verdicts
+
+    call_hook(config, "pytest_choochoo_judged", node_id=key, verdict=verdict)
 
 
 def _injection(workflow: Workflow, command: Command) -> Injection:

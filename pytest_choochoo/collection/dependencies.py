@@ -55,6 +55,8 @@ class Dependencies:
         self._names_of_attached: dict[object, tuple[str, ...]] = {}
         self._by_values: dict[object, dict[object, list[StationInstance]]] = {}
         self._upstream: dict[str, tuple[str, ...]] = {}
+        #: By node and name, whether nothing provides a fixture of that name there.
+        self._unprovided: dict[tuple[pytest.Collector | None, str], bool] = {}
 
     @property
     def faults(self) -> tuple[ChoochooError, ...]:
@@ -67,6 +69,7 @@ class Dependencies:
         instances = {key: self._registry.instances[key] for key in items}
         upstream = {}
         for key, item in items.items():
+            self._find_unknown(item, item)
             names = (*item.fixturenames, *self._requested_by_attached(item))
             requests_itself = instances[key].station.name in item.fixturenames
             upstream[key] = tuple(
@@ -268,6 +271,7 @@ class Dependencies:
                 probe = _item_requesting(item, names)
                 self._names_of_attached[station.identity] = tuple(probe.fixturenames)
                 self._find_parametrized(item, definitions_of(probe))
+                self._find_unknown(item, probe)
         return self._names_of_attached[station.identity]
 
     def _find_parametrized(
@@ -283,6 +287,31 @@ class Dependencies:
         for name, definitions in requested.items():
             if name not in given and definitions[-1].params is not None:
                 self._add_fault(ParametrizedFixture(station.name, name, station.location))
+
+    def _find_unknown(self, item: pytest.Function, requested: pytest.Function) -> None:
+        """Find what *requested*, *item* or a probe beside it, requests and nothing provides."""
+        known = definitions_of(requested)
+        for name in requested.fixturenames:
+            if name not in known and name not in RESERVED and self._is_unprovided(item, name):
+                # Only now, because most signatures have no fault.
+                from pytest_choochoo.collection.signatures import may_be_skipped, unknown_parameter
+
+                if not may_be_skipped(item):
+                    station = self._registry.instances[item.nodeid].station
+                    self._add_fault(unknown_parameter(item, station, name, requested))
+
+    def _is_unprovided(self, item: pytest.Function, name: str) -> bool:
+        """Return whether nothing provides *name* for *item* after all, as far as that is known."""
+        if name in parameters_of(item) or name in definitions_of(item):
+            return False
+        if (item.parent, name) not in self._unprovided:
+            # Fixtures, those of stations included, may be registered after the item was made.
+            is_provided = self._visible_station(item, name) is not None or (
+                name in definitions_of(_item_requesting(item, [name]))
+            )
+            is_excused = is_provided or self._registry.may_lack(name, item)
+            self._unprovided[item.parent, name] = not is_excused
+        return self._unprovided[item.parent, name]
 
     def _fixture_between(self, key: str, needed: str) -> str:
         """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -87,6 +88,7 @@ class StationFiles:
             except (Exception, pytest.skip.Exception, pytest.fail.Exception, SystemExit) as error:
                 # Reported when the file itself is collected.
                 self._broken[module] = error.__cause__ or error
+                self.registry.add_not_imported(module)
                 continue
             for name, station in stations.items():
                 self.registry.add_station(name, station, directory)
@@ -195,6 +197,22 @@ class StationFiles:
                 self._collect(session, path)
             tried |= missing
 
+    def find_clashes(self) -> None:
+        """Find the station files that import another module than the one beside them."""
+        if self._config.getoption("importmode") == "importlib":
+            return  # nothing is imported from beside a file
+        names: dict[Path, list[str]] = {
+            path: [] for path in self._modules if self._settings.is_station_file(path)
+        }
+        if not _may_clash({path.parent for path in names}):
+            return
+        from pytest_choochoo.collection.clashes import module_clashes  # rarely needed
+
+        for station in self.registry.stations:
+            names.get(Path(station.home), []).append(station.name)
+        for clash in module_clashes(names):
+            self.registry.add_fault(clash)
+
     def _homes(self) -> set[Path]:
         """Return the station files, and the files of the stations that have no item so far."""
         files = {path for path in self._modules if self._settings.is_station_file(path)}
@@ -258,6 +276,34 @@ class StationFiles:
             modules = [node for node in found if is_python_module(node)]
             return modules[0] if modules else pytest.Module.from_parent(parent, path=path)
         return self._modules[path]
+
+
+def _may_clash(folders: set[Path]) -> bool:
+    """Return whether modules in *folders* may have the name of a module elsewhere."""
+    seen: set[str] = set()
+    for folder in folders:
+        with suppress(OSError):
+            for entry in os.listdir(folder):
+                name, _, suffix = entry.partition(".")
+                if suffix in ("py", "") and name not in _OFTEN_THERE:
+                    if name in seen or not _loaded_file(name).startswith(
+                        (f"{folder}{os.sep}", "?")
+                    ):
+                        return True
+                    seen.add(name)
+    return False
+
+
+def _loaded_file(name: str) -> str:
+    """Return the file of the module *name*, "?" where none is loaded."""
+    with suppress(KeyError, AttributeError):
+        # Not by `getattr`, as a lazy module is imported when it is asked for anything.
+        return object.__getattribute__(sys.modules[name], "__dict__").get("__file__") or "?"
+    return "?"
+
+
+# Files and folders that many folders have, and that no station file imports by that name.
+_OFTEN_THERE = frozenset({"__init__", "__pycache__", "conftest"})
 
 
 # --- importing

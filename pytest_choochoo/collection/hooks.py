@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -73,6 +73,34 @@ class CollectionHooks:
         if isinstance(obj, type) and any(map(_is_station, vars(obj).values())):
             self.files.registry.add_class(obj)
         return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Say how to run stations, if plain pytest does not find those that the user named."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            hint = None
+            if self.has_met_stations and not self._settings.mode.collects:
+                from pytest_choochoo.collection.hints import about_stations
+
+                hint = about_stations(session.config, self._settings, self.files.registry)
+            if hint is None:
+                raise
+            if self._settings.process.is_worker:  # xdist shows no other error of a worker
+                report = pytest.CollectReport("stations", "failed", longrepr=hint, result=[])
+                session.config.hook.pytest_collectreport(report=report)
+            raise pytest.UsageError(*error.args, hint) from None
+
+    def pytest_report_collectionfinish(
+        self, config: pytest.Config, items: Sequence[pytest.Item]
+    ) -> str | None:
+        if items or not self.has_met_stations or self._settings.mode.collects:
+            return None
+        from pytest_choochoo.collection.hints import about_files
+
+        hint = about_files(config, self._settings, self.files.registry)
+        return None if hint is None else f"choochoo: {hint}"
 
     def _is_station_file(self, node: object) -> bool:
         return is_python_module(node) and self._settings.is_station_file(node.path)

@@ -30,6 +30,33 @@ def definitions_of(item: pytest.Function) -> Mapping[str, Sequence[pytest.Fixtur
     return item._fixtureinfo.name2fixturedefs
 
 
+def fixture_names(item: pytest.Function) -> Sequence[str]:
+    """Return the names of all fixtures that *item* could request.
+
+    Pytest lists them in its own error about a missing fixture, and nowhere else.
+    """
+    manager = item.session._fixturemanager
+    tables = ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs", "_arg2fixturedefs")
+    names = dict.fromkeys(name for table in tables for name in getattr(manager, table, ()))
+    return [name for name in names if manager.getfixturedefs(name, item)]
+
+
+def correct_counts(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Let the terminal count what is run: *items*, of which others deselected some before.
+
+    It counts items as they are collected and deselected. There is no hook for items that
+    join a selection, and the number of all is in a private attribute.
+    """
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not hasattr(reporter, "_numcollected"):
+        return
+    selected = {item.nodeid for item in items}
+    deselected = reporter.stats.pop("deselected", [])
+    if left := [item for item in deselected if item.nodeid not in selected]:
+        reporter.stats["deselected"] = left
+    reporter._numcollected = max(reporter._numcollected, len(items) + len(left))
+
+
 def init_request(item: pytest.Function) -> None:
     """Give *item* a new fixture request, so that it can be set up again.
 

@@ -50,6 +50,7 @@ class StationRegistry:
         self._instances: dict[str, StationInstance] = {}
         self._instances_of: dict[object, list[StationInstance]] = {}
         self._items: dict[str, pytest.Function] = {}
+        self._not_imported: list[pytest.Module] = []
 
     # --- reading
 
@@ -105,7 +106,17 @@ class StationRegistry:
             if identity not in self._instances_of
         ]
 
+    def may_lack(self, name: str, item: pytest.Item) -> bool:
+        """Return whether a station *name* may be missing above *item* because of another fault."""
+        if any(fault.concerns(name) for fault in self._faults.values()):
+            return True
+        return any(module.parent in item.listchain() for module in self._not_imported)
+
     # --- filling
+
+    def add_not_imported(self, module: pytest.Module) -> None:
+        """Add a station file that could not be imported: its stations are unknown."""
+        self._not_imported.append(module)
 
     def add_fault(self, fault: ChoochooError) -> None:
         """Add a fault of a station; one with the same sentence is added once."""

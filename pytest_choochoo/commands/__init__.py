@@ -8,10 +8,11 @@ from typing import cast
 import pytest
 
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.errors import NoRecord, StationDue, shortened
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
@@ -62,11 +63,16 @@ class Command:
         for fault in self.workflow.registry.faults + self.workflow.dependencies.faults:
             if fault.concerns(dependency.name):
                 raise fault
+        if not item.config.hook.pytest_choochoo_encode.get_hookimpls():
+            unkept = unkept_outcome(dependency.station)
+            if unkept is not None:
+                raise unkept
         for key in dependency.keys:
             reasons = self.judge.why_stale(key)
             if reasons:
                 due = StationDue(self.workflow.route[key].name, reasons)
-                item.warn(StationDueWarning(f"{due}; its recorded outcome is used"))
+                # It may name the reasons of many stations upstream.
+                item.warn(StationDueWarning(f"{shortened(str(due))}; its recorded outcome is used"))
 
     def why_unknown(self, key: str) -> Exception | None:
         """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""

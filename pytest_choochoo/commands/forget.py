@@ -19,7 +19,10 @@ class Command(commands.Command):
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         chosen = self.workflow.named("--cc-forget", self.workflow.settings.forget, with_gone=True)
         known = self.workflow.registry.items
+        dropped = [item for item in items if item.nodeid not in chosen]
         items[:] = [known[key] for key in chosen if key in known]
+        if dropped and config.option.collectonly:  # else no item is run anyway
+            config.hook.pytest_deselected(items=dropped)
         return Selection(forgotten=chosen)
 
     def perform(

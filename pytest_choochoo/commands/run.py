@@ -12,6 +12,7 @@ from pytest_choochoo.engine.errors import NotWaitedFor
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import RunStopped
+from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.protocol import Trip, result_of_item
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection
@@ -69,6 +70,7 @@ class VisitTrip:
     def set_up(self) -> None:
         """Judge the station, its checks included; set up its fixtures if it must be visited."""
         item, attempt = self._item, self._attempt
+        self._journey.raise_hook_error(item.key)
         self._journey.begin(attempt, item.set_up_values(), item.ask)
         if isinstance(attempt.stage, NotReached):
             pytest.skip("the run was stopped before it was reached")
@@ -77,10 +79,8 @@ class VisitTrip:
             item.call_nothing()
             return
         item.reasons = attempt.stage.reasons
-        config = item.item.config
-        config.hook.pytest_choochoo_visit_started(
-            config=config, node_id=item.key, reasons=item.reasons
-        )
+        config, name = item.item.config, "pytest_choochoo_visit_started"
+        call_hook(config, name, node_id=item.key, reasons=item.reasons)
         item.set_up(item.names)
         item.item.obj = item.function
 
@@ -97,10 +97,8 @@ class VisitTrip:
         was_visited = self._attempt.has_begun
         result = self._journey.finish(self._attempt, ending)
         if was_visited:
-            config = self._item.item.config
-            config.hook.pytest_choochoo_visit_finished(
-                config=config, node_id=self._item.key, result=result
-            )
+            config, name = self._item.item.config, "pytest_choochoo_visit_finished"
+            call_hook(config, name, node_id=self._item.key, result=result)
         return result
 
     def note_failure(self, error: str) -> None:

@@ -103,7 +103,7 @@ class Returned(Begun, frozen=True, kw_only=True):
 
 
 class Rechecking(Returned, frozen=True, kw_only=True):
-    """The *products* are there, by digest, and the checks are being asked again."""
+    """The *products* are known by digest, "" for a missing one; the checks are asked again."""
 
     products: dict[str, str]
 

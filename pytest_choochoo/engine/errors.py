@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import dataclass_transform
 
+#: The number of characters to keep of a text from outside, like the message of an error.
+TEXT_LIMIT = 500
+
+
+def shortened(text: str) -> str:
+    """Return *text* without what exceeds `TEXT_LIMIT`, and say how much that is.
+
+    A text that was shortened before, and is now part of a sentence, stays as it is.
+    """
+    left = len(text) - TEXT_LIMIT
+    if left <= 0 or (left <= 200 and text.endswith(" more characters)")):
+        return text
+    return f"{text[:TEXT_LIMIT]}… ({left:,} more characters)"
+
 
 @dataclass_transform()
 class ChoochooError(Exception):
@@ -20,8 +34,10 @@ class ChoochooError(Exception):
     # A dataclass would do the same, but dozens of them take as long to make as a
     # small suite takes to run, and every run of pytest would wait for them.
     def __init__(self, *facts: object) -> None:
-        super().__init__(*facts)
-        for name, fact in zip(type(self).__annotations__, facts, strict=True):
+        # Some facts are texts of the user's errors and values, of any length.
+        bounded = [shortened(fact) if isinstance(fact, str) else fact for fact in facts]
+        super().__init__(*bounded)
+        for name, fact in zip(type(self).__annotations__, bounded, strict=True):
             setattr(self, name, fact)
 
     def __str__(self) -> str:
@@ -52,13 +68,19 @@ class UnknownSelector(ChoochooError):
     def _way_out(self, selector: str) -> str:
         if not self.known:
             return "there are no stations here"
-        import difflib  # needed only here, and every run of pytest would wait for it
-
-        spelt = {name.lower(): name for name in reversed(self.known)}
-        close = difflib.get_close_matches(selector.lower(), spelt, n=3, cutoff=0.5)
+        close = _close_names(selector, self.known)
         if close:
-            return f"did you mean {' or '.join(repr(spelt[name]) for name in close)}?"
+            return close
         return f"choose from {', '.join(self.known[:12])}{', …' if len(self.known) > 12 else ''}"
+
+
+def _close_names(name: str, known: tuple[str, ...], cutoff: float = 0.5) -> str:
+    """Return a question that names those of *known* that are close to *name*; empty if none is."""
+    import difflib  # needed only here, and every run of pytest would wait for it
+
+    spelt = {each.lower(): each for each in reversed(known)}
+    close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=cutoff)
+    return f"did you mean {' or '.join(repr(spelt[each]) for each in close)}?" if close else ""
 
 
 class BadSetting(ChoochooError):
@@ -195,6 +217,54 @@ class UnknownPlaceholder(ChoochooError):
     template = (
         "{location}: station {name!r} declares {path!r} in {keyword}, but {cause}; "
         "name one of its parameters, or write {{{{ and }}}} for braces"
+    )
+
+
+class UnknownParameter(ChoochooError):
+    """*request*: who requests the parameter, with the verb; *known*: the fixtures there are."""
+
+    name: str
+    location: str
+    request: str
+    parameter: str
+    known: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        way_out = _close_names(self.parameter, self.known, cutoff=0.6) or (
+            "correct the name, or define a fixture or a station of that name"
+        )
+        return (
+            f"{self.location}: {self.request} {self.parameter!r}, "
+            f"which is neither a fixture nor a station; {way_out}"
+        )
+
+
+class ModuleClash(ChoochooError):
+    """*names*: the stations of the *file* that imports *module*, which gets *other*."""
+
+    names: tuple[str, ...]
+    file: str
+    module: str
+    beside: str
+    other: str
+
+    def sentence(self, command: str = "") -> str:
+        return (
+            f"{self.file} imports {self.module!r} and gets {self.other}, although {self.beside} "
+            "lies beside it: Python has one module of a name; rename one of the two, "
+            f"or import it by 'from .{self.module} import ...', "
+            "with an __init__.py in both folders or with --import-mode=importlib"
+        )
+
+
+class UnkeptOutcome(ChoochooError):
+    name: str
+    location: str
+    annotation: str
+    cause: str
+    template = (
+        "{location}: station {name!r} returns {annotation}, which cannot be stored: {cause}; "
+        "return plain data that stands for it, or implement pytest_choochoo_encode"
     )
 
 
@@ -379,6 +449,16 @@ class StillThere(ChoochooError):
     )
 
 
+class HookFailed(ChoochooError):
+    """*place*: the line that raised *cause*, as `file:line`."""
+
+    plugin: str
+    hook: str
+    cause: str
+    place: str
+    template = "plugin {plugin!r} failed in {hook} ({place}): {cause}; correct it, or disable it"
+
+
 class OnlyInStations(ChoochooError):
     consumer: str
     template = (
@@ -395,4 +475,6 @@ def error_line(error: BaseException) -> str:
         first = "<it cannot be shown>"
     if isinstance(error, CheckFailed):
         return error.cause
+    if not isinstance(error, ChoochooError):  # else its way out would be cut off
+        first = shortened(first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

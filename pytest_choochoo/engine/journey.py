@@ -33,6 +33,7 @@ from pytest_choochoo.engine.attempt import (
 from pytest_choochoo.engine.errors import (
     CheckFailed,
     ChoochooError,
+    HookFailed,
     LockTimeout,
     MissingProduct,
     UnusableLedger,
@@ -68,7 +69,7 @@ class Journey:
     """Takes stations through a session, one at a time; each process has one.
 
     *tell* is called with the progress of a visit, *notify* with a line for the user,
-    *judged* with the verdict on a station by its record.
+    *judged* with the verdict on a station by its record; it may raise `HookFailed`.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Journey:
         self._judged = judged
         #: Stations that `settle` found due, which are judged once more under their lock.
         self._found_due: set[str] = set()
+        self._hook_errors: dict[str, HookFailed] = {}
 
     # --- without an attempt: stations that the record alone can settle
 
@@ -105,7 +107,11 @@ class Journey:
         except RunStopped:
             return self.result(key, "not reached")
         if blocked is not None:
-            self._judged(key, blocked)
+            try:
+                self._judged(key, blocked)
+            except HookFailed as error:
+                self._hook_errors[key] = error
+                return None  # its set-up raises this, where errors are reported
             return self.result(key, "blocked", by=blocked.by)
         station = self.route[key].station
         needs_fixtures = bool(station.checks or station.declaration.values)
@@ -116,9 +122,9 @@ class Journey:
         if record is not None and record.is_complete:
             try:
                 verdict = self.judge.verdict(key, record, self.judge.fingerprint(key, {}, record))
+                self._judged(key, verdict)
             except (ChoochooError, OSError):
                 return None  # its set-up raises this again, where errors are reported
-            self._judged(key, verdict)
             if isinstance(verdict, Fresh):
                 return self.result(key, "unchanged", spared=record.seconds)
         self._found_due.add(key)
@@ -156,6 +162,11 @@ class Journey:
             self._begin(attempt, values, ask)
         except RunStopped:
             attempt.stage = NotReached()
+
+    def raise_hook_error(self, key: str) -> None:
+        """Raise the error of a plugin that was told that *key* is blocked, if there is one."""
+        if key in self._hook_errors:
+            raise self._hook_errors[key]
 
     def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
         key = attempt.key
@@ -236,10 +247,10 @@ class Journey:
             taken = self.judge.with_entered(attempt.key, attempt.stage.fingerprint, entered)
             attempt.stage = msgspec.structs.replace(attempt.stage, fingerprint=taken)
         products = fingerprints.products(instance)
+        attempt.stage = advance(Rechecking, attempt.stage, products=products)
         for product, digest in products.items():
             if not digest:
                 raise MissingProduct(instance.station.name, product)
-        attempt.stage = advance(Rechecking, attempt.stage, products=products)
         self._ask_again(attempt, ask)
         attempt.stage = advance(Passed, attempt.stage, ended=clock.monotonic())
 

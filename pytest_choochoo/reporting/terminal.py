@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, Protocol
 
 import msgspec
@@ -13,15 +14,17 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.settings import Settings
 
-# The letter and the colour of each result that pytest has none for.
-_SHOWN: dict[str, tuple[str, dict[str, bool]]] = {
-    "visited": ("v", {"green": True, "bold": True}),
-    "unchanged": ("u", {"green": True}),
-    "adopted": ("a", {"green": True}),
-    "blocked": ("b", {"yellow": True}),
-    "cleaned": ("c", {"green": True}),
-    "left in place": ("l", {"yellow": True}),
+# The letter of each result that pytest has none for.
+_LETTERS = {
+    "visited": "v",
+    "unchanged": "u",
+    "adopted": "a",
+    "blocked": "b",
+    "cleaned": "c",
+    "left in place": "l",
 }
+# In verbose output: the columns right of a result, and those that xdist puts before it.
+_PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
 
 
 class RunFacts(Protocol):
@@ -54,6 +57,8 @@ class Terminal:
         self._results: tuple[Result, ...] = ()
         self._has_run = False
         self._is_over = False
+        #: The reports of failures with their errors, while pytest's short summary has none.
+        self._whole: dict[str, list[Any]] = {}
 
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)
@@ -77,14 +82,35 @@ class Terminal:
         name = facts["result"]
         # The summary groups skipped items under the word of the first of them.
         is_skip = report.skipped and self._is_over
-        if name not in _SHOWN or hasattr(report, "wasxfail") or is_skip:
+        if name not in _LETTERS or hasattr(report, "wasxfail") or is_skip:
             return None
         # Pytest itself puts the reason beside an item that it runs and skips.
         is_told = report.skipped and not hasattr(report, "node")
         reason = wording.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
-        word = name.upper() + (f" ({reason})" if reason else "")
-        letter, markup = _SHOWN[name]
-        return report.outcome, letter, (word, markup)
+        from pytest_choochoo.reporting.painting import COLOURS  # not needed by plain pytest
+
+        word = self._word(report, name, reason)
+        return report.outcome, _LETTERS[name], (word, COLOURS[name])
+
+    def _word(self, report: pytest.TestReport, name: str, reason: str) -> str:
+        """Return the result *name* as a word, with its *reason*, wrapped on a terminal."""
+        if not reason:
+            return name.upper()
+        word, columns = f"{name.upper()} ({reason})", self._columns()
+        if not columns:
+            return word
+        from pytest_choochoo.reporting.painting import wrapped
+
+        is_of_worker = hasattr(report, "node")
+        used = _WORKER if is_of_worker else len(f"{report.nodeid} ")
+        return wrapped(word, columns if is_of_worker else columns - _PROGRESS - 1, used=used)
+
+    def _columns(self) -> int:
+        """Return the width of the terminal, 0 where the output goes elsewhere."""
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or not getattr(reporter, "isatty", False):
+            return 0
+        return self._config.get_terminal_writer().fullwidth
 
     def _status_of_failure(
         self, report: pytest.TestReport, reasons: Sequence[str]
@@ -94,7 +120,8 @@ class Terminal:
             return None
         is_error = report.when in {"setup", "teardown"}
         category, letter = ("error", "E") if is_error else ("failed", "F")
-        return category, letter, (f"{category.upper()} ({'; '.join(reasons)})", {"red": True})
+        word = self._word(report, category, "; ".join(reasons))
+        return category, letter, (word, {"red": True})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)
@@ -112,25 +139,55 @@ class Terminal:
         self._results = self._all_results()
         self._remember_blocked()
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if self._settings.verbosity < -1 or not self._has_run:
             return
-        results = self._results
-        write = terminalreporter.write_line
+        from pytest_choochoo.reporting.painting import painted, wrapped
+
+        columns = self._columns()
+        terminalreporter.ensure_newline()
+        for line in self._summary(exitstatus):
+            for text, markup in painted(wrapped(line, columns) if columns else line):
+                terminalreporter.write(text, **markup)
+            terminalreporter.write_line("")
+        self._tell_causes_once(terminalreporter.stats)
+
+    def _summary(self, exitstatus: int) -> Iterator[str]:
+        """Yield the lines at the end."""
+        results, mode = self._results, self._settings.mode
         if not results:
             is_good = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-            if self._settings.mode.idle and is_good:
-                write(self._settings.mode.idle)
+            if mode.idle and is_good:
+                yield mode.idle
             return
-        write(wording.closing_line(results, clock.monotonic() - self._began))
-        lines = (wording.problem_lines, wording.cleaned_with, wording.left_in_place)
-        for line in (line for part in lines for line in part(results)):
-            write(line)
-        mode = self._settings.mode
+        yield wording.closing_line(results, clock.monotonic() - self._began)
+        yield from wording.problem_lines(results)
+        yield from wording.cleaned_with(results)
+        yield from wording.left_in_place(results)
         command = self._settings.command(mode.fixed_by or mode.name)
         what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
         if what_next is not None:
-            write(what_next)
+            yield what_next
+
+    def _tell_causes_once(self, stats: dict[str, list[Any]]) -> None:
+        """Let pytest's short summary name the stations that failed, without their errors.
+
+        Their errors have been shown twice: in detail, and in the lines before.
+        """
+        told = {result.key for result in self._results if result.word == "failed"}
+        for category in ("failed", "error"):
+            self._whole[category] = stats.get(category, [])
+            if category in stats:
+                stats[category] = [_named(each, told) for each in stats[category]]
+
+    @pytest.hookimpl(specname="pytest_terminal_summary", wrapper=True, tryfirst=True)
+    def restore_errors(self, terminalreporter: Any) -> Generator[None, None, None]:
+        """Give the reports back their errors when pytest has shown its short summary."""
+        try:
+            yield
+        finally:
+            terminalreporter.stats.update({k: v for k, v in self._whole.items() if v})
 
     def _all_results(self) -> tuple[Result, ...]:
         """Return the result of every selected station; one without reports was not reached."""
@@ -166,6 +223,16 @@ class Terminal:
             return
         failed = cache.get("cache/lastfailed", {})
         cache.set("cache/lastfailed", failed | dict.fromkeys(sorted(blocked), True))
+
+
+def _named(report: Any, keys: Collection[str]) -> Any:
+    """Return *report*, without its error if it is of one of *keys*."""
+    is_station = isinstance(report, pytest.TestReport) and report.nodeid in keys
+    if not is_station or isinstance(report, pytest.SubtestReport):
+        return report
+    named = copy(report)
+    named.longrepr = None
+    return named
 
 
 def _blocking(result: Result) -> tuple[str, ...]:

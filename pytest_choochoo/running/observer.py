@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import UnusableLedger, error_line
+from pytest_choochoo.engine.errors import HookFailed, UnusableLedger, error_line, shortened
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
@@ -72,41 +72,47 @@ class ReportObserver:
 
     def _error(self, report: pytest.TestReport, otherwise: str) -> str:
         lines = report.longreprtext.strip().splitlines()
-        return self._errors.get(report.when or "") or (lines[-1] if lines else otherwise)
+        known = self._errors.get(report.when or "")
+        return known or (shortened(lines[-1]) if lines else otherwise)
 
     def _skipped(self, report: pytest.TestReport) -> Ending:
         if hasattr(report, "wasxfail"):
-            reason = f"xfail: {report.wasxfail}" if report.wasxfail else "xfail"
+            reason = f"xfail: {shortened(report.wasxfail)}" if report.wasxfail else "xfail"
             return Ending(error=self._error(report, "failed as expected"), skipped=reason)
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return Ending(skipped=reason.removeprefix("Skipped: "))
+        return Ending(skipped=shortened(reason.removeprefix("Skipped: ")))
 
 
 def _error_of(error: BaseException) -> str:
     if isinstance(error, pytest.skip.Exception):
         # If a skip is reported as failed, a soft assertion of a plugin failed before it.
-        return f"a part of it failed before it was skipped: {error}"
+        return f"a part of it failed before it was skipped: {shortened(str(error))}"
     if isinstance(error, pytest.FixtureLookupError) and not error.msg:
         return f"fixture {error.argname!r} not found"
     return error_line(error)
 
 
 @contextmanager
-def failing_if_unrecorded(item: pytest.Item, results: Results) -> Iterator[None]:
-    """Report *item* as failed after all, if its result could not be recorded."""
+def failing_at_last(item: pytest.Item, results: Results) -> Iterator[None]:
+    """Report *item* as failed after all, if its result could not be recorded, or a hook failed."""
     try:
         yield
     except UnusableLedger as error:
-        result = results[item.nodeid]
-        if result.cause == str(error):
-            report = pytest.TestReport(
-                nodeid=item.nodeid,
-                location=item.location,
-                keywords={},
-                outcome="failed",
-                longrepr=f"{item.name} is not recorded: {error}",
-                when="teardown",
-            )
-            put_facts(report, facts(result))
-            item.ihook.pytest_runtest_logreport(report=report)
+        if results[item.nodeid].cause == str(error):
+            _report_failure(item, results, f"{item.name} is not recorded: {error}")
         raise
+    except HookFailed as error:  # the result is recorded, and stands
+        _report_failure(item, results, str(error))
+
+
+def _report_failure(item: pytest.Item, results: Results, text: str) -> None:
+    report = pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords={},
+        outcome="failed",
+        longrepr=text,
+        when="teardown",
+    )
+    put_facts(report, facts(results[item.nodeid]))
+    item.ihook.pytest_runtest_logreport(report=report)

@@ -20,7 +20,7 @@ from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.engine.wording import INTERRUPTED, full_message
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.injection import Injection
-from pytest_choochoo.running.observer import ReportObserver, failing_if_unrecorded
+from pytest_choochoo.running.observer import ReportObserver, failing_at_last
 from pytest_choochoo.running.settled import report_settled
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.running.stopping import (
@@ -305,7 +305,7 @@ class ItemHooks:
             self._runner.interrupted(error)
             raise
         finally:
-            with stopping_without_ledger(item.session), failing_if_unrecorded(item, results):
+            with stopping_without_ledger(item.session), failing_at_last(item, results):
                 self._runner.finish()
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that prepare for teardown

@@ -265,14 +265,101 @@ def test_conftest_may_hold_helpers_that_use_stations(project: Project) -> None:
     assert (run.exit_code, run.visited, run.tests) == (0, ("boil",), {"test_it": "passed"})
 
 
-def test_unknown_fixture_is_reported_by_pytest(project: Project) -> None:
-    """A parameter that names no fixture is pytest's own error, and fails the station."""
-    project.stations("@station\ndef boil(zebra): ...\n\n@station\ndef pour(boil): ...\n")
+KNOWN_BEFOREHAND = """
+    import subprocess
+
+    @station
+    def build() -> int:
+        log("build")
+
+    @build.check
+    def is_built(buildt): ...
+
+    @station
+    def deploy(bulid): ...
+
+    @station
+    def serve() -> list[subprocess.Popen]: ...
+"""
+TOLD = (
+    (
+        "stations.py:17: station 'serve' returns list[subprocess.Popen], which cannot be stored: "
+        "Popen is not a supported type; return plain data that stands for it, "
+        "or implement pytest_choochoo_encode"
+    ),
+    (
+        "stations.py:11: check 'is_built' of station 'build' could not be asked: it requests 'buildt', "
+        "which is neither a fixture nor a station; did you mean 'build'?"
+    ),
+    (
+        "stations.py:14: station 'deploy' requests 'bulid', which is neither a fixture nor a station; "
+        "did you mean 'build'?"
+    ),
+)
+
+
+@pytest.mark.parametrize("command", ["--cc-run", "--cc-check", "--cc-clean", "--cc-forget=all"])
+def test_signatures_are_examined_before_anything_runs(
+    project: Project, mode: str, command: str
+) -> None:
+    """Unknown parameters and outcomes that nobody can store are told, all at once and once."""
+    project.stations(KNOWN_BEFOREHAND)
+
+    run = project.run(command)
+
+    assert run.collect_errors == TOLD
+    assert [run.text.count(f"\n{text}\n") for text in TOLD] == [1, 1, 1]
+    assert run.log == ()
+    is_parallel = project.workers and command in {"--cc-run", "--cc-check"}
+    assert run.exit_code == (1 if is_parallel else 2)
+
+
+def test_plain_pytest_examines_signatures_that_a_test_requests(project: Project) -> None:
+    """A test that requests a station with such a fault errors with it; others do not care."""
+    project.stations(KNOWN_BEFOREHAND)
+    project.write("test_it.py", "def test_it(): ...\ndef test_serve(serve): ...\n")
+    project.write("test_more.py", "def test_deploy(deploy): ...\n")
+
+    run = project.run()
+
+    assert run.tests == {"test_it": "passed", "test_serve": "failed", "test_deploy": "failed"}
+    assert (run.errors["test_serve"], run.errors["test_deploy"]) == (TOLD[0], TOLD[2])
+
+
+@pytest.mark.parametrize("command", ["--cc-run", ""])
+def test_station_file_that_gets_the_module_of_another_is_an_error(
+    project: Project, mode: str, command: str
+) -> None:
+    """Two helpers of one name are an error, in plain pytest for the tests that request a station."""
+    for place in ("back", "front"):
+        project.write(f"{place}/helper.py", f"NAME = '{place}'\n")
+        imports = "from helper import NAME\n\n"
+        project.stations(
+            f"{imports}@station\ndef make_{place}() -> str: ...\n", f"{place}/stations.py"
+        )
+    project.write("front/test_it.py", "def test_make(make_front): ...\ndef test_it(): ...\n")
+
+    run = project.run(*filter(None, [command]))
+
+    text = (
+        "front/stations.py imports 'helper' and gets back/helper.py, although front/helper.py "
+        "lies beside it: Python has one module of a name; rename one of the two, or import it by "
+        "'from .helper import ...', with an __init__.py in both folders "
+        "or with --import-mode=importlib"
+    )
+    assert run.outlines.count(text) == 1
+    assert run.tests == ({} if command else {"test_make": "failed", "test_it": "passed"})
+    assert run.exit_code == (2 if command and not project.workers else 1)
+
+
+def test_outcome_that_a_plugin_may_encode_is_not_refused(project: Project) -> None:
+    """Where a plugin implements `pytest_choochoo_encode`, only a visit can tell."""
+    project.stations("import subprocess\n\n@station\ndef serve() -> subprocess.Popen: ...\n")
+    project.write("conftest.py", "def pytest_choochoo_encode(value): ...\n")
 
     run = project.run("--cc-run")
 
-    assert (run.failed, run.blocked) == (("boil",), ("pour",))
-    assert "fixture 'zebra' not found" in run.text
+    assert (run.collect_errors, run.failed) == ((), ("serve",))
 
 
 BROKEN = {

@@ -62,7 +62,13 @@ def test_type_without_hooks_is_rejected(project: Project) -> None:
 
     run = project.run("--cc-run")
 
-    assert "the outcome of station 'boil' cannot be stored (Temperature)" in run.causes["boil"]
+    assert run.collect_errors == (
+        (
+            "stations.py:7: station 'boil' returns temperature.Temperature, which cannot be stored: "
+            "Temperature is not a supported type; return plain data that stands for it, "
+            "or implement pytest_choochoo_encode"
+        ),
+    )
 
 
 def test_user_type_may_be_nested(project: Project) -> None:
@@ -327,3 +333,75 @@ def test_verification_that_fails_has_its_reasons(project: Project, mode: str) ->
     assert run.reasons["boil"] == ("env TEA added",)
     [reason] = run.reasons["pour"]
     assert reason.startswith("check is_full does not pass: AssertionError: assert not True")
+
+
+FAILING = """
+def pytest_choochoo_{hook}(config, node_id, **rest):
+    if node_id.endswith(config.getini("fails")):
+        raise OSError("no gas")
+
+def pytest_addoption(parser):
+    parser.addini("fails", "")
+"""
+
+
+@pytest.mark.parametrize("station", ["boil", "sip"])
+def test_plugin_that_fails_when_it_is_told_a_verdict_fails_the_station(
+    project: Project, mode: str, station: str
+) -> None:
+    """An error in `pytest_choochoo_judged` fails that station, whatever the verdict."""
+    project.ini(f"fails = {station}")
+    project.write("conftest.py", FAILING.format(hook="judged").replace("**rest", "verdict"))
+    project.stations(
+        "@station\ndef boil(): ...\n\n@station\ndef burn():\n    raise OSError\n\n"
+        "@station\ndef sip(burn): ...\n"
+    )
+
+    run = project.run("--cc-run")
+    again = project.run("--cc-run")
+
+    text = (
+        "plugin 'conftest.py' failed in pytest_choochoo_judged (conftest.py:3): OSError: no gas; "
+        "correct it, or disable it"
+    )
+    assert run.causes[station] == again.causes[station] == f"HookFailed: {text}"
+    assert run.outlines.count(text) == 1
+    assert run.results["boil"] == ("failed" if station == "boil" else "visited")
+    assert (run.results["burn"], run.exit_code, again.exit_code) == ("failed", 1, 1)
+
+
+def test_plugin_that_fails_for_a_fresh_station_fails_it(project: Project, mode: str) -> None:
+    """A station that could be settled by its record fails as well, and stays complete."""
+    project.ini("fails = nothing")
+    project.write("conftest.py", FAILING.format(hook="judged").replace("**rest", "verdict"))
+    project.stations("@station\ndef boil(): ...\n")
+    project.run("--cc-run")
+    project.ini("fails = boil")
+
+    run = project.run("--cc-run")
+    project.ini("fails = nothing")
+
+    assert (run.failed, run.exit_code) == (("boil",), 1)
+    assert project.run("--cc-run").unchanged == ("boil",)
+
+
+@pytest.mark.parametrize(
+    ("hook", "facts", "result"),
+    [("visit_started", "reasons", "failed"), ("visit_finished", "result", "visited")],
+)
+def test_plugin_that_fails_at_a_visit_makes_the_run_fail(
+    project: Project, mode: str, hook: str, facts: str, result: str
+) -> None:
+    """Before the visit it fails the station; after it, the station is recorded and stays so."""
+    project.ini("fails = boil")
+    project.write("conftest.py", FAILING.format(hook=hook).replace("**rest", facts))
+    project.stations("@station\ndef boil(): ...\n")
+
+    run = project.run("--cc-run")
+
+    assert (run.results, run.exit_code) == ({"boil": result}, 1)
+    assert (
+        f"plugin 'conftest.py' failed in pytest_choochoo_{hook} (conftest.py:3): OSError: no gas; "
+        "correct it, or disable it"
+    ) in run.outlines
+    assert "INTERNALERROR" not in run.text

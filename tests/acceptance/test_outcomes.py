@@ -187,8 +187,6 @@ REFUSED = [
         "list",
         "expected str, bytes or os.PathLike object, not int - at `$[0]`",
     ),
-    ("-> Unknown", "Unknown()", "Unknown", "Unknown is not a supported type"),
-    ("-> Fraction", "Fraction(1, 3)", "Fraction", "Fraction is not a supported type"),
     ("-> None", "1", "int", "Expected `null`, got `int`"),
     ("-> tuple[int, int]", "[1, 2]", "list", "it does not survive a JSON round trip"),
     ("-> Nowhere", "1", "Nowhere", "its annotation: name 'Nowhere' is not defined"),

@@ -163,11 +163,88 @@ def test_nothing_is_written(tea: Project) -> None:
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
-def test_station_as_argument_is_not_found(tea: Project) -> None:
-    """Plain pytest does not run a station that is given by node id."""
-    run = tea.run("stations.py::boil")
+HINTS = {
+    "a station": (
+        ["stations.py::boil"],
+        "boil is a station; stations run with --cc-run: pytest --cc-run stations.py::boil",
+    ),
+    "instances": (
+        ["test_tea.py::test_tea", "station_pour.py::pour[green]", "station_pour.py::pour"],
+        (
+            "pour[green], pour are stations; stations run with --cc-run: pytest --cc-run "
+            "test_tea.py::test_tea 'station_pour.py::pour[green]' station_pour.py::pour"
+        ),
+    ),
+}
+POUR = """
+@station
+@pytest.mark.parametrize("tea", ["green", "black"])
+def pour(tea): ...
+"""
 
-    assert (run.exit_code, run.log) == (4, ())
+
+@pytest.mark.parametrize(("arguments", "hint"), HINTS.values(), ids=HINTS)
+def test_station_as_argument_is_not_found(
+    tea: Project, mode: str, arguments: list[str], hint: str
+) -> None:
+    """Plain pytest does not run a station that is given by node id, and says what does."""
+    tea.stations(POUR, name="station_pour.py")
+
+    run = tea.run(*arguments)
+
+    assert (run.exit_code, run.log) == (1 if tea.workers else 4, ())
+    assert run.outlines.count(hint if tea.workers else f"ERROR: {hint}") == 1
+
+
+def test_name_of_no_station_is_not_called_one(tea: Project) -> None:
+    """A node id that is neither a test nor a station is pytest's own error."""
+    run = tea.run("stations.py::brew")
+
+    assert run.exit_code == 4
+    assert "--cc-run" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ["stations.py", "kitchen"],
+            (
+                "choochoo: 1 station is in stations.py; "
+                "stations run with --cc-run: pytest --cc-run stations.py kitchen"
+            ),
+        ),
+        (
+            ["stations.py", "station_pour.py", "--cc-profile=hot"],
+            (
+                "choochoo: 2 stations are in stations.py, station_pour.py; stations run with "
+                "--cc-run: pytest --cc-run --cc-profile=hot stations.py station_pour.py"
+            ),
+        ),
+    ],
+)
+def test_station_file_as_argument_has_no_tests(
+    tea: Project, arguments: list[str], hint: str
+) -> None:
+    """Where a named station file has nothing to run, plain pytest says what runs its stations."""
+    tea.stations(POUR, name="station_pour.py")
+    tea.write("kitchen/pytest.txt", "")
+
+    run = tea.run(*arguments)
+
+    assert run.exit_code == 5
+    assert run.outlines.count(hint) == 1
+
+
+def test_tests_beside_stations_need_no_hint(tea: Project) -> None:
+    """Nothing is said of stations where tests run, or where no station file was named."""
+    tea.remove("test_tea.py")
+
+    assert "choochoo: " not in tea.run().text
+
+    tea.write("test_tea.py", "def test_tea(): ...\n")
+
+    assert "choochoo: " not in tea.run("stations.py", "test_tea.py").text
 
 
 def test_station_mark_selects_nothing(tea: Project) -> None:

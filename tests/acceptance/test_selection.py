@@ -335,3 +335,74 @@ def test_stepwise_continues_where_it_failed(fresh: Project) -> None:
     assert stopped.failed == ("pour",)
     assert run.visited == ("pour", "drink", "grind")
     assert run.tests == {"test_pour": "passed", "test_else": "passed"}
+
+
+COUNTED = """
+    @station
+    def fill(): ...
+
+    @station
+    def boil(fill): ...
+
+    @station
+    def pour(boil): ...
+
+    @station
+    def lay(): ...
+"""
+COUNTS = {
+    "-k of a test": (["--cc-run", "-k", "test_tea"], 6, 2, "4 passed, 2 deselected"),
+    "-k of a station": (["--cc-run", "-k", "boil"], 6, 4, "2 passed, 4 deselected"),
+    "-m": (["--cc-run", "-m", "station"], 6, 2, "4 passed, 2 deselected"),
+    "node id": (["--cc-run", "stations.py::pour"], 3, 0, "3 passed"),
+    "check": (["--cc-check", "-k", "lay"], 6, 5, "1 failed, 5 deselected"),
+    "listed": (["--cc-run", "-k", "boil", "--collect-only", "-q"], 6, 4, ""),
+    "forget": (["--cc-forget", "boil", "--collect-only", "-q"], 6, 5, ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "collected", "deselected", "ended"), COUNTS.values(), ids=COUNTS
+)
+def test_counts_add_up(
+    project: Project, arguments: list[str], collected: int, deselected: int, ended: str
+) -> None:
+    """Stations that are pulled in count as collected, and not as deselected."""
+    project.stations(COUNTED)
+    project.write("test_it.py", "def test_tea(pour): ...\ndef test_it(): ...\n")
+
+    run = project.run(*arguments)
+
+    selected = collected - deselected
+    of = f" / {deselected} deselected / {selected} selected" if deselected else ""
+    told = f"collected {collected} items{of}"
+    if "-q" in arguments:
+        told = f"{selected}/{collected} tests collected ({deselected} deselected) in "
+    assert told in run.text
+    assert ended in ("", run.last_line)
+    assert len(run.collected) == selected
+
+
+def test_counts_of_a_clean_add_up(project: Project) -> None:
+    """The downstream that a clean takes along is not counted as deselected."""
+    project.stations(COUNTED)
+    project.write("test_it.py", "def test_it(): ...\n")
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean", "-k", "boil")
+
+    assert "collected 5 items / 3 deselected / 2 selected" in run.outlines
+    assert run.last_line == "2 passed, 3 deselected"
+
+
+def test_last_failed_with_what_it_needs_adds_up(project: Project) -> None:
+    """`--lf` counts the stations that a failed test needs again."""
+    project.stations(COUNTED)
+    project.write("test_it.py", "def test_tea(pour): assert 0\ndef test_it(): ...\n")
+    project.run("--cc-run")
+    project.run("--cc-forget", "boil")
+
+    run = project.run("--cc-run", "--lf")
+
+    assert "collected 3 items" in run.outlines
+    assert run.last_line == "1 failed, 2 passed"

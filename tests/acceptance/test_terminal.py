@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
-from harness import Project
+from harness import OPTIONAL, Project
 
 MIX = """
     @station
@@ -143,10 +148,10 @@ def test_stations_are_passed_for_exit_code_and_colour(project: Project) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--tb=no",), ("-vv",)])
-def test_short_summary_has_the_sentence_only(
+def test_error_is_told_in_detail_and_once_in_the_summary(
     project: Project, mode: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pytest's short summary has the error message, and not the name of one of our modules."""
+    """Our lines have the error; pytest's short summary has it of tests only, and names stations."""
     monkeypatch.setenv("COLUMNS", "300")
     project.stations(
         """
@@ -173,9 +178,11 @@ def test_short_summary_has_the_sentence_only(
     )
     summary = [line for line in run.outlines if line.startswith(("FAILED ", "ERROR "))]
     assert sorted(line for line in summary if "test_tea.py::test_tea" not in line) == [
-        f"ERROR test_tea.py::boil - {missing}",
-        f"FAILED test_tea.py::pour - {unstored}",
+        "ERROR test_tea.py::boil",
+        "FAILED test_tea.py::pour",
     ]
+    assert f"  failed   boil  MissingFile: {missing}" in run.outlines
+    assert run.text.count(missing) == run.text.count(unstored) == (1 if "--tb=no" in options else 2)
     assert "FAILED test_tea.py::test_tea - AssertionError: no tea" in run.text
     assert "pytest_choochoo" not in run.text
     assert f'<failure message="{unstored}">{unstored}</failure>' in (
@@ -312,3 +319,111 @@ def test_way_out_leads_to_the_same_records(project: Project) -> None:
         "station 'boil' has no complete record: never visited; "
         "run 'pytest --cc-run --cc-profile=staging --cc-state='else where'' first"
     )
+
+
+LONG = """
+    LONG = "x" * 1_000_000
+
+    @station
+    def boil():
+        raise RuntimeError(LONG)
+
+    @station
+    def brew(): ...
+
+    @brew.check
+    def is_hot():
+        return LONG
+
+    @station
+    def pour():
+        pytest.skip(LONG)
+
+    @station
+    def cool(): ...
+
+    @cool.clean
+    def warm():
+        raise RuntimeError(LONG)
+"""
+
+
+def test_endless_texts_are_shortened(project: Project, mode: str) -> None:
+    """Texts that are shown and recorded are bounded, and say how much was left out."""
+    project.stations(LONG)
+    cut = f"{'x' * 500}… (999,500 more characters)"
+
+    run = project.run("--cc-run", "--tb=no")
+
+    assert run.causes == {
+        "boil": f"RuntimeError: {cut}",
+        "brew": (
+            f"CheckAnswer: check 'is_hot' of station 'brew' returned '{cut.replace('x', '', 1)}; "
+            "a check must return None, True or False"
+        ).replace("999,500", "999,502"),
+        "pour": cut,
+    }
+    assert f"  failed   boil  RuntimeError: {cut}" in run.outlines
+    assert len(run.text) < 10_000
+    assert len((project.path / ".pytest_cache/d/choochoo/default.sqlite").read_bytes()) < 100_000
+
+    run = project.run("--cc-run", "--tb=no", "-v", "-k", "boil")
+
+    assert run.reasons["boil"][0].endswith(f" ago: RuntimeError: {cut}")
+
+
+def test_endless_errors_of_a_clean_are_shortened(project: Project) -> None:
+    """The list after a clean shows the beginning of an endless error."""
+    project.stations(LONG)
+    project.run("--cc-run", "--tb=no", "-k", "cool")
+
+    run = project.run("--cc-clean", "--tb=no")
+
+    assert run.causes == {"cool": f"RuntimeError: {'x' * 500}… (999,500 more characters)"}
+
+
+def test_colours_carry_the_result(mix: Project, mode: str) -> None:
+    """Letters, words and the summary have the same colours; `next:` is bold."""
+    run = mix.run("--cc-run", "--color=yes")
+
+    text = run.text.replace("\x1b[", "~")
+    assert "choochoo: ~32m~1m1 visited~0m, ~32m1 adopted~0m, ~31m~1m1 failed~0m, " in text
+    assert "~35m1 blocked~0m, ~33m1 skipped~0m in " in text
+    assert (
+        "\n  ~31m~1mfailed~0m   pour  RuntimeError: boom\n  ~35mblocked~0m  sip   by pour\n" in text
+    )
+    assert "\n~1mnext: fix pour, then run pytest --cc-run~0m\n" in text
+    if not mix.workers:
+        assert "~32m~1mv~0m~31mF~0m~35mb~0m~33ms~0m~32ma~0m" in text
+
+    run = mix.run("--cc-run", "--color=yes", "-v")
+
+    assert "\x1b[36mUNCHANGED\x1b[0m" in run.text
+
+
+def test_reasons_are_wrapped_on_a_terminal(mix: Project) -> None:
+    """On a terminal of 80 columns, lines break between words, and nothing is cut."""
+    sentence = "the pump in the cellar does not answer any more, although it was repaired last week"
+    mix.edit("stations.py", "boom", sentence)
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "CI": ""}
+    mix.run("--cc-run")
+    main, other = pty.openpty()
+    without = [f"-pno:{name}" for name in OPTIONAL.values()]
+    command = [sys.executable, "-m", "pytest", "--cc-run", "--tb=no", "-v", "--color=no", *without]
+    with subprocess.Popen(command, cwd=mix.path, stdout=other, env=environment):
+        os.close(other)
+        parts = []
+        with suppress(OSError):  # it ends
+            while part := os.read(main, 10_000):
+                parts.append(part)
+    os.close(main)
+    text = b"".join(parts).decode().replace("\r", "")
+
+    beside = re.search(r"pour FAILED (\(last visit failed .*?\)) +\[", text, re.DOTALL)
+    assert beside is not None
+    assert " ".join(beside[1].split()).endswith(f" s ago: RuntimeError: {sentence})")
+    assert max(map(len, text.partition("collected ")[2].splitlines())) == 80
+    assert (
+        "  failed   pour  RuntimeError: the pump in the cellar does not answer any more,\n"
+        "                 although it was repaired last week\n"
+    ) in text

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from pytest_choochoo.engine.code.definitions import same_code
-from pytest_choochoo.engine.errors import SecretNotKept, error_line
+from pytest_choochoo.engine.errors import SecretNotKept, error_line, shortened
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.outcomes.codec import NOTHING
 from pytest_choochoo.engine.place import Elsewhere, Scope
@@ -173,7 +173,7 @@ def why_incomplete(
     process = f" process {record.pid} on {record.host}" if record.pid else ""
     match record.status:
         case "failed":
-            return Reason("last visit", f"last visit failed {ago} ago: {record.error}")
+            return Reason("last visit", f"last visit failed {ago} ago: {shortened(record.error)}")
         case "interrupted":
             where = process and f", in{process}"
             return Reason("last visit", f"last visit was interrupted {ago} ago{where}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import opcode
-import typing
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from pytest_choochoo.engine.digest import ROOT
-from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable, error_line
+from pytest_choochoo.engine.errors import UnreadableOutcome, error_line
 from pytest_choochoo.engine.ledger.protocol import Records
 from pytest_choochoo.engine.ledger.record import FORM, Record
+from pytest_choochoo.engine.outcomes.annotations import annotation_of
 from pytest_choochoo.engine.outcomes.codec import (
     Codec,
     Outcome,
@@ -38,7 +37,7 @@ class Outcomes:
         self._route = route
         self._ledger = ledger
         self._codec = codec
-        self._annotation = cache(_annotation)
+        self._annotation = cache(annotation_of)
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
         self._received: dict[tuple[str, str, int], str] = {}
@@ -166,25 +165,6 @@ class Outcomes:
         return annotation is not type(None) and (
             annotation is not Any or _returns_value(station.function)
         )
-
-
-def _annotation(station: Station[Any]) -> Any:
-    """Return the return annotation of *station*, `Any` if it has none.
-
-    Raises `Unstorable` when the annotation cannot be understood.
-    """
-    plain = inspect.unwrap(station.function)
-    stated = getattr(plain, "__annotations__", {}).get("return", Any)
-    if isinstance(stated, str):
-        # Only this one: parameters may have types that are imported for type checkers alone.
-        alone = type("alone", (), {"__annotations__": {"return": stated}})
-        try:
-            stated = typing.get_type_hints(alone, getattr(plain, "__globals__", {}))["return"]
-        except (NameError, TypeError, SyntaxError, AttributeError) as error:
-            raise Unstorable(station.name, str(stated), f"its annotation: {error}") from None
-    if stated is None:
-        return type(None)
-    return Any if stated is object else stated
 
 
 def _returns_value(function: Any) -> bool:

@@ -49,6 +49,39 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: station 'boil' declares '{pto}.txt' in files, but it has no parameter 'pto'; "
         "name one of its parameters, or write {{ and }} for braces"
     ),
+    errors.UnknownParameter(
+        "pour", "stations.py:3", "station 'pour' requests", "boli", ("boil",)
+    ): (
+        "stations.py:3: station 'pour' requests 'boli', which is neither a fixture nor a station; "
+        "did you mean 'boil'?"
+    ),
+    errors.UnknownParameter(
+        "pour", "stations.py:3", "station 'pour' requests", "zebra", ("boil",)
+    ): (
+        "stations.py:3: station 'pour' requests 'zebra', which is neither a fixture nor a station; "
+        "correct the name, or define a fixture or a station of that name"
+    ),
+    errors.HookFailed(
+        "conftest.py", "pytest_choochoo_judged", "OSError: no gas", "conftest.py:3"
+    ): (
+        "plugin 'conftest.py' failed in pytest_choochoo_judged (conftest.py:3): OSError: no gas; "
+        "correct it, or disable it"
+    ),
+    errors.ModuleClash(
+        ("serve",), "front/stations.py", "helper", "front/helper.py", "back/helper.py"
+    ): (
+        "front/stations.py imports 'helper' and gets back/helper.py, although front/helper.py lies "
+        "beside it: Python has one module of a name; rename one of the two, or import it by "
+        "'from .helper import ...', with an __init__.py in both folders "
+        "or with --import-mode=importlib"
+    ),
+    errors.UnkeptOutcome(
+        "boil", "stations.py:3", "subprocess.Popen", "Popen is not a supported type"
+    ): (
+        "stations.py:3: station 'boil' returns subprocess.Popen, which cannot be stored: "
+        "Popen is not a supported type; return plain data that stands for it, "
+        "or implement pytest_choochoo_encode"
+    ),
     errors.ParametrizedFixture("boil", "kettle", "stations.py:3"): (
         "stations.py:3: a check or clean of station 'boil' requests the parametrized fixture 'kettle'; "
         "request it in the station itself, which is then parametrized as well"
@@ -263,3 +296,25 @@ def test_error_knows_the_stations_that_it_concerns(
 ) -> None:
     """A fault concerns the stations that it names, and no others."""
     assert error.concerns(name) is concerned
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("x" * 500, "x" * 500, id="short enough"),
+        pytest.param("x" * 501, "x" * 500 + "… (1 more characters)", id="a letter too long"),
+        pytest.param("x" * 1_048_500, "x" * 500 + "… (1,048,000 more characters)", id="endless"),
+    ],
+)
+def test_text_from_outside_is_shortened(text: str, shown: str) -> None:
+    """Of a long text the beginning is shown, and how much is left; that is done once."""
+    assert errors.shortened(text) == shown
+    assert errors.shortened(shown) == shown
+    assert errors.CheckFailed("boil", "is_hot", text).cause == shown
+    assert errors.error_line(RuntimeError(text)) == f"RuntimeError: {shown}"
+
+
+def test_error_is_one_line() -> None:
+    """Of an error of several lines the first is shown, after its type."""
+    assert errors.error_line(ValueError("\nno gas\nand no water")) == "ValueError: no gas"
+    assert errors.error_line(ValueError()) == "ValueError"

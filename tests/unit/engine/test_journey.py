@@ -443,9 +443,10 @@ def test_clock_that_stands_still_stops_nothing(
     assert attempt.stage.seconds >= 0.1
 
 
-def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> None:
-    """A missing product after the visit is an error; the outcome is kept."""
-    line = Line(tmp_path, pour=poured(products=["no-such-tea"]))
+def test_missing_product_fails_and_the_rest_stays_known(tmp_path: Path) -> None:
+    """A missing product after the visit is an error; the outcome and other products are kept."""
+    here = Path(__file__).name
+    line = Line(tmp_path, pour=poured(products=[here, "no-such-tea"]))
     line.visit(BOIL, 100)
     attempt = line.begin(POUR)
 
@@ -455,7 +456,8 @@ def test_missing_product_fails_and_the_outcome_stays_known(tmp_path: Path) -> No
 
     record = line.ledger.record(POUR)
     assert record is not None
-    assert (record.status, record.outcome) == ("failed", "null")
+    assert (record.status, record.outcome, record.is_sound) == ("failed", "null", False)
+    assert (bool(record.products[here]), record.products["no-such-tea"]) == (True, "")
 
 
 # --- finish

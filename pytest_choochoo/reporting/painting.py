@@ -1,0 +1,64 @@
+"""Lines as a terminal shows them: with colours for results, and wrapped at words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+Markup = Mapping[str, bool]
+
+#: The colour of each result, in the letters, the words and the summary.
+COLOURS: dict[str, dict[str, bool]] = {
+    "visited": {"green": True, "bold": True},
+    "unchanged": {"cyan": True},
+    "adopted": {"green": True},
+    "failed": {"red": True, "bold": True},
+    "blocked": {"purple": True},
+    "skipped": {"yellow": True},
+    "not reached": {"yellow": True},
+    "cleaned": {"green": True, "bold": True},
+    "left in place": {"yellow": True},
+}
+# A count and its result, as in the closing line.
+_COUNT = re.compile(rf"\d+ (?:{'|'.join(COLOURS)})(?=,|\s)")
+# The result at the beginning of a line about one station, or about several.
+_PROBLEM = re.compile(rf"(?<=^  )(?:{'|'.join(COLOURS)})\b")
+# The beginning of a line about one station, before the reason.
+_HEAD = re.compile(r"  \S+ +\S+  ")
+
+
+def painted(line: str) -> list[tuple[str, Markup]]:
+    """Return the parts of a *line* of the summary, each with its colour."""
+    if line.startswith("next:"):
+        return [(line, {"bold": True})]
+    pattern = _COUNT if line.startswith("choochoo: ") else _PROBLEM
+    parts: list[tuple[str, Markup]] = []
+    end = 0
+    for found in pattern.finditer(line):
+        word = found[0].lstrip("0123456789 ")
+        parts += [(line[end : found.start()], {}), (found[0], COLOURS[word])]
+        end = found.end()
+    return [part for part in (*parts, (line[end:], {})) if part[0]]
+
+
+def wrapped(line: str, columns: int, *, used: int = 0) -> str:
+    """Return *line* with line breaks between words, so that none is longer than *columns*.
+
+    Words that are longer stay whole. *used*: the columns that are in use before it begins.
+    Where it continues, it is indented, below its reason if it has one that begins far left.
+    """
+    if used + len(line) <= columns:
+        return line
+    from textwrap import wrap  # most lines fit
+
+    head = _HEAD.match(line)
+    indent = len(head[0]) if head and len(head[0]) <= columns // 2 else 4
+    lines = wrap(
+        line,
+        columns,
+        initial_indent="x" * used,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)[used:]

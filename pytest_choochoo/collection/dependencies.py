@@ -18,7 +18,12 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
-from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
+from pytest_choochoo.engine.errors import (
+    ChoochooError,
+    NoSuchInstance,
+    ParametrizedFixture,
+    UnknownFixture,
+)
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Station
@@ -268,6 +273,7 @@ class Dependencies:
                 probe = _item_requesting(item, names)
                 self._names_of_attached[station.identity] = tuple(probe.fixturenames)
                 self._find_parametrized(item, definitions_of(probe))
+                self._find_unknown(item, definitions_of(probe))
         return self._names_of_attached[station.identity]
 
     def _find_parametrized(
@@ -283,6 +289,22 @@ class Dependencies:
         for name, definitions in requested.items():
             if name not in given and definitions[-1].params is not None:
                 self._add_fault(ParametrizedFixture(station.name, name, station.location))
+
+    def _find_unknown(
+        self, item: pytest.Function, known: Mapping[str, Sequence[Definition]]
+    ) -> None:
+        """Find parameters of checks and cleans, and `values`, that are no *known* fixtures."""
+        station = self._registry.instances[item.nodeid].station
+        present = {station.name, *known, *parameters_of(item), *RESERVED}
+        consumers = [("values", station.location, station.declaration.values)]
+        for function in attached(station):
+            kind = "clean" if function is station.clean_function else "check"
+            consumer = f"{kind} {getattr(function, '__name__', kind)!r}"
+            consumers.append((consumer, station.location_of(function), arguments_of(function)))
+        for consumer, location, names in consumers:
+            for name in names:
+                if name not in present:
+                    self._add_fault(UnknownFixture(station.name, consumer, name, location))
 
     def _fixture_between(self, key: str, needed: str) -> str:
         """Return the ordinary fixture through which *key* needs *needed*, empty if directly."""

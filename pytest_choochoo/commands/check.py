@@ -7,7 +7,7 @@ import pytest
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import CheckFailed, StationDue
+from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import failed_check
@@ -65,7 +65,10 @@ class CheckTrip:
                 if check.name in failures:
                     error = failures[check.name]
                     subject = f"check {check.name!r} of station {name!r} does not pass"
-                    notes = ["" if isinstance(error, CheckFailed) else subject, visited_now]
+                    notes = [
+                        "" if isinstance(error, CheckFailed | CheckNotAsked) else subject,
+                        visited_now,
+                    ]
                     if any(notes):
                         error.add_note("; ".join(filter(None, notes)))
                     raise error.with_traceback(traceback_from(check.function, error))

@@ -109,12 +109,12 @@ class Rechecking(Returned, frozen=True, kw_only=True):
 
 
 class RecheckFailed(Rechecking, frozen=True, kw_only=True):
-    """A *check* did not pass after the visit."""
+    """A check did not pass after the visit, or could not be asked, as *refusal* says."""
 
-    check: str
+    refusal: str
 
     def cause(self, ending: Ending) -> str:
-        return ending.error and f"check {self.check} does not pass: {ending.error}"
+        return ending.error and self.refusal
 
 
 class Passed(Rechecking, frozen=True, kw_only=True):

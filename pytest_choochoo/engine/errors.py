@@ -221,6 +221,19 @@ class ParametrizedFixture(ChoochooError):
     )
 
 
+class UnknownFixture(ChoochooError):
+    """*consumer*: what requests the *fixture*; *name*: the station that it belongs to."""
+
+    name: str
+    consumer: str
+    fixture: str
+    location: str
+    template = (
+        "{location}: {consumer} of station {name!r} requests {fixture!r}, which is no fixture and "
+        "no station here; define it, or correct the name"
+    )
+
+
 # --- failures of stations, apart from their own exceptions
 
 
@@ -307,14 +320,23 @@ class CheckFailed(ChoochooError):
     template = "check {check!r} of station {name!r} does not pass: {cause}"
 
 
-class CheckAnswer(ChoochooError):
+class CheckNotAsked(ChoochooError):
+    """A mistake in a check, which says nothing about the state of its station."""
+
     name: str
     check: str
-    answer: str
-    template = (
-        "check {check!r} of station {name!r} returned {answer}; "
-        "a check must return None, True or False"
-    )
+    cause: str
+    location: str
+    way_out: str
+
+    def sentence(self, command: str = "") -> str:
+        return f"station {self.name!r}: {self.without_station}"
+
+    @property
+    def without_station(self) -> str:
+        return (
+            f"check {self.check} could not be asked: {self.cause} ({self.location}); {self.way_out}"
+        )
 
 
 class StationDue(ChoochooError):
@@ -367,6 +389,12 @@ class OnlyInStations(ChoochooError):
     )
 
 
+def check_line(check: str, error: BaseException) -> str:
+    """Return in one line that *check* raised *error*."""
+    line = error_line(error)
+    return line if isinstance(error, CheckNotAsked) else f"check {check} does not pass: {line}"
+
+
 def error_line(error: BaseException) -> str:
     """Return *error* in one line: its type, and the first line of its message."""
     try:
@@ -375,4 +403,6 @@ def error_line(error: BaseException) -> str:
         first = "<it cannot be shown>"
     if isinstance(error, CheckFailed):
         return error.cause
+    if isinstance(error, CheckNotAsked):
+        return error.without_station
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

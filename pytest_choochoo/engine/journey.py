@@ -32,10 +32,12 @@ from pytest_choochoo.engine.attempt import (
 )
 from pytest_choochoo.engine.errors import (
     CheckFailed,
+    CheckNotAsked,
     ChoochooError,
     LockTimeout,
     MissingProduct,
     UnusableLedger,
+    check_line,
 )
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
@@ -202,6 +204,8 @@ class Journey:
         reasons = () if isinstance(verdict, Fresh) else verdict.texts
         may_stand = isinstance(verdict, Fresh) or verdict.check_settles
         failures = ask(station.checks) if station.checks and may_stand else {}
+        for mistake in _mistakes(failures):
+            raise mistake
         if failures or not may_stand:
             prefix = "drift: " if is_fresh else ""
             drift = (failed_check(name, *each, prefix).text for each in failures.items())
@@ -225,8 +229,8 @@ class Journey:
         """Keep the outcome of the visit, and ask all checks again.
 
         *value*: what the visit returned; *entered*: the code that it entered, None if that
-        is not known. Raises `Unstorable`, `MissingProduct`, or the error of a check that does
-        not pass.
+        is not known. Raises `Unstorable`, `MissingProduct`, `CheckNotAsked`, or the error of a
+        check that does not pass.
         """
         instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
@@ -249,12 +253,17 @@ class Journey:
         began, pause = clock.monotonic(), 0.05
         while checks:
             failures = ask(checks)
+            for mistake in _mistakes(failures):
+                refusal = check_line(mistake.check, mistake)
+                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
+                raise mistake
             checks = tuple(check for check in checks if check.name in failures)
             waited = clock.monotonic() - began
             left = {check.within - waited: check.name for check in reversed(checks)}
             if left and min(left) <= 0:
                 refused = left[min(left)]
-                attempt.stage = advance(RecheckFailed, attempt.stage, check=refused)
+                refusal = check_line(refused, failures[refused])
+                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
                 raise _after_the_visit(name, refused, failures[refused])
             if left:
                 time.sleep(min(pause, *left))
@@ -371,6 +380,10 @@ class Journey:
             _tell=self._tell,
             _key=key,
         )
+
+
+def _mistakes(failures: Mapping[str, BaseException]) -> list[CheckNotAsked]:
+    return [error for error in failures.values() if isinstance(error, CheckNotAsked)]
 
 
 def _after_the_visit(name: str, check: str, error: BaseException) -> BaseException:

@@ -188,7 +188,8 @@ class Station(Generic[T_co]):
         self._cleans += (function,)
         return function
 
-    def _location_of(self, function: Callable[..., object]) -> str:
+    def location_of(self, function: Callable[..., object]) -> str:
+        """Return the position in the source of *function*, one of its checks or its clean."""
         plain = inspect.unwrap(function)
         code = getattr(plain, "__code__", None)
         return self.location if code is None else _location(code.co_filename, code.co_firstlineno)
@@ -205,13 +206,13 @@ class Station(Generic[T_co]):
         for check in self.checks:
             by_name.setdefault(check.name, []).append(check)
         found += [
-            AttachedTwice(self.name, "check", name, self._location_of(again[0].function))
+            AttachedTwice(self.name, "check", name, self.location_of(again[0].function))
             for name, (_, *again) in by_name.items()
             if again
         ]
         found += [
             AttachedTwice(
-                self.name, "clean", getattr(extra, "__name__", "clean"), self._location_of(extra)
+                self.name, "clean", getattr(extra, "__name__", "clean"), self.location_of(extra)
             )
             for extra in self._cleans[1:]
         ]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.errors import CheckNotAsked, ChoochooError
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.wording import not_found, why
 
@@ -96,6 +96,8 @@ class MissingStationHint:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         missing = None if call.excinfo is None else call.excinfo.value
+        if isinstance(missing, CheckNotAsked):
+            missing = missing.__cause__
         if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
             for fault in self._faults:
                 if fault.concerns(missing.argname):

@@ -71,7 +71,7 @@ def test_check_with_another_answer_is_an_error(project: Project, answer: str, op
 
     assert run.failed == ("boil",)
     assert run.causes["boil"] == (
-        f"CheckAnswer: check 'is_hot' of station 'boil' returned {answer}; "
+        f"check is_hot could not be asked: it returned {answer} (stations.py:7); "
         "a check must return None, True or False"
     )
 

@@ -42,7 +42,9 @@ DUE = ToVisit(before=BEFORE, fingerprint=TAKEN, reasons=("env HEAT changed",))
 VISITING: Begun = advance(Begun, DUE, began=10.0, started=10.0)
 RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME)
 ASKED: Rechecking = advance(Rechecking, RETURNED, products={"tea": "t"})
-REFUSED: RecheckFailed = advance(RecheckFailed, ASKED, check="hot")
+REFUSED: RecheckFailed = advance(
+    RecheckFailed, ASKED, refusal="check hot does not pass: RuntimeError: boom"
+)
 PASSED: Passed = advance(Passed, ASKED, ended=12.5)
 
 FAILURE = Ending(error="RuntimeError: boom")

@@ -53,6 +53,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations.py:3: a check or clean of station 'boil' requests the parametrized fixture 'kettle'; "
         "request it in the station itself, which is then parametrized as well"
     ),
+    errors.UnknownFixture("boil", "check 'is_hot'", "kettel", "stations.py:9"): (
+        "stations.py:9: check 'is_hot' of station 'boil' requests 'kettel', which is no fixture and "
+        "no station here; define it, or correct the name"
+    ),
     errors.NoSuchInstance("boil", "stations.py::pour[tea]", "kettle='blue'"): (
         "stations.py::pour[tea] requests 'boil' with kettle='blue', "
         "but the station is not parametrized with that; give both the same values"
@@ -127,8 +131,11 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.CheckFailed("boil", "is_hot", "it returned False"): (
         "check 'is_hot' of station 'boil' does not pass: it returned False"
     ),
-    errors.CheckAnswer("boil", "is_hot", "0"): (
-        "check 'is_hot' of station 'boil' returned 0; a check must return None, True or False"
+    errors.CheckNotAsked(
+        "boil", "is_hot", "NameError: name 'KETTEL' is not defined", "stations.py:9", "correct it"
+    ): (
+        "station 'boil': check is_hot could not be asked: "
+        "NameError: name 'KETTEL' is not defined (stations.py:9); correct it"
     ),
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"

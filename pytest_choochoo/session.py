@@ -12,6 +12,7 @@ from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
+from pytest_choochoo.collection.pytest_internals import count_as_selected
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine.code.reach import CodeReader
@@ -146,7 +147,9 @@ def _assemble(
     if settings.traces:
         registry.call.make_watch = partial(_watch, judge)
     command = commands.find(settings.mode)(workflow, judge)
+    collected = {id(item) for item in items}
     selection = command.select(config, items)
+    count_as_selected(config, [item for item in items if id(item) not in collected])
     journey = _journey(config, workflow, judge, selection)
     deadline = Deadline()
     runner = Runner(

@@ -123,6 +123,25 @@ def collect_whole(module: pytest.Module) -> pytest.CollectReport:
     return report
 
 
+def count_as_selected(config: pytest.Config, added: Sequence[pytest.Item]) -> None:
+    """Count the *added* items as collected and selected in pytest's own lines.
+
+    Other plugins may have deselected them before; others come from files that --lf or the
+    arguments left out. The public hooks only add to these counts.
+    """
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not added:
+        return
+    ids = {id(item) for item in added}
+    known = reporter.stats.get("deselected", [])
+    deselected = [item for item in known if id(item) not in ids]
+    reporter._numcollected += len(added) - (len(known) - len(deselected))
+    if deselected:
+        reporter.stats["deselected"] = deselected
+    else:
+        reporter.stats.pop("deselected", None)
+
+
 def capturing(item: pytest.Item, when: str) -> AbstractContextManager[None]:
     """Return a context whose output becomes a section of *item*'s report on the phase *when*.
 

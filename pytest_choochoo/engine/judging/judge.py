@@ -283,7 +283,8 @@ class Judge:
     def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
         """Return the stations to run beside *selected*, so that *wanted* consumes nothing stale.
 
-        They are due by their records, or fresh and downstream of such a station.
+        They are due by their records, or can be judged only in a run, by their checks or by the
+        values of fixtures; or they are downstream of such a station.
         """
         above = self._route.closure(wanted, self._route.upstream)
         if selected.issuperset(above):
@@ -292,14 +293,14 @@ class Judge:
         for key in self._route.order:
             if key in above:
                 upstream = self._route.upstream[key]
-                if not moving.isdisjoint(upstream) or self._may_move(key, key in selected):
+                if not moving.isdisjoint(upstream) or self._may_move(key):
                     moving.add(key)
         return tuple(key for key in self._route.order if key in moving and key not in selected)
 
-    def _may_move(self, key: str, is_selected: bool) -> bool:
+    def _may_move(self, key: str) -> bool:
         """Return whether the outcome of *key* may change in this run, if upstream does not."""
         station = self._route[key].station
-        if station.declaration.values or (is_selected and station.checks):
+        if station.declaration.values or station.checks:
             return True
         return self._is_due(key)
 

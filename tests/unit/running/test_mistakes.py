@@ -120,5 +120,5 @@ def test_impossible_answer_is_a_mistake() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_anything_else_is_an_answer(error: BaseException) -> None:
-    """What may just not be there yet is an answer, and no mistake."""
+    """An error that may just mean "not there yet" is an answer."""
     assert mistake_in(misspelt, error, HERE) is None

@@ -265,6 +265,14 @@ def test_fresh_upstream_is_not_needed(tea: Tea) -> None:
     assert tea.judge("grind").needed(["serve"], frozenset({"serve"})) == ()
 
 
+def test_upstream_with_a_check_is_needed(tmp_path: Path) -> None:
+    """A fresh station upstream that has a check must be asked, as in a whole run."""
+    tea = Tea(tmp_path, boil=made("boil", checks=1))
+    tea.complete("boil", "pour", "serve")
+
+    assert tea.judge().needed(["serve"], frozenset({"serve"})) == ("boil", "pour")
+
+
 def test_selected_station_with_a_check_may_change_its_downstream(tmp_path: Path) -> None:
     """A check may fail, so a fresh station between two selected ones is added."""
     tea = Tea(tmp_path, boil=made("boil", checks=1))

@@ -55,6 +55,8 @@ class CheckTrip:
         """Ask the checks; the call then raises the first error of theirs, or judges the record."""
         item, name = self._item, self._item.item.name
         failures = item.ask(item.station.checks)
+        # Without a record there is nothing to compare them with.
+        values = item.set_up_values() if self._journey.ledger.record(item.key) else None
         item.strip()  # whatever fixture a check could not get, the call requests none
         visited_now = self._judge.visit_in_words(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
@@ -73,7 +75,7 @@ class CheckTrip:
                         error.add_note("; ".join(filter(None, notes)))
                     raise error.with_traceback(traceback_from(check.function, error))
             try:
-                self._judge.require_fresh(item.key)
+                self._judge.require_fresh(item.key, values)
             except StationDue as due:
                 self._reasons = due.reasons
                 raise

@@ -154,6 +154,53 @@ def test_ledger_stays_as_it_was(hot: Project, state: str) -> None:
     assert before
 
 
+VALUES = """
+    @pytest.fixture
+    def colour(request):
+        request.addfinalizer(lambda: log("gone"))
+        return "red"
+
+    @station(values=["colour"])
+    def paint() -> None:
+        log("paint")
+"""
+
+
+@pytest.mark.parametrize("check", ["", "\n    @paint.check\n    def is_painted(): ...\n"])
+def test_changed_value_fails(project: Project, mode: str, check: str) -> None:
+    """A fixture whose value is an input is set up and compared, whatever the checks say."""
+    project.stations(VALUES + check)
+    project.run("--cc-run", "--cc-replay", "paint")
+
+    same = project.run("--cc-check")
+    project.edit("stations.py", "red", "blue")
+    changed = project.run("--cc-check")
+
+    assert (same.unchanged, same.log) == (("paint",), ("gone",))
+    assert (changed.failed, changed.log) == (("paint",), ("gone",))
+    assert changed.reasons["paint"] == ("value colour changed: 'red' -> 'blue'",)
+
+
+def test_value_that_cannot_be_had_fails(project: Project) -> None:
+    """A fixture whose value is an input fails the verification where it fails itself."""
+    project.stations(VALUES)
+    project.run("--cc-run")
+    project.edit("stations.py", 'return "red"', 'raise OSError("no paint")')
+
+    run = project.run("--cc-check")
+
+    assert (run.failed, run.causes) == (("paint",), {"paint": "OSError: no paint"})
+
+
+def test_value_is_not_needed_without_a_record(project: Project) -> None:
+    """Without a record there is nothing to compare a value with."""
+    project.stations(VALUES + "\n    @paint.check\n    def is_painted(): ...\n")
+
+    run = project.run("--cc-check")
+
+    assert (run.closing, run.log) == ("1 unchanged", ())
+
+
 def test_check_that_uses_its_directory_does_not_create_it(project: Project) -> None:
     """A check may look into its station's directory, and does not create it."""
     project.stations(

@@ -239,16 +239,17 @@ class Judge:
             return (str(error),)
         return verdict.texts if isinstance(verdict, Due) else ()
 
-    def why_stale(self, key: str) -> tuple[str, ...]:
+    def why_stale(self, key: str, *, may_change: bool = False) -> tuple[str, ...]:
         """Return why *key*, or anything upstream of it, is due; empty if all are fresh.
 
-        For sessions that visit nothing: each station is judged once. Raises `NoRecord` when
-        there is no complete record of *key*.
+        In sessions that visit nothing, each station is judged once; elsewhere it *may change*.
+        Raises `NoRecord` when there is no complete record of *key*.
         """
-        reasons = self._why_due_once(key)
+        why_due = self.why_due if may_change else self._why_due_once
+        reasons = why_due(key)
         for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):
             try:
-                above = self._why_due_once(upstream)
+                above = why_due(upstream)
             except NoRecord as missing:
                 above = (missing.cause,)
             name = self._route[upstream].name
@@ -271,11 +272,11 @@ class Judge:
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
-    def require_fresh(self, key: str) -> None:
+    def require_fresh(self, key: str, values: Mapping[str, object] | None) -> None:
         """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
-        taken = Fingerprint() if record is None else self.fingerprint(key, None, record)
+        taken = Fingerprint() if record is None else self.fingerprint(key, values, record)
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)

@@ -140,10 +140,10 @@ def test_verification_passes_if_a_check_would_settle_it(tmp_path: Path) -> None:
     """Under --cc-check, the checks of a station decide if its record does not."""
     tea = Tea(tmp_path, boil=made("boil", checks=1, returns=None))
 
-    tea.judge().require_fresh("boil")
+    tea.judge().require_fresh("boil", None)
 
     with pytest.raises(StationDue, match="station 'grind' is due: never visited"):
-        tea.judge().require_fresh("grind")
+        tea.judge().require_fresh("grind", None)
 
 
 def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:

@@ -454,3 +454,51 @@ def test_downstream_that_a_clean_takes_is_counted_as_selected(project: Project) 
     run = project.run("--cc-clean", "-k", "boil")
 
     assert run.last_line == "3 passed, 1 deselected"
+
+
+# --- outcomes that a test requests only while it is run
+
+DYNAMIC = """
+    import pytest
+
+    def test_dynamic(request):
+        assert request.getfixturevalue("pour")
+"""
+
+
+def test_due_station_that_is_requested_dynamically_warns(done: Project, mode: str) -> None:
+    """A due station that no parameter names is not visited first, and its old outcome warns."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return 100", "return 90")
+
+    run = done.run("--cc-run", "-k", "test_dynamic")
+
+    assert (run.results, run.tests) == ({}, {"test_dynamic": "passed"})
+    assert (
+        "StationDueWarning: station 'pour' is due: upstream boil: code of stations.py::boil changed; "
+        "its recorded outcome is used; request it as a parameter, so that it is visited first"
+    ) in run.text
+
+
+def test_station_that_is_up_to_date_by_then_does_not_warn(done: Project) -> None:
+    """A station that was visited before in the same run is requested silently, by whatever way."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return 100", "return 90")
+
+    run = done.run("--cc-run")
+
+    assert run.tests == {"test_dynamic": "passed"}
+    assert "StationDueWarning" not in run.text
+
+
+def test_station_that_failed_is_not_used_dynamically(done: Project) -> None:
+    """The outcome from before is not handed out where the last visit failed."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return boil + 1", "assert 0")
+
+    run = done.run("--cc-run")
+
+    assert run.tests == {"test_dynamic": "failed"}
+    assert run.errors["test_dynamic"].startswith(
+        "station 'pour' has no complete record: last visit failed 0.0 s ago: AssertionError: assert 0"
+    )

@@ -109,7 +109,7 @@ class Rechecking(Returned, frozen=True, kw_only=True):
 
 
 class RecheckFailed(Rechecking, frozen=True, kw_only=True):
-    """A check did not pass after the visit, or could not be asked, as *refusal* says."""
+    """Checks did not pass after the visit, or could not be asked, as *refusal* says."""
 
     refusal: str
 
@@ -137,15 +137,17 @@ def advance(kind: type[S], stage: Stage, **facts: object) -> S:
 class Attempt:
     """One station's way through a session: made when its item starts, and recorded when it ends.
 
-    *stage*: how far it has come. *lock*: held from before its visit begins. *start*: the
+    *stage*: how far it has come. *checks*: the last answer of each check that was asked,
+    `passed` or its error. *lock*: held from before its visit begins. *start*: the
     record of its start, if a failure was noted that need not be final.
     """
 
-    __slots__ = ("key", "lock", "stage", "start")
+    __slots__ = ("checks", "key", "lock", "stage", "start")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.stage = Stage()
+        self.checks: dict[str, str] = {}
         self.lock: HeldLock | None = None
         self.start: Record | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import dataclass_transform
 
 
@@ -393,6 +394,11 @@ def check_line(check: str, error: BaseException) -> str:
     """Return in one line that *check* raised *error*."""
     line = error_line(error)
     return line if isinstance(error, CheckNotAsked) else f"check {check} does not pass: {line}"
+
+
+def answers(names: Iterable[str], failures: Mapping[str, BaseException]) -> dict[str, str]:
+    """Return what the checks called *names* came to: `passed`, or the error among *failures*."""
+    return {name: error_line(failures[name]) if name in failures else "passed" for name in names}
 
 
 def error_line(error: BaseException) -> str:

@@ -40,6 +40,11 @@ def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
+    """Return in one line why a station failed whose upstream stations *by* failed as well."""
+    return f"station {result.name!r}: {result.cause}; upstream {', '.join(by)} failed as well"
+
+
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return the number of stations of each result in one line, zeros left out."""
     counts = Counter(result.word for result in results)

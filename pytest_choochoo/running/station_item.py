@@ -59,6 +59,8 @@ class StationItem:
         self.function = item.obj
         self.names = list(item.fixturenames)
         self.reasons: tuple[str, ...] = ()
+        #: The error of each check that did not pass when it was last asked, by name.
+        self.failures: dict[str, BaseException] = {}
         #: Checks that passed, but whose fixtures could not be torn down.
         self.broken_teardowns: set[str] = set()
         self._is_awaited = is_awaited_by_plugin(item, station)
@@ -166,6 +168,9 @@ class StationItem:
                     if check.name not in failures and part == self._tear_down_after:
                         self.broken_teardowns.add(check.name)
                     failures.setdefault(check.name, self._answer(check, error))
+        for check in checks:
+            self.failures.pop(check.name, None)
+        self.failures |= failures
         if self._is_awaited:
             self.set_up(())  # the item could not be called again without a new event loop
         return failures

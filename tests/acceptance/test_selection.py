@@ -447,7 +447,7 @@ def test_added_stations_are_counted_as_selected(
 
 
 def test_downstream_that_a_clean_takes_is_counted_as_selected(project: Project) -> None:
-    """What is cleaned along with the selection is not deselected."""
+    """Stations that are cleaned along with the selection are not deselected."""
     project.stations(CHAIN)
     project.run("--cc-run")
 

@@ -203,10 +203,11 @@ def _renewed(stage: Begun, record: Record) -> Record:
 
 
 def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:
-    """Return whether the visit returned, and one of its checks failed or was skipped."""
+    """Return whether the visit returned, and one of its checks failed, skipped or was stopped."""
     if isinstance(stage, RecheckFailed):
         return True
-    return bool(ending.skipped) and isinstance(stage, Rechecking) and not isinstance(stage, Passed)
+    is_cut_short = bool(ending.skipped) or ending.is_interrupted
+    return is_cut_short and isinstance(stage, Rechecking) and not isinstance(stage, Passed)
 
 
 def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) -> Record:

@@ -36,7 +36,9 @@ class ReportObserver:
 
     def note_interrupt(self, error: str) -> None:
         """Note that the run ends in the middle of the item."""
-        self.ending = Ending(error=error, is_interrupted=True)
+        known = self.ending
+        has_failed = bool(known.error) and not known.skipped
+        self.ending = Ending(error=error, is_interrupted=True, and_more=has_failed)
 
     def note_call(self, call: pytest.CallInfo[Any]) -> None:
         """Keep the error of a phase, of which a report has only the long text."""

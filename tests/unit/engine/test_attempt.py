@@ -112,6 +112,7 @@ def test_renewal_is_recorded_however_far_the_visit_came(ending: Ending) -> None:
         pytest.param(PASSED, SKIP, "failed", False, id="skipped-after-checks"),
         pytest.param(RETURNED, FAILURE, "failed", False, id="product-missing"),
         pytest.param(RETURNED, INTERRUPT, "interrupted", False, id="interrupted"),
+        pytest.param(ASKED, INTERRUPT, "interrupted", True, id="check-interrupted"),
     ],
 )
 def test_record_of_a_visit_that_returned(

@@ -13,6 +13,7 @@ from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
+from pytest_choochoo.collection.multiplied import CalledOnceHooks
 from pytest_choochoo.collection.pytest_internals import correct_counts
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
@@ -100,6 +101,7 @@ def start(
     if made is not None:
         config.stash[SESSION] = config.stash[RUN_FACTS] = made
         config.pluginmanager.register(SessionHooks(made))
+        config.pluginmanager.register(CalledOnceHooks(registry.items.values()))
         _register_hooks(config, made)
     return made
 

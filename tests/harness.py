@@ -58,11 +58,14 @@ OPTIONAL = {
     "anyio": "anyio",
     "asyncio": "asyncio",
     "check": "check",
+    "flakefinder": "flakefinder",
     "html": "html",
     "hypothesis": "hypothesispytest",
     "metadata": "metadata",
     "randomly": "randomly",
+    "repeat": "repeat",
     "rerunfailures": "rerunfailures",
+    "run-parallel": "run-parallel",
     "timeout": "timeout",
 }
 

@@ -42,6 +42,7 @@ class CollectionHooks:
             from pytest_choochoo.collection.registry import StationRegistry
 
             registry = StationRegistry()
+            self._config.pluginmanager.register(registry.multiplied)
             self._files = StationFiles(registry, self._config, self._settings, self._directories)
         return self._files
 

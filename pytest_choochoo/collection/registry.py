@@ -17,6 +17,7 @@ from pytest_choochoo.collection.functions import (
     parameters_of,
     without_second_backend,
 )
+from pytest_choochoo.collection.multiplied import MultipliedHooks
 from pytest_choochoo.engine.errors import (
     ChoochooError,
     DuplicateName,
@@ -41,6 +42,8 @@ class StationRegistry:
     def __init__(self) -> None:
         #: Returns the value of a station's fixture; the session sets it before anything is run.
         self.fixture_value: Callable[[Station[Any]], Any] = _no_value_yet
+        #: To be registered as a plugin before any item is made.
+        self.multiplied = MultipliedHooks()
         self._call = VisitCall()
         self._faults: dict[str, ChoochooError] = {}
         self._stations: dict[object, Station[Any]] = {}
@@ -171,7 +174,11 @@ class StationRegistry:
             self.add_fault(fault)
         if faults:
             return []
-        items = _made_items(module, name, station, item_function(station, self._call))
+        self.multiplied.is_making_station = True
+        try:
+            items = _made_items(module, name, station, item_function(station, self._call))
+        finally:
+            self.multiplied.is_making_station = False
         instances = self._instances_of.setdefault(station.identity, [])
         for item in items:
             if item.nodeid not in self._instances:

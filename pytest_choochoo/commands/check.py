@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import CheckFailed, StationDue
+from pytest_choochoo.engine.errors import (
+    CheckFailed,
+    CheckNotAsked,
+    StationDue,
+    answers,
+    check_line,
+)
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import failed_check
@@ -50,29 +58,37 @@ class CheckTrip:
         self._journey = journey
         self._judge = judge
         self._reasons: tuple[str, ...] = ()
+        self._causes: tuple[str, ...] = ()
+        self._checks: dict[str, str] = {}
 
     def set_up(self) -> None:
         """Ask the checks; the call then raises the first error of theirs, or judges the record."""
         item, name = self._item, self._item.item.name
         failures = item.ask(item.station.checks)
+        # Without a record there is nothing to compare them with.
+        values = item.set_up_values() if self._journey.ledger.record(item.key) else None
         item.strip()  # whatever fixture a check could not get, the call requests none
         visited_now = self._judge.visit_in_words(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
+        self._causes = tuple(check_line(*each) for each in failures.items())
+        self._checks = answers((check.name for check in item.station.checks), failures)
+        for each, error in failures.items():
+            says_so = isinstance(error, CheckFailed | CheckNotAsked)
+            subject = "" if says_so else f"check {each!r} of station {name!r} does not pass"
+            if subject or visited_now:
+                error.add_note("; ".join(filter(None, (subject, visited_now))))
 
         async def verify() -> None:
             __tracebackhide__ = True
             for check in item.station.checks:
                 if check.name in failures:
                     error = failures[check.name]
-                    subject = f"check {check.name!r} of station {name!r} does not pass"
-                    notes = ["" if isinstance(error, CheckFailed) else subject, visited_now]
-                    if any(notes):
-                        error.add_note("; ".join(filter(None, notes)))
                     raise error.with_traceback(traceback_from(check.function, error))
             try:
-                self._judge.require_fresh(item.key)
+                self._judge.require_fresh(item.key, values)
             except StationDue as due:
                 self._reasons = due.reasons
+                self._causes = (f"due: {'; '.join(due.reasons)}",)
                 raise
             # Although the visit is expected to fail, the station may well be there.
             item.ignore_xfail()
@@ -83,14 +99,15 @@ class CheckTrip:
 
     def result(self, ending: Ending) -> Result:
         key = self._item.key
+        facts: dict[str, Any] = {"reasons": self._reasons, "checks": self._checks}
         if ending.skipped:
-            facts = {"cause": ending.skipped, "reasons": self._reasons}
-            return self._journey.result(key, "skipped", **facts)
+            return self._journey.result(key, "skipped", cause=ending.skipped, **facts)
         if ending.is_interrupted:
             return self._journey.result(key, "not reached", cause=ending.error)
         if ending.error:
-            return self._journey.result(key, "failed", cause=ending.error, reasons=self._reasons)
-        return self._journey.result(key, "unchanged")
+            cause = "; ".join(self._causes) or ending.error
+            return self._journey.result(key, "failed", cause=cause, **facts)
+        return self._journey.result(key, "unchanged", checks=self._checks)
 
     def finish(self, ending: Ending) -> Result:
         return self._journey.results.share(self.result(ending))

@@ -10,7 +10,7 @@ from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import StillThere
+from pytest_choochoo.engine.errors import CheckNotAsked, StillThere
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import HeldLock
@@ -128,6 +128,9 @@ class CleanTrip:
                 self._gone_with = cleaned
             return
         failures = item.ask(item.station.checks)
+        for error in failures.values():
+            if isinstance(error, CheckNotAsked):
+                raise error
         for check in item.station.checks:
             if check.name not in failures or check.name in item.broken_teardowns:
                 raise StillThere(item.item.name, check.name)

@@ -8,10 +8,11 @@ from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import VisitCall
 from pytest_choochoo.engine.attempt import Attempt, Ending, NotReached, Settled
-from pytest_choochoo.engine.errors import NotWaitedFor
+from pytest_choochoo.engine.errors import NoRecord, NotWaitedFor, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import RunStopped
+from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.protocol import Trip, result_of_item
 from pytest_choochoo.running.station_item import StationItem
@@ -48,7 +49,23 @@ class Command(commands.Command):
         return VisitTrip(item, journey, self.workflow.registry.call)
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
-        """Do nothing: requested stations have been visited before."""
+        """Warn of outcomes that are due, and that *item* requests only while it is run.
+
+        The stations that its parameters name have been judged before.
+        """
+        known = self.workflow.dependencies.upstream_of(item)
+        route = self.workflow.route
+        for key in dependency.keys:
+            if key in known or key in route.upstream.get(item.nodeid, ()):
+                continue
+            try:
+                reasons = self.judge.why_stale(key, may_change=True)
+            except NoRecord as missing:
+                raise NotWaitedFor(missing.name, missing.cause) from None
+            if reasons:
+                due = StationDue(route[key].name, reasons)
+                way_out = "request it as a parameter, so that it is visited first"
+                item.warn(StationDueWarning(f"{due}; its recorded outcome is used; {way_out}"))
 
     def why_unknown(self, key: str) -> Exception | None:
         return NotWaitedFor(self.workflow.route[key].name, self.judge.why_incomplete(key))

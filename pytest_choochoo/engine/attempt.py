@@ -109,12 +109,12 @@ class Rechecking(Returned, frozen=True, kw_only=True):
 
 
 class RecheckFailed(Rechecking, frozen=True, kw_only=True):
-    """A *check* did not pass after the visit."""
+    """Checks did not pass after the visit, or could not be asked, as *refusal* says."""
 
-    check: str
+    refusal: str
 
     def cause(self, ending: Ending) -> str:
-        return ending.error and f"check {self.check} does not pass: {ending.error}"
+        return ending.error and self.refusal
 
 
 class Passed(Rechecking, frozen=True, kw_only=True):
@@ -137,15 +137,17 @@ def advance(kind: type[S], stage: Stage, **facts: object) -> S:
 class Attempt:
     """One station's way through a session: made when its item starts, and recorded when it ends.
 
-    *stage*: how far it has come. *lock*: held from before its visit begins. *start*: the
+    *stage*: how far it has come. *checks*: the last answer of each check that was asked,
+    `passed` or its error. *lock*: held from before its visit begins. *start*: the
     record of its start, if a failure was noted that need not be final.
     """
 
-    __slots__ = ("key", "lock", "stage", "start")
+    __slots__ = ("checks", "key", "lock", "stage", "start")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.stage = Stage()
+        self.checks: dict[str, str] = {}
         self.lock: HeldLock | None = None
         self.start: Record | None = None
 
@@ -202,10 +204,11 @@ def _renewed(stage: Begun, record: Record) -> Record:
 
 
 def _only_a_check_failed(stage: Returned, ending: Ending) -> bool:
-    """Return whether the visit returned, and one of its checks failed or was skipped."""
+    """Return whether the visit returned, and one of its checks failed, skipped or was stopped."""
     if isinstance(stage, RecheckFailed):
         return True
-    return bool(ending.skipped) and isinstance(stage, Rechecking) and not isinstance(stage, Passed)
+    is_cut_short = bool(ending.skipped) or ending.is_interrupted
+    return is_cut_short and isinstance(stage, Rechecking) and not isinstance(stage, Passed)
 
 
 def record_of_check(stage: Settled, products: dict[str, str], known: Outcome) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import dataclass_transform
 
 #: The number of characters to keep of a text from outside, like the message of an error.
@@ -302,9 +303,6 @@ class ParametrizedFixture(ChoochooError):
     )
 
 
-# --- failures of stations, apart from their own exceptions
-
-
 class MissingFile(ChoochooError):
     name: str
     path: str
@@ -388,14 +386,23 @@ class CheckFailed(ChoochooError):
     template = "check {check!r} of station {name!r} does not pass: {cause}"
 
 
-class CheckAnswer(ChoochooError):
+class CheckNotAsked(ChoochooError):
+    """A mistake in a check, which says nothing about the state of its station."""
+
     name: str
     check: str
-    answer: str
-    template = (
-        "check {check!r} of station {name!r} returned {answer}; "
-        "a check must return None, True or False"
-    )
+    cause: str
+    location: str
+    way_out: str
+
+    def sentence(self, command: str = "") -> str:
+        return f"station {self.name!r}: {self.without_station}"
+
+    @property
+    def without_station(self) -> str:
+        return (
+            f"check {self.check} could not be asked: {self.cause} ({self.location}); {self.way_out}"
+        )
 
 
 class StationDue(ChoochooError):
@@ -467,6 +474,17 @@ class OnlyInStations(ChoochooError):
     )
 
 
+def check_line(check: str, error: BaseException) -> str:
+    """Return in one line that *check* raised *error*."""
+    line = error_line(error)
+    return line if isinstance(error, CheckNotAsked) else f"check {check} does not pass: {line}"
+
+
+def answers(names: Iterable[str], failures: Mapping[str, BaseException]) -> dict[str, str]:
+    """Return what the checks called *names* came to: `passed`, or the error among *failures*."""
+    return {name: error_line(failures[name]) if name in failures else "passed" for name in names}
+
+
 def error_line(error: BaseException) -> str:
     """Return *error* in one line: its type, and the first line of its message."""
     try:
@@ -475,6 +493,8 @@ def error_line(error: BaseException) -> str:
         first = "<it cannot be shown>"
     if isinstance(error, CheckFailed):
         return error.cause
+    if isinstance(error, CheckNotAsked):
+        return error.without_station
     if not isinstance(error, ChoochooError):  # else its way out would be cut off
         first = shortened(first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

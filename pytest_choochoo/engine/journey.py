@@ -32,11 +32,14 @@ from pytest_choochoo.engine.attempt import (
 )
 from pytest_choochoo.engine.errors import (
     CheckFailed,
+    CheckNotAsked,
     ChoochooError,
     HookFailed,
     LockTimeout,
     MissingProduct,
     UnusableLedger,
+    answers,
+    check_line,
 )
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
@@ -46,6 +49,7 @@ from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
 from pytest_choochoo.engine.route import Route
+from pytest_choochoo.engine.station import Check
 from pytest_choochoo.engine.visit import Progressed, Visit
 
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
@@ -175,7 +179,7 @@ class Journey:
         record = None if key in self._found_due else self.ledger.record(key)
         stage: Settled | ToVisit | None = None
         if key not in self._found_due and not (record and record.is_visiting):
-            stage = self._judge(key, values, ask, record)
+            stage = self._judge(attempt, values, ask, record)
             if isinstance(stage, ToVisit) or not stage.is_news:
                 attempt.stage = stage
             if isinstance(stage, Settled) and not stage.is_news:
@@ -184,7 +188,7 @@ class Journey:
         attempt.lock = attempt.lock or self.lock(key)
         found = self.ledger.record(key)
         if stage is None or found != record:  # another process may have visited it
-            stage = self._judge(key, values, ask, found)
+            stage = self._judge(attempt, values, ask, found)
         attempt.stage = stage
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
@@ -201,9 +205,10 @@ class Journey:
         return {"began": time.time(), "started": clock.monotonic(), "renewal": renewal}
 
     def _judge(
-        self, key: str, values: Mapping[str, object], ask: Ask, record: Record | None
+        self, attempt: Attempt, values: Mapping[str, object], ask: Ask, record: Record | None
     ) -> Settled | ToVisit:
         """Return whether the station must be visited, by its record and by its checks."""
+        key = attempt.key
         station, name = self.route[key].station, self.route[key].name
         self.outcomes.look_again()
         taken = self.judge.fingerprint(key, values, record)
@@ -212,18 +217,19 @@ class Journey:
         is_fresh = isinstance(verdict, Fresh)
         reasons = () if isinstance(verdict, Fresh) else verdict.texts
         may_stand = isinstance(verdict, Fresh) or verdict.check_settles
-        failures = ask(station.checks) if station.checks and may_stand else {}
+        failures = _asked(attempt, ask, station.checks) if may_stand else {}
+        for mistake in _mistakes(failures):
+            raise mistake
         if failures or not may_stand:
             prefix = "drift: " if is_fresh else ""
             drift = (failed_check(name, *each, prefix).text for each in failures.items())
             return ToVisit(before=record, fingerprint=taken, reasons=(*reasons, *drift))
-        spared = record.seconds if record is not None else 0.0
-        if isinstance(verdict, Fresh):
-            result = self.result(key, "unchanged", spared=spared)
-        elif all(reason.kind == "code" for reason in verdict.reasons):
-            result = self.result(key, "unchanged", spared=spared, reasons=reasons)
+        facts = {"reasons": reasons, "checks": dict(attempt.checks)}
+        if isinstance(verdict, Fresh) or all(reason.kind == "code" for reason in verdict.reasons):
+            spared = record.seconds if record is not None else 0.0
+            result = self.result(key, "unchanged", spared=spared, **facts)
         else:
-            result = self.result(key, "adopted", reasons=reasons)
+            result = self.result(key, "adopted", **facts)
         return Settled(before=record, fingerprint=taken, result=result, is_news=not is_fresh)
 
     def complete(
@@ -236,8 +242,8 @@ class Journey:
         """Keep the outcome of the visit, and ask all checks again.
 
         *value*: what the visit returned; *entered*: the code that it entered, None if that
-        is not known. Raises `Unstorable`, `MissingProduct`, or the error of a check that does
-        not pass.
+        is not known. Raises `Unstorable`, `MissingProduct`, `CheckNotAsked`, or the error of a
+        check that does not pass.
         """
         instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
@@ -259,14 +265,19 @@ class Journey:
         checks, name = self.route[attempt.key].station.checks, self.route[attempt.key].name
         began, pause = clock.monotonic(), 0.05
         while checks:
-            failures = ask(checks)
+            failures = _asked(attempt, ask, checks)
+            refusal = "; ".join(check_line(*each) for each in failures.items())
+            for mistake in _mistakes(failures):
+                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
+                raise mistake
             checks = tuple(check for check in checks if check.name in failures)
             waited = clock.monotonic() - began
             left = {check.within - waited: check.name for check in reversed(checks)}
             if left and min(left) <= 0:
-                refused = left[min(left)]
-                attempt.stage = advance(RecheckFailed, attempt.stage, check=refused)
-                raise _after_the_visit(name, refused, failures[refused])
+                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
+                for check, error in failures.items():
+                    _explain(name, check, error)
+                raise failures[left[min(left)]]
             if left:
                 time.sleep(min(pause, *left))
                 pause = min(pause * 1.5, 2)
@@ -277,7 +288,8 @@ class Journey:
         is_decided = isinstance(stage, Begun | Settled)
         if isinstance(stage, NotReached) or (ending.is_interrupted and not is_decided):
             return self.result(key, "not reached")
-        facts = {"reasons": stage.reasons, "seconds": stage.seconds}
+        facts: dict[str, Any] = {"reasons": stage.reasons, "seconds": stage.seconds}
+        facts["checks"] = dict(attempt.checks)
         if ending.skipped:
             return self.result(key, "skipped", cause=ending.skipped, **facts)
         if ending.error:
@@ -384,9 +396,21 @@ class Journey:
         )
 
 
-def _after_the_visit(name: str, check: str, error: BaseException) -> BaseException:
-    """Return *error*, of a *check* that did not pass after the visit, with an explanation."""
+def _mistakes(failures: Mapping[str, BaseException]) -> list[CheckNotAsked]:
+    return [error for error in failures.values() if isinstance(error, CheckNotAsked)]
+
+
+def _asked(attempt: Attempt, ask: Ask, checks: Sequence[Check]) -> Mapping[str, BaseException]:
+    """Ask *checks*, and note in *attempt* what they came to."""
+    if not checks:
+        return {}
+    failures = ask(checks)
+    attempt.checks |= answers((check.name for check in checks), failures)
+    return failures
+
+
+def _explain(name: str, check: str, error: BaseException) -> None:
+    """Add an explanation to *error*, of a *check* that did not pass after the visit."""
     subject = f"check {check!r} of station {name!r} does not pass after the visit: "
     says_so = isinstance(error, CheckFailed)
     error.add_note(f"{'' if says_so else subject}either the visit or the check is wrong")
-    return error

@@ -191,7 +191,7 @@ class Station(Generic[T_co]):
         return function
 
     def location_of(self, function: Callable[..., object]) -> str:
-        """Return where *function*, one of its checks for example, is defined."""
+        """Return the position in the source of *function*, one of its checks or its clean."""
         plain = inspect.unwrap(function)
         code = getattr(plain, "__code__", None)
         return self.location if code is None else _location(code.co_filename, code.co_firstlineno)

@@ -49,6 +49,11 @@ def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
     return (f"choochoo: {len(names)} {line.format(stations)}: {', '.join(names)}",)
 
 
+def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
+    """Return in one line why a station failed whose upstream stations *by* failed as well."""
+    return f"station {result.name!r}: {result.cause}; upstream {', '.join(by)} failed as well"
+
+
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return the number of stations of each result in one line, zeros left out."""
     counts = Counter(result.word for result in results)

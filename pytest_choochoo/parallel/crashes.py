@@ -19,7 +19,12 @@ _GRACE = 2.0
 
 
 def report_crash(
-    run: ParallelRun, report: pytest.TestReport, *, at_work: bool, is_rerun: bool
+    run: ParallelRun,
+    report: pytest.TestReport,
+    *,
+    profile: str,
+    at_work: bool,
+    is_rerun: bool,
 ) -> None:
     """Complete xdist's *report* of an item that a dying worker was running; record it as failed.
 
@@ -37,7 +42,7 @@ def report_crash(
     if result.is_complete and at_work:
         report.longrepr = f"{DIED} after {station.name} was recorded"
     put_facts(report, facts(result))
-    report.user_properties = properties(result)
+    report.user_properties = properties(result, profile)
 
 
 def record_crash(run: ParallelRun, station: StationInfo) -> Result:

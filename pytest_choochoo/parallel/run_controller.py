@@ -195,7 +195,13 @@ class RunController(Controller):
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         run, scheduler = self._parts.run, self._parts.scheduler
         is_rerun = str(report.outcome) == "rerun"  # an outcome of pytest-rerunfailures
-        report_crash(run, report, at_work=scheduler.died_at_work, is_rerun=is_rerun)
+        report_crash(
+            run,
+            report,
+            profile=self._settings.profile,
+            at_work=scheduler.died_at_work,
+            is_rerun=is_rerun,
+        )
         if is_rerun or not count_crash(self._config):
             scheduler.crash_is_recorded()
         else:

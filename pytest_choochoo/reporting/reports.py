@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.errors import CheckNotAsked, ChoochooError
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.wording import not_found, why
+from pytest_choochoo.settings import SETTINGS
 
 
 class StationDueWarning(pytest.PytestWarning):
@@ -23,13 +24,16 @@ def facts(result: Result) -> dict[str, Any]:
     return plain
 
 
-def properties(result: Result) -> list[tuple[str, object]]:
-    """Return *result* as JUnit properties."""
+def properties(result: Result, profile: str) -> list[tuple[str, object]]:
+    """Return *result*, in the ledger of *profile*, as JUnit properties."""
     return [
+        ("choochoo.title", result.title),
+        ("choochoo.profile", profile),
         ("choochoo.result", result.word),
         ("choochoo.reasons", "; ".join(result.reasons)),
         ("choochoo.upstream", ", ".join(result.upstream)),
         ("choochoo.seconds", f"{result.seconds:.3f}"),
+        *((f"choochoo.check.{name}", answer) for name, answer in result.checks.items()),
     ]
 
 
@@ -51,7 +55,8 @@ def settled_reports(
     is_blocked = result.word == "blocked"
     plain = facts(result)
     # Only JUnit's report shows them.
-    marked = properties(result) if config.getoption("xmlpath", None) else []
+    is_shown = config.getoption("xmlpath", None)
+    marked = properties(result, config.stash[SETTINGS].profile) if is_shown else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
         path, line, _ = location
@@ -96,6 +101,8 @@ class MissingStationHint:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         missing = None if call.excinfo is None else call.excinfo.value
+        if isinstance(missing, CheckNotAsked):
+            missing = missing.__cause__
         if isinstance(missing, pytest.FixtureLookupError) and missing.argname and not missing.msg:
             for fault in self._faults:
                 if fault.concerns(missing.argname):

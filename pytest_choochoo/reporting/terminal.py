@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine import clock, wording
+from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.settings import Settings
@@ -116,7 +117,8 @@ class Terminal:
         self, report: pytest.TestReport, reasons: Sequence[str]
     ) -> tuple[str, str, tuple[str, Mapping[str, bool]]] | None:
         """Show beside a failure why the station was visited; pytest shows its error below."""
-        if not reasons or not self._settings.mode.visits:
+        mode = self._settings.mode
+        if not reasons or not (mode.visits or mode.name == "check"):
             return None
         is_error = report.when in {"setup", "teardown"}
         category, letter = ("error", "E") if is_error else ("failed", "F")
@@ -138,6 +140,8 @@ class Terminal:
         self._is_over = True
         self._results = self._all_results()
         self._remember_blocked()
+        if self._settings.mode.name == "check":
+            self._fold_failures()
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
@@ -206,6 +210,26 @@ class Terminal:
         # Reports of workers come in whatever order they end.
         order = dict.fromkeys(station.key for station in stations)
         return tuple(seen[key] for key in order | seen)
+
+    def _fold_failures(self) -> None:
+        """Show a station whose upstream failed as well after its cause, in one line."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        run = self._config.stash.get(RUN_FACTS, None)
+        failed = {result.key: result for result in self._results if result.word == "failed"}
+        if reporter is None or run is None or not failed:
+            return
+        order = {station.key: number for number, station in enumerate(run.stations)}
+        upstream = {station.key: station.upstream for station in run.stations}
+        for category in ("failed", "error"):
+            reports = reporter.stats.get(category, [])
+            reports.sort(key=lambda report: order.get(report.nodeid, len(order)))
+            for report in reports:
+                result = failed.get(report.nodeid)
+                if result is None:
+                    continue
+                above = reachable(upstream.get(result.key, ()), lambda key: upstream.get(key, ()))
+                if by := [failed[key].name for key in above if key in failed]:
+                    report.longrepr = wording.failed_with_upstream(result, by)
 
     def _unreached(self, station: StationInfo, seen: Mapping[str, Result]) -> Result:
         above = [seen[key] for key in station.upstream if key in seen]

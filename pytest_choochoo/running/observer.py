@@ -22,9 +22,10 @@ class ReportObserver:
     *result* is called with how the item has ended so far, and returns the station's result.
     """
 
-    def __init__(self, result: Callable[[Ending], Result]) -> None:
+    def __init__(self, result: Callable[[Ending], Result], profile: str) -> None:
         self.ending = Ending()
         self._result = result
+        self._profile = profile
         self._errors: dict[str, str] = {}
         #: The facts of the last report, shared: thousands of reports are kept to the end.
         self._last: tuple[Result | None, dict[str, Any]] = (None, {})
@@ -35,7 +36,9 @@ class ReportObserver:
 
     def note_interrupt(self, error: str) -> None:
         """Note that the run ends in the middle of the item."""
-        self.ending = Ending(error=error, is_interrupted=True)
+        known = self.ending
+        has_failed = bool(known.error) and not known.skipped
+        self.ending = Ending(error=error, is_interrupted=True, and_more=has_failed)
 
     def note_call(self, call: pytest.CallInfo[Any]) -> None:
         """Keep the error of a phase, of which a report has only the long text."""
@@ -60,7 +63,7 @@ class ReportObserver:
             self._last = result, facts(result)
         put_facts(report, self._last[1])
         if report.when == "teardown":
-            report.user_properties = [*report.user_properties, *properties(result)]
+            report.user_properties = [*report.user_properties, *properties(result, self._profile)]
 
     def _note(self, ending: Ending) -> None:
         """Set the *ending* of the item, unless it has failed: nothing excuses a failure."""

@@ -29,7 +29,7 @@ from pytest_choochoo.running.stopping import (
     failing_without_ledger,
     stopping_without_ledger,
 )
-from pytest_choochoo.settings import Mode
+from pytest_choochoo.settings import SETTINGS, Mode
 
 
 class Trip(Protocol):
@@ -73,7 +73,7 @@ class StationRun:
     def __init__(self, item: StationItem, trip: Trip) -> None:
         self.item = item
         self.trip = trip
-        self.observer = ReportObserver(trip.result)
+        self.observer = ReportObserver(trip.result, item.item.config.stash[SETTINGS].profile)
 
 
 class ItemRun(msgspec.Struct, frozen=True):
@@ -352,10 +352,27 @@ class ItemHooks:
             current.station.observer.note_call(call)
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
-        if isinstance(error, ChoochooError | StationDueWarning):
+        text = self._text_on_checks(item, error)
+        if text is not None:
+            report.longrepr = text
+        elif isinstance(error, ChoochooError | StationDueWarning):
             # The sentence says everything; a traceback through this plugin would not help.
             report.longrepr = full_message(error, self._command)
         return report
+
+    def _text_on_checks(self, item: pytest.Item, error: BaseException | None) -> Any:
+        """Return the long text of a report on checks of *item*, None if *error* is not theirs."""
+        current = self._runner.current
+        if error is None or current is None or current.item is not item or current.station is None:
+            return None
+        station = current.station.item
+        failures = station.failures
+        if not any(error is each for each in failures.values()):
+            return None
+        from pytest_choochoo.running.check_reports import checks_text  # only where a check fails
+
+        checks = [check for check in station.station.checks if check.name in failures]
+        return checks_text(current.item, checks, failures, self._command)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -17,15 +17,22 @@ from pytest_choochoo.collection.functions import (
     run_in_loop,
 )
 from pytest_choochoo.collection.pytest_internals import init_request
-from pytest_choochoo.engine.errors import CheckAnswer, CheckFailed
+from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, UnusableLedger
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.station import Check, Station
 from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.running.injection import Injection
+from pytest_choochoo.running.mistakes import Mistake, mistake_in
 from pytest_choochoo.running.stopping import Deadline
 
 # These end the run or skip a station: they are never a check's answer.
-_NO_ANSWER = (KeyboardInterrupt, GeneratorExit, pytest.exit.Exception, pytest.skip.Exception)
+_NO_ANSWER = (
+    KeyboardInterrupt,
+    GeneratorExit,
+    pytest.exit.Exception,
+    pytest.skip.Exception,
+    UnusableLedger,
+)
 
 
 class StationItem:
@@ -52,6 +59,8 @@ class StationItem:
         self.function = item.obj
         self.names = list(item.fixturenames)
         self.reasons: tuple[str, ...] = ()
+        #: The error of each check that did not pass when it was last asked, by name.
+        self.failures: dict[str, BaseException] = {}
         #: Checks that passed, but whose fixtures could not be torn down.
         self.broken_teardowns: set[str] = set()
         self._is_awaited = is_awaited_by_plugin(item, station)
@@ -141,24 +150,40 @@ class StationItem:
         self.call(_nothing)
 
     def ask(self, checks: Sequence[Check]) -> Mapping[str, BaseException]:
-        """Ask each of *checks* once, with fixtures of its own; return the errors by name."""
+        """Ask each of *checks* once, with fixtures of its own; return the errors by name.
+
+        A mistake in a check becomes `CheckNotAsked`.
+        """
         failures: dict[str, BaseException] = {}
         self._injection.tear_down()  # an error of the visit's fixtures is not a check's answer
         for check in checks:
             for part in (self._ask_one, self._tear_down_after):
                 try:
                     part(check)
-                except (*_NO_ANSWER, CheckAnswer):
+                except _NO_ANSWER:
                     raise
                 except BaseException as error:  # a check that raises anything does not pass
                     if self._deadline.is_over:
                         raise  # it did not answer, it was stopped
                     if check.name not in failures and part == self._tear_down_after:
                         self.broken_teardowns.add(check.name)
-                    failures.setdefault(check.name, error)
+                    failures.setdefault(check.name, self._answer(check, error))
+        for check in checks:
+            self.failures.pop(check.name, None)
+        self.failures |= failures
         if self._is_awaited:
             self.set_up(())  # the item could not be called again without a new event loop
         return failures
+
+    def _answer(self, check: Check, error: BaseException) -> BaseException:
+        """Return *error*, of a check that was asked, or `CheckNotAsked` where it is a mistake."""
+        found = mistake_in(check.function, error, self.item.config.rootpath)
+        if found is None:
+            return error
+        mistake = CheckNotAsked(self.item.name, check.name, *found)
+        mistake.__cause__ = error
+        self.ignore_xfail()  # a mistake is never expected
+        return mistake
 
     def _ask_one(self, check: Check) -> None:
         self.set_up_for(check.function)
@@ -175,13 +200,18 @@ class StationItem:
             arguments = self.arguments(check.function)
             if self.station.name in arguments and self._outcomes.find(self.key) is None:
                 raise CheckFailed(name, check.name, "there is no outcome recorded yet")
-            answer = check.function(**arguments)
+            try:
+                answer = check.function(**arguments)
+            except TypeError as error:
+                if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                    raise Mistake(f"TypeError: {error}", "correct its parameters") from error
+                raise
             if inspect.isawaitable(answer):
                 answer = await answer
             if answer is False:
                 raise CheckFailed(name, check.name, "it returned False")
             if answer is not None and answer is not True:
-                raise CheckAnswer(name, check.name, repr(answer))
+                raise Mistake(f"it returned {answer!r}", "a check must return None, True or False")
 
         return ask
 

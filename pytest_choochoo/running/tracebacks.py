@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from types import TracebackType
+from pathlib import Path
+from types import CodeType, TracebackType
 from typing import Any
 
 _OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def traceback_from(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
@@ -16,8 +18,8 @@ def traceback_from(function: Callable[..., Any], error: BaseException) -> Traceb
     Where *function* did not raise it, from the fixture on that did; all of it where
     no fixture did either.
     """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    frames = [*_frames(error.__traceback__)]
+    code = own_code(function)
+    frames = [*frames_of(error)]
     for frame in frames:
         if frame.tb_frame.f_code is code:
             return frame
@@ -29,7 +31,21 @@ def traceback_from(function: Callable[..., Any], error: BaseException) -> Traceb
     return next(theirs, error.__traceback__)
 
 
-def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+def own_code(function: Callable[..., Any]) -> CodeType | None:
+    """Return the code of *function* inside of its decorators, None where it is not Python's."""
+    code: CodeType | None = getattr(inspect.unwrap(function), "__code__", None)
+    return code
+
+
+def frames_of(error: BaseException) -> Iterator[TracebackType]:
+    """Yield the frames of the traceback of *error*, the outermost first."""
+    traceback = error.__traceback__
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
+
+
+def is_below(file: str, root: Path) -> bool:
+    """Return whether *file* belongs to the project at *root*, and not to an installed package."""
+    path = Path(file)
+    return path.is_relative_to(root) and _INSTALLED.isdisjoint(path.relative_to(root).parts)

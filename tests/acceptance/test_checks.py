@@ -71,7 +71,7 @@ def test_check_with_another_answer_is_an_error(project: Project, answer: str, op
 
     assert run.failed == ("boil",)
     assert run.causes["boil"] == (
-        f"CheckAnswer: check 'is_hot' of station 'boil' returned {answer}; "
+        f"check is_hot could not be asked: it returned {answer} (stations.py:7); "
         "a check must return None, True or False"
     )
 
@@ -531,7 +531,9 @@ def test_partial_function_can_be_a_check(project: Project) -> None:
         """
     )
 
-    assert project.run("--cc-check").causes == {"boil": "AssertionError: assert 1 == 2"}
+    assert project.run("--cc-check").causes == {
+        "boil": "check check does not pass: AssertionError: assert 1 == 2"
+    }
 
 
 def test_error_that_cannot_be_shown_is_a_failure(project: Project, mode: str) -> None:
@@ -623,8 +625,8 @@ def test_error_in_the_teardown_of_a_check_fails_only_that_check(project: Project
     run = project.run("--cc-check")
 
     assert run.causes == {
-        "boil": "RuntimeError: cannot close",
-        "pour": "OSError: cold",
+        "boil": "check is_hot does not pass: RuntimeError: cannot close",
+        "pour": "check is_poured does not pass: OSError: cold",
     }
     assert "check 'is_hot' of station 'boil' does not pass" in run.text
     assert "is_full" not in run.text
@@ -726,3 +728,67 @@ def test_subclasses_of_str_are_accepted_as_strings(project: Project) -> None:
     project.run("--cc-run")
 
     assert project.run("--cc-run").results == {"boil": "unchanged"}
+
+
+# --- outcomes that are known by a visit whose check did not pass
+
+KNOWN = """
+    from pathlib import Path
+    HOT = Path(__file__).with_name("hot")
+
+    @station(files=["in.txt"])
+    def boil() -> int:
+        log("boil")
+        return 100
+
+    @boil.check
+    def is_hot():
+        assert HOT.exists(){more}
+
+    @station
+    def pour(boil):
+        log(f"pour {boil}")
+"""
+
+
+def test_outcome_is_known_though_a_check_did_not_pass(project: Project, mode: str) -> None:
+    """A visit that returned is not repeated where only its check failed, and passes by now."""
+    project.write("in.txt", "1")
+    project.stations(KNOWN.replace("{more}", ""))
+    failed = project.run("--cc-run")
+    project.write("hot", "")
+
+    run = project.run("--cc-run")
+
+    assert (failed.failed, failed.log) == (("boil",), ("boil",))
+    assert (run.adopted, run.visited, run.log) == (("boil",), ("pour",), ("pour 100",))
+
+
+def test_outcome_of_other_inputs_is_not_known(project: Project) -> None:
+    """If an input changed since, the visit is repeated although its check passes."""
+    project.write("in.txt", "1")
+    project.stations(KNOWN.replace("{more}", ""))
+    project.run("--cc-run")
+    project.write("hot", "")
+    project.write("in.txt", "2")
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil", "pour")
+
+
+def test_outcome_is_known_though_its_check_was_interrupted(project: Project) -> None:
+    """A visit that returned is not repeated where the run was stopped during the check after it."""
+    project.write("in.txt", "1")
+    project.stations(
+        KNOWN.replace("{more}", "; raise KeyboardInterrupt").replace(
+            "assert HOT.exists()", "log('check')"
+        )
+    )
+    stopped = project.run("--cc-run", apart=True)
+    project.edit("stations.py", "; raise KeyboardInterrupt", "")
+
+    run = project.run("--cc-run")
+
+    assert (stopped.exit_code, stopped.log) == (2, ("boil", "check"))
+    assert (run.adopted, run.log) == (("boil",), ("check", "pour 100"))

@@ -406,3 +406,170 @@ def test_last_failed_with_what_it_needs_adds_up(project: Project) -> None:
 
     assert "collected 3 items" in run.outlines
     assert run.last_line == "1 failed, 2 passed"
+
+
+# --- what a selection needs is judged by its checks as well
+
+SERVER = """
+    from pathlib import Path
+    UP = Path(__file__).with_name("up")
+
+    @station
+    def server() -> None:
+        log("server")
+        UP.touch()
+
+    @server.check
+    def answers():
+        assert UP.exists(), "refused"
+
+    @station
+    def sing():
+        log("sing")
+"""
+SELECTIONS = {
+    "file": ("test_x.py",),
+    "keyword": ("-k", "test_x"),
+    "mark": ("-m", "fast"),
+    "node id": ("test_x.py::test_x",),
+    "last failed": ("--lf",),
+}
+
+
+@pytest.fixture
+def served(project: Project) -> Project:
+    """A server with a check that is complete, and a test that uses it and has failed once."""
+    project.ini("markers = fast")
+    project.stations(SERVER)
+    project.write("test_y.py", "def test_y(): pass\n")
+    test = """
+        import pytest, stations
+
+        @pytest.mark.fast
+        def test_x(server):
+            assert stations.UP.exists()
+    """
+    project.write("test_x.py", test + "        assert 0\n")
+    assert project.run("--cc-run").tests == {"test_x": "failed", "test_y": "passed"}
+    project.write("test_x.py", test)
+    return project
+
+
+@pytest.mark.parametrize("arguments", SELECTIONS.values(), ids=SELECTIONS)
+def test_drift_upstream_of_a_selection_is_repaired(
+    served: Project, arguments: tuple[str, ...]
+) -> None:
+    """The check of a station that a selected test needs is asked; where it drifted, it is visited."""
+    served.remove("up")
+
+    drifted = served.run("--cc-run", *arguments)
+    after = served.run("--cc-run", *arguments)
+
+    assert (drifted.results, drifted.tests) == ({"server": "visited"}, {"test_x": "passed"})
+    assert drifted.reasons["server"] == (
+        "drift: check answers does not pass: AssertionError: refused",
+    )
+    assert "choochoo: 1 needed station added: server" in drifted.outlines
+    # By now nothing has failed last, so that --lf runs everything.
+    expected = {"server": "unchanged"} | ({"sing": "unchanged"} if "--lf" in arguments else {})
+    assert (after.results, after.log) == (expected, ())
+
+
+def test_drift_is_repaired_in_parallel_runs(served: Project) -> None:
+    """Workers ask the checks of what a selection needs as well."""
+    served.remove("up")
+    served.workers = 2
+
+    run = served.run("--cc-run", "-k", "test_x")
+
+    assert (run.results, run.tests) == ({"server": "visited"}, {"test_x": "passed"})
+
+
+def test_selected_station_has_the_checks_upstream_asked(served: Project) -> None:
+    """A selected station that is due uses nothing that has drifted."""
+    served.stations(SERVER + '\n    @station\n    def page(server): log("page")\n')
+    served.remove("up")
+
+    run = served.run("--cc-run", "-k", "page")
+
+    assert (run.visited, run.log) == (("server", "page"), ("server", "page"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line", "last_line"),
+    [
+        pytest.param(
+            ("-k", "test_x"),
+            "collected 4 items / 2 deselected / 2 selected",
+            "2 passed, 2 deselected",
+            id="deselected-before",
+        ),
+        pytest.param(("test_x.py",), "collected 2 items", "2 passed", id="another-file"),
+    ],
+)
+def test_added_stations_are_counted_as_selected(
+    served: Project, arguments: tuple[str, ...], line: str, last_line: str
+) -> None:
+    """Deselected and selected items add up to those that were collected."""
+    run = served.run("--cc-run", *arguments)
+
+    assert line in run.outlines
+    assert run.last_line == last_line
+
+
+def test_downstream_that_a_clean_takes_is_counted_as_selected(project: Project) -> None:
+    """Stations that are cleaned along with the selection are not deselected."""
+    project.stations(CHAIN)
+    project.run("--cc-run")
+
+    run = project.run("--cc-clean", "-k", "boil")
+
+    assert run.last_line == "3 passed, 1 deselected"
+
+
+# --- outcomes that a test requests only while it is run
+
+DYNAMIC = """
+    import pytest
+
+    def test_dynamic(request):
+        assert request.getfixturevalue("pour")
+"""
+
+
+def test_due_station_that_is_requested_dynamically_warns(done: Project, mode: str) -> None:
+    """A due station that no parameter names is not visited first, and its old outcome warns."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return 100", "return 90")
+
+    run = done.run("--cc-run", "-k", "test_dynamic")
+
+    assert (run.results, run.tests) == ({}, {"test_dynamic": "passed"})
+    assert (
+        "StationDueWarning: station 'pour' is due: upstream boil: code of stations.py::boil changed; "
+        "its recorded outcome is used; request it as a parameter, so that it is visited first"
+    ) in run.text
+
+
+def test_station_that_is_up_to_date_by_then_does_not_warn(done: Project) -> None:
+    """A station that was visited before in the same run is requested silently, by whatever way."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return 100", "return 90")
+
+    run = done.run("--cc-run")
+
+    assert run.tests == {"test_dynamic": "passed"}
+    assert "StationDueWarning" not in run.text
+
+
+def test_station_that_failed_is_not_used_dynamically(done: Project) -> None:
+    """The outcome from before is not handed out where the last visit failed."""
+    done.write("test_tea.py", DYNAMIC)
+    done.edit("stations.py", "return boil + 1", "assert 0")
+
+    run = done.run("--cc-run")
+
+    assert run.tests == {"test_dynamic": "failed"}
+    assert run.errors["test_dynamic"].startswith(
+        "station 'pour' has no complete record: last visit failed 0.0 s ago: AssertionError: assert 0"
+    )

@@ -154,6 +154,53 @@ def test_ledger_stays_as_it_was(hot: Project, state: str) -> None:
     assert before
 
 
+VALUES = """
+    @pytest.fixture
+    def colour(request):
+        request.addfinalizer(lambda: log("gone"))
+        return "red"
+
+    @station(values=["colour"])
+    def paint() -> None:
+        log("paint")
+"""
+
+
+@pytest.mark.parametrize("check", ["", "\n    @paint.check\n    def is_painted(): ...\n"])
+def test_changed_value_fails(project: Project, mode: str, check: str) -> None:
+    """A fixture whose value is an input is set up and compared, whatever the checks say."""
+    project.stations(VALUES + check)
+    project.run("--cc-run", "--cc-replay", "paint")
+
+    same = project.run("--cc-check")
+    project.edit("stations.py", "red", "blue")
+    changed = project.run("--cc-check")
+
+    assert (same.unchanged, same.log) == (("paint",), ("gone",))
+    assert (changed.failed, changed.log) == (("paint",), ("gone",))
+    assert changed.reasons["paint"] == ("value colour changed: 'red' -> 'blue'",)
+
+
+def test_value_that_cannot_be_had_fails(project: Project) -> None:
+    """A fixture whose value is an input fails the verification where it fails itself."""
+    project.stations(VALUES)
+    project.run("--cc-run")
+    project.edit("stations.py", 'return "red"', 'raise OSError("no paint")')
+
+    run = project.run("--cc-check")
+
+    assert (run.failed, run.causes) == (("paint",), {"paint": "OSError: no paint"})
+
+
+def test_value_is_not_needed_without_a_record(project: Project) -> None:
+    """Without a record there is nothing to compare a value with."""
+    project.stations(VALUES + "\n    @paint.check\n    def is_painted(): ...\n")
+
+    run = project.run("--cc-check")
+
+    assert (run.closing, run.log) == ("1 unchanged", ())
+
+
 def test_check_that_uses_its_directory_does_not_create_it(project: Project) -> None:
     """A check may look into its station's directory, and does not create it."""
     project.stations(
@@ -333,3 +380,145 @@ def test_interrupted_check_leaves_its_station_not_reached(project: Project, endi
 
     assert run.exit_code == 2
     assert run.closing == "1 not reached"
+
+
+# --- several checks that do not pass
+
+LIBRARY = ".venv/lib/site-packages"
+SEVERAL = """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, str(Path(__file__).with_name(".venv") / "lib/site-packages"))
+    import kettles
+
+    @station
+    def boil() -> None:
+        \"\"\"Boil water\"\"\"
+
+    @boil.check
+    def steams():
+        assert kettles.steams()
+
+    @boil.check
+    def is_hot():
+        return False
+
+    @boil.check(within=0)
+    def whistles():
+        assert 0, "silent"
+
+    @boil.check
+    def is_full(): ...
+
+    @station
+    def pour(boil) -> None: ...
+
+    @pour.check
+    def smells():
+        assert 0, "no tea"
+"""
+ALL = (
+    "check steams does not pass: RuntimeError: cold; "
+    "check is_hot does not pass: it returned False; "
+    "check whistles does not pass: AssertionError: silent"
+)
+
+
+@pytest.fixture
+def several(project: Project) -> Project:
+    """A station of whose four checks three do not pass, one of them in a library."""
+    project.write(
+        f"{LIBRARY}/kettles.py",
+        """
+        def steams():
+            try:
+                heat()
+            except OSError as error:
+                raise RuntimeError("cold") from error
+
+        def heat():
+            raise OSError("no gas")
+        """,
+    )
+    project.stations(SEVERAL)
+    return project
+
+
+@pytest.mark.parametrize("option", ["--cc-check", "--cc-run"])
+def test_all_failing_checks_are_shown(several: Project, option: str) -> None:
+    """All checks that do not pass are shown with their details, wherever they are asked."""
+    run = several.run(option)
+
+    text = run.errors["boil"]
+    assert text.startswith("3 checks of station 'boil' do not pass: steams, is_hot, whistles\n")
+    assert ">       assert kettles.steams()" in text
+    assert "E       RuntimeError: cold" in text
+    assert "check 'is_hot' of station 'boil' does not pass: it returned False" in text
+    assert '>       assert 0, "silent"' in text
+    assert run.causes["boil"] == ALL
+    assert (
+        "FAILED stations.py::boil - 3 checks of station 'boil' do not pass: steams, is..."
+        in run.outlines
+    )
+
+
+@pytest.mark.parametrize("option", ["--cc-check", "--cc-run"])
+def test_answers_of_checks_are_properties(several: Project, option: str) -> None:
+    """JUnit has the answer of every check, with the title and the profile."""
+    found = several.run(option, "--cc-profile=ci").properties["boil"]
+
+    assert {name: found[name] for name in found if "check." in name} == {
+        "choochoo.check.steams": "RuntimeError: cold",
+        "choochoo.check.is_hot": "it returned False",
+        "choochoo.check.whistles": "AssertionError: silent",
+        "choochoo.check.is_full": "passed",
+    }
+    assert (found["choochoo.title"], found["choochoo.profile"]) == ("Boil water", "ci")
+
+
+@pytest.mark.parametrize("options", [(), ("--tb=long",), ("--full-trace",)])
+def test_frames_of_libraries_are_left_out(several: Project, options: tuple[str, ...]) -> None:
+    """Tracebacks of checks show the project's code alone, unless the user asks for more."""
+    text = several.run("--cc-check", *options).errors["boil"]
+
+    assert ("kettles.py" in text) == bool(options)
+    assert "OSError: no gas" in text
+    assert "pytest_choochoo" not in text
+
+
+def test_one_failing_check_is_named_in_the_summary(hot: Project) -> None:
+    """The line of a failure in pytest's summary names its check."""
+    hot.remove("steam")
+
+    run = hot.run("--cc-check")
+
+    assert (
+        "FAILED stations.py::boil - check steams does not pass: AssertionError: no steam"
+        in run.outlines
+    )
+    assert "  failed   boil  check steams does not pass: AssertionError: no steam" in run.outlines
+
+
+def test_reasons_stand_beside_each_result(hot: Project) -> None:
+    """With `-v`, the reasons stand beside each result."""
+    hot.remove("steam")
+    hot.edit("stations.py", "return 3", "return 4")
+
+    run = hot.run("--cc-check", "-v")
+
+    assert "FAILED (check steams does not pass: AssertionError: no steam)" in run.text
+    assert "FAILED (code of stations.py::sip changed)" in run.text
+
+
+def test_station_whose_upstream_failed_is_told_in_one_line(several: Project, mode: str) -> None:
+    """A station whose upstream failed as well is told after its cause, in one line."""
+    run = several.run("--cc-check")
+
+    lines = run.outlines
+    told = (
+        "station 'pour': check smells does not pass: AssertionError: no tea; "
+        "upstream boil failed as well"
+    )
+    assert told in lines
+    assert lines.index(told) > next(n for n, line in enumerate(lines) if "cold" in line)
+    assert '"no tea"' not in run.text

@@ -252,16 +252,17 @@ class Judge:
             return (str(error),)
         return verdict.texts if isinstance(verdict, Due) else ()
 
-    def why_stale(self, key: str) -> tuple[str, ...]:
+    def why_stale(self, key: str, *, may_change: bool = False) -> tuple[str, ...]:
         """Return why *key*, or anything upstream of it, is due; empty if all are fresh.
 
-        For sessions that visit nothing: each station is judged once. Raises `NoRecord` when
-        there is no complete record of *key*.
+        In sessions that visit nothing, each station is judged once; elsewhere it *may change*.
+        Raises `NoRecord` when there is no complete record of *key*.
         """
-        reasons = self._why_due_once(key)
+        why_due = self.why_due if may_change else self._why_due_once
+        reasons = why_due(key)
         for upstream in self._route.closure(self._route.upstream[key], self._route.upstream):
             try:
-                above = self._why_due_once(upstream)
+                above = why_due(upstream)
             except NoRecord as missing:
                 above = (missing.cause,)
             name = self._route[upstream].name
@@ -286,12 +287,12 @@ class Judge:
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
-    def require_fresh(self, key: str) -> None:
+    def require_fresh(self, key: str, values: Mapping[str, object] | None) -> None:
         """Raise `StationDue` if a run would visit *key* although all its checks pass."""
         record = self._ledger.record(key)
         # Without a record nothing is compared, so upstream needs no record either.
         has_record = record is not None and not record.is_forgotten
-        taken = self.fingerprint(key, None, record) if has_record else Fingerprint()
+        taken = self.fingerprint(key, values, record) if has_record else Fingerprint()
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
             raise StationDue(self._route[key].name, verdict.texts)
@@ -299,7 +300,8 @@ class Judge:
     def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
         """Return the stations to run beside *selected*, so that *wanted* consumes nothing stale.
 
-        They are due by their records, or fresh and downstream of such a station.
+        They are due by their records, or can be judged only in a run, by their checks or by the
+        values of fixtures; or they are downstream of such a station.
         """
         above = self._route.closure(wanted, self._route.upstream)
         if selected.issuperset(above):
@@ -308,14 +310,14 @@ class Judge:
         for key in self._route.order:
             if key in above:
                 upstream = self._route.upstream[key]
-                if not moving.isdisjoint(upstream) or self._may_move(key, key in selected):
+                if not moving.isdisjoint(upstream) or self._may_move(key):
                     moving.add(key)
         return tuple(key for key in self._route.order if key in moving and key not in selected)
 
-    def _may_move(self, key: str, is_selected: bool) -> bool:
+    def _may_move(self, key: str) -> bool:
         """Return whether the outcome of *key* may change in this run, if upstream does not."""
         station = self._route[key].station
-        if station.declaration.values or (is_selected and station.checks):
+        if station.declaration.values or station.checks:
             return True
         return self._is_due(key)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from pytest_choochoo.engine.code.definitions import same_code
-from pytest_choochoo.engine.errors import SecretNotKept, error_line, shortened
+from pytest_choochoo.engine.errors import SecretNotKept, check_line, shortened
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record
 from pytest_choochoo.engine.outcomes.codec import NOTHING
 from pytest_choochoo.engine.place import Elsewhere, Scope
@@ -151,7 +151,7 @@ def failed_check(station: str, check: str, error: BaseException, drift: str) -> 
     """Return why *station* is visited if its *check* does not pass, but raises *error*."""
     if isinstance(error, SecretNotKept) and error.name == station:
         return secret_needed((f"check {check}",))
-    return Reason("drift", f"{drift}check {check} does not pass: {error_line(error)}")
+    return Reason("drift", drift + check_line(check, error))
 
 
 def visited_elsewhere(place: Scope, found: Elsewhere, now: float) -> str:

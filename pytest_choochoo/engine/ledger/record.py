@@ -132,7 +132,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     *cause*: the error where it failed, the reason where it was skipped. *by*: the
     names of the stations that block it, or with which it was cleaned. *seconds*: how long
     its visit took; *spared*: how long the last visit took, which was not repeated.
-    *is_station*: False for a test.
+    *checks*: the last answer of each check by name, `passed` or its error. *is_station*:
+    False for a test.
     """
 
     key: str
@@ -145,6 +146,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     upstream: tuple[str, ...] = ()
     seconds: float = 0.0
     spared: float = 0.0
+    checks: dict[str, str] = {}
     is_station: bool = True
 
     @property

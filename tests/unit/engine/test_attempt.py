@@ -42,7 +42,9 @@ DUE = ToVisit(before=BEFORE, fingerprint=TAKEN, reasons=("env HEAT changed",))
 VISITING: Begun = advance(Begun, DUE, began=10.0, started=10.0)
 RETURNED: Returned = advance(Returned, VISITING, outcome=OUTCOME)
 ASKED: Rechecking = advance(Rechecking, RETURNED, products={"tea": "t"})
-REFUSED: RecheckFailed = advance(RecheckFailed, ASKED, check="hot")
+REFUSED: RecheckFailed = advance(
+    RecheckFailed, ASKED, refusal="check hot does not pass: RuntimeError: boom"
+)
 PASSED: Passed = advance(Passed, ASKED, ended=12.5)
 
 FAILURE = Ending(error="RuntimeError: boom")
@@ -110,6 +112,7 @@ def test_renewal_is_recorded_however_far_the_visit_came(ending: Ending) -> None:
         pytest.param(PASSED, SKIP, "failed", False, id="skipped-after-checks"),
         pytest.param(RETURNED, FAILURE, "failed", False, id="product-missing"),
         pytest.param(RETURNED, INTERRUPT, "interrupted", False, id="interrupted"),
+        pytest.param(ASKED, INTERRUPT, "interrupted", True, id="check-interrupted"),
     ],
 )
 def test_record_of_a_visit_that_returned(

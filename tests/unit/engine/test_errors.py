@@ -164,8 +164,11 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.CheckFailed("boil", "is_hot", "it returned False"): (
         "check 'is_hot' of station 'boil' does not pass: it returned False"
     ),
-    errors.CheckAnswer("boil", "is_hot", "0"): (
-        "check 'is_hot' of station 'boil' returned 0; a check must return None, True or False"
+    errors.CheckNotAsked(
+        "boil", "is_hot", "NameError: name 'KETTEL' is not defined", "stations.py:9", "correct it"
+    ): (
+        "station 'boil': check is_hot could not be asked: "
+        "NameError: name 'KETTEL' is not defined (stations.py:9); correct it"
     ),
     errors.StationDue("boil", ("never visited", "selected by --cc-replay")): (
         "station 'boil' is due: never visited; selected by --cc-replay"

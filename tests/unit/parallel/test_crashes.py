@@ -89,7 +89,7 @@ def test_report_has_the_facts_of_the_station(run: ParallelRun, station: StationI
     run.ledger.begin(station.key, visiting(), REASONS)
     report = report_of(station.key)
 
-    report_crash(run, report, at_work=True, is_rerun=False)
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=False)
 
     assert "crashed while running" in report.longrepr
     assert (report.choochoo["result"], report.choochoo["reasons"]) == ("failed", REASONS)
@@ -102,7 +102,7 @@ def test_item_that_runs_again_shares_no_failure(run: ParallelRun, station: Stati
     """The result of an item that is rerun is the one of its last attempt."""
     report = report_of(station.key)
 
-    report_crash(run, report, at_work=True, is_rerun=True)
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=True)
 
     assert report.choochoo["result"] == "failed"
     assert run.results.shared(station.key) is None
@@ -118,7 +118,7 @@ def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: Sta
     run.results.share(station.result("visited"))
     report = report_of(station.key)
 
-    report_crash(run, report, at_work=True, is_rerun=False)
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=False)
 
     assert report.longrepr == "the worker process died after boil was recorded"
     assert report.choochoo["result"] == "visited"
@@ -131,7 +131,7 @@ def test_death_after_the_last_item_is_reported_as_such(run: ParallelRun, key: st
     """A worker that died in a late teardown is reported with its last item."""
     report = report_of(key)
 
-    report_crash(run, report, at_work=False, is_rerun=False)
+    report_crash(run, report, profile="tea", at_work=False, is_rerun=False)
 
     assert report.longrepr == f"the worker process died after finishing {key}, before teardown"
 
@@ -140,7 +140,7 @@ def test_report_of_a_test_is_unchanged(run: ParallelRun) -> None:
     """The report of a test that is not a station is xdist's own."""
     report = report_of("test_it.py::test_it")
 
-    report_crash(run, report, at_work=True, is_rerun=False)
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=False)
 
     assert "crashed while running" in report.longrepr
     assert not hasattr(report, "choochoo")

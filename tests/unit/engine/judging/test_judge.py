@@ -148,10 +148,10 @@ def test_verification_passes_if_a_check_would_settle_it(tmp_path: Path) -> None:
     """Under --cc-check, the checks of a station decide if its record does not."""
     tea = Tea(tmp_path, boil=made("boil", checks=1, returns=None))
 
-    tea.judge().require_fresh("boil")
+    tea.judge().require_fresh("boil", None)
 
     with pytest.raises(StationDue, match="station 'grind' is due: first visit"):
-        tea.judge().require_fresh("grind")
+        tea.judge().require_fresh("grind", None)
 
 
 def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:
@@ -298,6 +298,14 @@ def test_fresh_upstream_is_not_needed(tea: Tea) -> None:
     """A fresh station is used as recorded, silently."""
     assert tea.judge().needed(["serve"], frozenset({"serve"})) == ()
     assert tea.judge("grind").needed(["serve"], frozenset({"serve"})) == ()
+
+
+def test_upstream_with_a_check_is_needed(tmp_path: Path) -> None:
+    """A fresh station upstream that has a check must be asked, as in a whole run."""
+    tea = Tea(tmp_path, boil=made("boil", checks=1))
+    tea.complete("boil", "pour", "serve")
+
+    assert tea.judge().needed(["serve"], frozenset({"serve"})) == ("boil", "pour")
 
 
 def test_selected_station_with_a_check_may_change_its_downstream(tmp_path: Path) -> None:

@@ -197,6 +197,26 @@ def test_unknown_outcome_is_not_adopted(record: Record | None, settles: bool) ->
     assert (unknown in verdict.texts) is not settles
 
 
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"is_replayed": True}, id="replayed"),
+        pytest.param({"fingerprint": _now(env={"HEAT": "2"})}, id="input-changed"),
+        pytest.param({"products": {"steam": ""}}, id="product-missing"),
+        pytest.param({"max_age": 1.0}, id="too-old"),
+    ],
+)
+def test_visit_wins_where_several_rows_apply(status: str, more: dict[str, Any]) -> None:
+    """A check settles a visit that failed only if nothing else calls for a visit."""
+    facts = {"record": _complete(status=status), "has_check": True, "returns_outcome": True}
+    alone, together = judge(_facts(**facts)), judge(_facts(**facts | more))
+
+    assert isinstance(alone, Due) and alone.check_settles
+    assert isinstance(together, Due) and not together.check_settles
+    assert len(together.reasons) == 2
+
+
 def test_reasons_accumulate() -> None:
     """Every reason is given, with the old and the new value if they may be shown."""
     verdict = judge(

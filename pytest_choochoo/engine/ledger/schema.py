@@ -128,6 +128,8 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _add_places,
 )
 FORMAT = len(MIGRATIONS)
+#: The digest of the tables of `FORMAT`: a sound ledger is known without making them again.
+TABLES = "598ae519050dc700"
 
 
 def is_up_to_date(connection: sqlite3.Connection) -> bool:
@@ -158,7 +160,7 @@ def problem_with(connection: sqlite3.Connection) -> str | None:
         if connection.execute("pragma quick_check(1)").fetchone()[0] != "ok":
             return "it is damaged"
         # A file without tables is left by a process that died while it made the ledger.
-        if found < 0 or _tables(connection) != _tables_of(found):
+        if found < 0 or not _has_tables_of(found, _tables(connection)):
             return f"it is damaged (its tables do not match format {found})"
     except sqlite3.OperationalError as error:
         if "malformed" not in str(error):
@@ -182,7 +184,14 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(query).fetchall()
 
 
-def _tables_of(number: int) -> list[tuple[object, ...]]:
+def _has_tables_of(number: int, tables: Sequence[tuple[object, ...]]) -> bool:
+    """Return whether *tables* are those of format *number*."""
+    if number == FORMAT and checksum(*tables) == TABLES:
+        return True
+    return tables == tables_of(number)
+
+
+def tables_of(number: int) -> list[tuple[object, ...]]:
     model = sqlite3.connect(":memory:")
     try:
         for migrate in MIGRATIONS[:number]:

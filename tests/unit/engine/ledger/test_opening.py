@@ -613,3 +613,8 @@ def test_pipe_in_place_of_the_ledger_is_moved_aside(tmp_path: Path) -> None:
     assert location.file.is_file()
     [warning] = warnings
     assert warning.startswith(f"{location.file} should be a file; moved it to ")
+
+
+def test_tables_of_the_newest_format_are_known() -> None:
+    """The digest by which a sound ledger is recognized is that of the migrations' tables."""
+    assert schema.checksum(*schema.tables_of(schema.FORMAT)) == schema.TABLES

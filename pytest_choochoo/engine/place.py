@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+import msgspec
+
 #: Where the effect of a station lives, and where its record is therefore believed: in the
 #: checkout that made it, in every checkout on that machine, or everywhere.
 Scope = Literal["here", "host", "anywhere"]
@@ -36,7 +38,7 @@ class Place(NamedTuple):
 UNKNOWN = Place("", "", "", "")
 
 
-class Elsewhere(NamedTuple):
+class Elsewhere(msgspec.Struct, frozen=True):
     """A visit that does not count here: in which checkout, on which host, and when."""
 
     path: str

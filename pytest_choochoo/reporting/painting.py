@@ -19,12 +19,13 @@ COLOURS: dict[str, dict[str, bool]] = {
     "cleaned": {"green": True, "bold": True},
     "left in place": {"yellow": True},
 }
+# Not compiled here, since only terminals need them.
 # A count and its result, as in the closing line.
-_COUNT = re.compile(rf"\d+ (?:{'|'.join(COLOURS)})(?=,|\s)")
+_COUNT = rf"\d+ (?:{'|'.join(COLOURS)})(?=,|\s)"
 # The result at the beginning of a line about one station, or about several.
-_PROBLEM = re.compile(rf"(?<=^  )(?:{'|'.join(COLOURS)})\b")
+_PROBLEM = rf"(?<=^  )(?:{'|'.join(COLOURS)})\b"
 # The beginning of a line about one station, before the reason.
-_HEAD = re.compile(r"  \S+ +\S+  ")
+_HEAD = r"  \S+ +\S+  "
 
 
 def painted(line: str) -> list[tuple[str, Markup]]:
@@ -34,7 +35,7 @@ def painted(line: str) -> list[tuple[str, Markup]]:
     pattern = _COUNT if line.startswith("choochoo: ") else _PROBLEM
     parts: list[tuple[str, Markup]] = []
     end = 0
-    for found in pattern.finditer(line):
+    for found in re.finditer(pattern, line):
         word = found[0].lstrip("0123456789 ")
         parts += [(line[end : found.start()], {}), (found[0], COLOURS[word])]
         end = found.end()
@@ -51,7 +52,7 @@ def wrapped(line: str, columns: int, *, used: int = 0) -> str:
         return line
     from textwrap import wrap  # most lines fit
 
-    head = _HEAD.match(line)
+    head = re.match(_HEAD, line)
     indent = len(head[0]) if head and len(head[0]) <= columns // 2 else 4
     lines = wrap(
         line,

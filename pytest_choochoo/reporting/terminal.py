@@ -152,7 +152,8 @@ class Terminal:
         columns = self._columns()
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):
-            for text, markup in painted(wrapped(line, columns) if columns else line):
+            shown = wrapped(line, columns) if columns else line
+            for text, markup in painted(shown) if terminalreporter.hasmarkup else [(shown, {})]:
                 terminalreporter.write(text, **markup)
             terminalreporter.write_line("")
         self._tell_causes_once(terminalreporter.stats)

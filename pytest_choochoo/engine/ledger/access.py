@@ -6,13 +6,14 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from pytest_choochoo.engine.errors import ForbiddenLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 
 
-class Modes(NamedTuple):
+class Modes(msgspec.Struct, frozen=True):
     """The modes of what is made in a ledger's folder; *is_shared*: with the folder's group."""
 
     folder: int = 0o700

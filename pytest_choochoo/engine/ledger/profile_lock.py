@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+
+import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger, ProfileBusy
@@ -22,7 +23,7 @@ _PAUSE = 0.05
 _HELD: set[int] = set()
 
 
-class Holder(NamedTuple):
+class Holder(msgspec.Struct, frozen=True):
     """A process that holds the lock for *command*, *since* a time in seconds since the epoch."""
 
     pid: int
@@ -84,8 +85,8 @@ class ProfileLock(HeldLock):
         self._write("+")
 
     def _write(self, sign: str) -> None:
-        pid, host, since, command = self._holder
-        line = f"{sign}\t{pid}\t{host}\t{since!r}\t{command}\n"
+        own = self._holder
+        line = f"{sign}\t{own.pid}\t{own.host}\t{own.since!r}\t{own.command}\n"
         os.write(self._file, line.encode(errors="replace"))
 
     def release(self) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
 from pytest_choochoo.engine.place import FIRST, UNKNOWN
-from pytest_choochoo.engine.text import reprs
 
 # A released format never changes: every change of the tables is a new format with its migration.
 _FIRST = """
@@ -47,6 +46,8 @@ def _first_checksums(*values: object) -> Iterator[str]:
 
     The first one is that of this version of Python, on which they depended.
     """
+    from pytest_choochoo.engine.text import reprs  # here, since few ledgers have such rows
+
     return (blake2b(each.encode(), digest_size=8).hexdigest() for each in reprs(values))
 
 

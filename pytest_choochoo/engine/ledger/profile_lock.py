@@ -12,6 +12,7 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger, ProfileBusy
+from pytest_choochoo.engine.ledger.access import make_file, modes_in
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import HeldLock, LockBusy
 
@@ -63,7 +64,11 @@ class ProfileLock(HeldLock):
         self._path = _path(location)
         self._holder = Holder(os.getpid(), _host(), time.time(), command)
         with _naming(self._path):
-            self._file = os.open(self._path, _FLAGS, 0o600)
+            try:
+                self._file = os.open(self._path, _FLAGS)
+            except FileNotFoundError:
+                make_file(self._path, modes_in(location.folder))
+                self._file = os.open(self._path, _FLAGS)
             try:
                 self._take(is_shared=is_shared)
             except BaseException:
@@ -160,7 +165,7 @@ def _in_words(found: tuple[Holder, ...]) -> str:
 # --- the file, and the operating system
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK
+_FLAGS = os.O_RDWR | os.O_APPEND | _NO_LINK
 
 
 def _path(location: LedgerLocation) -> str:

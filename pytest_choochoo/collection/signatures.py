@@ -32,7 +32,8 @@ def unknown_parameter(
             if any(name in definition.argnames for definition in definitions):
                 subject = f"station {station.name!r} requests the fixture {fixture!r}"
                 request = f"{subject}, which requests"
-    return UnknownParameter(station.name, location, request, name, tuple(fixture_names(item)))
+    others = tuple(each for each in fixture_names(item) if each != station.name)
+    return UnknownParameter(station.name, location, request, name, others)
 
 
 def _functions(station: Station[Any]) -> Iterator[tuple[Any, str]]:

@@ -807,7 +807,7 @@ def test_station_of_a_library_belongs_to_the_importing_stations(
     runs = (first, second, check, again, clean)
     words = ["visited", "unchanged", "failed", "visited", "cleaned"]
     assert [run.keys for run in runs] == [{key: word} for word in words]
-    assert (chosen.keys, chosen.tests) == ({}, {"test_it": "passed"})
+    assert (chosen.keys, chosen.tests) == ({key: "unchanged"}, {"test_it": "passed"})
     assert first.tests == {"test_it": "passed"}
     assert project.log() == ("make", "make", "remove")
     assert project.run().collect_errors == ()

@@ -60,13 +60,6 @@ MISTAKES = {
             "define the fixture, or correct the parameters of the check"
         ),
     ),
-    "fixture that another fixture requests": (
-        "def is_hot(pan): ...",
-        (
-            f"fixture 'kettel' not found (stations.py:{LINE - 1}); "
-            "define the fixture, or correct the parameters of the check"
-        ),
-    ),
     "fixture of another scope": (
         "def is_hot(wide): ...",
         (
@@ -128,7 +121,7 @@ def wrong(project: Project) -> Callable[[str], Project]:
 
 
 each_mistake = pytest.mark.parametrize(("check", "mistake"), MISTAKES.values(), ids=MISTAKES)
-FEW = ["misspelt name", "fixture that another fixture requests", "answer that is none"]
+FEW = ["misspelt name", "fixture of another scope", "answer that is none"]
 few_mistakes = pytest.mark.parametrize(
     ("check", "mistake"),
     [MISTAKES[name] for name in FEW],
@@ -300,12 +293,16 @@ def test_unknown_parameters_are_told_beforehand(project: Project, option: str) -
     run = project.run(option)
 
     assert run.log == ()
-    tail = "which is no fixture and no station here; define it, or correct the name"
-    assert [line for line in run.outlines if line.endswith(tail)] == [
-        f"stations.py:9: check 'is_hot' of station 'boil' requests 'kettel', {tail}",
-        f"stations.py:15: clean 'cool' of station 'boil' requests 'watr', {tail}",
-        f"stations.py:18: values of station 'pour' requests 'colour', {tail}",
-    ]
+    tail = (
+        "which is neither a fixture nor a station; "
+        "correct the name, or define a fixture or a station of that name"
+    )
+    assert {line for line in run.outlines if line.endswith(tail)} == {
+        "stations.py:9: check 'is_hot' of station 'boil' could not be asked: "
+        f"it requests 'kettel', {tail}",
+        f"stations.py:15: the clean of station 'boil' requests 'watr', {tail}",
+        f"stations.py:17: station 'pour' declares the value 'colour', {tail}",
+    }
 
 
 def test_unknown_parameters_matter_to_nobody_else(project: Project) -> None:
@@ -316,4 +313,4 @@ def test_unknown_parameters_matter_to_nobody_else(project: Project) -> None:
     run = project.run()
 
     assert run.tests == {"test_song": "passed", "test_tea": "failed"}
-    assert "'kettel', which is no fixture and no station here" in run.errors["test_tea"]
+    assert "'kettel', which is neither a fixture nor a station" in run.errors["test_tea"]

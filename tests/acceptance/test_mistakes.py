@@ -301,7 +301,7 @@ def test_unknown_parameters_are_told_beforehand(project: Project, option: str) -
         "stations.py:9: check 'is_hot' of station 'boil' could not be asked: "
         f"it requests 'kettel', {tail}",
         f"stations.py:15: the clean of station 'boil' requests 'watr', {tail}",
-        f"stations.py:17: station 'pour' declares the value 'colour', {tail}",
+        f"stations.py:18: station 'pour' declares the value 'colour', {tail}",
     }
 
 

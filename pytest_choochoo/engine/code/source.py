@@ -11,6 +11,7 @@ from types import CodeType
 from pytest_choochoo.engine.code.declarations import Binding, Declarations, dotted
 from pytest_choochoo.engine.code.definitions import Definition, Source, Target, joined
 from pytest_choochoo.engine.code.tables import (
+    call_name,
     called,
     filled_by_functions,
     mutated,
@@ -101,7 +102,7 @@ class _Statements:
             inside = tuple(sorted(_imported_inside(inner, chains)))
             definition = Definition(digest, tuple(sorted(loaded)), inside)
             # A statement that only calls something goes by the name of that.
-            for name in sorted(names or {f"{each}()" for each in foreign}):
+            for name in sorted(names or set(map(call_name, foreign))):
                 self._parts.setdefault(name, []).append(definition)
                 for each in foreign:
                     self.calls.setdefault(each, {})[name] = None

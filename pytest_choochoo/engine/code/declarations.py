@@ -42,12 +42,14 @@ class Declarations:
     def declares(self, decorator: ast.expr) -> bool:
         return self._kind(decorator) in ("mark", "decorator")
 
-    def is_station(self, function: ast.stmt) -> bool:
-        """Return whether *function* is decorated with `station`, and nothing else alters it."""
+    def is_requester(self, function: ast.stmt) -> bool:
+        """Return whether *function* is a station or a fixture, and nothing else alters it."""
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             return False
         kinds = [self._kind(each) for each in function.decorator_list]
-        return "decorator" in kinds and {"mark", "decorator"}.issuperset(kinds)
+        if not {"mark", "decorator"}.issuperset(kinds):
+            return False
+        return "decorator" in kinds or any(map(_is_fixture, function.decorator_list))
 
     def _kind(self, node: ast.expr) -> Kind | None:
         match node:
@@ -102,6 +104,12 @@ class Declarations:
         if name not in self.asked:
             self.asked[name] = self._bound(name)
         return self.asked[name]
+
+
+def _is_fixture(decorator: ast.expr) -> bool:
+    """Return whether *decorator*, which only declares, is called as fixtures are."""
+    name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
+    return name is not None and name.rpartition(".")[2] in _FIXTURES
 
 
 def _names_bound(statement: ast.stmt) -> Iterator[str]:

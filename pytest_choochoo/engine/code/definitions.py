@@ -13,9 +13,9 @@ Target = tuple[str, str]
 class Definition(msgspec.Struct, frozen=True, gc=False):
     """One top-level name: the digest of its statements, and the names that they load.
 
-    *digest*: for a station with parameters that its body does not use, two digests, the
-    second one without them. *loads*: dotted names of the file; *imports*: names imported
-    inside the definition.
+    *digest*: for a station or a fixture with parameters that its body does not use, two
+    digests, the second one without them. *loads*: dotted names of the file; *imports*: names
+    imported inside the definition.
     """
 
     digest: str

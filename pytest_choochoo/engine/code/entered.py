@@ -11,6 +11,7 @@ from types import CodeType
 import pytest_choochoo
 from pytest_choochoo.engine.code.definitions import Definition, Source
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.code.tables import statement_names
 from pytest_choochoo.engine.graph import reachable
 
 _OWN = str(Path(pytest_choochoo.__file__).parent)
@@ -50,11 +51,12 @@ class EnteredCode:
         yield from (name for name in names if name not in known)
 
     def _names_at(self, label: str, line: int) -> list[str]:
-        """Return the names that the statement at *line* of a file assigns, as for a lambda."""
+        """Return the names of the statement at *line* of a file, in which a lambda stands."""
         for statement in self._tree(label).body:
-            if statement.lineno <= line <= (statement.end_lineno or 0):
-                names = (each for each in ast.walk(statement) if isinstance(each, ast.Name))
-                return [each.id for each in names if isinstance(each.ctx, ast.Store)]
+            decorators = getattr(statement, "decorator_list", ())
+            first = min(each.lineno for each in (statement, *decorators))
+            if first <= line <= (statement.end_lineno or 0):
+                return list(statement_names(statement))
         return []
 
     def _parse(self, label: str) -> ast.Module:

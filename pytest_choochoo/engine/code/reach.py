@@ -30,7 +30,7 @@ from pytest_choochoo.engine.digest import digest_bytes, digest_value
 from pytest_choochoo.engine.graph import reachable
 
 # Part of each key in the source cache: raise it when the same source reads differently.
-CACHE_VERSION = "5"
+CACHE_VERSION = "6"
 
 _LIBRARY = Path(os.__file__).parent
 _INSTALLED = frozenset({"site-packages", "dist-packages"})

@@ -11,6 +11,7 @@ from types import CodeType
 from pytest_choochoo.engine.code.declarations import Binding, Declarations, dotted
 from pytest_choochoo.engine.code.definitions import Definition, Source, Target, joined
 from pytest_choochoo.engine.code.tables import (
+    call_name,
     called,
     filled_by_functions,
     mutated,
@@ -86,7 +87,7 @@ class _Statements:
         touches = touched(at_once, self._declaring) | (calls & self._setters)
         filled = frozenset[str]().union(*(self.fills.get(each, ()) for each in calls))
         foreign = {name for name in calls if _first(name) in self._imports}
-        is_station = self._declaring.is_station(statement)
+        is_requester = self._declaring.is_requester(statement)
         chains, inner, quoted = _stripped(statement, self._declaring)
         loads, binds, sets = _names(statement)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -96,12 +97,12 @@ class _Statements:
             loads, chains = loads | binds, chains | binds
         names = binds | sets | mutated(statement, at_once)
         if names or touches or filled or foreign:
-            digest = _digest_of(statement, loads, self._imports, is_station)
+            digest = _digest_of(statement, loads, self._imports, is_requester)
             loaded = {*quoted, *(each for each in chains if _first(each) in loads)}
             inside = tuple(sorted(_imported_inside(inner, chains)))
             definition = Definition(digest, tuple(sorted(loaded)), inside)
             # A statement that only calls something goes by the name of that.
-            for name in sorted(names or {f"{each}()" for each in foreign}):
+            for name in sorted(names or set(map(call_name, foreign))):
                 self._parts.setdefault(name, []).append(definition)
                 for each in foreign:
                     self.calls.setdefault(each, {})[name] = None
@@ -298,13 +299,13 @@ def _digest_of(
     statement: ast.stmt,
     loads: set[str],
     imports: dict[str, tuple[Target, ...]],
-    is_station: bool,
+    is_requester: bool,
 ) -> str:
-    """Return the digest of *statement*: for a station perhaps two, as `Definition` says."""
+    """Return the digest of *statement*, or two, as `Definition` says."""
     # The target of an imported name is part of what the statement does.
     targets = [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
     whole = bare = _digest("\0".join(_words(statement) + targets))
-    if is_station and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+    if is_requester and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         if remove_unused(statement):
             bare = _digest("\0".join(_words(statement) + targets))
     return _either(whole, bare)

@@ -65,6 +65,32 @@ def _altered(node: ast.AST) -> set[str]:
             return set()
 
 
+def statement_names(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names under which *statement* may be a definition.
+
+    They are the names that it assigns, those whose values it alters, and "f()" for a call.
+    """
+    nodes = list(outside_functions(statement))
+    yield from mutated(statement, nodes)
+    for node in nodes:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                yield name
+            case ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.Call(func=function) if (called_name := dotted(function)) is not None:
+                yield call_name(called_name)
+            case _:
+                pass
+
+
+def call_name(name: str) -> str:
+    """Return the name of statements that only call *name*, which is imported."""
+    return f"{name}()"
+
+
 def touched(nodes: Iterable[ast.AST], declaring: Declarations) -> set[str]:
     """Return the names whose values *nodes* may alter: `fill(X)`, `@X.register`."""
     names: set[str] = set()

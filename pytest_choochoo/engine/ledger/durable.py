@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from functools import wraps
+from functools import cached_property, partial, wraps
 from typing import Any
 
 import msgspec
@@ -14,7 +14,8 @@ from pytest_choochoo.engine.errors import UnkeptResource
 class DurableMapping(MutableMapping[str, Any]):
     """A mapping stored elsewhere: each write is durable when it returns.
 
-    So is each change of a list or a dict that it returns, at any depth.
+    So is each change of a list or a dict that it returns, at any depth. As in a plain dict,
+    that is one object until its key is set or deleted, and no part of the mapping after that.
     """
 
     def _all(self) -> Mapping[str, Any]:
@@ -24,12 +25,24 @@ class DurableMapping(MutableMapping[str, Any]):
         found = self._all()[key]
         if not isinstance(found, list | dict):
             return found
+        handle = self._handles.get(key)
+        if handle is None or handle.stored != found:
+            handle = self._handles[key] = _Handle(found, partial(self._save, key))
+        return handle.value
 
-        def save() -> None:
-            self[key] = kept
+    @cached_property
+    def _handles(self) -> dict[str, _Handle]:
+        return {}
 
-        kept = _durable(found, save)
-        return kept
+    def _save(self, key: str, handle: _Handle) -> None:
+        if self._all().get(key) != handle.stored:  # its key was set or deleted since
+            return
+        try:
+            self[key] = handle.value
+        except BaseException:
+            self._handles.pop(key, None)
+            raise
+        handle.stored = msgspec.json.decode(msgspec.json.encode(handle.value))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:
@@ -55,6 +68,14 @@ def as_text(key: str, name: str, value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         pass
     raise UnkeptResource(key, name, type(value).__qualname__) from None
+
+
+class _Handle:
+    """The list or dict that was handed out for a key, and what is *stored* for it."""
+
+    def __init__(self, stored: Any, save: Callable[[_Handle], None]) -> None:
+        self.stored = stored
+        self.value = _durable(stored, partial(save, self))
 
 
 def _durable(value: Any, save: Callable[[], None]) -> Any:

@@ -149,3 +149,48 @@ def test_definition_that_is_gone_has_no_digest(plugins: Plugins) -> None:
     plugins.write(PLUGINS)
 
     assert plugins.entered().digests(["plugins.py::gone", "gone.py::boil"]) == {}
+
+
+REGISTERED = """
+from warmers import BAGS, bag
+
+bag("green", lambda: 1)
+BAGS["black"] = lambda: 2
+if True:
+    bag("white", lambda: 3)
+
+@bag("red", lambda: 4)
+def red(): return 5
+"""
+WARMERS = """
+BAGS = {}
+def bag(name, make):
+    BAGS[name] = make
+    return lambda function: function
+"""
+
+
+@pytest.mark.parametrize(
+    ("bag", "name", "digit"),
+    [("green", "bag()", "1"), ("black", "BAGS", "2"), ("white", "bag()", "3"), ("red", "red", "4")],
+)
+def test_lambda_is_named_by_the_statement_it_stands_in(
+    plugins: Plugins,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bag: str,
+    name: str,
+    digit: str,
+) -> None:
+    """A lambda that a call or an assignment puts into a table of another file is entered code."""
+    monkeypatch.delitem(sys.modules, "warmers", raising=False)
+    (tmp_path / "warmers.py").write_text(WARMERS, encoding="utf-8")
+    plugins.write(REGISTERED)
+    code = plugins.code_of(f"BAGS.{bag}")
+    names = plugins.entered().unknown([code], known=())
+    before = plugins.entered().digests(names)
+
+    plugins.edit(digit, "9")
+
+    assert f"plugins.py::{name}" in names
+    assert plugins.entered().digests(names) != before

@@ -1354,6 +1354,20 @@ def test_parameter_that_a_station_does_not_use_is_no_code(
     assert not _differs(one, other)
 
 
+@pytest.mark.parametrize("decorator", ["pytest.fixture", "pytest.fixture(scope='session')"])
+def test_parameter_that_a_fixture_does_not_use_is_no_code(read: Read, decorator: str) -> None:
+    """An upstream station that a fixture requests for the order only may be renamed."""
+    station = f"{ORDER}def boil(): return help\n"
+    one, other, used = (
+        read({"stations.py": f"import pytest\n{station}@{decorator}\ndef help{text}\n"})
+        for text in ("(a): yield 1", "(b): yield 1", "(b): yield b")
+    )
+
+    assert "stations.py::help" in one
+    assert not _differs(one, other)
+    assert _differs(other, used)
+
+
 @pytest.mark.parametrize(("before", "after"), USED.values(), ids=USED)
 def test_parameter_that_a_station_may_use_is_code(read: Read, before: str, after: str) -> None:
     """A parameter that the body of a station uses is code of it."""

@@ -92,6 +92,45 @@ def test_every_handle_stays_durable() -> None:
     assert kept["servers"] == [[1, 3], [2, 4]]
 
 
+def test_value_is_one_object_however_often_it_is_read() -> None:
+    """Changes through two names of one list are both kept."""
+    kept = Kept()
+    kept["servers"] = [0]
+    one, other = kept["servers"], dict(kept)["servers"]
+
+    one.append(1)
+    other.append(2)
+    one.append(3)
+
+    assert dict(kept) == {"servers": [0, 1, 2, 3]}
+    assert one is other
+
+
+def test_replaced_value_does_not_come_back() -> None:
+    """A list whose key was set again since is no part of the mapping any more."""
+    kept = Kept()
+    kept["servers"] = ["old"]
+    old = kept["servers"]
+    kept["servers"] = ["new"]
+
+    old.append("late")
+
+    assert kept["servers"] == ["new"]
+    assert old == ["old", "late"]
+
+
+def test_removed_value_does_not_come_back() -> None:
+    """A list that was popped can be emptied, and its key stays away."""
+    kept = Kept()
+    kept["servers"] = ["i-0", "i-1"]
+    servers = kept.pop("servers")
+
+    while servers:
+        servers.pop()
+
+    assert dict(kept) == {}
+
+
 def test_what_is_put_in_is_durable_where_it_stands() -> None:
     """A dict that was put into a list is written when it changes there."""
     kept = Kept()

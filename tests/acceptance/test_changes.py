@@ -63,3 +63,24 @@ def test_every_unnoticed_change_has_a_remedy(folder: str) -> None:
     change = dict(all_changes())[folder]
 
     assert bool(change.remedy) is folder.startswith("unseen")
+
+
+def test_station_without_its_product_is_not_adopted(project: Project) -> None:
+    """Where a declared product is missing, a first visit makes it, although the check passes."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        @station(products=["kettle"])
+        def boil() -> None:
+            Path(__file__).with_name("kettle").touch()
+
+        @boil.check
+        def is_hot(): ...
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+    assert run.reasons["boil"] == ("first visit", "product kettle is missing")

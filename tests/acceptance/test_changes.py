@@ -84,3 +84,32 @@ def test_station_without_its_product_is_not_adopted(project: Project) -> None:
 
     assert run.visited == ("boil",)
     assert run.reasons["boil"] == ("first visit", "product kettle is missing")
+
+
+def test_renewal_outlives_forgetting(project: Project) -> None:
+    """A visit that renews and was forgotten still makes due all that has not consumed it."""
+    project.stations(
+        """
+        from pathlib import Path
+        BROKEN = Path(__file__).with_name("broken")
+
+        @station(renews=True)
+        def database() -> None: ...
+
+        @database.check
+        def is_there(): assert not BROKEN.exists()
+
+        @station
+        def tables(database) -> None: ...
+        """
+    )
+    project.run("--cc-run")
+    project.write("broken", "")
+    assert project.run("--cc-run").failed == ("database",)
+    project.run("--cc-forget", "database")
+    project.remove("broken")
+
+    run = project.run("--cc-run")
+
+    assert (run.adopted, run.visited) == (("database",), ("tables",))
+    assert run.reasons["tables"] == ("database was made again from nothing",)

@@ -222,6 +222,10 @@ class Model:
             needed = [self.steps[name] for name in self.above([step.name])]
             if any(self.record(each, here).status != "complete" for each in needed):
                 continue
+            # A product of theirs may be an input file, which is no longer as it was consumed.
+            others = (each for each in needed if each is not step)
+            if any(self._product(each, here) != self.record(each, here).product for each in others):
+                continue
             is_there = self.effect(step, here) in self.done
             is_right = is_there if step.has_check else self.record(step, here).code == step.code
             is_right = is_right and not self._is_changed(step, here)

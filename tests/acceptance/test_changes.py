@@ -63,3 +63,53 @@ def test_every_unnoticed_change_has_a_remedy(folder: str) -> None:
     change = dict(all_changes())[folder]
 
     assert bool(change.remedy) is folder.startswith("unseen")
+
+
+def test_station_without_its_product_is_not_adopted(project: Project) -> None:
+    """Where a declared product is missing, a first visit makes it, although the check passes."""
+    project.stations(
+        """
+        from pathlib import Path
+
+        @station(products=["kettle"])
+        def boil() -> None:
+            Path(__file__).with_name("kettle").touch()
+
+        @boil.check
+        def is_hot(): ...
+        """
+    )
+
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+    assert run.reasons["boil"] == ("first visit", "product kettle is missing")
+
+
+def test_renewal_outlives_forgetting(project: Project) -> None:
+    """A visit that renews and was forgotten still makes due all that has not consumed it."""
+    project.stations(
+        """
+        from pathlib import Path
+        BROKEN = Path(__file__).with_name("broken")
+
+        @station(renews=True)
+        def database() -> None: ...
+
+        @database.check
+        def is_there(): assert not BROKEN.exists()
+
+        @station
+        def tables(database) -> None: ...
+        """
+    )
+    project.run("--cc-run")
+    project.write("broken", "")
+    assert project.run("--cc-run").failed == ("database",)
+    project.run("--cc-forget", "database")
+    project.remove("broken")
+
+    run = project.run("--cc-run")
+
+    assert (run.adopted, run.visited) == (("database",), ("tables",))
+    assert run.reasons["tables"] == ("database was made again from nothing",)

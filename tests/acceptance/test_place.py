@@ -156,6 +156,32 @@ def test_checkouts_share_a_ledger(project: Project, tmp_path: Path, workers: int
     assert len(third.unchanged) == 3
 
 
+def test_cleared_cache_leaves_each_place_what_it_made(project: Project) -> None:
+    """`--cache-clear` forgets for every place, and each place can still clean what it made."""
+    project.stations(
+        """
+        @station(place="host")
+        def stove():
+            log("stove")
+
+        @stove.clean
+        def put_out():
+            log("put out")
+        """
+    )
+    for host in ("ci-1", "ci-2"):
+        project.setenv("CC_HOST", host)
+        project.run("--cc-run")
+    project.run("--cache-clear")
+
+    second = project.run("--cc-clean")
+    project.setenv("CC_HOST", "ci-1")
+    first = project.run("--cc-clean")
+
+    assert first.results == second.results == {"stove": "cleaned"}
+    assert first.log == second.log == ("put out",)
+
+
 def test_changed_place_keeps_the_record_made_here(project: Project) -> None:
     """A record made in this checkout is one wherever the effect of the station lives."""
     project.stations(PLACES)

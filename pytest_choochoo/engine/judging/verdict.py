@@ -101,6 +101,9 @@ def judge(facts: Facts) -> Fresh | Due:
         reasons += (secret_needed(facts.secret_for),)
     if not reasons:
         return Fresh()
+    if facts.has_check and not _was_visited(facts.record):
+        # Nothing is known of its products, but a check must not hide that one is missing.
+        reasons += tuple(_product_changes(facts.products, facts.products))
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
         unknown = Reason("outcome", "its outcome is unknown: checks cannot restore it")
@@ -113,6 +116,10 @@ def _outcome_is_known(facts: Facts) -> bool:
     if not facts.returns_outcome:
         return True
     return record is not None and record.fingerprint is not None and record.is_sound
+
+
+def _was_visited(record: Record | None) -> bool:
+    return record is not None and record.fingerprint is not None
 
 
 def _reasons(facts: Facts) -> Iterator[Reason]:

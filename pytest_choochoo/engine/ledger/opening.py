@@ -87,22 +87,20 @@ def empty_ledger(location: LedgerLocation | None = None) -> SqliteLedger:
 
 
 def forget_complete(location: LedgerLocation, *, warn: Warn) -> None:
-    """Forget that the stations at *location* are complete; all that cleans need stays known.
+    """Forget that the stations at *location* are complete, wherever they were made.
 
-    Where another command holds the profile, its stations are left as they are, and *warn* is
-    called with a sentence that says so.
+    All that cleans need stays known. Where another command holds the profile, its stations are
+    left as they are, and *warn* is called with a sentence that says so.
     """
     with closing(read_ledger(location)) as ledger:
-        keys = [key for key, record in ledger.records().items() if not record.is_forgotten]
-    if not keys:
-        return
+        if not ledger.remembered():
+            return
     try:
         with (
             closing(open_ledger(location, warn=warn)) as writable,
             hold_profile(location, "--cache-clear", is_shared=False, timeout=0, notify=warn),
         ):
-            for key in keys:
-                writable.forget(key, "forgotten")
+            writable.forget_all()
     except ProfileBusy as error:
         warn(
             f"--cache-clear forgets no station of profile {location.profile!r}: "

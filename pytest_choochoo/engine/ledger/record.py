@@ -98,7 +98,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return what is left of the record now that the station was forgotten, or cleaned."""
         left = self.for_cleans if self.outcome is None else self.outcome
         is_left = status != "cleaned"
-        return Record(status=status, since=time.time(), for_cleans=left if is_left else None)
+        # Downstream may not have consumed the last visit of a station that renews.
+        return Record(
+            status=status,
+            since=time.time(),
+            renewal=self.renewal,
+            for_cleans=left if is_left else None,
+        )
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):

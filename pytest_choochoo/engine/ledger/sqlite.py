@@ -223,6 +223,23 @@ class SqliteLedger(SnapshotMixin):
         for path in self._directories(key) if is_cleaned else ():
             shutil.rmtree(path, ignore_errors=True)
 
+    def remembered(self) -> list[tuple[str, int, Record]]:
+        """Return the records of all places that were not forgotten, with their keys and places."""
+        found = [(row[0], row[1], _verified(row)) for row in self._rows("select * from records")]
+        return [each for each in found if not each[2].is_forgotten]
+
+    def forget_all(self) -> None:
+        """Forget that stations are complete: each record stays where it was made, for cleans.
+
+        No station is being visited.
+        """
+        with self._transaction() as connection:
+            for key, place, record in self.remembered():
+                row = with_checksum(key, place, to_text(record.forgotten("forgotten")))
+                connection.execute("replace into records values (?, ?, ?, ?)", row)
+            connection.execute(f"{_INTERRUPT}1")
+        self._checkpoint()
+
     def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
         others = f"{self._of(key)} and place <> ?"
         connection.execute(f"delete from records where {others}", (key, self._believed.number))

@@ -217,6 +217,18 @@ def test_visit_wins_where_several_rows_apply(status: str, more: dict[str, Any]) 
     assert len(together.reasons) == 2
 
 
+@pytest.mark.parametrize(
+    "record", [None, Record(status="failed", since=NOW)], ids=["none", "failed"]
+)
+def test_check_does_not_hide_a_missing_product(record: Record | None) -> None:
+    """A station that no visit has completed is visited where its product is missing."""
+    verdict = judge(_facts(record=record, has_check=True, products={"steam": "1", "foam": ""}))
+
+    assert isinstance(verdict, Due)
+    assert not verdict.check_settles
+    assert verdict.texts[1:] == ("product foam is missing",)
+
+
 def test_reasons_accumulate() -> None:
     """Every reason is given, with the old and the new value if they may be shown."""
     verdict = judge(

@@ -25,6 +25,7 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, to_text
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
+from pytest_choochoo.engine.place import Place
 
 KEYS = tuple(f"stations.py::s{n}" for n in range(4))
 #: `tox run -e faults` sets more.
@@ -532,6 +533,23 @@ def test_complete_records_of_a_damaged_ledger_cannot_be_forgotten(tmp_path: Path
     forget_complete(location, warn=_raise)
 
     assert location.file.read_bytes() == b"not a ledger" * 1000
+
+
+def test_complete_records_of_all_places_are_forgotten(tmp_path: Path) -> None:
+    """`forget_complete` leaves a record in each place, for its cleans."""
+    places = [Place("m1", "kettle", "/srv/a", "1"), Place("m1", "kettle", "/srv/b", "2")]
+    locations = [LedgerLocation(tmp_path, "default", place) for place in places]
+    for number, location in enumerate(locations):
+        with _opened(location) as ledger:
+            ledger.finish(KEYS[0], _record(number, outcome=str(number)))
+
+    forget_complete(LedgerLocation(tmp_path, "default"), warn=_raise)
+
+    for number, location in enumerate(locations):
+        with _opened(location) as ledger:
+            record = ledger.record(KEYS[0])
+        assert record is not None
+        assert record == Record(status="forgotten", since=record.since, for_cleans=str(number))
 
 
 def test_process_that_only_reads_imports_no_locks(closed: Path) -> None:

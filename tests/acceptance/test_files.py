@@ -1,4 +1,4 @@
-"""Which files are station files, and what else is in them."""
+"""Station files: their names, the text that makes them ours, and their tests."""
 
 from __future__ import annotations
 

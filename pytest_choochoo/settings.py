@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import closing
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_choochoo.engine.place import Place
 
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
-STATION_FILES = ["stations.py", "station_*.py", "*_stations.py"]
+_STATION_FILES = ("stations.py", "station_*.py", "*_stations.py")
 
 
 # Named tuples: every run of pytest imports this file, and dataclasses take time to be made.
@@ -116,7 +117,8 @@ class Settings(NamedTuple):
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
-    rootdir. *host*: the name of this machine, if given.
+    rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
+    *host*: the name of this machine, if given.
     """
 
     mode: Mode
@@ -127,6 +129,7 @@ class Settings(NamedTuple):
     is_in_cache: bool
     lock_timeout: float
     files: tuple[str, ...]
+    test_files: tuple[str, ...]
     process: Process
     verbosity: int
     options: str
@@ -140,8 +143,25 @@ class Settings(NamedTuple):
         return f"pytest --cc-{mode}{self.options}"
 
     def is_station_file(self, path: Path) -> bool:
+        """Return whether the file at *path* is a station file.
+
+        Many projects have a `stations.py` of their own, so its text counts as well, unless
+        the project itself named it.
+        """
+        if not self.is_named_like_station_file(path):
+            return False
+        return self.files != _STATION_FILES or _mentions_us(path)
+
+    def is_named_like_station_file(self, path: Path) -> bool:
         """Return whether the file at *path* is a station file by its name."""
         return any(fnmatch(path.name, pattern) for pattern in self.files)
+
+    def is_test_file(self, path: Path) -> bool:
+        """Return whether pytest itself would search the file at *path* for tests."""
+        return any(
+            path.match(pattern) if "/" in pattern else fnmatch(path.name, pattern)
+            for pattern in self.test_files
+        )
 
     def location(self) -> LedgerLocation:
         """Return the location of the ledger. Raises `NoLedger`."""
@@ -165,7 +185,7 @@ def declare(parser: pytest.Parser) -> None:
     parser.addini("cc_state", "the folder of the records", type="string", default="")
     parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
     parser.addini("cc_host", "the name of this machine in records", type="string", default="")
-    parser.addini("cc_files", "glob patterns of station files", type="args", default=STATION_FILES)
+    parser.addini("cc_files", "glob patterns of station files", type="args", default=None)
 
 
 def _declare_what_to_do(group: pytest.OptionGroup) -> None:
@@ -232,7 +252,8 @@ def read(config: pytest.Config) -> Settings:
         folder=folder,
         is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
-        files=tuple(config.getini("cc_files")),
+        files=tuple(config.getini("cc_files") or ()) or _STATION_FILES,
+        test_files=tuple(config.getini("python_files")),
         process=config.stash[PROCESS],
         verbosity=config.get_verbosity(),
         options="".join(
@@ -250,6 +271,20 @@ def read(config: pytest.Config) -> Settings:
 def _mode(config: pytest.Config) -> Mode:
     chosen: str | None = getattr(config.option, "cc_mode", None)
     return PLAIN if chosen is None else MODES[chosen].mode
+
+
+def _mentions_us(path: Path) -> bool:
+    try:
+        stat = path.stat()
+        return _text_mentions_us(path, stat.st_mtime_ns, stat.st_size)
+    except OSError:
+        return False
+
+
+@cache
+def _text_mentions_us(path: Path, changed: int, size: int) -> bool:
+    """Read the file at *path*; *changed* and *size* tell later versions of it apart."""
+    return b"pytest_choochoo" in path.read_bytes()
 
 
 def may_visit(early: pytest.Config) -> bool:

@@ -8,7 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +21,7 @@ _NEVER_MEANT = frozenset({"__init__", "conftest", *sys.stdlib_module_names})
 def module_clashes(files: Mapping[Path, Sequence[str]]) -> Iterator[ModuleClash]:
     """Yield a fault for each import in *files* that gets another module than the one beside.
 
-    *files*: the station files that pytest has imported, each with the names of its stations.
+    *files*: the files of stations that pytest has imported, each with the names of its stations.
     Python has one module of a name, and pytest puts the folder of each file on `sys.path`;
     the modules of a package have the package's name as well.
     """
@@ -132,8 +132,22 @@ def _file_of(name: str) -> str | None:
             return None
         file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
         return file if isinstance(file, str) else None
-    spec = None if "." in name else PathFinder.find_spec(name)
+    spec = _spec_of(name)
     return None if spec is None or not spec.has_location else spec.origin
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    """Return how Python would import the module *name*, without importing what is above it."""
+    above = name.rpartition(".")[0]
+    if not above:
+        return PathFinder.find_spec(name)
+    module = sys.modules.get(above)
+    if module is not None:
+        folders = getattr(module, "__path__", None)
+    else:
+        spec = _spec_of(above)
+        folders = None if spec is None else spec.submodule_search_locations
+    return None if folders is None else PathFinder.find_spec(name, list(folders))
 
 
 def _folder_of(file: str) -> str:

@@ -198,12 +198,11 @@ class StationFiles:
             tried |= missing
 
     def find_clashes(self) -> None:
-        """Find the station files that import another module than the one beside them."""
+        """Find the files of stations that import another module than the one beside them."""
         if self._config.getoption("importmode") == "importlib":
             return  # nothing is imported from beside a file
-        names: dict[Path, list[str]] = {
-            path: [] for path in self._modules if self._settings.is_station_file(path)
-        }
+        homes = self._homes() | {Path(station.home) for station in self.registry.stations}
+        names: dict[Path, list[str]] = {path: [] for path in self._modules if path in homes}
         if not _may_clash({path.parent for path in names}):
             return
         from pytest_choochoo.collection.clashes import module_clashes  # rarely needed

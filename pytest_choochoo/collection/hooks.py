@@ -28,6 +28,8 @@ class CollectionHooks:
         self._settings = settings
         self._directories: dict[Path, pytest.Directory] = {}
         self._files: StationFiles | None = None
+        self._without_tests: dict[Path, bool] = {}
+        self._makes_items = False
 
     @property
     def has_met_stations(self) -> bool:
@@ -65,15 +67,45 @@ class CollectionHooks:
             self.files.add_module(collector, report)
         return report
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """Drop the files that pytest collects for their name, and that are no station files."""
+        found = yield
+        read = self._settings
+        if not found or not read.is_named_like_station_file(file_path):
+            return found
+        if read.is_station_file(file_path) or read.is_test_file(file_path):
+            return found
+        if parent.session.isinitpath(file_path):
+            return found
+        return [node for node in found if not is_python_module(node)]
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
     ) -> list[pytest.Function] | None:
         if _is_station(obj):
-            return self.files.make_items(collector, name, obj)
+            self._makes_items = True  # which comes back here with the function of the station
+            try:
+                return self.files.make_items(collector, name, obj)
+            finally:
+                self._makes_items = False
         if isinstance(obj, type) and any(map(_is_station, vars(obj).values())):
             self.files.registry.add_class(obj)
-        return None
+        if self._makes_items or not self.has_met_stations:
+            return None
+        return [] if self._has_no_tests(collector.path) else None
+
+    def _has_no_tests(self, path: Path) -> bool:
+        """Return whether the file at *path* is a station file, and no test file by its name."""
+        known = self._without_tests.get(path)  # asked for each name in the file
+        if known is None:
+            read = self._settings
+            known = read.is_station_file(path) and not read.is_test_file(path)
+            self._without_tests[path] = known
+        return known
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -19,6 +19,8 @@ from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Mode
 
+_WARNED = pytest.StashKey[set[str]]()
+
 
 class Command:
     """The work of one option on the stations of a session.
@@ -72,11 +74,23 @@ class Command:
             if reasons:
                 due = StationDue(self.workflow.route[key].name, reasons)
                 # It may name the reasons of many stations upstream.
-                item.warn(StationDueWarning(f"{shortened(str(due))}; its recorded outcome is used"))
+                warn_once(item, key, f"{shortened(str(due))}; its recorded outcome is used")
 
     def why_unknown(self, key: str) -> Exception | None:
         """Return the error to raise if the outcome of *key* is unknown; None to hand out None."""
         return NoRecord(self.workflow.route[key].name, self.judge.why_incomplete(key))
+
+
+def warn_once(item: pytest.Item, key: str, text: str) -> None:
+    """Warn that *item* uses the outcome of the station *key*, which is due.
+
+    Pytest sets up the fixture of a station, and then makes a copy for the item, so an
+    item may use an outcome more than once.
+    """
+    warned = item.stash.setdefault(_WARNED, set())
+    if key not in warned:
+        item.warn(StationDueWarning(text))
+        warned.add(key)
 
 
 def find(mode: Mode) -> type[Command]:

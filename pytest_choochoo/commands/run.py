@@ -12,7 +12,6 @@ from pytest_choochoo.engine.errors import NoRecord, NotWaitedFor, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import RunStopped
-from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.protocol import Trip, result_of_item
 from pytest_choochoo.running.station_item import StationItem
@@ -65,7 +64,7 @@ class Command(commands.Command):
             if reasons:
                 due = StationDue(route[key].name, reasons)
                 way_out = "request it as a parameter, so that it is visited first"
-                item.warn(StationDueWarning(f"{due}; its recorded outcome is used; {way_out}"))
+                commands.warn_once(item, key, f"{due}; its recorded outcome is used; {way_out}")
 
     def why_unknown(self, key: str) -> Exception | None:
         return NotWaitedFor(self.workflow.route[key].name, self.judge.why_incomplete(key))

@@ -25,7 +25,7 @@ _COUNT = rf"\d+ (?:{'|'.join(COLOURS)})(?=,|\s)"
 # The result at the beginning of a line about one station, or about several.
 _PROBLEM = rf"(?<=^  )(?:{'|'.join(COLOURS)})\b"
 # The beginning of a line about one station, before the reason.
-_HEAD = r"  \S+ +\S+  "
+_HEAD = r"  \S+ +\S+ {2,}"
 
 
 def painted(line: str) -> list[tuple[str, Markup]]:

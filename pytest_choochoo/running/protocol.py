@@ -358,6 +358,10 @@ class ItemHooks:
         elif isinstance(error, ChoochooError | StationDueWarning):
             # The sentence says everything; a traceback through this plugin would not help.
             report.longrepr = full_message(error, self._command)
+        if error is not None and current is not None and current.station is not None:
+            from pytest_choochoo.running.long_texts import bounded  # only where something fails
+
+            report.longrepr = bounded(report.longrepr)
         return report
 
     def _text_on_checks(self, item: pytest.Item, error: BaseException | None) -> Any:

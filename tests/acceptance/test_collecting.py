@@ -793,7 +793,7 @@ def test_station_of_a_library_belongs_to_the_importing_stations(
     project.write("test_it.py", "def test_it(make): ...")
     project.write(
         where,
-        "from lib.steps import make\n\n"
+        "from lib.steps import make  # made by pytest_choochoo\n\n"
         + ("def test_it(make): ..." if where == "test_it.py" else ""),
     )
     first, second = project.run("--cc-run"), project.run("--cc-run")
@@ -817,7 +817,9 @@ def test_station_of_a_library_belongs_to_the_importing_stations(
 def test_second_station_file_that_skips_itself_is_skipped(project: Project, option: str) -> None:
     """A station file that shares its name with another may skip itself like any module."""
     project.stations("@station\ndef boil() -> int: return 1", "a/stations.py")
-    project.write("b/stations.py", "import pytest\npytest.importorskip('no_such_module')\n")
+    project.write(
+        "b/stations.py", "import pytest\npytest.importorskip('no_such_module')  # pytest_choochoo\n"
+    )
     project.write("b/test_it.py", "def test_it(): ...")
 
     run = project.run(*filter(None, [option]), "-rs")
@@ -830,8 +832,8 @@ def test_second_station_file_that_skips_itself_is_skipped(project: Project, opti
 def test_second_station_file_that_is_broken_is_reported_with_its_error(project: Project) -> None:
     """A broken station file that shares its name with another is reported with its own error."""
     project.stations("@station\ndef boil() -> int: return 1", "a/stations.py")
-    project.write("b/stations.py", "def half(): return 1 / 0\nhalf()\n")
-    project.write("c/stations.py", "def half(:\n")
+    project.write("b/stations.py", "def half(): return 1 / 0\nhalf()  # pytest_choochoo\n")
+    project.write("c/stations.py", "def half(:  # pytest_choochoo\n")
 
     run = project.run("--cc-run")
 

@@ -363,15 +363,18 @@ def test_outcome_that_a_plugin_may_encode_is_not_refused(project: Project) -> No
 
 
 BROKEN = {
-    "syntax": ("def boil(: pass", "SyntaxError: invalid syntax (stations.py, line 1)"),
-    "import": ("import zebra", "ModuleNotFoundError: No module named 'zebra'"),
-    "raising": ("raise RuntimeError('no gas')", "RuntimeError: no gas"),
+    "syntax": (
+        "def boil(: pass  # pytest_choochoo",
+        "SyntaxError: invalid syntax (stations.py, line 1)",
+    ),
+    "import": ("import zebra  # pytest_choochoo", "ModuleNotFoundError: No module named 'zebra'"),
+    "raising": ("raise RuntimeError('no gas')  # pytest_choochoo", "RuntimeError: no gas"),
     "a keyword": (
         "from pytest_choochoo import station\n@station(max_age='1 d')\ndef boil(): ...",
         "BadSetting: @station(max_age=...) is '1 d'; it must be a timedelta, or a number of seconds, zero or more",
     ),
     "skipping": (
-        "import pytest\npytest.skip('no kettle', allow_module_level=True)",
+        "import pytest\npytest.skip('no kettle', allow_module_level=True)  # pytest_choochoo",
         "Skipped: no kettle",
     ),
 }
@@ -398,9 +401,9 @@ def test_plain_pytest_explains_a_station_missing_from_a_broken_file(
 
 def test_every_broken_file_above_is_named(project: Project) -> None:
     """All broken station files that a test could see are named, and no others."""
-    project.write("stations.py", "raise RuntimeError")
-    project.write("unit/station_a.py", "raise ValueError(1)")
-    project.write("other/station_b.py", "raise RuntimeError")
+    project.write("stations.py", "raise RuntimeError  # pytest_choochoo")
+    project.write("unit/station_a.py", "raise ValueError(1)  # pytest_choochoo")
+    project.write("other/station_b.py", "raise RuntimeError  # pytest_choochoo")
     project.write("unit/test_it.py", "def test_bad(boil): ...")
 
     run = project.run("unit/test_it.py")
@@ -415,7 +418,7 @@ def test_every_broken_file_above_is_named(project: Project) -> None:
 def test_missing_fixture_beside_good_files_is_reported_by_pytest(project: Project) -> None:
     """If all station files above can be imported, pytest's own message is shown."""
     project.stations("@station\ndef boil(): ...\n")
-    project.write("other/stations.py", "raise RuntimeError")
+    project.write("other/stations.py", "raise RuntimeError  # pytest_choochoo")
     project.write("unit/test_it.py", "def test_bad(zebra): ...")
 
     run = project.run("unit")

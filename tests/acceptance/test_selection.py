@@ -549,6 +549,8 @@ def test_due_station_that_is_requested_dynamically_warns(done: Project, mode: st
         "StationDueWarning: station 'pour' is due: upstream boil: code of stations.py::boil changed; "
         "its recorded outcome is used; request it as a parameter, so that it is visited first"
     ) in run.text
+    assert run.last_line.startswith("1 passed, ")
+    assert run.last_line.endswith(", 1 warning")
 
 
 def test_station_that_is_up_to_date_by_then_does_not_warn(done: Project) -> None:

@@ -46,14 +46,12 @@ def _evaluated(text: str, names: dict[str, Any], station: str) -> Any:
 
 
 def unkept_outcome(station: Station[Any]) -> UnkeptOutcome | None:
-    """Return the fault of a *station* whose outcome nobody can store, by its annotation.
-
-    There is none where the annotation, or a name in it, cannot be evaluated so far.
-    """
+    """Return the fault of a *station* whose outcome nobody can store, by its annotation."""
     try:
         annotation = annotation_of(station)
-    except Unstorable:
-        return None
+    except Unstorable as error:
+        # All modules are imported: its visit would fail at the end, for the same reason.
+        return UnkeptOutcome(station.name, station.location, error.type, error.cause)
     if annotation in _NEVER or annotation in _COMMON or is_plain(annotation):
         return None
     # Only now, because most outcomes are plain.

@@ -40,6 +40,11 @@ CLASHING = {
     "part of a package": ("import helper.part", "helper/__init__.py", "helper"),
     "part of a namespace": ("from lib.helper import NAME", "lib/helper.py", "lib.helper"),
     "named in a namespace": ("from lib import helper", "lib/helper.py", "lib.helper"),
+    "in a function, of a namespace": (
+        "def f():\n    import lib.helper",
+        "lib/helper.py",
+        "lib.helper",
+    ),
     "in a function": ("def f():\n    from helper import NAME", "helper.py", "helper"),
 }
 
@@ -134,3 +139,11 @@ def test_one_module_for_all_is_no_fault(collect: Collect) -> None:
     files |= {"stations.py": station_file("make", "from shared import NAME")}
 
     assert found(collect, files) == []
+
+
+def test_station_in_a_test_module_gets_the_module_beside(collect: Collect) -> None:
+    """A test module that has stations is no exception."""
+    files = side_by_side("from helper import NAME")
+    files["front/test_tea.py"] = files.pop("front/stations.py")
+
+    assert [facts[0] for facts in found(collect, files)] == ["make_front"]

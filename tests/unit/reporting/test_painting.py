@@ -67,6 +67,12 @@ def test_main_results_differ_in_colour() -> None:
             0,
             "  failed   boil  Error: no gas and\n                 no water",
         ),
+        (
+            "  failed   cup     Error: no gas and no water",
+            38,
+            0,
+            "  failed   cup     Error: no gas and\n                   no water",
+        ),
         ("VISITED (never visited)", 30, 20, "VISITED\n    (never visited)"),
         ("next: fix " + "x" * 30, 20, 0, "next: fix\n    " + "x" * 30),
         ("well-known twice  spaced", 20, 0, "well-known twice\n    spaced"),

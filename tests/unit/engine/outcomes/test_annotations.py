@@ -80,12 +80,12 @@ def returning(annotation: Any) -> Any:
             tuple[Secret[Server], ...],
             Literal["x"],
         ),
-        *(NoReturn, Unevaluated, "Nowhere", "Nowhere.attribute", "list[Server]", "1 +"),
+        *(NoReturn, Unevaluated, "list[Server]"),
     ],
     ids=str,
 )
 def test_outcome_that_may_be_stored_is_no_fault(annotation: Any) -> None:
-    """Neither types that can be stored are faults, nor what cannot be evaluated (so far)."""
+    """Neither types that can be stored are faults, nor classes with fields of unknown types."""
     assert unkept_outcome(returning(annotation)) is None
 
 
@@ -115,6 +115,16 @@ def test_outcome_that_nobody_can_store_is_a_fault(annotation: Any, unknown: str)
 
     assert isinstance(fault, UnkeptOutcome)
     assert (fault.name, fault.cause) == ("boil", f"{unknown} is not a supported type")
+
+
+@pytest.mark.parametrize("annotation", ["Nowhere", "Nowhere.attribute", "1 +"])
+def test_annotation_that_cannot_be_evaluated_is_a_fault(annotation: str) -> None:
+    """When all modules are imported, a name that is not defined will never be."""
+    fault = unkept_outcome(returning(annotation))
+
+    assert isinstance(fault, UnkeptOutcome)
+    assert fault.annotation == annotation
+    assert fault.cause.startswith("its annotation: ")
 
 
 def test_union_that_cannot_be_read_back_is_a_fault() -> None:

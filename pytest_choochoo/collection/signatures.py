@@ -32,7 +32,9 @@ def unknown_parameter(
             if any(name in definition.argnames for definition in definitions):
                 subject = f"station {station.name!r} requests the fixture {fixture!r}"
                 request = f"{subject}, which requests"
-    others = tuple(each for each in fixture_names(item) if each != station.name)
+    # Only its checks and its clean may request a station itself.
+    own = {station.name} if location == station.location else set()
+    others = tuple(each for each in fixture_names(item) if each not in own)
     return UnknownParameter(station.name, location, request, name, others)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import copy
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import msgspec
@@ -176,11 +177,11 @@ class Terminal:
             yield what_next
 
     def _tell_causes_once(self, stats: dict[str, list[Any]]) -> None:
-        """Let pytest's short summary name the stations that failed, without their errors.
+        """Let pytest's short summary name the stations and the checks that failed, no errors.
 
         Their errors have been shown twice: in detail, and in the lines before.
         """
-        told = {result.key for result in self._results if result.word == "failed"}
+        told = {result.key: result for result in self._results if result.word == "failed"}
         for category in ("failed", "error"):
             self._whole[category] = stats.get(category, [])
             if category in stats:
@@ -250,13 +251,17 @@ class Terminal:
         cache.set("cache/lastfailed", failed | dict.fromkeys(sorted(blocked), True))
 
 
-def _named(report: Any, keys: Collection[str]) -> Any:
-    """Return *report*, without its error if it is of one of *keys*."""
-    is_station = isinstance(report, pytest.TestReport) and report.nodeid in keys
+def _named(report: Any, told: Mapping[str, Result]) -> Any:
+    """Return *report*; if its error was *told*, by its key, without that, but with its checks."""
+    is_station = isinstance(report, pytest.TestReport) and report.nodeid in told
     if not is_station or isinstance(report, pytest.SubtestReport):
         return report
+    answers = told[report.nodeid].checks
+    checks = ", ".join(name for name, answer in answers.items() if answer != "passed")
     named = copy(report)
-    named.longrepr = None
+    # Pytest's summary shows the message of an error, as its own reports have it.
+    message = SimpleNamespace(message=f"check {checks}")
+    named.longrepr = SimpleNamespace(reprcrash=message) if checks else None
     return named
 
 

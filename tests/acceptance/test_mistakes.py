@@ -297,9 +297,9 @@ def test_unknown_parameters_are_told_beforehand(project: Project, option: str) -
         "which is neither a fixture nor a station; "
         "correct the name, or define a fixture or a station of that name"
     )
+    asked = "check 'is_hot' of station 'boil' could not be asked: "
     assert {line for line in run.outlines if line.endswith(tail)} == {
-        "stations.py:9: check 'is_hot' of station 'boil' could not be asked: "
-        f"it requests 'kettel', {tail}",
+        f"stations.py:9: {asked}it requests 'kettel', {tail}",
         f"stations.py:15: the clean of station 'boil' requests 'watr', {tail}",
         f"stations.py:18: station 'pour' declares the value 'colour', {tail}",
     }

@@ -300,7 +300,7 @@ def test_fixture_without_a_record_ends_in_an_error(tea: Project) -> None:
 @pytest.mark.parametrize("text", ["import sys; sys.exit(3)", "import nowhere", "def ("])
 def test_broken_station_file_does_not_stop_plain_pytest(project: Project, text: str) -> None:
     """Plain pytest warns of it and runs the tests; if the user names the file, it is an error."""
-    project.write("radio_stations.py", text)
+    project.write("radio_stations.py", f"from pytest_choochoo import station\n{text}")
     project.write("test_site.py", "def test_site(): ...")
 
     run = project.run(apart=True)

@@ -341,7 +341,7 @@ def test_station_that_is_expected_to_fail_may_be_missing(project: Project, stric
 
     assert (run.skipped, run.closing) == (("boil",), "1 skipped")
     assert run.causes == {"boil": "xfail: no gas"}
-    assert (run.last_line, run.exit_code) == ("2 deselected, 1 xfailed", 0)
+    assert (run.last_line, run.exit_code) == ("1 deselected, 1 xfailed", 0)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -456,10 +456,7 @@ def test_all_failing_checks_are_shown(several: Project, option: str) -> None:
     assert "check 'is_hot' of station 'boil' does not pass: it returned False" in text
     assert '>       assert 0, "silent"' in text
     assert run.causes["boil"] == ALL
-    assert (
-        "FAILED stations.py::boil - 3 checks of station 'boil' do not pass: steams, is..."
-        in run.outlines
-    )
+    assert "FAILED stations.py::boil - check steams, is_hot, whistles" in run.outlines
 
 
 @pytest.mark.parametrize("option", ["--cc-check", "--cc-run"])
@@ -492,10 +489,7 @@ def test_one_failing_check_is_named_in_the_summary(hot: Project) -> None:
 
     run = hot.run("--cc-check")
 
-    assert (
-        "FAILED stations.py::boil - check steams does not pass: AssertionError: no steam"
-        in run.outlines
-    )
+    assert "FAILED stations.py::boil - check steams" in run.outlines
     assert "  failed   boil  check steams does not pass: AssertionError: no steam" in run.outlines
 
 

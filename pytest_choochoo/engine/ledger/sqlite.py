@@ -63,6 +63,7 @@ class SqliteLedger(SnapshotMixin):
         self._modes = modes_in(location.folder)
         self._file = None if is_read_only else _file_at(self._path)
         self._believed = Believed(location.place, self._place_number(), self._places)
+        self._has_other_places = list(self._places()) not in ([], [self._believed.number])
         #: The moment at which this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
 
@@ -127,6 +128,8 @@ class SqliteLedger(SnapshotMixin):
         self._believed.declare(places)
 
     def elsewhere(self, key: str) -> Elsewhere | None:
+        if not self._has_other_places:
+            return None
         rows = self._rows(f"select * from records where key = ? and not {self._here(key)}", key)
         places, found = self._places(), []
         for row in rows:
@@ -241,8 +244,9 @@ class SqliteLedger(SnapshotMixin):
         self._checkpoint()
 
     def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
-        others = f"{self._of(key)} and place <> ?"
-        connection.execute(f"delete from records where {others}", (key, self._believed.number))
+        if len(self._believed.numbers(key)) > 1:
+            others = f"{self._of(key)} and place <> ?"
+            connection.execute(f"delete from records where {others}", (key, self._believed.number))
         row = with_checksum(key, self._believed.number, to_text(record))
         connection.execute("replace into records values (?, ?, ?, ?)", row)
 

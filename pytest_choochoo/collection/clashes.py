@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
 
+from pytest_choochoo.engine.code.declarations import namespace_of
+from pytest_choochoo.engine.digest import relative
 from pytest_choochoo.engine.errors import ModuleClash
 
 # A conftest is imported by pytest alone, and the standard library's modules are meant.
@@ -37,8 +38,8 @@ def module_clashes(files: Mapping[Path, Sequence[str]]) -> Iterator[ModuleClash]
         if names:
             for name, got in _clashes(path, names):
                 own = _beside(path.parent, name) or path
-                facts = (_shown(path), name, _shown(own), _shown(Path(got)))
-                yield ModuleClash(tuple(stations), *facts)
+                shown = [relative(each, Path.cwd()) for each in (path, own, Path(got))]
+                yield ModuleClash(tuple(stations), shown[0], name, *shown[1:])
 
 
 def _modules_in(folder: Path) -> list[str]:
@@ -127,10 +128,7 @@ def _file_of(name: str) -> str | None:
     """Return the file of the module *name* that Python has, or would import."""
     module = sys.modules.get(name)
     if module is not None:
-        # Not by `getattr`, as a lazy module is imported when it is asked for anything.
-        if not issubclass(type(module), ModuleType):
-            return None
-        file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
+        file = namespace_of(module).get("__file__")
         return file if isinstance(file, str) else None
     spec = _spec_of(name)
     return None if spec is None or not spec.has_location else spec.origin
@@ -154,8 +152,3 @@ def _folder_of(file: str) -> str:
     """Return the folder in which the module of *file*, which may be a package, lies."""
     folder, name = os.path.split(file)
     return os.path.dirname(folder) if name.startswith("__init__.") else folder
-
-
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

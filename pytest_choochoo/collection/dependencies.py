@@ -18,11 +18,7 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
-from pytest_choochoo.engine.errors import (
-    ChoochooError,
-    NoSuchInstance,
-    ParametrizedFixture,
-)
+from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.station import Station

@@ -19,6 +19,7 @@ import pytest
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
+from pytest_choochoo.engine.code.declarations import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.settings import Settings
@@ -295,10 +296,7 @@ def _may_clash(folders: set[Path]) -> bool:
 
 def _loaded_file(name: str) -> str:
     """Return the file of the module *name*, "?" where none is loaded."""
-    with suppress(KeyError, AttributeError):
-        # Not by `getattr`, as a lazy module is imported when it is asked for anything.
-        return object.__getattribute__(sys.modules[name], "__dict__").get("__file__") or "?"
-    return "?"
+    return namespace_of(sys.modules.get(name)).get("__file__") or "?"
 
 
 # Files and folders that many folders have, and that no station file imports by that name.

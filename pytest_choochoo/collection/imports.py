@@ -14,6 +14,7 @@ from typing import TypeGuard
 import pytest
 
 from pytest_choochoo.collection.pytest_internals import rewritten_cache
+from pytest_choochoo.engine.code.declarations import namespace_of
 from pytest_choochoo.rewriting import REWRITER
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -55,12 +56,10 @@ class ImportRecorder:
     def keep_imported(self) -> None:
         """Keep the sources of what was imported before, a moment ago."""
         for module in [*sys.modules.values()]:
-            # Not by `vars`, as a lazy module is imported when it is asked for anything.
-            if issubclass(type(module), ModuleType):
-                file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
-                if self._is_ours(file):
-                    with suppress(OSError):
-                        self._sources[file] = Path(file).read_bytes()
+            file = namespace_of(module).get("__file__")
+            if self._is_ours(file):
+                with suppress(OSError):
+                    self._sources[file] = Path(file).read_bytes()
 
     def _is_ours(self, origin: object) -> TypeGuard[str]:
         if not isinstance(origin, str) or not origin.endswith(".py"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
+from pytest_choochoo.engine.place import host_name
 from pytest_choochoo.engine.station import Check
 
 # Asks the checks once, and returns the error of each that does not pass.
@@ -239,4 +239,4 @@ def _record(before: Record | None, status: Status, since: float, **facts: Any) -
 
 
 def _this_process() -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"pid": os.getpid(), "host": host_name()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -53,10 +54,11 @@ def place_of(root: Path, host: str = "") -> Place:
         inode = str(os.stat(root).st_ino or "")
     # A path may hold bytes that are not UTF-8; a ledger may not.
     path = os.fsencode(root).decode(errors="backslashreplace")
-    return Place(host or f"{_host()} {_machine_id()}", host or _host(), path, inode)
+    return Place(host or f"{host_name()} {_machine_id()}", host or host_name(), path, inode)
 
 
-def _host() -> str:
+def host_name() -> str:
+    """Return the name of this machine in its network."""
     if hasattr(os, "uname"):
         return os.uname().nodename
     import socket  # only Windows needs it
@@ -101,9 +103,6 @@ class Believed:
         self._known = known
         self._scopes: dict[str, Scope] = {}
         self.number = number
-        machine = self._on_this_machine() if here is not None else ()
-        #: The first place on this machine, which stands for it.
-        self._first = min(machine, default=number)
 
     @property
     def is_only_here(self) -> bool:
@@ -125,6 +124,11 @@ class Believed:
         others = self._on_this_machine() if scope == "host" else tuple(self._known())
         return tuple(dict.fromkeys((self.number, *others)))
 
+    @cached_property
+    def _first(self) -> int:
+        """The first place on this machine, which stands for it."""
+        return min(self._on_this_machine(), default=self.number)
+
     def _on_this_machine(self) -> tuple[int, ...]:
         assert self._here is not None
         machines = self._here.machine, UNKNOWN.machine
@@ -134,4 +138,7 @@ class Believed:
         """Return the place that is locked while the station *key* is visited."""
         if "::" not in key:  # not a station
             return FIRST
-        return {"here": self.number, "host": self._first, "anywhere": FIRST}[self._scope(key)]
+        scope = self._scope(key)
+        if scope == "here":
+            return self.number
+        return self._first if scope == "host" else FIRST

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_choochoo.engine.digest import relative
 from pytest_choochoo.engine.errors import HookFailed, error_line
 
 
@@ -22,15 +22,12 @@ def call_hook(config: pytest.Config, name: str, **facts: Any) -> None:
             for each in hook.get_hookimpls()
         }
         plugin, place, traceback = "?", "?", error.__traceback__
+        here = Path.cwd()
         while traceback is not None:
             code = traceback.tb_frame.f_code
             plugin = plugins.get(code, plugin)
-            place = f"{_shown(code.co_filename)}:{traceback.tb_lineno}"
+            place = f"{relative(Path(code.co_filename), here)}:{traceback.tb_lineno}"
             traceback = traceback.tb_next
-        raise HookFailed(_shown(plugin), name, error_line(error), place) from error
-
-
-def _shown(name: str) -> str:
-    """Return *name*, relative to the working directory if it is a path below it."""
-    path, here = Path(name), Path(os.path.abspath("."))
-    return str(path.relative_to(here)) if path.is_relative_to(here) else name
+        # A conftest is registered by its path.
+        plugin = relative(Path(plugin), here)
+        raise HookFailed(plugin, name, error_line(error), place) from error

@@ -153,6 +153,15 @@ def binding_in(namespace: Mapping[str, Any], name: str) -> Kind | None:
     return _kind_of_value(value)
 
 
+def namespace_of(module: object) -> Mapping[str, Any]:
+    """Return the namespace of *module*, empty where it is none."""
+    # Not by `vars`, as a lazy module is imported, or raises, when it is asked for anything.
+    if not issubclass(type(module), ModuleType):
+        return {}
+    names: Mapping[str, Any] = ModuleType.__getattribute__(module, "__dict__")
+    return names
+
+
 def _kind_of_value(value: Any) -> Kind | None:
     # By its type: some objects raise when they are asked for their class.
     kind = type(value)

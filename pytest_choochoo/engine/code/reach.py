@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from types import FunctionType, MappingProxyType, ModuleType
+from types import FunctionType, MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from pytest_choochoo.engine.code.declarations import Binding, Kind, binding_in
+from pytest_choochoo.engine.code.declarations import Binding, Kind, binding_in, namespace_of
 from pytest_choochoo.engine.code.definitions import Definition, Source, joined
 from pytest_choochoo.engine.code.values import (
     code_in,
@@ -325,12 +325,7 @@ def _never_the_same(source: Source) -> Source:
 
 def _namespaces() -> dict[str, Mapping[str, Any]]:
     """Return the namespaces of the modules that are imported, by file."""
-    # Not by `vars`, as a lazy module is imported, or raises, when it is asked for anything.
-    found = (
-        ModuleType.__getattribute__(module, "__dict__")
-        for module in [*sys.modules.values()]
-        if issubclass(type(module), ModuleType)
-    )
+    found = map(namespace_of, [*sys.modules.values()])
     return {names["__file__"]: names for names in found if type(names.get("__file__")) is str}
 
 

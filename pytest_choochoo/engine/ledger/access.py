@@ -1,16 +1,32 @@
-"""Access to a ledger: modes that follow a folder for a group, and errors that name the owner."""
+"""Access to a ledger: modes that follow a folder for a group, and errors that name the file."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from pytest_choochoo.engine.errors import ForbiddenLedger
+from pytest_choochoo.engine.errors import ForbiddenLedger, LostLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+
+
+@contextmanager
+def naming(path: object, *others: type[Exception]) -> Iterator[None]:
+    """Turn an `OSError`, or one of the *others*, into `LostLedger`, which names *path*."""
+    kinds: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except kinds as error:
+        raise LostLedger(str(path), cause_of(error)) from None
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the cause of *error*, without the path and the number that an `OSError` adds."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 class Modes(msgspec.Struct, frozen=True):

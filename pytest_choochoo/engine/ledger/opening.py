@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_choochoo.engine.errors import ProfileBusy, UnusableLedger
-from pytest_choochoo.engine.ledger.access import forbidden, make_file, make_folder, modes_in
+from pytest_choochoo.engine.ledger.access import (
+    cause_of,
+    forbidden,
+    make_file,
+    make_folder,
+    modes_in,
+)
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.profile_lock import hold_profile
 from pytest_choochoo.engine.ledger.schema import (
@@ -21,7 +27,7 @@ from pytest_choochoo.engine.ledger.schema import (
     is_up_to_date,
     problem_with,
 )
-from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger, cause_of
+from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger
 from pytest_choochoo.engine.place import FIRST
 
 _JOURNALS = ("-wal", "-shm")

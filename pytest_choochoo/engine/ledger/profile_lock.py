@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from pytest_choochoo.engine import clock
-from pytest_choochoo.engine.errors import LostLedger, ProfileBusy
-from pytest_choochoo.engine.ledger.access import make_file, modes_in
+from pytest_choochoo.engine.errors import ProfileBusy
+from pytest_choochoo.engine.ledger.access import make_file, modes_in, naming
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import HeldLock, LockBusy
+from pytest_choochoo.engine.place import host_name
 
 # Seconds in which another process may only be looking who holds the lock.
 _GLANCE = 0.2
@@ -43,7 +44,7 @@ class Holder(msgspec.Struct, frozen=True):
     @property
     def is_alive(self) -> bool:
         """Whether the process may still exist; nothing is known of other machines."""
-        if self.host != _host() or os.name == "nt":
+        if self.host != host_name() or os.name == "nt":
             return True
         try:
             os.kill(self.pid, 0)
@@ -62,8 +63,8 @@ class ProfileLock(HeldLock):
 
     def __init__(self, location: LedgerLocation, command: str, *, is_shared: bool) -> None:
         self._path = _path(location)
-        self._holder = Holder(os.getpid(), _host(), time.time(), command)
-        with _naming(self._path):
+        self._holder = Holder(os.getpid(), host_name(), time.time(), command)
+        with naming(self._path):
             try:
                 self._file = os.open(self._path, _FLAGS)
             except FileNotFoundError:
@@ -170,21 +171,6 @@ _FLAGS = os.O_RDWR | os.O_APPEND | _NO_LINK
 
 def _path(location: LedgerLocation) -> str:
     return str(location.data_dir / "locks" / "profile.lock")
-
-
-def _host() -> str:
-    if sys.platform == "win32":
-        return os.environ.get("COMPUTERNAME", "this machine")
-    return os.uname().nodename  # `socket` takes longer to import than all else here
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Turn an OS error into `LostLedger`, which names *path*."""
-    try:
-        yield
-    except OSError as error:
-        raise LostLedger(path, (error.strerror or str(error)).lower()) from None
 
 
 def _close_in_children() -> None:

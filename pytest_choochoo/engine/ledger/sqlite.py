@@ -8,7 +8,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
-from pytest_choochoo.engine.ledger.access import make_directory, make_file, modes_in
+from pytest_choochoo.engine.ledger.access import (
+    cause_of,
+    make_directory,
+    make_file,
+    modes_in,
+    naming,
+)
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
@@ -63,7 +70,6 @@ class SqliteLedger(SnapshotMixin):
         self._modes = modes_in(location.folder)
         self._file = None if is_read_only else _file_at(self._path)
         self._believed = Believed(location.place, self._place_number(), self._places)
-        self._has_other_places = list(self._places()) not in ([], [self._believed.number])
         #: The moment at which this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
 
@@ -123,6 +129,10 @@ class SqliteLedger(SnapshotMixin):
         if self._is_read_only or (found is not None and known[found] == here):
             return found or 0
         return note(self._connection, here)
+
+    @cached_property
+    def _has_other_places(self) -> bool:
+        return not {self._believed.number}.issuperset(self._places())
 
     def declare_places(self, places: Mapping[str, Scope]) -> None:
         self._believed.declare(places)
@@ -370,18 +380,8 @@ class LockFile(HeldLock):
         self._lock.release()
 
 
-@contextmanager
-def _naming(path: object) -> Iterator[None]:
-    """Turn an OS or SQLite error into `LostLedger`, which names *path*."""
-    try:
-        yield
-    except (OSError, NotImplementedError, sqlite3.Error) as error:
-        raise LostLedger(str(path), cause_of(error)) from None
-
-
-def cause_of(error: BaseException) -> str:
-    """Return the cause of *error*, without the path and the number that an `OSError` adds."""
-    return (getattr(error, "strerror", None) or str(error)).lower()
+def _naming(path: object) -> AbstractContextManager[None]:
+    return naming(path, NotImplementedError, sqlite3.Error)
 
 
 def _file_at(path: str) -> tuple[int, int] | None:

@@ -106,15 +106,21 @@ def select_to_clean(
     chosen = workflow.among(items)
     below = route.closure(chosen, route.downstream())
     unmade = _unmade_by_node_id(workflow, config, chosen)
-    keys = [
-        key
+    keys = {
+        key: route[key].station
         for key in reversed(route.order)
         if key in below and (key in unmade or _is_to_clean(workflow, key))
-    ]
+    }
     # Their checks say whether they went with what is upstream, once that was cleaned.
-    last = [key for key in keys if _may_go_with_upstream(route, key, keys)]
-    keep = [workflow.registry.items[key] for key in keys if key not in last]
-    keep += [workflow.registry.items[key] for key in last]
+    cleaned = (key for key, station in keys.items() if station.clean_function is not None)
+    below_cleaned = route.closure(cleaned, route.downstream())
+    last = {
+        key: None
+        for key, station in keys.items()
+        if station.clean_function is None and station.checks and key in below_cleaned
+    }
+    first = (key for key in keys if key not in last)
+    keep = [workflow.registry.items[key] for key in (*first, *last)]
     kept = {id(item) for item in keep}
     dropped = [item for item in items if id(item) not in kept]
     items[:] = keep
@@ -151,15 +157,6 @@ def _unmade_by_node_id(
         if station.checks and not named.isdisjoint(names) and not _is_to_clean(workflow, key):
             found.add(key)
     return frozenset(found)
-
-
-def _may_go_with_upstream(route: Route, key: str, cleaned: Collection[str]) -> bool:
-    """Return whether *key* has checks, no clean, and something upstream among the *cleaned*."""
-    station = route[key].station
-    if station.clean_function is not None or not station.checks:
-        return False
-    above = route.closure(route.upstream[key], route.upstream)
-    return any(each in cleaned and route[each].station.clean_function for each in above)
 
 
 def _is_to_clean(workflow: Workflow, key: str) -> bool:

@@ -11,6 +11,7 @@ from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
 from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import CheckNotAsked, StillThere
+from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import HeldLock
@@ -57,14 +58,13 @@ class Command(commands.Command):
 
     def cleaned_upstream(self, key: str) -> tuple[str, ...]:
         """Return the names of the nearest stations upstream of *key* that were cleaned."""
-        route, found = self.workflow.route, dict[str, None]()
-        reached = list(route.upstream[key])
-        for above in reached:
-            if above in self._cleaned:
-                found[route.name(above)] = None
-            else:
-                reached += (each for each in route.upstream[above] if each not in reached)
-        return tuple(found)
+        route, cleaned = self.workflow.route, self._cleaned
+        # In reverse, as the last one found is followed first.
+        above = reachable(
+            reversed(route.upstream[key]),
+            lambda each: () if each in cleaned else reversed(route.upstream[each]),
+        )
+        return tuple(dict.fromkeys(route.name(each) for each in above if each in cleaned))
 
     def keep_upstream(self, result: Result) -> None:
         """Let what is upstream of a station that was not cleaned stay."""

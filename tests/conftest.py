@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 from background import BackgroundRuns
-from harness import MODES, Project
+from harness import AMBIENT, MODES, Project
 
 # For the benchmarks. At the end, so that the installed package is tested.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_ambient_variables() -> Iterator[None]:
+    """Runs of the tests print the same on a laptop, in CI and in a shell that forces colours."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in AMBIENT:
+            environment.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

@@ -70,11 +70,19 @@ OPTIONAL = {
 }
 
 
+# What pytest, and we, print otherwise because of a service or a shell that runs the tests.
+AMBIENT = ("CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_STEP_SUMMARY")
+
+
 def outside() -> dict[str, str]:
     """Return our environment without the variables that would affect another pytest."""
     # With the variables of tox, pytest would keep one cache for all projects.
     altering = ("CC_", "PYTEST", "TOX_")
-    return {name: text for name, text in os.environ.items() if not name.startswith(altering)}
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(altering) and name not in AMBIENT
+    }
 
 
 def log(line: object) -> None:

@@ -165,8 +165,7 @@ class Reader:
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pytester = pytester
         self._monkeypatch = monkeypatch
-        for name in ("CC_PROFILE", "CI", "BUILD_NUMBER", "FORCE_COLOR", "PY_COLORS"):
-            monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("CC_PROFILE", raising=False)
         monkeypatch.setenv("COLUMNS", "80")
         # As after `pip install pytest-choochoo`, without other installed plugins.
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

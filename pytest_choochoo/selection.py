@@ -38,7 +38,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     def among(self, items: Iterable[pytest.Item]) -> frozenset[str]:
         """Return the keys of the stations among *items*."""
-        return frozenset(item.nodeid for item in items if item.nodeid in self.route)
+        return frozenset(key for item in items if (key := item.nodeid) in self.route)
 
     def named(self, option: str, expression: str, *, with_gone: bool = False) -> tuple[str, ...]:
         """Return the keys of the stations that *expression* selects, for *option*.
@@ -170,16 +170,17 @@ def _is_to_clean(workflow: Workflow, key: str) -> bool:
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:
     """Put upstream first, and stations in definition order, even if a plugin shuffled them."""
     route = workflow.route
-    by_key = {item.nodeid: item for item in items}
+    keys = [item.nodeid for item in items]
+    by_key = dict(zip(keys, items))
     if len(by_key) != len(items):  # --keep-duplicates: the user decides on the order
         return
-    position: dict[str, int] = {item.nodeid: place for place, item in enumerate(items)}
+    position: dict[str, int] = {key: place for place, key in enumerate(keys)}
     stations = [key for key in route.stops if key in by_key]
-    position |= dict(zip(stations, (position[i.nodeid] for i in items if i.nodeid in route)))
+    position |= dict(zip(stations, (position[key] for key in keys if key in route)))
     upstream: dict[str, tuple[str, ...]] = {key: route.upstream[key] for key in stations}
-    for item in items:
-        if item.nodeid not in route:
-            upstream[item.nodeid] = workflow.dependencies.upstream_of(item)
+    for key, item in by_key.items():
+        if key not in route:
+            upstream[key] = workflow.dependencies.upstream_of(item)
     items[:] = [by_key[key] for key in arranged(tuple(by_key), upstream, position.__getitem__)]
 
 

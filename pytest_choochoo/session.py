@@ -33,6 +33,7 @@ from pytest_choochoo.engine.secrets import SecretStore
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
 from pytest_choochoo.reporting.terminal import RUN_FACTS
+from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.protocol import ItemHooks, Runner, SettleHooks
 from pytest_choochoo.running.stopping import (
@@ -249,8 +250,6 @@ def _journey(
 
 
 def _judged(config: pytest.Config, key: str, verdict: Verdict) -> None:
-    from pytest_choochoo.running.hook_calls import call_hook  # only runs announce verdicts
-
     call_hook(config, "pytest_choochoo_judged", node_id=key, verdict=verdict)
 
 

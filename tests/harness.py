@@ -70,7 +70,7 @@ OPTIONAL = {
 }
 
 
-# What pytest, and we, print otherwise because of a service or a shell that runs the tests.
+# Variables of a service or a shell, because of which pytest and we print something else.
 AMBIENT = ("CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_STEP_SUMMARY")
 
 

@@ -96,9 +96,10 @@ class Dependencies:
         """Return the keys of the stations that *item* requests."""
         if not requests_fixtures(item):
             return ()
-        if item.nodeid not in self._upstream:
-            self._upstream[item.nodeid] = self._keys(item, item.fixturenames)
-        return self._upstream[item.nodeid]
+        key = item.nodeid
+        if key not in self._upstream:
+            self._upstream[key] = self._keys(item, item.fixturenames)
+        return self._upstream[key]
 
     def upstream_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the keys of the stations without which a station's *item* cannot be judged.
@@ -151,14 +152,14 @@ class Dependencies:
         """Return the stations that *item* receives as *names*, or fixtures of these names do."""
         if self._registry.registrations.keys().isdisjoint(names):
             return ()
-        parameters = parameters_of(item)
+        parameters, consumer = parameters_of(item), item.nodeid
         found: dict[str, Dependency] = {}
         for name in names:
             if name in parameters or name in found:
                 continue
             station, is_direct = self._resolved(item, name)
             if station is not None:
-                dependency = self.instances_for(name, station, parameters, item.nodeid)
+                dependency = self.instances_for(name, station, parameters, consumer)
                 if not is_direct:
                     dependency = msgspec.structs.replace(dependency, is_direct=False)
                 found[name] = dependency
@@ -185,7 +186,7 @@ class Dependencies:
         return Dependency(
             name=name,
             station=station,
-            keys=tuple(instance.key for instance in matching),
+            keys=tuple([instance.key for instance in matching]),
             is_fan_in=not instances or len(shared) < len(own),
             fault=fault,
         )

@@ -45,6 +45,7 @@ class StationFiles:
         self._conftests: dict[Path, ModuleType] = {}
         self._modules: dict[Path, pytest.Module] = {}
         self._broken: dict[pytest.Module, BaseException] = {}
+        self._visible: dict[pytest.Module, pytest.Collector] = {}
         #: The modules whose items are known.
         self._collected: set[Path] = set()
         #: The stations that are imported, each with the file that imports it.
@@ -121,14 +122,20 @@ class StationFiles:
         if isinstance(collector, pytest.Class):
             self.registry.add_class(collector.obj)
             return []
-        is_station_file = self._settings.is_station_file(collector.path)
-        node = collector.parent if is_station_file else collector
-        assert isinstance(node, pytest.Collector)
-        self.registry.add_station(name, station, node)
+        self.registry.add_station(name, station, self._visible_below(collector))
         if station.home != str(collector.path):
             self._imports.append((collector.path, station))
             return []
         return self.registry.make_items(collector, name, station)
+
+    def _visible_below(self, module: pytest.Module) -> pytest.Collector:
+        """Return the node below which the stations of *module* can be requested."""
+        if module not in self._visible:  # asked for each station
+            is_station_file = self._settings.is_station_file(module.path)
+            node = module.parent if is_station_file else module
+            assert isinstance(node, pytest.Collector)
+            self._visible[module] = node
+        return self._visible[module]
 
     def _is_ignored(self, module: pytest.Module) -> bool:
         """Return whether plain pytest passes over *module*, a station file; if so, warn.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -31,6 +32,8 @@ from pytest_choochoo.engine.station import Station
 #: Names of fixtures that no station may take.
 RESERVED = frozenset({"request", "visit"})
 
+_NO_PARAMETERS = inspect.Signature()
+
 
 class StationRegistry:
     """The stations that pytest has collected, their instances and items, and their faults.
@@ -54,6 +57,18 @@ class StationRegistry:
         self._instances_of: dict[object, list[StationInstance]] = {}
         self._items: dict[str, pytest.Function] = {}
         self._not_imported: list[pytest.Module] = []
+        #: The item of each station instance by node id, in definition order.
+        self.items: Mapping[str, pytest.Function] = MappingProxyType(self._items)
+        #: The station instances by node id, also those whose items were left out.
+        self.instances: Mapping[str, StationInstance] = MappingProxyType(self._instances)
+        #: By name, the stations that can be requested, each with the node it is visible below.
+        self.registrations: Mapping[str, Sequence[tuple[pytest.Collector, Station[Any]]]] = (
+            MappingProxyType(self._registrations)
+        )
+        #: The stations by the functions of their fixtures.
+        self.providers: Mapping[Callable[..., Any], Station[Any]] = MappingProxyType(
+            self._providers
+        )
 
     # --- reading
 
@@ -66,26 +81,6 @@ class StationRegistry:
     def has_stations(self) -> bool:
         """Whether a station is visible anywhere, with or without an item."""
         return bool(self._registrations)
-
-    @property
-    def items(self) -> Mapping[str, pytest.Function]:
-        """The item of each station instance by node id, in definition order."""
-        return MappingProxyType(self._items)
-
-    @property
-    def instances(self) -> Mapping[str, StationInstance]:
-        """The station instances by node id, also those whose items were left out."""
-        return MappingProxyType(self._instances)
-
-    @property
-    def registrations(self) -> Mapping[str, Sequence[tuple[pytest.Collector, Station[Any]]]]:
-        """By name, the stations that can be requested, each with the node it is visible below."""
-        return MappingProxyType(self._registrations)
-
-    @property
-    def providers(self) -> Mapping[Callable[..., Any], Station[Any]]:
-        """The stations by the functions of their fixtures."""
-        return MappingProxyType(self._providers)
 
     @property
     def stations(self) -> Iterable[Station[Any]]:
@@ -181,8 +176,9 @@ class StationRegistry:
             self.multiplied.is_making_station = False
         instances = self._instances_of.setdefault(station.identity, [])
         for item in items:
-            if item.nodeid not in self._instances:
-                instance = self._instances[item.nodeid] = _instance(item, station)
+            key = item.nodeid
+            if key not in self._instances:
+                instance = self._instances[key] = _instance(item, key, station)
                 instances.append(instance)
                 for fault in instance.faults():
                     self.add_fault(fault)
@@ -190,8 +186,9 @@ class StationRegistry:
 
     def add_item(self, item: pytest.Function) -> None:
         """Add the item of a station instance, after other plugins have adapted it."""
-        if self._items.setdefault(item.nodeid, item) is item:
-            station = self._instances[item.nodeid].station
+        key = item.nodeid
+        if self._items.setdefault(key, item) is item:
+            station = self._instances[key].station
             adapt_async_item(item, station, self._call)
 
     def _provider(self, station: Station[Any]) -> Callable[..., Any]:
@@ -205,7 +202,7 @@ class StationRegistry:
         provider.__name__ = station.name
         provider.__module__ = station.function.__module__
         # `--fixtures` shows where the station is defined; its arguments are not the fixture's.
-        vars(provider).update(__wrapped__=station.function, __signature__=inspect.Signature())
+        vars(provider).update(__wrapped__=station.function, __signature__=_NO_PARAMETERS)
         return provider
 
 
@@ -229,25 +226,32 @@ def _made_items(
     # Pytest recognizes a test function by its name, or by this attribute.
     function.__test__ = True
     # Marks can parametrize, and request fixtures: they must be known while items are made.
-    station_mark = pytest.mark.station
-    function.pytestmark = [*station.pytestmark, station_mark.mark]
+    own_marks = station.pytestmark
+    # Pytest takes the marks of items from the module's attribute, which is the station.
+    station.pytestmark = function.pytestmark = [*own_marks, _station_mark()]
     # Pytest's own way of making items knows parametrization and all plugins.
-    made = module.ihook.pytest_pycollect_makeitem(collector=module, name=name, obj=function)
+    try:
+        made = module.ihook.pytest_pycollect_makeitem(collector=module, name=name, obj=function)
+    finally:
+        station.pytestmark = own_marks
     del function.__test__  # else -k test would select every station
     items = [item for item in made or () if isinstance(item, pytest.Function)]
     for item in items:
-        # Pytest took marks and function from the module's attribute, which is the station.
-        item.add_marker(station_mark)
-        item.obj = function
+        item.obj = function  # pytest took that from the module's attribute too
         # Pytest would read the source to find out.
         item.location = (item.nodeid.partition("::")[0], station.line - 1, item.name)
     return without_second_backend(items)
 
 
-def _instance(item: pytest.Function, station: Station[Any]) -> StationInstance:
+@cache
+def _station_mark() -> pytest.Mark:
+    return pytest.mark.station.mark  # only now, as pytest knows it once the plugin is configured
+
+
+def _instance(item: pytest.Function, key: str, station: Station[Any]) -> StationInstance:
     parameters = parameters_of(item)
     return StationInstance(
-        key=item.nodeid,
+        key=key,
         name=item.name,
         station=station,
         parameters=parameters,

@@ -28,9 +28,10 @@ class Command(commands.Command):
         return selection.select_to_run(self.workflow, self.judge, items)
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
-        if item.nodeid not in journey.route:
+        key = item.nodeid
+        if key not in journey.route:
             return self._settle_test(item, journey)
-        result = journey.settle(item.nodeid)
+        result = journey.settle(key)
         if result is not None and result.is_complete:
             if any(mark.name in _MARKS_OF_PYTEST for mark in item.iter_markers()):
                 return None

@@ -129,9 +129,10 @@ class Passed(Rechecking, frozen=True, kw_only=True):
 
 def advance(kind: type[S], stage: Stage, **facts: object) -> S:
     """Return the stage *kind*, which knows what *stage* knew, and *facts*."""
-    known = {name: getattr(stage, name) for name in stage.__struct_fields__}
-    wanted = {name: known[name] for name in kind.__struct_fields__ if name in known}
-    return kind(**wanted | facts)
+    known = msgspec.structs.asdict(stage) | facts
+    if not issubclass(kind, type(stage)):  # an earlier stage knows less
+        known = {name: known[name] for name in kind.__struct_fields__ if name in known}
+    return kind(**known)
 
 
 class Attempt:

@@ -102,25 +102,23 @@ class Believed:
         self._here = here
         self._known = known
         self._scopes: dict[str, Scope] = {}
+        self._own = (number,)
         self.number = number
-
-    @property
-    def is_only_here(self) -> bool:
-        """Whether every station believes the records of one place, that of `number`."""
-        return self._here is not None and not self._scopes
+        #: Whether every station believes the records of one place, that of `number`.
+        self.is_only_here = here is not None
 
     def declare(self, places: Mapping[str, Scope]) -> None:
         """Note the `place` of stations, by key; that of all others is "here"."""
         self._scopes |= {key: place for key, place in places.items() if place != "here"}
+        self.is_only_here = self._here is not None and not self._scopes
 
     def _scope(self, key: str) -> Scope:
         return "anywhere" if self._here is None else self._scopes.get(key, "here")
 
     def numbers(self, key: str) -> tuple[int, ...]:
         """Return the places whose records the station *key* believes, that of here first."""
-        scope = self._scope(key)
-        if scope == "here":
-            return (self.number,)
+        if self.is_only_here or (scope := self._scope(key)) == "here":
+            return self._own
         others = self._on_this_machine() if scope == "host" else tuple(self._known())
         return tuple(dict.fromkeys((self.number, *others)))
 

@@ -80,8 +80,10 @@ class Results(dict[str, Result]):
         """
         if self._is_stopped:
             raise RunStopped
+        if key in self or self._run is None:
+            return self.get(key)
         pause, tried = 0.005, clock.monotonic()
-        while key not in self and self._run is not None:
+        while key not in self:
             result = self.shared(key)
             if result is not None:
                 self[key] = result

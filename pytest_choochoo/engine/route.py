@@ -82,7 +82,7 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         return self.stops[key].name if key in self.stops else key
 
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
-        return tuple(self.name(key) for key in keys)
+        return tuple([self.name(key) for key in keys])
 
     def labels(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return the names of *keys*, for a list; a name that several stations have, as its key."""
@@ -94,8 +94,8 @@ class Route(msgspec.Struct, frozen=True, dict=True):
 
         Earlier instances of its own station come first, and are no inputs.
         """
-        station = self.stops[key].station
-        return tuple(each for each in self.upstream[key] if self.stops[each].station is not station)
+        stops, station = self.stops, self.stops[key].station
+        return tuple([each for each in self.upstream[key] if stops[each].station is not station])
 
     def downstream(self) -> dict[str, list[str]]:
         """Return for each station the stations that need it directly."""

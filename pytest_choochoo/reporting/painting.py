@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-Markup = Mapping[str, bool]
+from pytest_choochoo.reporting.reports import COLOURS, Markup
 
-#: The colour of each result, in the letters, the words and the summary.
-COLOURS: dict[str, dict[str, bool]] = {
-    "visited": {"green": True, "bold": True},
-    "unchanged": {"cyan": True},
-    "adopted": {"green": True},
-    "failed": {"red": True, "bold": True},
-    "blocked": {"purple": True},
-    "skipped": {"yellow": True},
-    "not reached": {"yellow": True},
-    "cleaned": {"green": True, "bold": True},
-    "left in place": {"yellow": True},
-}
-# Not compiled here, since only terminals need them.
+# Not compiled here, since few lines need them.
 # A count and its result, as in the closing line.
 _COUNT = rf"\d+ (?:{'|'.join(COLOURS)})(?=,|\s)"
 # The result at the beginning of a line about one station, or about several.
 _PROBLEM = rf"(?<=^  )(?:{'|'.join(COLOURS)})\b"
 # The beginning of a line about one station, before the reason.
 _HEAD = r"  \S+ +\S+ {2,}"
+
+
+def shown(line: str, columns: int, *, has_colours: bool) -> list[tuple[str, Markup]]:
+    """Return the parts of a *line* of the summary on a terminal, each with its colour.
+
+    *columns*: the width of the terminal, 0 for no limit.
+    """
+    text = wrapped(line, columns) if columns else line
+    return painted(text) if has_colours else [(text, {})]
 
 
 def painted(line: str) -> list[tuple[str, Markup]]:

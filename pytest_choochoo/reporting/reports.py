@@ -18,6 +18,31 @@ class StationDueWarning(pytest.PytestWarning):
     """A test uses the recorded outcome of a station that is due."""
 
 
+Markup = Mapping[str, bool]
+
+#: The letter of each result that pytest has none for.
+LETTERS = {
+    "visited": "v",
+    "unchanged": "u",
+    "adopted": "a",
+    "blocked": "b",
+    "cleaned": "c",
+    "left in place": "l",
+}
+#: The colour of each result, in the letters, the words and the summary.
+COLOURS: dict[str, dict[str, bool]] = {
+    "visited": {"green": True, "bold": True},
+    "unchanged": {"cyan": True},
+    "adopted": {"green": True},
+    "failed": {"red": True, "bold": True},
+    "blocked": {"purple": True},
+    "skipped": {"yellow": True},
+    "not reached": {"yellow": True},
+    "cleaned": {"green": True, "bold": True},
+    "left in place": {"yellow": True},
+}
+
+
 def facts(result: Result) -> dict[str, Any]:
     """Return *result* as plain data, which survives xdist's transport unaided."""
     plain: dict[str, Any] = msgspec.to_builtins(result)

@@ -14,17 +14,9 @@ from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
 from pytest_choochoo.settings import Settings
 
-# The letter of each result that pytest has none for.
-_LETTERS = {
-    "visited": "v",
-    "unchanged": "u",
-    "adopted": "a",
-    "blocked": "b",
-    "cleaned": "c",
-    "left in place": "l",
-}
 # In verbose output: the columns right of a result, and those that xdist puts before it.
 _PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
 
@@ -84,15 +76,13 @@ class Terminal:
         name = facts["result"]
         # The summary groups skipped items under the word of the first of them.
         is_skip = report.skipped and self._is_over
-        if name not in _LETTERS or hasattr(report, "wasxfail") or is_skip:
+        if name not in LETTERS or hasattr(report, "wasxfail") or is_skip:
             return None
         # Pytest itself puts the reason beside an item that it runs and skips.
         is_told = report.skipped and not hasattr(report, "node")
         reason = wording.why(msgspec.convert(facts, Result)) if is_verbose and not is_told else ""
-        from pytest_choochoo.reporting.painting import COLOURS  # not needed by plain pytest
-
         word = self._word(report, name, reason)
-        return report.outcome, _LETTERS[name], (word, COLOURS[name])
+        return report.outcome, LETTERS[name], (word, COLOURS[name])
 
     def _word(self, report: pytest.TestReport, name: str, reason: str) -> str:
         """Return the result *name* as a word, with its *reason*, wrapped on a terminal."""
@@ -131,10 +121,11 @@ class Terminal:
         is_early = report.when == "setup" and report.passed
         if facts is None or is_early:  # the visit has yet to begin
             return
-        known = self._facts.get(report.nodeid)
+        key = report.nodeid
+        known = self._facts.get(key)
         # With --keep-duplicates a station runs twice, and the second time nothing is left to do.
         if known is None or (known["result"], facts["result"]) != ("visited", "unchanged"):
-            self._facts[report.nodeid] = facts
+            self._facts[key] = facts
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -148,16 +139,21 @@ class Terminal:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if self._settings.verbosity < -1 or not self._has_run:
             return
-        from pytest_choochoo.reporting.painting import painted, wrapped
-
-        columns = self._columns()
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):
-            shown = wrapped(line, columns) if columns else line
-            for text, markup in painted(shown) if terminalreporter.hasmarkup else [(shown, {})]:
+            for text, markup in self._parts(line, has_colours=terminalreporter.hasmarkup):
                 terminalreporter.write(text, **markup)
             terminalreporter.write_line("")
         self._tell_causes_once(terminalreporter.stats)
+
+    def _parts(self, line: str, *, has_colours: bool) -> list[tuple[str, Markup]]:
+        """Return the parts of a *line* of the summary, each with its colour."""
+        columns = self._columns()
+        if not columns and not has_colours:
+            return [(line, {})]
+        from pytest_choochoo.reporting.painting import shown  # only terminals need it
+
+        return shown(line, columns, has_colours=has_colours)
 
     def _summary(self, exitstatus: int) -> Iterator[str]:
         """Yield the lines at the end."""

@@ -14,6 +14,8 @@ from pytest_choochoo.engine.errors import HookFailed, error_line
 def call_hook(config: pytest.Config, name: str, **facts: Any) -> None:
     """Call the hook *name*. Raises `HookFailed`, with the plugin's name, for what it raises."""
     hook = getattr(config.hook, name)
+    if not hook.get_hookimpls():
+        return
     try:
         hook(config=config, **facts)
     except Exception as error:

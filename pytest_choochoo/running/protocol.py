@@ -112,8 +112,9 @@ class Runner:
 
     def settle(self, item: pytest.Item) -> Result | None:
         """Return the result of an item that need not be run, None for one that must."""
-        if item.nodeid in self._settled:  # reported when its turn comes
-            return self._settled.pop(item.nodeid)
+        settled = self._settled.pop(item.nodeid, None)
+        if settled is not None:  # reported when its turn comes
+            return settled
         results, visits = self.journey.results, self._command.mode.visits
         if visits and results.have_stopped():
             return result_of_item(self.journey, item, "not reached")
@@ -383,5 +384,5 @@ class ItemHooks:
         current = self._runner.current
         if current is None or current.station is None:
             return
-        if report.nodeid == current.item.nodeid:
+        if report.nodeid == current.station.item.key:
             current.station.observer.observe(report)

@@ -46,11 +46,8 @@ class Registered(StationRegistry):
     """The items of stations, as a table."""
 
     def __init__(self, items: Mapping[str, pytest.Function]) -> None:
-        self._table = items
-
-    @property
-    def items(self) -> Mapping[str, pytest.Function]:
-        return self._table
+        super().__init__()
+        self.items = items
 
 
 class Project:

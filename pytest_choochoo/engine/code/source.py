@@ -15,9 +15,9 @@ from pytest_choochoo.engine.code.tables import (
     called,
     filled_by_functions,
     mutated,
-    outside_functions,
     touched,
 )
+from pytest_choochoo.engine.code.trees import children, nodes_in, outside_functions
 from pytest_choochoo.engine.digest import digest_bytes
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.text import stable_repr
@@ -213,7 +213,7 @@ def remove_unused(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     if not arguments.args and not arguments.kwonlyargs:
         return False
     used: set[str] = set()
-    for node in (each for statement in function.body for each in ast.walk(statement)):
+    for node in (each for statement in function.body for each in nodes_in(statement)):
         if isinstance(node, ast.Name):
             used.add(node.id)
         elif isinstance(node, ast.Attribute):
@@ -267,7 +267,7 @@ def _stripped(
             annotations.append(node.annotation)
         elif is_inside and isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
-        pending += [(child, is_inside) for child in ast.iter_child_nodes(node)]
+        pending += [(child, is_inside) for child in children(node)]
     return chains, imports, set[str]().union(*map(_quoted_in, filter(None, annotations)))
 
 
@@ -332,6 +332,7 @@ class _Word(str):
 # Fields that differ between formattings and versions of Python, but not in meaning.
 _MEANINGLESS = frozenset({"ctx", "kind", "type_comment"})
 _END = _Word(")")
+_MAY_BE_IDLE = frozenset({ast.Pass, ast.Expr, ast.Constant})
 
 
 def _words(statement: ast.stmt) -> list[str]:
@@ -346,11 +347,11 @@ def _words(statement: ast.stmt) -> list[str]:
             words.append(type(value).__name__)
             pending.append(_END)
             for field in reversed(value._fields):
-                inside = getattr(value, field, None)
+                inside = None if field in _MEANINGLESS else getattr(value, field, None)
                 if isinstance(inside, list):
                     inside = [each for each in inside if not _is_idle(each, value)]
                 # Newer versions add fields; an empty one means the same as none.
-                if field not in _MEANINGLESS and inside is not None and inside != []:
+                if inside is not None and inside != []:
                     pending += (inside, _Word(field))
         elif isinstance(value, list):
             words.append("[")
@@ -364,6 +365,8 @@ def _words(statement: ast.stmt) -> list[str]:
 
 def _is_idle(node: object, parent: ast.AST) -> bool:
     """Return whether *node* does nothing: a docstring, `pass`, an empty piece of an f-string."""
+    if type(node) not in _MAY_BE_IDLE:
+        return False
     match node:
         case ast.Pass() | ast.Expr(value=ast.Constant(value=str())):
             return True

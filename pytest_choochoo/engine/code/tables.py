@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from pytest_choochoo.engine.code.declarations import Declarations, dotted
+from pytest_choochoo.engine.code.trees import Function, nodes_in, outside_functions, root
 from pytest_choochoo.engine.graph import reachable
 
 # Methods of collections that alter them, and what registries call theirs.
@@ -16,26 +17,6 @@ _ALTERING = frozenset(
 )
 # The methods that run when a class is called or inherited from.
 _CALLED = frozenset({"__init__", "__new__", "__post_init__", "__call__", "__init_subclass__"})
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def outside_functions(tree: ast.AST) -> Iterable[ast.AST]:
-    """Return *tree* and all nodes in it, except those inside functions."""
-    return reachable([tree], _children_outside_functions)
-
-
-def _children_outside_functions(node: ast.AST) -> Iterable[ast.AST]:
-    is_function = isinstance(node, _Function | ast.Lambda)
-    return () if is_function else ast.iter_child_nodes(node)
-
-
-def root(node: ast.expr) -> set[str]:
-    """Return the name that *node* begins with: `{"a"}` for `a.b[1].c()`."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return {node.id} if isinstance(node, ast.Name) else set()
-
 
 # --- what a statement does at once, with the nodes of it that are outside functions
 
@@ -51,6 +32,9 @@ def mutated(statement: ast.stmt, nodes: Iterable[ast.AST]) -> set[str]:
             case _:
                 pass
     return names
+
+
+_MAY_ALTER = frozenset({ast.Attribute, ast.Subscript, ast.Call})
 
 
 def _altered(node: ast.AST) -> set[str]:
@@ -117,7 +101,7 @@ def _called(nodes: Iterable[ast.AST], declaring: Declarations) -> Iterator[str]:
         functions: list[ast.expr] = []
         if isinstance(node, ast.Call):
             functions = [node.func]
-        elif isinstance(node, _Function | ast.ClassDef):
+        elif isinstance(node, Function | ast.ClassDef):
             functions = [*_altering_decorators(node, declaring), *getattr(node, "bases", ())]
         for function in functions:
             name = dotted(function.func if isinstance(function, ast.Call) else function)
@@ -126,7 +110,7 @@ def _called(nodes: Iterable[ast.AST], declaring: Declarations) -> Iterator[str]:
 
 
 def _altering_decorators(
-    node: _Function | ast.ClassDef, declaring: Declarations
+    node: Function | ast.ClassDef, declaring: Declarations
 ) -> Iterator[ast.expr]:
     return (each for each in node.decorator_list if not declaring.declares(each))
 
@@ -145,9 +129,12 @@ def _is_script(statement: ast.stmt) -> bool:
 
 def filled_by_functions(tree: ast.Module) -> dict[str, frozenset[str]]:
     """Return the global names whose values functions and classes alter when they are called."""
-    functions = [each for each in tree.body if isinstance(each, _Function | ast.ClassDef)]
-    insides = [[node for each in _bodies(one) for node in ast.walk(each)] for one in functions]
-    altered = [set[str]().union(*map(_altered, nodes)) for nodes in insides]
+    functions = [each for each in tree.body if isinstance(each, Function | ast.ClassDef)]
+    insides = [[node for each in _bodies(one) for node in nodes_in(each)] for one in functions]
+    altered = [
+        set[str]().union(*(_altered(node) for node in nodes if type(node) in _MAY_ALTER))
+        for nodes in insides
+    ]
     shared = _shared_names(tree) if any(altered) else set[str]()
     if shared.isdisjoint(chain.from_iterable(altered)):  # true of most files
         return {}
@@ -179,10 +166,10 @@ def _shared_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def _bodies(statement: _Function | ast.ClassDef) -> list[ast.AST]:
+def _bodies(statement: Function | ast.ClassDef) -> list[ast.AST]:
     if not isinstance(statement, ast.ClassDef):
         return [statement]
-    return [each for each in statement.body if isinstance(each, _Function) and each.name in _CALLED]
+    return [each for each in statement.body if isinstance(each, Function) and each.name in _CALLED]
 
 
 def _local_names(nodes: Iterable[ast.AST]) -> set[str]:

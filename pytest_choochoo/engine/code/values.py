@@ -34,7 +34,8 @@ def code_in(values: Iterable[Any], is_ours: Callable[[Any], bool]) -> Iterator[A
             yield value
         if type(value) is FunctionType:
             pending += filter(None, (vars(value).get("__wrapped__"),))
-            pending += (held for _, held in held_values(value)) if is_ours(value) else ()
+            if may_hold(value) and is_ours(value):
+                pending += (held for _, held in held_values(value))
         else:
             pending += islice(_inside(value), _SMALL)
 

@@ -163,7 +163,7 @@ class Judge:
 
     def _renewals(self, key: str) -> dict[str, str]:
         """Return the last visit of each station upstream that renews, by name."""
-        found = {}
+        found: dict[str, str] = {}
         for upstream, name in self._labels(self._route.renewing.get(key, ())):
             record = self._outcomes.record(upstream)
             if record is not None and record.renewal:
@@ -172,11 +172,11 @@ class Judge:
 
     def _labels(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield *keys*, each with the name that stands for it in a fingerprint."""
-        names = Counter(self._route.names(keys))
-        for key in keys:
-            name = self._route[key].name
-            # Two directories may each have a station of that name.
-            yield key, name if names[name] == 1 else key
+        names = self._route.names(keys) if keys else ()
+        # Two directories may each have a station of that name.
+        uses = Counter(names) if len(set(names)) < len(names) else {}
+        for key, name in zip(keys, names):
+            yield key, key if uses.get(name, 1) > 1 else name
 
     def verdict(
         self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False

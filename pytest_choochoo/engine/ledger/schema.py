@@ -33,12 +33,9 @@ create table readings (key text primary key, reading text not null) without rowi
 
 def checksum(*values: object) -> str:
     """Return the digest stored beside *values*, which reveals a change to any of them."""
-    whole = blake2b(digest_size=8)
-    for text in map(str, values):
-        part = text.encode(errors="surrogatepass")
-        whole.update(len(part).to_bytes(8, "big"))
-        whole.update(part)
-    return whole.hexdigest()
+    texts = (str(each).encode(errors="surrogatepass") for each in values)
+    sized = b"".join([len(each).to_bytes(8, "big") + each for each in texts])
+    return blake2b(sized, digest_size=8).hexdigest()
 
 
 def _first_checksums(*values: object) -> Iterator[str]:
@@ -58,9 +55,10 @@ def with_checksum(*values: object) -> tuple[object, ...]:
 
 def is_intact(row: Sequence[object]) -> bool:
     """Return whether the checksum at the end of *row* matches the values before it."""
-    key, place, *rest, found = row
-    if found == checksum(key, place, *rest):
+    *values, found = row
+    if found == checksum(*values):
         return True
+    key, _, *rest = values
     return any(found == each for each in _first_checksums(key, *rest))
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ class SqliteLedger(SnapshotMixin):
     def elsewhere(self, key: str) -> Elsewhere | None:
         if not self._has_other_places:
             return None
-        rows = self._rows(f"select * from records where key = ? and not {self._here(key)}", key)
+        here = _in_one_of(self._believed.numbers(key))
+        rows = self._rows(f"select * from records where key = ? and not {here}", key)
         places, found = self._places(), []
         for row in rows:
             record, place = _verified(row), places.get(row[1])
@@ -148,13 +149,9 @@ class SqliteLedger(SnapshotMixin):
                 found.append(Elsewhere(place.path, place.host, record.visited or record.since))
         return max(found, key=lambda each: each.when, default=None)
 
-    def _here(self, key: str) -> str:
-        """Return the SQL condition for the rows of *key* that it believes here."""
-        return f"place in ({', '.join(map(str, self._believed.numbers(key)))})"
-
     def _of(self, key: str) -> str:
         """Return the SQL condition for all rows of a station that count here, but for its key."""
-        return f"key = ? and {self._here(key)}"
+        return f"key = ? and {_in_one_of(self._believed.numbers(key))}"
 
     # --- records and attempts
 
@@ -164,6 +161,8 @@ class SqliteLedger(SnapshotMixin):
 
     def _best(self, rows: Sequence[tuple[str, int, str, str]]) -> Record:
         """Return the record that counts of a station's *rows*: that of here, or the last one."""
+        if len(rows) == 1:
+            return _verified(rows[0])
         own = [row for row in rows if row[1] == self._believed.number]
         return max(map(_verified, own or rows), key=lambda record: record.since)
 
@@ -378,6 +377,12 @@ class LockFile(HeldLock):
 
     def release(self) -> None:
         self._lock.release()
+
+
+@cache
+def _in_one_of(places: tuple[int, ...]) -> str:
+    """Return the SQL condition for the rows of *places*."""
+    return f"place in ({', '.join(map(str, places))})"
 
 
 def _naming(path: object) -> AbstractContextManager[None]:

@@ -139,7 +139,8 @@ def _is_plain_value(value: object) -> bool:
 
 def is_plain(annotation: Any) -> bool:
     """Return whether the JSON of an outcome alone says what consumers receive by *annotation*."""
-    if annotation is Any or any(annotation is each for each in _PLAIN):
+    # A type may have a metaclass, and other annotations may have no hash.
+    if annotation is Any or (type(annotation) is type and annotation in _PLAIN):
         return True
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

@@ -38,6 +38,7 @@ class Outcomes:
         self._ledger = ledger
         self._codec = codec
         self._annotation = cache(annotation_of)
+        self._is_plain = cache(lambda station: is_plain(self._annotation(station)))
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
         self._received: dict[tuple[str, str, int], str] = {}
@@ -93,8 +94,7 @@ class Outcomes:
         It is decoded for that, unless it is plain JSON: what the user's classes make of it
         may have changed. *form*: that of the fingerprint for which it is taken.
         """
-        annotation = self._annotation(self._route[key].station)
-        if is_plain(annotation) or (not form and ROOT not in outcome.text):
+        if self._is_plain(self._route[key].station) or (not form and ROOT not in outcome.text):
             return outcome.digest
         taken = key, outcome.text, form
         if taken not in self._received:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_choochoo.reporting.painting import COLOURS, painted, wrapped
+from pytest_choochoo.reporting.painting import painted, wrapped
+from pytest_choochoo.reporting.reports import COLOURS
 
 BOLD = {"bold": True}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pytest_choochoo import commands, storage
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
-from pytest_choochoo.collection.multiplied import CalledOnceHooks
+from pytest_choochoo.collection.multiplied import calling_their_own
 from pytest_choochoo.collection.pytest_internals import correct_counts
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
@@ -102,7 +103,6 @@ def start(
     if made is not None:
         config.stash[SESSION] = config.stash[RUN_FACTS] = made
         config.pluginmanager.register(SessionHooks(made))
-        config.pluginmanager.register(CalledOnceHooks(registry.items.values()))
         _register_hooks(config, made)
     return made
 
@@ -268,6 +268,11 @@ class SessionHooks:
 
     def __init__(self, made: Session) -> None:
         self._made = made
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_finish(self) -> Generator[None, object, object]:
+        with calling_their_own(self._made.workflow.registry.items.values()):
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:

@@ -55,16 +55,15 @@ class ImportRecorder:
 
     def keep_imported(self) -> None:
         """Keep the sources of what was imported before, a moment ago."""
-        for module in [*sys.modules.values()]:
-            file = namespace_of(module).get("__file__")
+        for file in [namespace_of(each).get("__file__") for each in [*sys.modules.values()]]:
             if self._is_ours(file):
                 with suppress(OSError):
                     self._sources[file] = Path(file).read_bytes()
 
     def _is_ours(self, origin: object) -> TypeGuard[str]:
-        if not isinstance(origin, str) or not origin.endswith(".py"):
+        if not isinstance(origin, str) or not origin.startswith(self._roots):
             return False
-        return origin.startswith(self._roots) and _INSTALLED.isdisjoint(origin.split(os.sep))
+        return origin.endswith(".py") and _INSTALLED.isdisjoint(origin.split(os.sep))
 
     def _keep(self, spec: ModuleSpec, file: str) -> None:
         is_rewritten = type(spec.loader).__name__ == REWRITER

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -39,20 +40,16 @@ class MultipliedHooks:
             metafunc.fixturenames[:] = [each for each in metafunc.fixturenames if each in asked]
 
 
-class CalledOnceHooks:
-    """The hook that lets *items*, of stations, call their own functions, and those once.
+@contextmanager
+def calling_their_own(items: Iterable[pytest.Function]) -> Iterator[None]:
+    """Let *items*, of stations, call their own functions, and those once.
 
-    A plugin like pytest-run-parallel replaces them by functions that call them in threads.
+    A plugin like pytest-run-parallel replaces them meanwhile by functions that call them in
+    threads.
     """
-
-    def __init__(self, items: Iterable[pytest.Function]) -> None:
-        self._items = items
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection_finish(self) -> Generator[None, object, object]:
-        functions = [(item, item.obj) for item in self._items]
-        try:
-            return (yield)
-        finally:
-            for item, function in functions:
-                item.obj = function
+    functions = [(item, item.obj) for item in items]
+    try:
+        yield
+    finally:
+        for item, function in functions:
+            item.obj = function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -15,9 +15,11 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.protocol import Trip
-from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Mode
+
+if TYPE_CHECKING:
+    from pytest_choochoo.running.station_item import StationItem
 
 _WARNED = pytest.StashKey[set[str]]()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_choochoo import commands, selection
@@ -14,8 +16,10 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import RunStopped
 from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.protocol import Trip, result_of_item
-from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection
+
+if TYPE_CHECKING:
+    from pytest_choochoo.running.station_item import StationItem
 
 # Pytest evaluates these marks before anything else, so an item that has one is always run.
 _MARKS_OF_PYTEST = frozenset({"skip", "skipif", "xfail"})

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -50,7 +50,9 @@ from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.station import Check
-from pytest_choochoo.engine.visit import Progressed, Visit
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.visit import Progressed, Visit
 
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
 _PROBE = 0.1
@@ -384,6 +386,8 @@ class Journey:
 
     def visit(self, key: str, reasons: Iterable[str] = ()) -> Visit:
         """Return the `Visit` of the station *key*, which is made for *reasons*."""
+        from pytest_choochoo.engine.visit import Visit  # a run that visits nothing has none
+
         return Visit(
             station=self.route[key].name,
             profile=self.options.profile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -66,10 +66,11 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+@cache
 def _machine_id() -> str:
     for file in _MACHINE_IDS:
         with suppress(OSError, UnicodeError):
-            return Path(file).read_text("ascii").strip()
+            return Path(file).read_bytes().decode().strip()
     return ""
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_choochoo.engine.errors import Conflict, UnusableLedger
-from pytest_choochoo.parallel.worker_input import is_worker, read_input
 from pytest_choochoo.settings import PROCESS, Process, Settings
 
 # Every run of pytest imports this file, and few runs have workers: their imports are local.
@@ -18,14 +17,16 @@ if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.location import LedgerLocation
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.parallel.messages import ControllerLink
+    from pytest_choochoo.parallel.worker_input import WorkerInput
     from pytest_choochoo.session import Session
 
 
 def process_of(config: pytest.Config) -> Process:
     """Return how this process takes part in the run: alone, as xdist's controller or a worker."""
-    given = read_input(config)
+    is_worker = hasattr(config, "workerinput")
+    given = _input_of(config) if is_worker else None
     if given is None:  # on its own, or a worker of plain pytest: nothing is shared
-        return Process(began=time.time(), secrets={}, is_worker=is_worker(config))
+        return Process(began=time.time(), secrets={}, is_worker=is_worker)
     from pytest_choochoo.engine.place import Place
     from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
 
@@ -39,6 +40,12 @@ def process_of(config: pytest.Config) -> Process:
         ledger=partial(_remote_ledger, given.run, link),
         place=Place(*given.place),
     )
+
+
+def _input_of(worker: pytest.Config) -> WorkerInput | None:
+    from pytest_choochoo.parallel.worker_input import read_input
+
+    return read_input(worker)
 
 
 def _remote_ledger(
@@ -76,7 +83,7 @@ def register_controller(config: pytest.Config, settings: Settings) -> None:
 
 def register_worker(config: pytest.Config, made: Session | None) -> None:
     """Register the hooks that a worker needs; *made*: None where there are no stations."""
-    if read_input(config) is None:  # plain pytest
+    if _input_of(config) is None:  # plain pytest
         return
     from pytest_choochoo.parallel.worker import RunWorkerHooks, WorkerHooks
 

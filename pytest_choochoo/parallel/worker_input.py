@@ -39,11 +39,6 @@ def read_input(config: pytest.Config) -> WorkerInput | None:
     return None if given is None else WorkerInput(**given)
 
 
-def is_worker(config: pytest.Config) -> bool:
-    """Return whether this process is one of xdist's workers."""
-    return hasattr(config, "workerinput")
-
-
 def worker_count(config: pytest.Config) -> int:
     """Return the number of workers in the run of this worker."""
     return int(getattr(config, "workerinput", {})["workercount"])

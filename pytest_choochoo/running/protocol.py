@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import pytest
@@ -16,13 +16,11 @@ from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations, error_l
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.engine.visit import Visit
 from pytest_choochoo.engine.wording import INTERRUPTED, full_message
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.observer import ReportObserver, failing_at_last
 from pytest_choochoo.running.settled import report_settled
-from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.running.stopping import (
     Deadline,
     StopAnswer,
@@ -30,6 +28,10 @@ from pytest_choochoo.running.stopping import (
     stopping_without_ledger,
 )
 from pytest_choochoo.settings import SETTINGS, Mode
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.visit import Visit
+    from pytest_choochoo.running.station_item import StationItem
 
 
 class Trip(Protocol):
@@ -158,6 +160,8 @@ class Runner:
         if not self.is_station(item):
             self.current = ItemRun(item, None)
             return
+        from pytest_choochoo.running.station_item import StationItem  # not for a run without due
+
         self.injection.station = item
         station_item = StationItem(
             item,

@@ -24,7 +24,6 @@ from pytest_choochoo.engine.ledger.access import (
     modes_in,
     naming,
 )
-from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
@@ -69,11 +68,11 @@ class SqliteLedger(SnapshotMixin):
         self._path = str(location.file)
         self._modes = modes_in(location.folder)
         self._file = None if is_read_only else _file_at(self._path)
-        self._believed = Believed(location.place, self._place_number(), self._places)
+        self.believed = Believed(location.place, self._place_number(), self._places)
         #: The moment at which this process began each visit that it has not finished.
         self._begun: dict[str, float] = {}
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
+    def rows(self, query: str, *values: object) -> list[Any]:
         with self._mutex:
             try:
                 return self._connection.execute(query, values).fetchall()
@@ -81,7 +80,7 @@ class SqliteLedger(SnapshotMixin):
                 raise LostLedger(self._path, cause_of(error)) from None
 
     @contextmanager
-    def _transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, outlives_power_cut: bool = True) -> Iterator[sqlite3.Connection]:
         """Commit what is executed, all or nothing; a killed process never undoes it.
 
         With *outlives_power_cut*, this transaction and all earlier ones are synced to the
@@ -117,7 +116,7 @@ class SqliteLedger(SnapshotMixin):
     # --- places
 
     def _places(self) -> dict[int, Place]:
-        return by_number(self._rows(PLACES))
+        return by_number(self.rows(PLACES))
 
     def _place_number(self) -> int:
         """Return the number of this place, which is noted; 0 if it has none and cannot be."""
@@ -132,16 +131,16 @@ class SqliteLedger(SnapshotMixin):
 
     @cached_property
     def _has_other_places(self) -> bool:
-        return not {self._believed.number}.issuperset(self._places())
+        return not {self.believed.number}.issuperset(self._places())
 
     def declare_places(self, places: Mapping[str, Scope]) -> None:
-        self._believed.declare(places)
+        self.believed.declare(places)
 
     def elsewhere(self, key: str) -> Elsewhere | None:
         if not self._has_other_places:
             return None
-        here = _in_one_of(self._believed.numbers(key))
-        rows = self._rows(f"select * from records where key = ? and not {here}", key)
+        here = _in_one_of(self.believed.numbers(key))
+        rows = self.rows(f"select * from records where key = ? and not {here}", key)
         places, found = self._places(), []
         for row in rows:
             record, place = _verified(row), places.get(row[1])
@@ -149,44 +148,44 @@ class SqliteLedger(SnapshotMixin):
                 found.append(Elsewhere(place.path, place.host, record.visited or record.since))
         return max(found, key=lambda each: each.when, default=None)
 
-    def _of(self, key: str) -> str:
+    def of(self, key: str) -> str:
         """Return the SQL condition for all rows of a station that count here, but for its key."""
-        return f"key = ? and {_in_one_of(self._believed.numbers(key))}"
+        return f"key = ? and {_in_one_of(self.believed.numbers(key))}"
 
     # --- records and attempts
 
     def _read_record(self, key: str) -> Record | None:
-        rows = self._rows(f"select * from records where {self._of(key)}", key)
+        rows = self.rows(f"select * from records where {self.of(key)}", key)
         return self._best(rows) if rows else None
 
     def _best(self, rows: Sequence[tuple[str, int, str, str]]) -> Record:
         """Return the record that counts of a station's *rows*: that of here, or the last one."""
         if len(rows) == 1:
             return _verified(rows[0])
-        own = [row for row in rows if row[1] == self._believed.number]
+        own = [row for row in rows if row[1] == self.believed.number]
         return max(map(_verified, own or rows), key=lambda record: record.since)
 
     def records(self, having: str = "") -> dict[str, Record]:
         query, values = "select * from records where instr(record, ?)", (having,)
-        if self._believed.is_only_here:
-            rows = self._rows(f"{query} and place = ?", *values, self._believed.number)
+        if self.believed.is_only_here:
+            rows = self.rows(f"{query} and place = ?", *values, self.believed.number)
             return {row[0]: _verified(row) for row in rows}
         by_key: dict[str, list[Any]] = {}
-        for row in self._rows(query, *values):
-            if row[1] in self._believed.numbers(row[0]):
+        for row in self.rows(query, *values):
+            if row[1] in self.believed.numbers(row[0]):
                 by_key.setdefault(row[0], []).append(row)
         return {key: self._best(rows) for key, rows in by_key.items()}
 
     def begin(self, key: str, record: Record, reasons: tuple[str, ...]) -> None:
         # This may be lost if nothing was complete before: the station is due either way.
         was_complete = record.outcome is not None
-        with self._transaction(outlives_power_cut=was_complete) as connection:
+        with self.transaction(outlives_power_cut=was_complete) as connection:
             self._put_record(connection, key, record)
             # This process holds the lock, so an attempt that has not ended never will.
-            connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
+            connection.execute(f"{_INTERRUPT}{self.of(key)}", (key,))
             connection.execute(
                 "replace into attempts values (?, ?, ?, null, 'visiting', '', ?)",
-                (key, self._believed.number, record.since, to_text(reasons)),
+                (key, self.believed.number, record.since, to_text(reasons)),
             )
         self._begun[key] = clock.monotonic()
         if was_complete:
@@ -195,13 +194,13 @@ class SqliteLedger(SnapshotMixin):
     def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
         now = clock.monotonic()
         is_at_stake = now - min(self._begun.get(key, now), self._synced) >= _AT_STAKE
-        with self._transaction(outlives_power_cut=is_at_stake) as connection:
+        with self.transaction(outlives_power_cut=is_at_stake) as connection:
             self._put_record(connection, key, record)
             if record.is_complete and key not in self._begun:  # by its checks, not by a visit
-                connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
+                connection.execute(f"{_INTERRUPT}{self.of(key)}", (key,))
             connection.execute(
                 "update attempts set ended = ?, status = ?, error = ?"
-                f" where {self._of(key)} and status = 'visiting'",
+                f" where {self.of(key)} and status = 'visiting'",
                 (time.time(), record.status, spelt_out(record.error), key),
             )
             if shared is not None:
@@ -210,34 +209,34 @@ class SqliteLedger(SnapshotMixin):
         self._begun.pop(key, None)
 
     def cancel(self, key: str, before: Record | None) -> None:
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if before is None:
-                connection.execute(f"delete from records where {self._of(key)}", (key,))
+                connection.execute(f"delete from records where {self.of(key)}", (key,))
             else:
                 self._put_record(connection, key, before)
             connection.execute(
-                f"delete from attempts where {self._of(key)} and status = 'visiting'", (key,)
+                f"delete from attempts where {self.of(key)} and status = 'visiting'", (key,)
             )
         self._begun.pop(key, None)
 
     def forget(self, key: str, status: Forgotten) -> None:
         is_cleaned = status == "cleaned"
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             record = self._read_record(key)
             if record is not None or is_cleaned:
                 before = record or Record(status=status, since=0.0)
                 self._put_record(connection, key, before.forgotten(status))
-            connection.execute(f"{_INTERRUPT}{self._of(key)}", (key,))
+            connection.execute(f"{_INTERRUPT}{self.of(key)}", (key,))
             if is_cleaned:
                 for table in ("attempts", "resources"):
-                    connection.execute(f"delete from {table} where {self._of(key)}", (key,))
+                    connection.execute(f"delete from {table} where {self.of(key)}", (key,))
         self._checkpoint()
         for path in self._directories(key) if is_cleaned else ():
             shutil.rmtree(path, ignore_errors=True)
 
     def remembered(self) -> list[tuple[str, int, Record]]:
         """Return the records of all places that were not forgotten, with their keys and places."""
-        found = [(row[0], row[1], _verified(row)) for row in self._rows("select * from records")]
+        found = [(row[0], row[1], _verified(row)) for row in self.rows("select * from records")]
         return [each for each in found if not each[2].is_forgotten]
 
     def forget_all(self) -> None:
@@ -245,7 +244,7 @@ class SqliteLedger(SnapshotMixin):
 
         No station is being visited.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for key, place, record in self.remembered():
                 row = with_checksum(key, place, to_text(record.forgotten("forgotten")))
                 connection.execute("replace into records values (?, ?, ?, ?)", row)
@@ -253,32 +252,34 @@ class SqliteLedger(SnapshotMixin):
         self._checkpoint()
 
     def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
-        if len(self._believed.numbers(key)) > 1:
-            others = f"{self._of(key)} and place <> ?"
-            connection.execute(f"delete from records where {others}", (key, self._believed.number))
-        row = with_checksum(key, self._believed.number, to_text(record))
+        if len(self.believed.numbers(key)) > 1:
+            others = f"{self.of(key)} and place <> ?"
+            connection.execute(f"delete from records where {others}", (key, self.believed.number))
+        row = with_checksum(key, self.believed.number, to_text(record))
         connection.execute("replace into records values (?, ?, ?, ?)", row)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
-        rows = self._rows(
+        rows = self.rows(
             "select began, ended, status, error, reasons from attempts"
-            f" where {self._of(key)} order by began",
+            f" where {self.of(key)} order by began",
             key,
         )
         return tuple(_attempt(*row) for row in rows)
 
     def resources(self, key: str) -> MutableMapping[str, Any]:
-        return _Resources(self, key)
+        from pytest_choochoo.engine.ledger.sqlite_resources import SqliteResources  # for visits
+
+        return SqliteResources(self, key)
 
     def has_traces(self, key: str) -> bool:
         record = self._read_record(key)
         if record is not None and record.status != "cleaned":
             return True
-        query = f"select 1 from resources where {self._of(key)}"
-        return bool(self._rows(query, key)) or bool(self._directories(key))
+        query = f"select 1 from resources where {self.of(key)}"
+        return bool(self.rows(query, key)) or bool(self._directories(key))
 
     def directory(self, key: str) -> Path:
-        own = self._location.directory(key, self._believed.number)
+        own = self._location.directory(key, self.believed.number)
         path = next(iter(self._directories(key)), own)
         if not self._is_read_only:
             with _naming(path):
@@ -287,7 +288,7 @@ class SqliteLedger(SnapshotMixin):
 
     def _directories(self, key: str) -> list[Path]:
         """Return the directories of *key* that exist and count here, that of here first."""
-        paths = (self._location.directory(key, each) for each in self._believed.numbers(key))
+        paths = (self._location.directory(key, each) for each in self.believed.numbers(key))
         return [path for path in paths if path.exists()]
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
@@ -301,7 +302,7 @@ class SqliteLedger(SnapshotMixin):
                     make_file(path, self._modes)
 
     def _lock_file(self, key: str) -> str:
-        place = self._believed.number_of_lock(key)
+        place = self.believed.number_of_lock(key)
         return f"{self._location.data_dir}/locks/{short(key, place)}.lock"
 
     def lock(self, key: str, timeout: float) -> HeldLock:
@@ -322,7 +323,7 @@ class SqliteLedger(SnapshotMixin):
 
     def start_run(self, run: str) -> None:
         # No run outlives a power cut, and its results are read only while it goes on.
-        with self._transaction(outlives_power_cut=False) as connection:
+        with self.transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into runs values (?, ?)", (run, time.time()))
             old = "(select run from runs where began < ?)"
             for table in ("results", "runs"):
@@ -331,15 +332,15 @@ class SqliteLedger(SnapshotMixin):
                 )
 
     def write_result(self, run: str, key: str, result: str) -> None:
-        with self._transaction(outlives_power_cut=False) as connection:
+        with self.transaction(outlives_power_cut=False) as connection:
             _put_result(connection, run, key, result)
 
     def result(self, run: str, key: str) -> str | None:
-        rows = self._rows("select result from results where run = ? and key = ?", run, key)
+        rows = self.rows("select result from results where run = ? and key = ?", run, key)
         return rows[0][0] if rows else None
 
     def put_if_absent(self, run: str, name: str, value: str) -> str:
-        with self._transaction(outlives_power_cut=False) as connection:
+        with self.transaction(outlives_power_cut=False) as connection:
             connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
         # A name never equals a node id, which has a '::' in it.
         return str(self.result(run, name))
@@ -421,59 +422,28 @@ def _attempt(began: Any, ended: Any, status: Any, error: Any, reasons: Any) -> A
         )
 
 
-class _Resources(DurableMapping):
-    """The resources of one station; their values are JSON."""
-
-    def __init__(self, ledger: SqliteLedger, key: str) -> None:
-        self._ledger = ledger
-        self._key = key
-
-    def _all(self) -> dict[str, Any]:
-        here, of = self._ledger._believed.number, self._ledger._of(self._key)
-        # Where several places have an id, that of here, the last one, counts.
-        query = f"select * from resources where {of} order by place = {here}, id"
-        rows = self._ledger._rows(query, self._key)
-        # The user was warned of damaged rows when the ledger was opened.
-        intact = {row[2]: row[3] for row in rows if is_intact(row)}
-        return {name: msgspec.json.decode(intact[name]) for name in sorted(intact)}
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        here, text = self._ledger._believed.number, as_text(self._key, name, value)
-        with self._ledger._transaction() as connection:
-            self._delete(connection, name)
-            row = with_checksum(self._key, here, name, text)
-            connection.execute("insert into resources values (?, ?, ?, ?, ?)", row)
-
-    def __delitem__(self, name: str) -> None:
-        if name not in self:
-            raise KeyError(name)
-        with self._ledger._transaction() as connection:
-            self._delete(connection, name)
-
-    def _delete(self, connection: sqlite3.Connection, name: str) -> None:
-        of = self._ledger._of(self._key)
-        connection.execute(f"delete from resources where {of} and id = ?", (self._key, name))
-
-
-class _SourceCache(DurableMapping):
+class _SourceCache(MutableMapping[str, str]):
     """The cache of parsed source files, by a key made of their content."""
 
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
 
-    def _all(self) -> dict[str, str]:
-        return dict(self._ledger._rows("select key, reading from readings"))
+    def __iter__(self) -> Iterator[str]:
+        return (row[0] for row in self._ledger.rows("select key from readings"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def __getitem__(self, key: str) -> str:
-        rows = self._ledger._rows("select reading from readings where key = ?", key)
+        rows = self._ledger.rows("select reading from readings where key = ?", key)
         if not rows:
             raise KeyError(key)
         return str(rows[0][0])
 
     def __setitem__(self, key: str, source: str) -> None:
-        with self._ledger._transaction(outlives_power_cut=False) as connection:
+        with self._ledger.transaction(outlives_power_cut=False) as connection:
             connection.execute("replace into readings values (?, ?)", (key, source))
 
     def __delitem__(self, key: str) -> None:
-        with self._ledger._transaction() as connection:
+        with self._ledger.transaction() as connection:
             connection.execute("delete from readings where key = ?", (key,))

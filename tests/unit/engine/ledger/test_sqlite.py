@@ -255,7 +255,7 @@ def test_power_cut_loses_a_second_of_work_at_most(
             ledger.resources(key)["server"] = "i-4711"  # synced itself, the work before it is not
         ledger.finish(key, _complete("1"))
         # The level that SQLite used for the last transaction: 2 is full, 1 is normal.
-        is_synced.append(ledger._rows("pragma synchronous")[0][0] == 2)
+        is_synced.append(ledger.rows("pragma synchronous")[0][0] == 2)
 
     ledger.close()
     assert is_synced == [False, False, True, True, False]
@@ -270,14 +270,14 @@ def test_failed_write_leaves_the_ledger_usable(tmp_path: Path) -> None:
         resources["lone \udcff"] = 1
 
     def write_half() -> None:
-        with ledger._transaction() as connection:
+        with ledger.transaction() as connection:
             connection.execute("insert into runs values ('one', 1.0)")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_half()
     resources["pot"] = 2
-    kept, runs = dict(resources), ledger._rows("select * from runs")
+    kept, runs = dict(resources), ledger.rows("select * from runs")
     ledger.close()
 
     assert (kept, runs) == ({"pot": 2}, [])

@@ -379,6 +379,18 @@ class UnkeptResource(ChoochooError):
     )
 
 
+class LateChange(ChoochooError):
+    """A list or a dict was changed after it was put into `visit.resources`."""
+
+    name: str
+    id: str
+    template = (
+        "station {name!r} put a list or a dict into visit.resources[{id!r}] and changed it "
+        "afterwards: the change is kept now, and would have been lost if the visit had been "
+        "killed; change visit.resources[{id!r}] itself"
+    )
+
+
 class CheckFailed(ChoochooError):
     name: str
     check: str
@@ -486,7 +498,7 @@ def answers(names: Iterable[str], failures: Mapping[str, BaseException]) -> dict
 
 
 def error_line(error: BaseException) -> str:
-    """Return *error* in one line: its type, and the first line of its message."""
+    """Return *error* in one line: the first line of its message, after its type if not ours."""
     try:
         first = (str(error).strip().splitlines() or [""])[0]
     except Exception:  # noqa: BLE001 - the user's error may have a `__str__` of its own
@@ -495,6 +507,7 @@ def error_line(error: BaseException) -> str:
         return error.cause
     if isinstance(error, CheckNotAsked):
         return error.without_station
-    if not isinstance(error, ChoochooError):  # else its way out would be cut off
-        first = shortened(first)
+    if isinstance(error, ChoochooError):  # its sentence says everything, the way out included
+        return first
+    first = shortened(first)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,10 @@ from pytest_choochoo.engine.errors import (
     CheckNotAsked,
     ChoochooError,
     HookFailed,
+    LateChange,
     LockTimeout,
     MissingProduct,
+    UnkeptResource,
     UnusableLedger,
     answers,
     check_line,
@@ -52,6 +55,7 @@ from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.station import Check
 
 if TYPE_CHECKING:
+    from pytest_choochoo.engine.ledger.durable import DurableMapping
     from pytest_choochoo.engine.visit import Progressed, Visit
 
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
@@ -103,6 +107,8 @@ class Journey:
         #: Stations that `settle` found due, which are judged once more under their lock.
         self._found_due: set[str] = set()
         self._hook_errors: dict[str, HookFailed] = {}
+        #: The resources that the station under way, or its clean, was given.
+        self._resources: dict[str, DurableMapping] = {}
 
     # --- without an attempt: stations that the record alone can settle
 
@@ -244,8 +250,8 @@ class Journey:
         """Keep the outcome of the visit, and ask all checks again.
 
         *value*: what the visit returned; *entered*: the code that it entered, None if that
-        is not known. Raises `Unstorable`, `MissingProduct`, `CheckNotAsked`, or the error of a
-        check that does not pass.
+        is not known. Raises `Unstorable`, `LateChange`, `MissingProduct`, `CheckNotAsked`, or
+        the error of a check that does not pass.
         """
         instance = self.route[attempt.key]
         outcome = self.outcomes.encoded(attempt.key, value)
@@ -254,6 +260,8 @@ class Journey:
         if entered is not None:
             taken = self.judge.with_entered(attempt.key, attempt.stage.fingerprint, entered)
             attempt.stage = msgspec.structs.replace(attempt.stage, fingerprint=taken)
+        for late in self._late_changes(attempt.key):
+            raise LateChange(instance.station.name, late)
         products = fingerprints.products(instance)
         attempt.stage = advance(Rechecking, attempt.stage, products=products)
         for product, digest in products.items():
@@ -307,6 +315,8 @@ class Journey:
         is_plain_skip = bool(ending.skipped) and not ending.error
         record = None
         try:
+            with suppress(UnkeptResource):  # it has failed anyway
+                self._late_changes(key)
             if attempt.start is not None:  # `note_failure` was too early
                 self.ledger.begin(key, attempt.start, stage.reasons)
             if is_plain_skip and attempt.has_begun and not isinstance(stage, Returned):
@@ -319,12 +329,17 @@ class Journey:
             self.results[key] = self.result(key, "failed", cause=str(error))
             raise
         finally:
+            self._resources.pop(key, None)
             if attempt.lock is not None:
                 attempt.lock.release()
         self.outcomes.keep(key, None)  # from now on the ledger knows
         if result.word == "not reached":
             return self.results.setdefault(key, result)
         return result if record is not None else self.results.share(result)
+
+    def _late_changes(self, key: str) -> list[str]:
+        """Keep what the visit changed in its resources behind their back; return the ids."""
+        return self._resources[key].write_late_changes() if key in self._resources else []
 
     def _record_of(self, key: str, stage: Stage, ending: Ending, result: Result) -> Record | None:
         """Return the record of a station that has ended, None where nothing is to be written."""
@@ -388,12 +403,14 @@ class Journey:
         """Return the `Visit` of the station *key*, which is made for *reasons*."""
         from pytest_choochoo.engine.visit import Visit  # a run that visits nothing has none
 
+        if key not in self._resources:
+            self._resources[key] = self.ledger.resources(key)
         return Visit(
             station=self.route[key].name,
             profile=self.options.profile,
             reasons=tuple(reasons),
             previous=self.outcomes.previous(key),
-            resources=self.ledger.resources(key),
+            resources=self._resources[key],
             _directory=lambda: self.ledger.directory(key),
             _tell=self._tell,
             _key=key,

@@ -65,11 +65,11 @@ def closing_line(results: Sequence[Result], seconds: float) -> str:
 
 def problem_lines(results: Iterable[Result]) -> list[str]:
     """Return a line for each station that failed or was blocked, with its cause."""
-    problems = [result for result in results if result.word in {"failed", "blocked"}]
-    width = max((len(result.name) for result in problems), default=0)
+    problems = [each for each in _labelled(results) if each[0].word in {"failed", "blocked"}]
+    width = max((len(label) for _, label in problems), default=0)
     return [
-        f"  {result.word:<8} {result.name:<{width}}  {why(result).removeprefix('blocked ')}"
-        for result in problems
+        f"  {result.word:<8} {label:<{width}}  {why(result).removeprefix('blocked ')}"
+        for result, label in problems
     ]
 
 
@@ -109,8 +109,8 @@ def next_command(results: Sequence[Result], command: str, *, fixes: bool = False
 
     *fixes*: the command itself may fix the failures.
     """
-    failed = [result for result in results if result.word == "failed"]
-    broken = [result.name for result in failed if result.cause != INTERRUPTED]
+    failed = [each for each in _labelled(results) if each[0].word == "failed"]
+    broken = [label for result, label in failed if result.cause != INTERRUPTED]
     if broken and not fixes:
         names = [*broken[:3], *(["..."] if broken[3:] else [])]
         return f"next: fix {', '.join(names)}, then run {command}"

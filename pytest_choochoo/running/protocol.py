@@ -170,6 +170,7 @@ class Runner:
             dependencies=self._dependencies,
             outcomes=self.journey.outcomes,
             make_visit=self.journey.visit,
+            why_unknown=self.journey.judge.why_incomplete,
             deadline=self._deadline,
         )
         station = StationRun(station_item, self._command.trip(station_item, self.journey))

@@ -39,7 +39,7 @@ class StationItem:
     """The item of one station while pytest runs it; its fixtures and its function change.
 
     *make_visit* returns the `Visit` of the station for the reasons that it is given;
-    *reasons*: why the station is visited.
+    *why_unknown*, why it has no outcome; *reasons*: why the station is visited.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class StationItem:
         dependencies: Dependencies,
         outcomes: Outcomes,
         make_visit: Callable[[str, tuple[str, ...]], Visit],
+        why_unknown: Callable[[str], str],
         deadline: Deadline,
     ) -> None:
         self.item = item
@@ -69,6 +70,7 @@ class StationItem:
         self._dependencies = dependencies
         self._outcomes = outcomes
         self._make_visit = make_visit
+        self._why_unknown = why_unknown
         self._deadline = deadline
 
     @property
@@ -118,6 +120,7 @@ class StationItem:
         """Set up the fixtures whose values are inputs of the station, and return the values."""
         names = self.station.declaration.values
         if names:
+            self.item.obj = self.function  # by its file, pytest cuts the traceback of an error
             self.set_up(names)
         return {name: self.item.funcargs[name] for name in names}
 
@@ -199,7 +202,8 @@ class StationItem:
         async def ask() -> None:
             arguments = self.arguments(check.function)
             if self.station.name in arguments and self._outcomes.find(self.key) is None:
-                raise CheckFailed(name, check.name, "there is no outcome recorded yet")
+                cause = f"its outcome is unknown: {self._why_unknown(self.key)}"
+                raise CheckFailed(name, check.name, cause)
             try:
                 answer = check.function(**arguments)
             except TypeError as error:

@@ -192,6 +192,44 @@ def test_list_among_the_resources_is_kept_as_it_grows(project: Project, mode: st
     assert run.log == ("{'servers': ['i-0', 'i-1', 'i-2']}",)
 
 
+def test_list_that_is_changed_behind_the_resources_is_kept_and_told(
+    project: Project, mode: str
+) -> None:
+    """A list that was put in is not the one that is kept: its change is written, as an error."""
+    project.stations(
+        """
+        @station
+        def rent(visit: Visit):
+            servers = visit.resources["servers"] = []
+            servers.append("i-1")
+
+        @station
+        def break_down(visit: Visit):
+            servers = visit.resources["servers"] = []
+            servers.append("i-2")
+            raise OSError("no more")
+
+        @rent.clean
+        @break_down.clean
+        def give_back(visit: Visit): log(f"{visit.station} {dict(visit.resources)}")
+        """
+    )
+
+    run = project.run("--cc-run")
+    project.run("--cc-clean")
+
+    assert run.causes == {
+        "rent": "station 'rent' put a list or a dict into visit.resources['servers'] and changed "
+        "it afterwards: the change is kept now, and would have been lost if the visit had been "
+        "killed; change visit.resources['servers'] itself",
+        "break_down": "OSError: no more",
+    }
+    assert sorted(project.log()) == [
+        "break_down {'servers': ['i-2']}",
+        "rent {'servers': ['i-1']}",
+    ]
+
+
 def test_failed_clean_keeps_record_and_resources(done: Project) -> None:
     """A station that could not be cleaned is still complete, with its resources."""
     done.edit("stations.py", '(HERE / "steam").unlink()', 'raise OSError("stuck")')

@@ -219,7 +219,7 @@ def test_unstorable_outcome_fails_its_station(
         f"the outcome of station 'boil' cannot be stored ({kind}): {cause}; "
         "return plain data, or declare its type in the return annotation"
     )
-    assert (run.causes, run.errors["boil"]) == ({"boil": f"Unstorable: {sentence}"}, sentence)
+    assert (run.causes, run.errors["boil"]) == ({"boil": sentence}, sentence)
     assert (run.failed, run.blocked) == (("boil",), ("pour",))
 
 

@@ -70,6 +70,7 @@ def test_copied_checkout_acts_on_itself(project: Project) -> None:
     again = _run(project, copy, "--cc-clean")
 
     assert (checked.exit_code, checked.failed) == (1, ("config", "use"))
+    assert f"unknown: never visited in this checkout; in {project.path}" in checked.causes["config"]
     assert "choochoo: there was nothing to clean" in cleaned.outlines
     assert run.visited == ("config", "use")
     (reason,) = run.reasons["use"]

@@ -181,7 +181,7 @@ def test_error_is_told_in_detail_and_once_in_the_summary(
         "ERROR test_tea.py::boil",
         "FAILED test_tea.py::pour",
     ]
-    assert f"  failed   boil  MissingFile: {missing}" in run.outlines
+    assert f"  failed   boil  {missing}" in run.outlines
     assert run.text.count(missing) == run.text.count(unstored) == (1 if "--tb=no" in options else 2)
     assert "FAILED test_tea.py::test_tea - AssertionError: no tea" in run.text
     assert "pytest_choochoo" not in run.text

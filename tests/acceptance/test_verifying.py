@@ -516,3 +516,46 @@ def test_station_whose_upstream_failed_is_told_in_one_line(several: Project, mod
     assert told in lines
     assert lines.index(told) > next(n for n, line in enumerate(lines) if "cold" in line)
     assert '"no tea"' not in run.text
+
+
+def test_error_of_a_values_fixture_is_shown_as_in_a_run(project: Project) -> None:
+    """A fixture in `values` that raises is shown by itself, without a frame of this package."""
+    project.stations(
+        """
+        @pytest.fixture
+        def region(): return "eu"
+
+        @station(values=["region"])
+        def boil() -> int: return 1
+
+        @boil.check
+        def is_hot(boil): assert boil
+        """
+    )
+    project.run("--cc-run")
+    project.edit("stations.py", 'return "eu"', 'raise OSError("no region")')
+
+    checked, run = project.run("--cc-check"), project.run("--cc-run")
+
+    assert checked.errors["boil"] == run.errors["boil"]
+    assert checked.errors["boil"].splitlines()[-1].startswith("stations.py:")
+    assert "pytest_choochoo" not in checked.errors["boil"]
+
+
+def test_check_of_an_unknown_outcome_says_why_it_is_unknown(project: Project) -> None:
+    """A check that requests its own station's outcome needs a record, and says what is known."""
+    project.stations(
+        """
+        @station
+        def boil() -> int: return 1
+
+        @boil.check
+        def is_hot(boil): assert boil
+        """
+    )
+
+    run = project.run("--cc-check")
+
+    assert run.errors["boil"] == (
+        "check 'is_hot' of station 'boil' does not pass: its outcome is unknown: never visited"
+    )

@@ -146,7 +146,7 @@ class MemoryLedger(SnapshotMixin):
         found = [each for at in self._here(key) for each in self._attempts.get(at, ())]
         return tuple(sorted(found, key=lambda attempt: attempt.began))
 
-    def resources(self, key: str) -> MutableMapping[str, Any]:
+    def resources(self, key: str) -> DurableMapping:
         return _Resources(key, self._resources, self._here(key))
 
     def has_traces(self, key: str) -> bool:
@@ -228,7 +228,7 @@ class _Resources(DurableMapping):
         }
         return {name: msgspec.json.decode(text) for name, text in texts.items()}
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any) -> None:
         text = as_text(self._key, name, value)
         for at in self._here:
             self._texts[at].pop(name, None)

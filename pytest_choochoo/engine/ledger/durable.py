@@ -21,6 +21,31 @@ class DurableMapping(MutableMapping[str, Any]):
     def _all(self) -> Mapping[str, Any]:
         raise NotImplementedError
 
+    def _set(self, key: str, value: Any) -> None:
+        """Write *value*, durably. Raises `UnkeptResource`."""
+        raise NotImplementedError
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._set(key, value)
+        self._given.pop(key, None)
+        if isinstance(value, list | dict) and not isinstance(value, _DurableList | _DurableDict):
+            self._given[key] = value, _copy(value)
+
+    def write_late_changes(self) -> list[str]:
+        """Write the lists and dicts that were changed after they were set, and return their keys.
+
+        What was put in is not what the mapping returns, so that nobody was told of the change.
+        """
+        kept = self._all()
+        late = {
+            key: value
+            for key, (value, as_set) in self._given.items()
+            if value != as_set and kept.get(key) == as_set
+        }
+        for key, value in late.items():
+            self[key] = value
+        return [*late]
+
     def __getitem__(self, key: str) -> Any:
         found = self._all()[key]
         if not isinstance(found, list | dict):
@@ -34,6 +59,11 @@ class DurableMapping(MutableMapping[str, Any]):
     def _handles(self) -> dict[str, _Handle]:
         return {}
 
+    @cached_property
+    def _given(self) -> dict[str, tuple[Any, Any]]:
+        """The lists and dicts that were set, each with a copy of what it was then."""
+        return {}
+
     def _save(self, key: str, handle: _Handle) -> None:
         if self._all().get(key) != handle.stored:  # its key was set or deleted since
             return
@@ -42,7 +72,7 @@ class DurableMapping(MutableMapping[str, Any]):
         except BaseException:
             self._handles.pop(key, None)
             raise
-        handle.stored = msgspec.json.decode(msgspec.json.encode(handle.value))
+        handle.stored = _copy(handle.value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:
@@ -57,6 +87,10 @@ class DurableMapping(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self._all()))
+
+
+def _copy(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def as_text(key: str, name: str, value: object) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record
 from pytest_choochoo.engine.place import Elsewhere, Scope
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.ledger.durable import DurableMapping
 
 
 class LockBusy(Exception):
@@ -74,7 +77,7 @@ class Records(Protocol):
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         """Return the visits that were begun, oldest first."""
 
-    def resources(self, key: str) -> MutableMapping[str, Any]:
+    def resources(self, key: str) -> DurableMapping:
         """Return the resources of *key* by id; each write to the mapping is durable at once.
 
         A write raises `UnkeptResource` if the value would not survive a JSON round trip.

@@ -180,7 +180,7 @@ class RemoteLedger(SnapshotMixin):
     put_if_absent = _asked(Ledger.put_if_absent)
     secret_key = _asked(Ledger.secret_key)
 
-    def resources(self, key: str) -> MutableMapping[str, Any]:
+    def resources(self, key: str) -> DurableMapping:
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
@@ -227,7 +227,7 @@ class _Resources(DurableMapping):
         found: dict[str, Any] = self._ledger.ask("resources", self._key)
         return found
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any) -> None:
         as_text(self._key, name, value)
         self._ledger.ask("set_resource", self._key, name, value)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -41,6 +41,9 @@ from pytest_choochoo.engine.ledger.record import (
 )
 from pytest_choochoo.engine.ledger.schema import is_intact, with_checksum
 from pytest_choochoo.engine.place import FIRST, Believed, Elsewhere, Place, Scope, number_of
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.ledger.durable import DurableMapping
 
 # Seconds that the results of a run are kept.
 _KEEP_RESULTS = 14 * 86400
@@ -266,7 +269,7 @@ class SqliteLedger(SnapshotMixin):
         )
         return tuple(_attempt(*row) for row in rows)
 
-    def resources(self, key: str) -> MutableMapping[str, Any]:
+    def resources(self, key: str) -> DurableMapping:
         from pytest_choochoo.engine.ledger.sqlite_resources import SqliteResources  # for visits
 
         return SqliteResources(self, key)

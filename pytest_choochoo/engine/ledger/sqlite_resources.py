@@ -28,7 +28,7 @@ class SqliteResources(DurableMapping):
         intact = {row[2]: row[3] for row in rows if is_intact(row)}
         return {name: msgspec.json.decode(intact[name]) for name in sorted(intact)}
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any) -> None:
         here, text = self._ledger.believed.number, as_text(self._key, name, value)
         with self._ledger.transaction() as connection:
             self._delete(connection, name)

@@ -140,6 +140,11 @@ SENTENCES: dict[ChoochooError, str] = {
         "station 'boil' was visited, but its product steam.txt does not exist; "
         "create it in the visit, or correct products=[...]"
     ),
+    errors.LateChange("rent", "servers"): (
+        "station 'rent' put a list or a dict into visit.resources['servers'] and changed it "
+        "afterwards: the change is kept now, and would have been lost if the visit had been "
+        "killed; change visit.resources['servers'] itself"
+    ),
     errors.Undigestable("boil", "parameter 'kettle'", "Kettle"): (
         "station 'boil': parameter 'kettle' has no stable digest (Kettle); use plain data: "
         "numbers, strings, bytes, collections, dataclasses, enums, paths or dates"

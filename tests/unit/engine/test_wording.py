@@ -107,6 +107,24 @@ def test_names_that_repeat_are_node_ids() -> None:
     ]
 
 
+def test_problems_of_one_name_are_told_apart() -> None:
+    """Where stations of several directories have one name, problems are named by node id."""
+    results = [
+        replace(_result("failed", "boil", cause="OSError: cold"), key="a/stations.py::boil"),
+        replace(_result("failed", "boil", cause="OSError: dry"), key="b/stations.py::boil"),
+        _result("failed", "pour", cause="OSError: wet"),
+    ]
+
+    assert wording.problem_lines(results) == [
+        "  failed   a/stations.py::boil  OSError: cold",
+        "  failed   b/stations.py::boil  OSError: dry",
+        "  failed   pour                 OSError: wet",
+    ]
+    assert wording.next_command(results, "pytest --cc-run") == (
+        "next: fix a/stations.py::boil, b/stations.py::boil, pour, then run pytest --cc-run"
+    )
+
+
 def test_stations_that_went_with_others_are_listed() -> None:
     """There is a line for each station that others were cleaned with."""
     results = [

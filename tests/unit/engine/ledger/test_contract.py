@@ -520,7 +520,7 @@ def test_each_place_has_a_record_attempts_resources_and_a_directory(connect: Con
     assert _facts(here.attempts(KEY)) == [(1.0, "complete", "", ("i-1",))]
     cleaned = there.record(KEY)
     assert cleaned is not None
-    assert (cleaned.status, there.attempts(KEY), there.resources(KEY)) == ("cleaned", (), {})
+    assert (cleaned.status, there.attempts(KEY), dict(there.resources(KEY))) == ("cleaned", (), {})
     assert here.has_traces(KEY)
 
 

@@ -21,7 +21,7 @@ class Kept(DurableMapping):
     def _all(self) -> Mapping[str, Any]:
         return {key: msgspec.json.decode(text) for key, text in self.texts.items()}
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def _set(self, key: str, value: Any) -> None:
         self.texts[key] = as_text("stations.py::rent", key, value)
 
     def __delitem__(self, key: str) -> None:
@@ -162,3 +162,35 @@ def test_values_look_like_plain_ones() -> None:
     assert repr(kept["servers"]) == "{'a': [1]}"
     assert msgspec.json.encode(kept["servers"]) == b'{"a":[1]}'
     assert isinstance(kept["servers"], dict)
+
+
+def test_late_changes_are_written_and_told() -> None:
+    """A list that was changed after it was set is written when the mapping is asked to."""
+    kept = Kept()
+    ids: list[int] = []
+    kept["ids"] = ids
+    kept["port"] = 80
+    ids.append(1)
+
+    assert dict(kept) == {"ids": [], "port": 80}
+    assert kept.write_late_changes() == ["ids"]
+    assert dict(kept) == {"ids": [1], "port": 80}
+    assert kept.write_late_changes() == []
+
+
+@pytest.mark.parametrize("then", ["delete", "set again", "change what is kept"])
+def test_late_changes_of_what_is_gone_do_not_count(then: str) -> None:
+    """A list that is no longer what is kept under its key may change."""
+    kept = Kept()
+    ids = [1]
+    kept["ids"] = ids
+    if then == "delete":
+        del kept["ids"]
+    elif then == "set again":
+        kept["ids"] = 5
+    else:
+        kept["ids"].append(2)
+    before = dict(kept)
+    ids.append(3)
+
+    assert (kept.write_late_changes(), dict(kept)) == ([], before)

@@ -118,7 +118,7 @@ class Settings(NamedTuple):
     cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
-    *host*: the name of this machine, if given.
+    *host*: the name of this machine, if given. *trusts*: a ledger counts whoever may write it.
     """
 
     mode: Mode
@@ -137,6 +137,7 @@ class Settings(NamedTuple):
     traces: bool
     root: Path
     host: str
+    trusts: bool
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
@@ -167,7 +168,13 @@ class Settings(NamedTuple):
         """Return the location of the ledger. Raises `NoLedger`."""
         if self.folder is None:
             raise NoLedger
-        return LedgerLocation(self.folder, self.profile, self.place())
+        return LedgerLocation(
+            self.folder,
+            self.profile,
+            self.place(),
+            is_given=not self.is_in_cache,
+            is_trusted=self.trusts,
+        )
 
     def place(self) -> Place:
         """Return the place where this session makes records."""
@@ -184,6 +191,9 @@ def declare(parser: pytest.Parser) -> None:
     parser.addini("cc_profile", "the namespace of the records", type="string", default="")
     parser.addini("cc_state", "the folder of the records", type="string", default="")
     parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
+    parser.addini(
+        "cc_trust", "use a ledger although others may write it", type="bool", default=False
+    )
     parser.addini("cc_host", "the name of this machine in records", type="string", default="")
     parser.addini("cc_files", "glob patterns of station files", type="args", default=None)
 
@@ -265,6 +275,7 @@ def read(config: pytest.Config) -> Settings:
         traces=mode.visits and config.getini("cc_trace"),
         root=config.rootpath,
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
+        trusts=config.getini("cc_trust"),
     )
 
 
@@ -324,8 +335,13 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     if "://" in given:
         raise BadSetting(where, given, "a folder")
     base = config.invocation_params.dir if option else config.rootpath
-    folder: Path = base / Path(given).expanduser()
-    if folder.exists() and not folder.is_dir():
+    try:
+        folder: Path = base / Path(given).expanduser()
+        is_something_else = folder.exists() and not folder.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise BadSetting(where, given, f"a folder ({cause.lower()})") from None
+    if is_something_else:
         raise BadSetting(where, given, "a folder")
     if option and _is_taken_for_an_argument(config, folder) and _is_of_another_root(config, folder):
         raise BadSetting("--cc-state", given, f"given in one word here, --cc-state={given}")

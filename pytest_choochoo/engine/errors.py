@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Mapping
 from typing import dataclass_transform
 
@@ -110,13 +112,33 @@ class NoLedger(ChoochooError):
     )
 
 
+# By what is wrong with a ledger, the way out; for everything else it is another folder.
+_WAYS_OUT = {
+    (errno.ENOSPC, errno.EDQUOT): "free space on its disk",
+    (errno.EMFILE, errno.ENFILE): "raise the limit of open files (ulimit -n)",
+    (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP): "name a folder on a local disk with --cc-state",
+    (errno.ENAMETOOLONG, errno.EROFS, errno.ELOOP): "name another folder with --cc-state",
+}
+
+
 class UnusableLedger(ChoochooError):
     path: str
     cause: str
-    template = (
-        "the ledger {path} cannot be written: {cause}; "
-        "make the folder writable, or name another with --cc-state"
-    )
+    template = "the ledger {path} cannot be written: {cause}; {way_out}"
+
+    def sentence(self, command: str = "pytest --cc-run") -> str:
+        """Return the error in one sentence."""
+        return self.template.format_map(vars(self) | {"way_out": self.way_out})
+
+    @property
+    def way_out(self) -> str:
+        """What to do about it."""
+        for numbers, way_out in _WAYS_OUT.items():
+            if any(os.strerror(each).lower() in self.cause for each in numbers):
+                return way_out
+        if "disk is full" in self.cause:  # SQLite's words
+            return _WAYS_OUT[errno.ENOSPC, errno.EDQUOT]
+        return "make the folder writable, or name another with --cc-state"
 
 
 class ForbiddenLedger(UnusableLedger):
@@ -127,6 +149,29 @@ class ForbiddenLedger(UnusableLedger):
     template = (
         "this account may not use the ledger {path}: {cause}; "
         "share a folder with a group (chmod 2770), or name another with --cc-state"
+    )
+
+
+class ForeignLedger(UnusableLedger):
+    """Others own the ledger, or may write it; *cause* names what, and the owner or the mode."""
+
+    path: str
+    cause: str
+    template = (
+        "the ledger {path} is not used, as others may have written it: {cause}; "
+        "remove that or take it over (chown, chmod go-w), name another folder with --cc-state, "
+        "or set cc_trust = true if you trust them"
+    )
+
+
+class UnusableKey(UnusableLedger):
+    """The key of the ledger's digests is not what this program made."""
+
+    path: str
+    cause: str
+    template = (
+        "the key {path} is not used: {cause}; "
+        "remove it: stations with secrets, env or files are then visited again"
     )
 
 

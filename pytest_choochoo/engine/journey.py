@@ -317,6 +317,8 @@ class Journey:
         try:
             with suppress(UnkeptResource):  # it has failed anyway
                 self._late_changes(key)
+            if attempt.lock is not None:
+                attempt.lock.require()
             if attempt.start is not None:  # `note_failure` was too early
                 self.ledger.begin(key, attempt.start, stage.reasons)
             if is_plain_skip and attempt.has_begun and not isinstance(stage, Returned):

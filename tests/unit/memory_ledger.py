@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.ledger.access import Modes, make_directory
+from pytest_choochoo.engine.ledger.access import Modes, Trust, make_directory
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -35,6 +35,9 @@ from pytest_choochoo.engine.place import (
 
 # A station, and the number of the place.
 At = tuple[str, int]
+
+
+_TRUST = Trust("", is_shared=False, is_complete=True)
 
 
 class MemoryLedger(SnapshotMixin):
@@ -164,7 +167,7 @@ class MemoryLedger(SnapshotMixin):
         return (
             found[0]
             if found
-            else make_directory(self._location.directory(*self._own(key)), Modes())
+            else make_directory(self._location.directory(*self._own(key)), Modes(), _TRUST)
         )
 
     def prepare_locks(self, keys: Iterable[str]) -> None: ...

@@ -19,12 +19,23 @@ class LedgerLocation:
     """The *folder* of the ledgers, and the *profile* whose ledger is meant.
 
     *place*: where this process makes records; None to believe those of all places.
+    *is_given*: the user named the folder. *is_trusted*: it is used whoever may write there.
     """
 
-    __slots__ = ("data_dir", "file", "folder", "place", "profile")
+    __slots__ = ("data_dir", "file", "folder", "is_given", "is_trusted", "place", "profile")
 
-    def __init__(self, folder: Path, profile: str, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        profile: str,
+        place: Place | None = None,
+        *,
+        is_given: bool = True,
+        is_trusted: bool = False,
+    ) -> None:
         self.folder = folder
+        self.is_given = is_given
+        self.is_trusted = is_trusted
         self.profile = profile
         self.place = place
         #: The ledger itself.
@@ -37,6 +48,16 @@ class LedgerLocation:
         # A name that a user chose is never a path as it is: a readable part, and a digest.
         readable = re.sub(r"[^A-Za-z0-9_]+", "-", key.rpartition("::")[2])[:40].strip("-")
         return self.data_dir / "stations" / f"{readable}-{short(key, place)}"
+
+
+def is_lock_name(name: str) -> bool:
+    """Return whether a file in `locks` may be called *name*."""
+    return re.fullmatch(r"[0-9a-f]{16}\.lock|ledger\.lock|profile\.lock", name) is not None
+
+
+def is_directory_name(name: str) -> bool:
+    """Return whether the directory of a station may be called *name*."""
+    return re.fullmatch(r"[A-Za-z0-9_-]*-[0-9a-f]{16}", name) is not None
 
 
 def is_of_ledger(path: Path) -> bool:

@@ -15,11 +15,21 @@ from pytest_choochoo.engine.errors import ProfileBusy, UnusableLedger
 from pytest_choochoo.engine.ledger.access import (
     cause_of,
     forbidden,
+    foreign,
+    is_file,
+    is_folder,
     make_file,
     make_folder,
+    make_parents,
     modes_in,
+    open_file,
+    require_locks,
 )
-from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.location import (
+    LedgerLocation,
+    is_directory_name,
+    is_lock_name,
+)
 from pytest_choochoo.engine.ledger.profile_lock import hold_profile
 from pytest_choochoo.engine.ledger.schema import (
     bring_up_to_date,
@@ -65,7 +75,10 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
     connection, problem = None, None
     try:
         _raise_if_forbidden(location, writes=False)
-        if location.file.exists() and not _is_new(location):
+        _raise_if_foreign(location)
+        if _is_wrong_kind(location.file):
+            problem = "it is not a file"
+        elif is_file(location.file) and not _is_new(location):
             problem = _problem(location)
             connection = None if problem else _connect_to_file_or_copy(location.file)
     except (OSError, sqlite3.Error) as error:
@@ -82,6 +95,12 @@ def read_ledger(location: LedgerLocation, *, warn: Warn = lambda text: None) -> 
 
 def _raise_if_forbidden(location: LedgerLocation, *, writes: bool) -> None:
     error = forbidden(location, writes=writes)
+    if error is not None:
+        raise error
+
+
+def _raise_if_foreign(location: LedgerLocation) -> None:
+    error = foreign(location)
     if error is not None:
         raise error
 
@@ -174,15 +193,25 @@ def _has_journal(file: Path) -> bool:
 def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
     """Return a connection to the ledger at *location* if nothing there needs to be changed."""
     try:
-        if not location.file.is_file() or not location.file.stat().st_size:
+        if not is_file(location.file) or not location.file.stat().st_size:
             return None
-        if any(_wrong_kinds(location)) or _problem(location) is not None:
+        if any(map(_is_wrong_kind, (location.data_dir, location.data_dir / "locks"), (True, True))):
             return None
-        for path in (location.file, location.data_dir / "locks" / "ledger.lock"):
-            os.close(os.open(path, os.O_RDWR))  # both must be there, and writable
+        if foreign(location) or any(_wrong_kinds(location)) or _problem(location) is not None:
+            return None
+        os.close(open_file(location.file, os.O_RDWR))  # both must be there, and writable
+        _require_locks(location.data_dir / "locks" / "ledger.lock")
         return _connect_if_up_to_date(location.file)
     except (OSError, sqlite3.Error):
         return None  # opening it under the lock fails as well, and says why
+
+
+def _require_locks(lock: Path) -> None:
+    opened = open_file(lock, os.O_RDWR)
+    try:
+        require_locks(opened)
+    finally:
+        os.close(opened)
 
 
 def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
@@ -202,12 +231,15 @@ def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
 def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:
     """Return a connection to the ledger at *location*, made, upgraded or replaced as needed."""
     locks = location.data_dir / "locks"
-    location.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_parents(location.folder)
+    _raise_if_foreign(location)
     modes = modes_in(location.folder)
     for folder in (location.data_dir, locks):
         _set_aside_if_wrong_kind(folder, warn, is_folder=True)
         make_folder(folder, modes)
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
+    make_file(locks / "ledger.lock", modes)
+    _require_locks(locks / "ledger.lock")
     # Under a lock, since another process may just be making an empty file into a ledger.
     with LockFile(str(locks / "ledger.lock"), -1, modes.file):
         for path, is_folder in [*_wrong_kinds(location)]:
@@ -221,9 +253,9 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
 def _is_new(location: LedgerLocation) -> bool:
     """Return whether the ledger is empty because nothing was ever written to it."""
     locks = location.data_dir / "locks"
-    if not location.file.is_file() or location.file.stat().st_size:
+    if not is_file(location.file) or location.file.stat().st_size:
         return False
-    return not locks.is_dir() or {*os.listdir(locks)} <= {"ledger.lock", "profile.lock"}
+    return not is_folder(locks) or {*os.listdir(locks)} <= {"ledger.lock", "profile.lock"}
 
 
 def _problem(location: LedgerLocation) -> str | None:
@@ -262,7 +294,7 @@ def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
 
 def _open_or_replace(location: LedgerLocation, warn: Warn) -> sqlite3.Connection:
     """Return a connection to the ledger at *location*, moved aside first if unreadable."""
-    was_there, modes = location.file.exists(), modes_in(location.folder)
+    was_there, modes = is_file(location.file), modes_in(location.folder)
     make_file(location.file, modes)
     problem = _problem(location) if was_there else None
     if problem is None:
@@ -302,24 +334,31 @@ def _wrong_kinds(location: LedgerLocation) -> Iterator[tuple[Path, bool]]:
     files = (location.file, *(Path(f"{location.file}{suffix}") for suffix in _JOURNALS))
     yield from ((file, False) for file in files if _is_wrong_kind(file))
     stations, locks = location.data_dir / "stations", location.data_dir / "locks"
-    with os.scandir(locks) as entries:
-        found = [Path(each) for each in entries if each.is_dir()]
-    yield from ((path, False) for path in found if _is_wrong_kind(path))
-    if _is_wrong_kind(stations, is_folder=True):
+    yield from ((path, False) for path in _not(locks, os.DirEntry.is_file, is_lock_name))
+    if _is_wrong_kind(stations, of_folder=True):
         yield stations, True
-    elif stations.is_dir():
-        with os.scandir(stations) as entries:
-            found = [Path(each) for each in entries if not each.is_dir()]
-        yield from ((path, True) for path in found if _is_wrong_kind(path, is_folder=True))
+    elif is_folder(stations):
+        found = _not(stations, os.DirEntry.is_dir, is_directory_name)
+        yield from ((path, True) for path in found)
 
 
-def _is_wrong_kind(path: Path, *, is_folder: bool = False) -> bool:
-    is_right = path.is_dir() if is_folder else path.is_file()
-    return not is_right and path.exists() and _ASIDE not in path.name
+def _not(
+    folder: Path, is_right: Callable[..., bool], is_ours: Callable[[str], bool]
+) -> Iterator[Path]:
+    """Yield what is in *folder*, has a name of ours, and is not of the right kind itself."""
+    with os.scandir(folder) as entries:
+        for each in entries:
+            if not is_right(each, follow_symlinks=False) and is_ours(each.name):
+                yield Path(each)
+
+
+def _is_wrong_kind(path: Path, of_folder: bool = False) -> bool:
+    is_right = is_folder(path) if of_folder else is_file(path)
+    return not is_right and os.path.lexists(path)
 
 
 def _set_aside_if_wrong_kind(path: Path, warn: Warn, *, is_folder: bool = False) -> None:
-    if not _is_wrong_kind(path, is_folder=is_folder):
+    if not _is_wrong_kind(path, of_folder=is_folder):
         return
     aside = _path_aside(path)
     path.replace(aside)
@@ -332,7 +371,7 @@ def _set_aside_with_journals(file: Path) -> Path:
     # The journals first: if this process dies in between, they never meet another ledger.
     for suffix in _JOURNALS:
         journal = Path(f"{file}{suffix}")
-        if journal.exists():
+        if os.path.lexists(journal):
             journal.replace(f"{aside}{suffix}")
     file.replace(aside)
     return aside

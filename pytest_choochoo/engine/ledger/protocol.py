@@ -24,6 +24,10 @@ class HeldLock(Protocol):
     def release(self) -> None:
         """Release the lock; call it once."""
 
+    def require(self) -> None:
+        """Raise `LostLedger` if another process may have the lock too, as its file was removed."""
+        return
+
     def __enter__(self) -> Self:
         return self
 

@@ -14,7 +14,7 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
-from pytest_choochoo.engine.ledger.access import make_directory, modes_in
+from pytest_choochoo.engine.ledger.access import make_directory, modes_in, trust_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -69,6 +69,7 @@ class LedgerServer:
             "has_traces": (tuple[str], ledger.has_traces),
             "prepare_locks": (tuple[list[str]], ledger.prepare_locks),
             "lock": (tuple[str], self._lock),
+            "require": (tuple[str], self._require),
             "release": (tuple[str], self._release),
             "is_locked": (tuple[str], ledger.is_locked),
             "start_run": (tuple[str], ledger.start_run),
@@ -116,10 +117,17 @@ class LedgerServer:
             return False
         return True
 
+    def _require(self, key: str) -> None:
+        self._held(key).require()
+
     def _release(self, key: str) -> None:
+        self._held(key).release()
+        del self._locks[key]
+
+    def _held(self, key: str) -> HeldLock:
         if key not in self._locks:
             raise LookupError(f"no lock on {key!r} is held")
-        self._locks.pop(key).release()
+        return self._locks[key]
 
 
 def _asked(
@@ -184,7 +192,9 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        return make_directory(self._location.directory(key), modes_in(self._location.folder))
+        location = self._location
+        modes = modes_in(location.folder)
+        return make_directory(location.directory(key), modes, trust_in(location))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))
@@ -210,6 +220,9 @@ class _Lock(HeldLock):
     def __init__(self, ledger: RemoteLedger, key: str) -> None:
         self._ledger = ledger
         self._key = key
+
+    def require(self) -> None:
+        self._ledger.ask("require", self._key)
 
     def release(self) -> None:
         self._ledger.held -= 1

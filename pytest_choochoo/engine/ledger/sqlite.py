@@ -19,10 +19,14 @@ from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
 from pytest_choochoo.engine.ledger.access import (
     cause_of,
+    is_folder,
     make_directory,
     make_file,
+    make_key,
     modes_in,
     naming,
+    read_key,
+    trust_in,
 )
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
@@ -286,13 +290,13 @@ class SqliteLedger(SnapshotMixin):
         path = next(iter(self._directories(key)), own)
         if not self._is_read_only:
             with _naming(path):
-                make_directory(path, self._modes)
+                make_directory(path, self._modes, trust_in(self._location))
         return path
 
     def _directories(self, key: str) -> list[Path]:
         """Return the directories of *key* that exist and count here, that of here first."""
         paths = (self._location.directory(key, each) for each in self.believed.numbers(key))
-        return [path for path in paths if path.exists()]
+        return [path for path in paths if is_folder(path)]
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
@@ -350,13 +354,8 @@ class SqliteLedger(SnapshotMixin):
 
     def secret_key(self) -> bytes:
         path = self._location.data_dir / "secret.key"
-        with self.lock(path.name, -1):
-            known = path.read_bytes() if path.exists() else b""
-            if not known:  # an empty file is left by a process that died while it made the key
-                known = os.urandom(32)
-                make_file(path, self._modes)
-                path.write_bytes(known)
-        return known
+        with self.lock(path.name, -1), naming(path):
+            return read_key(path, trust_in(self._location)) or make_key(path, self._modes)
 
     def source_cache(self) -> MutableMapping[str, str]:
         return _SourceCache(self)
@@ -378,9 +377,16 @@ class LockFile(HeldLock):
             self._lock.acquire(timeout=timeout, poll_interval=0.05)
         except Timeout as error:
             raise LockBusy from error
+        self._path = path
+        self._file = _file_at(path)
 
     def release(self) -> None:
         self._lock.release()
+
+    def require(self) -> None:
+        if self._file is None or _file_at(self._path) != self._file:
+            cause = "the lock was removed, so that another process may have visited as well"
+            raise LostLedger(self._path, cause)
 
 
 @cache
@@ -396,7 +402,7 @@ def _naming(path: object) -> AbstractContextManager[None]:
 def _file_at(path: str) -> tuple[int, int] | None:
     """Return what identifies the file at *path*, or None where there is none."""
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -12,13 +12,14 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_choochoo.engine.ledger.durable import DurableMapping
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.protocol import HeldLock
@@ -85,25 +86,19 @@ class WatchedLock(HeldLock):
             self._lock.release()
 
 
-class WatchedResources(MutableMapping[str, Any]):
-    def __init__(self, resources: MutableMapping[str, Any], key: str, killer: Killer) -> None:
+class WatchedResources(DurableMapping):
+    def __init__(self, resources: DurableMapping, key: str, killer: Killer) -> None:
         self._resources, self._key, self._killer = resources, key, killer
 
-    def __getitem__(self, name: str) -> Any:
-        return self._resources[name]
+    def _all(self) -> dict[str, Any]:
+        return dict(self._resources)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any) -> None:
         with self._killer.around("resource", self._key, f"{name} {value}"):
             self._resources[name] = value
 
     def __delitem__(self, name: str) -> None:
         del self._resources[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._resources)
-
-    def __len__(self) -> int:
-        return len(self._resources)
 
 
 class WatchedLedger:

@@ -27,7 +27,7 @@ from pytest_choochoo.engine.ledger.schema import (
     is_up_to_date,
     problem_with,
 )
-from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger
+from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 from pytest_choochoo.engine.place import FIRST
 
 _JOURNALS = ("-wal", "-shm")
@@ -208,8 +208,10 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
         _set_aside_if_wrong_kind(folder, warn, is_folder=True)
         make_folder(folder, modes)
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
+    from filelock import FileLock  # few runs make a ledger or change its format
+
     # Under a lock, since another process may just be making an empty file into a ledger.
-    with LockFile(str(locks / "ledger.lock"), -1, modes.file):
+    with FileLock(locks / "ledger.lock", mode=modes.file, thread_local=False):
         for path, is_folder in [*_wrong_kinds(location)]:
             _set_aside_if_wrong_kind(path, warn, is_folder=is_folder)
         return _open_or_replace(location, warn)

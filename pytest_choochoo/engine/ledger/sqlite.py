@@ -25,6 +25,7 @@ from pytest_choochoo.engine.ledger.access import (
     naming,
 )
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
+from pytest_choochoo.engine.ledger.os_locks import wait_for_lock
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
     HeldLock,
@@ -311,7 +312,7 @@ class SqliteLedger(SnapshotMixin):
     def lock(self, key: str, timeout: float) -> HeldLock:
         path = self._lock_file(key)
         with _naming(path):
-            return LockFile(path, timeout, self._modes.file)
+            return wait_for_lock(path, timeout, self._modes)
 
     def is_locked(self, key: str) -> bool:
         if not os.path.exists(self._lock_file(key)):  # taking the lock would make the file
@@ -364,23 +365,6 @@ class SqliteLedger(SnapshotMixin):
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
-
-
-class LockFile(HeldLock):
-    """The lock on a file, held; the operating system releases it when the process dies."""
-
-    def __init__(self, path: str, timeout: float, mode: int = 0o600) -> None:
-        # Imported here, since processes that only read take no lock.
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(path, mode=mode, thread_local=False)
-        try:
-            self._lock.acquire(timeout=timeout, poll_interval=0.05)
-        except Timeout as error:
-            raise LockBusy from error
-
-    def release(self) -> None:
-        self._lock.release()
 
 
 @cache

@@ -30,6 +30,8 @@ from pytest_choochoo.engine.ledger.schema import (
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 from pytest_choochoo.engine.place import FIRST
 
+# The types of a row of the places.
+_PLACE = (int, str, str, str, str, float)
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
 # A function that is called with a sentence for the user.
@@ -248,9 +250,10 @@ def _resources(connection: sqlite3.Connection) -> list[tuple[str, int, str, str,
 
 
 def _places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Return the rows of the places, none of an earlier format."""
+    """Return the rows of the places that can be read, none of an earlier format."""
     with suppress(sqlite3.Error, UnicodeDecodeError):
-        return connection.execute("select * from places").fetchall()
+        rows = connection.execute("select * from places").fetchall()
+        return [row for row in rows if tuple(map(type, row)) == _PLACE]
     return []
 
 
@@ -291,7 +294,7 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
         return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
-    connection.executemany("insert into resources values (?, ?, ?, ?, ?)", rows)
+    connection.executemany("insert or ignore into resources values (?, ?, ?, ?, ?)", rows)
     connection.executemany("replace into places values (?, ?, ?, ?, ?, ?)", places)
     return len(rows)
 

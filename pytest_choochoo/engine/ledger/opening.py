@@ -37,9 +37,11 @@ from pytest_choochoo.engine.ledger.schema import (
     is_up_to_date,
     problem_with,
 )
-from pytest_choochoo.engine.ledger.sqlite import LockFile, SqliteLedger
+from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
 from pytest_choochoo.engine.place import FIRST
 
+# The types of a row of the places.
+_PLACE = (int, str, str, str, str, float)
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
 # A function that is called with a sentence for the user.
@@ -240,8 +242,10 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
     make_file(locks / "ledger.lock", modes)
     _require_locks(locks / "ledger.lock")
+    from filelock import FileLock  # few runs make a ledger or change its format
+
     # Under a lock, since another process may just be making an empty file into a ledger.
-    with LockFile(str(locks / "ledger.lock"), -1, modes.file):
+    with FileLock(locks / "ledger.lock", mode=modes.file, thread_local=False):
         for path, is_folder in [*_wrong_kinds(location)]:
             _set_aside_if_wrong_kind(path, warn, is_folder=is_folder)
         return _open_or_replace(location, warn)
@@ -278,9 +282,10 @@ def _resources(connection: sqlite3.Connection) -> list[tuple[str, int, str, str,
 
 
 def _places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Return the rows of the places, none of an earlier format."""
+    """Return the rows of the places that can be read, none of an earlier format."""
     with suppress(sqlite3.Error, UnicodeDecodeError):
-        return connection.execute("select * from places").fetchall()
+        rows = connection.execute("select * from places").fetchall()
+        return [row for row in rows if tuple(map(type, row)) == _PLACE]
     return []
 
 
@@ -321,7 +326,7 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
         return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
-    connection.executemany("insert into resources values (?, ?, ?, ?, ?)", rows)
+    connection.executemany("insert or ignore into resources values (?, ?, ?, ?, ?)", rows)
     connection.executemany("replace into places values (?, ?, ?, ?, ?, ?)", places)
     return len(rows)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +11,9 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import ProfileBusy
-from pytest_choochoo.engine.ledger.access import make_file, modes_in, naming
+from pytest_choochoo.engine.ledger.access import make_file, modes_in, naming, open_file
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.os_locks import hold, is_at, release, try_lock
 from pytest_choochoo.engine.ledger.protocol import HeldLock, LockBusy
 from pytest_choochoo.engine.place import host_name
 
@@ -21,8 +21,6 @@ from pytest_choochoo.engine.place import host_name
 _GLANCE = 0.2
 # Seconds between two attempts to take the lock.
 _PAUSE = 0.05
-#: The descriptors of the locks that this process holds.
-_HELD: set[int] = set()
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -66,27 +64,24 @@ class ProfileLock(HeldLock):
         self._holder = Holder(os.getpid(), host_name(), time.time(), command)
         with naming(self._path):
             try:
-                self._file = os.open(self._path, _FLAGS)
+                self._file = open_file(self._path, os.O_RDWR | os.O_APPEND)
             except FileNotFoundError:
                 make_file(self._path, modes_in(location.folder))
-                self._file = os.open(self._path, _FLAGS)
+                self._file = open_file(self._path, os.O_RDWR | os.O_APPEND)
             try:
                 self._take(is_shared=is_shared)
             except BaseException:
                 os.close(self._file)
                 raise
-        if not _HELD:
-            _close_in_children()
-        _HELD.add(self._file)
+        hold(self._file)
 
     def _take(self, *, is_shared: bool) -> None:
-        is_alone = _try_lock(self._file, is_shared=False)
+        is_alone = try_lock(self._file, is_shared=False)
         if is_alone:
             os.ftruncate(self._file, 0)  # the holders named in it are gone
-        if not (_try_lock(self._file, is_shared=True) if is_shared else is_alone):
+        if not (try_lock(self._file, is_shared=True) if is_shared else is_alone):
             raise LockBusy
-        found = os.stat(self._path, follow_symlinks=False)
-        if not os.path.samestat(found, os.fstat(self._file)):  # it was removed meanwhile
+        if not is_at(self._path, self._file):  # it was removed meanwhile
             raise LockBusy
         self._write("+")
 
@@ -96,11 +91,10 @@ class ProfileLock(HeldLock):
         os.write(self._file, line.encode(errors="replace"))
 
     def release(self) -> None:
-        _HELD.discard(self._file)
         with suppress(OSError):
             self._write("-")
-            _unlock(self._file)  # for children that were forked as well
-        os.close(self._file)
+        with suppress(OSError):
+            release(self._file)
 
 
 def hold_profile(
@@ -134,11 +128,11 @@ def hold_profile(
 def holders(location: LedgerLocation) -> tuple[Holder, ...]:
     """Return the processes that hold the lock right now, as far as known; write nothing."""
     try:
-        file = os.open(_path(location), os.O_RDONLY | _NO_LINK)
+        file = open_file(_path(location), os.O_RDONLY)
     except OSError:
         return ()  # no process has ever held it, or this one may not look
     try:
-        return () if _try_lock(file, is_shared=False) else _noted(location)
+        return () if try_lock(file, is_shared=False) else _noted(location)
     except OSError:
         return ()
     finally:
@@ -148,7 +142,10 @@ def holders(location: LedgerLocation) -> tuple[Holder, ...]:
 def _noted(location: LedgerLocation) -> tuple[Holder, ...]:
     """Return the holders that are noted in the file and may still exist."""
     found: dict[Holder, None] = {}
-    with suppress(OSError, ValueError), open(_path(location), encoding="utf-8") as file:
+    with (
+        suppress(OSError, ValueError),
+        open(open_file(_path(location), os.O_RDONLY), encoding="utf-8") as file,
+    ):
         for line in file:
             sign, pid, host, since, command = line.rstrip("\n").split("\t")
             holder = Holder(int(pid), host, float(since), command)
@@ -163,68 +160,5 @@ def _in_words(found: tuple[Holder, ...]) -> str:
     return " and ".join(holder.in_words for holder in found) or "another process"
 
 
-# --- the file, and the operating system
-
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_FLAGS = os.O_RDWR | os.O_APPEND | _NO_LINK
-
-
 def _path(location: LedgerLocation) -> str:
     return str(location.data_dir / "locks" / "profile.lock")
-
-
-def _close_in_children() -> None:
-    """Let no forked child hold the lock, which would outlive this process."""
-
-    def close() -> None:
-        while _HELD:
-            os.close(_HELD.pop())
-
-    if hasattr(os, "register_at_fork") and not _REGISTERED:
-        _REGISTERED.append(close)
-        os.register_at_fork(after_in_child=close)
-
-
-_REGISTERED: list[Callable[[], None]] = []
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # Locks on Windows are exclusive: one byte for each that shares, all bytes for one alone.
-    _FIRST, _BYTES = 1 << 30, 64
-
-    def _lock_bytes(file: int, mode: int, first: int, count: int) -> bool:
-        os.lseek(file, first, os.SEEK_SET)
-        try:
-            msvcrt.locking(file, mode, count)
-        except OSError:
-            return False
-        return True
-
-    def _try_lock(file: int, *, is_shared: bool) -> bool:
-        _unlock(file)
-        if not is_shared:
-            return _lock_bytes(file, msvcrt.LK_NBLCK, _FIRST, _BYTES)
-        places = range(_FIRST, _FIRST + _BYTES)
-        return any(_lock_bytes(file, msvcrt.LK_NBLCK, place, 1) for place in places)
-
-    def _unlock(file: int) -> None:
-        _lock_bytes(file, msvcrt.LK_UNLCK, _FIRST, _BYTES)
-        for place in range(_FIRST, _FIRST + _BYTES):
-            _lock_bytes(file, msvcrt.LK_UNLCK, place, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: int, *, is_shared: bool) -> bool:
-        """Lock *file*, instead of any lock on it that is held; return False if it is taken."""
-        kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)

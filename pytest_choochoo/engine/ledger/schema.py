@@ -162,7 +162,7 @@ def problem_with(connection: sqlite3.Connection) -> str | None:
         if found < 0 or not _has_tables_of(found, _tables(connection)):
             return f"it is damaged (its tables do not match format {found})"
     except sqlite3.OperationalError as error:
-        if "malformed" not in str(error):
+        if not any(each in str(error) for each in ("malformed", "unsupported file format")):
             raise  # the file cannot be opened, which says nothing about its content
         return f"it is damaged ({error})"
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

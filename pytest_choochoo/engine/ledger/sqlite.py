@@ -21,7 +21,6 @@ from pytest_choochoo.engine.ledger.access import (
     cause_of,
     is_folder,
     make_directory,
-    make_file,
     make_key,
     modes_in,
     naming,
@@ -29,6 +28,7 @@ from pytest_choochoo.engine.ledger.access import (
     trust_in,
 )
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
+from pytest_choochoo.engine.ledger.os_locks import wait_for_lock
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
     HeldLock,
@@ -315,7 +315,7 @@ class SqliteLedger(SnapshotMixin):
     def lock(self, key: str, timeout: float) -> HeldLock:
         path = self._lock_file(key)
         with _naming(path):
-            return LockFile(path, timeout, self._modes.file)
+            return wait_for_lock(path, timeout, self._modes)
 
     def is_locked(self, key: str) -> bool:
         if not os.path.exists(self._lock_file(key)):  # taking the lock would make the file
@@ -363,30 +363,6 @@ class SqliteLedger(SnapshotMixin):
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
-
-
-class LockFile(HeldLock):
-    """The lock on a file, held; the operating system releases it when the process dies."""
-
-    def __init__(self, path: str, timeout: float, mode: int = 0o600) -> None:
-        # Imported here, since processes that only read take no lock.
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(path, mode=mode, thread_local=False)
-        try:
-            self._lock.acquire(timeout=timeout, poll_interval=0.05)
-        except Timeout as error:
-            raise LockBusy from error
-        self._path = path
-        self._file = _file_at(path)
-
-    def release(self) -> None:
-        self._lock.release()
-
-    def require(self) -> None:
-        if self._file is None or _file_at(self._path) != self._file:
-            cause = "the lock was removed, so that another process may have visited as well"
-            raise LostLedger(self._path, cause)
 
 
 @cache

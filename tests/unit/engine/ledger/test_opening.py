@@ -346,6 +346,36 @@ def test_newer_format_is_moved_aside_and_its_resources_copied(closed: Path) -> N
         )
 
 
+def test_unsupported_file_format_is_damage(closed: Path) -> None:
+    """A file whose header names another format of SQLite is moved aside, like any damage."""
+    warnings: list[str] = []
+    with _copy(closed) as location:
+        content = bytearray(location.file.read_bytes())
+        content[44:48] = b"\x00\x00\x00\x09"
+        location.file.write_bytes(content)
+
+        with _opened(location, warnings.append) as ledger:
+            assert ledger.records() == {}
+        assert "could not be read: it is damaged (unsupported file format)" in warnings[0]
+
+
+def test_damaged_place_is_not_copied(closed: Path) -> None:
+    """A place without a machine, in a ledger that is moved aside, is left in there."""
+    with _copy(closed) as location:
+        with sqlite3.connect(location.file) as connection:
+            connection.execute("pragma writable_schema = on")
+            connection.execute(
+                "update sqlite_master set sql = replace(sql, 'machine text not null', 'machine text')"
+            )
+        with sqlite3.connect(location.file) as connection:
+            connection.execute("insert into places values (7, null, 'h', '/p', '1', 1.0)")
+            connection.execute("pragma user_version = 99")
+
+        with _opened(location, lambda text: None) as ledger:
+            assert 7 not in ledger._places()
+            assert dict(ledger.resources(KEYS[0])) == {"pot": {"id": f"of {KEYS[0]}"}}
+
+
 @pytest.mark.parametrize("number", [-1, 0, 1])
 def test_format_that_does_not_match_its_tables_is_damage(closed: Path, number: int) -> None:
     """The tables must match the format whose number the file has."""

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from fnmatch import fnmatch
@@ -118,7 +119,8 @@ class Settings(NamedTuple):
     cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
-    *host*: the name of this machine, if given. *trusts*: a ledger counts whoever may write it.
+    *host*: the name of this machine, if given. *trusts*: a ledger counts although
+    others may write it.
     """
 
     mode: Mode
@@ -335,9 +337,12 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     if "://" in given:
         raise BadSetting(where, given, "a folder")
     base = config.invocation_params.dir if option else config.rootpath
+    is_something_else = False
     try:
         folder: Path = base / Path(given).expanduser()
-        is_something_else = folder.exists() and not folder.is_dir()
+        is_something_else = not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except (OSError, ValueError, RuntimeError) as error:
         cause = getattr(error, "strerror", None) or str(error)
         raise BadSetting(where, given, f"a folder ({cause.lower()})") from None

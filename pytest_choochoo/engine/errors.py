@@ -132,7 +132,7 @@ class UnusableLedger(ChoochooError):
 
     @property
     def way_out(self) -> str:
-        """What to do about it."""
+        """The way out, which ends the sentence."""
         for numbers, way_out in _WAYS_OUT.items():
             if any(os.strerror(each).lower() in self.cause for each in numbers):
                 return way_out

@@ -131,7 +131,7 @@ def open_file(path: str | Path, flags: int) -> int:
 
 
 def _give_to_owner_of_parent(path: str | Path) -> None:
-    """Give what root has made to the owner of the folder that it is in, who would be locked out."""
+    """Give what root has made to the owner of its folder: else the next run would be locked out."""
     if _IS_ROOT:
         above = os.stat(os.path.dirname(path) or ".")
         if above.st_uid:
@@ -195,11 +195,11 @@ def make_key(path: Path, modes: Modes) -> bytes:
     return key
 
 
-# --- whom a ledger belongs to
+# --- the owners of a ledger
 
 
 class Trust:
-    """Whom files in a ledger's folder may belong to, and who may write them.
+    """The accounts that files in a ledger's folder may belong to, and that may write them.
 
     They are this account, root, and for root the owner of the project, whose code it runs
     anyway. *is_shared*: every member of the folder's group. *is_complete*: everybody.
@@ -262,7 +262,7 @@ def _is_private_group(group: int, user: int) -> bool:
 
 
 def trust_in(location: LedgerLocation) -> Trust:
-    """Return whom files at *location* may belong to."""
+    """Return the accounts that files at *location* may belong to."""
     root = location.place.path if location.place is not None else str(location.folder)
     is_shared = location.is_given and modes_in(location.folder).is_shared
     return Trust(root, is_shared=is_shared, is_complete=location.is_trusted)

@@ -19,7 +19,7 @@ class LedgerLocation:
     """The *folder* of the ledgers, and the *profile* whose ledger is meant.
 
     *place*: where this process makes records; None to believe those of all places.
-    *is_given*: the user named the folder. *is_trusted*: it is used whoever may write there.
+    *is_given*: the user named the folder. *is_trusted*: it counts although others may write there.
     """
 
     __slots__ = ("data_dir", "file", "folder", "is_given", "is_trusted", "place", "profile")

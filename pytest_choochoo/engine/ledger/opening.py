@@ -163,6 +163,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("pragma journal_mode = wal")
     # Full: what was reported as complete survives even a power cut.
     connection.execute("pragma synchronous = full")
+    # What is deleted is gone from the file as well, however SQLite was built.
+    connection.execute("pragma secure_delete = on")
 
 
 def _connect_to_read(file: Path, *, has_journal: bool) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from pytest_choochoo.engine.ledger.access import (
     cause_of,
     is_folder,
     make_directory,
+    make_file,
     make_key,
     modes_in,
     naming,

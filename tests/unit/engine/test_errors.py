@@ -124,6 +124,15 @@ SENTENCES: dict[ChoochooError, str] = {
         "this account may not use the ledger /var/default.sqlite: /var belongs to kettle, with mode "
         "0700; share a folder with a group (chmod 2770), or name another with --cc-state"
     ),
+    errors.ForeignLedger("/var/default.sqlite", "/var belongs to kettle"): (
+        "the ledger /var/default.sqlite is not used, as others may have written it: /var belongs to "
+        "kettle; remove that or take it over (chown, chmod go-w), name another folder with "
+        "--cc-state, or set cc_trust = true if you trust them"
+    ),
+    errors.UnusableKey("/var/default/secret.key", "it has 1 bytes, not 32"): (
+        "the key /var/default/secret.key is not used: it has 1 bytes, not 32; "
+        "remove it: stations with secrets, env or files are then visited again"
+    ),
     errors.LostLedger("/var/default.sqlite", "it was removed, or replaced"): (
         "the ledger cannot be used any more, /var/default.sqlite: it was removed, or replaced; "
         "fix this and run again to resume"

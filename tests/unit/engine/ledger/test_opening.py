@@ -454,7 +454,7 @@ def test_failed_migration_changes_nothing(
 
     assert str(error.value) == (
         f"the ledger {first_format.file} cannot be written: database or disk is full; "
-        "make the folder writable, or name another with --cc-state"
+        "free space on its disk"
     )
     reading = read_ledger(first_format, warn=_raise)
     assert (reading.records(), len(before)) == (RECORDS, len(first_format.file.read_bytes()))
@@ -629,14 +629,14 @@ def test_folder_without_permission_is_read_as_empty(
     """If the folder may not be entered, the ledger is treated as empty, with a warning."""
     warnings: list[str] = []
     with _copy(closed) as location:
-        exists = Path.exists
+        lstat = os.lstat
 
-        def may_not_look(path: Path) -> bool:
-            if path == location.file:
+        def may_not_look(path: str | Path) -> os.stat_result:
+            if Path(path) == location.file:
                 raise PermissionError(13, "Permission denied")
-            return exists(path)
+            return lstat(path)
 
-        monkeypatch.setattr(Path, "exists", may_not_look)
+        monkeypatch.setattr(os, "lstat", may_not_look)
         ledger = read_ledger(location, warn=warnings.append)
         assert ledger.records() == {}
         ledger.close()

@@ -1,0 +1,355 @@
+"""A ledger's folder that others have prepared: links, owners, modes, keys, removed locks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from harness import Project
+
+from pytest_choochoo.engine.ledger import access
+
+LEDGER = ".pytest_cache/d/choochoo"
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files away")
+STATIONS = """
+    @station
+    def boil(visit: Visit) -> int:
+        log("boil")
+        (visit.dir / "steam").touch()
+        return 100
+
+    @station
+    def pour(boil) -> int:
+        log("pour")
+        return boil + 1
+"""
+SECRET = """
+    from pytest_choochoo import Secret
+
+    @station
+    def log_in() -> Secret[str]:
+        return Secret("swordfish")
+"""
+NOBODY = 65534
+
+
+@pytest.fixture
+def tea(project: Project) -> Project:
+    """Two stations that are complete, the ledger in pytest's cache."""
+    project.stations(STATIONS)
+    project.run("--cc-run")
+    return project
+
+
+@pytest.fixture
+def treasure(tmp_path: Path) -> Path:
+    """A folder of somebody else, with a folder and a file in it."""
+    folder = tmp_path / "treasure"
+    (folder / "chest").mkdir(parents=True)
+    (folder / "map.txt").write_text("x")
+    return folder
+
+
+def _content(folder: Path) -> list[str]:
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
+
+
+# --- links
+
+
+@pytest.mark.parametrize("name", ["default", "default/stations", "default/locks"])
+def test_link_in_place_of_a_folder_is_set_aside(
+    project: Project, treasure: Path, name: str
+) -> None:
+    """A link in the place of one of our folders is moved aside; what it leads to stays as it is."""
+    project.stations(STATIONS)
+    link = project.path / LEDGER / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(treasure)
+    before = _content(treasure)
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.exit_code) == (("boil", "pour"), 0)
+    assert f"{link} should be a folder; moved it to {link.name}-set-aside-" in run.text
+    assert _content(treasure) == before
+    assert link.is_dir()
+    assert not link.is_symlink()
+    assert [each.is_symlink() for each in link.parent.glob(f"{link.name}-set-aside-*")] == [True]
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["file", "dangling"])
+def test_link_in_place_of_the_ledger_is_set_aside(
+    project: Project, tmp_path: Path, exists: bool
+) -> None:
+    """A link in the place of the ledger is moved aside; its target is neither made nor changed."""
+    project.stations(STATIONS)
+    target, link = tmp_path / "target", project.path / LEDGER / "default.sqlite"
+    if exists:
+        target.write_text("precious")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+
+    read, run = project.run(), project.run("--cc-run")
+
+    assert (read.exit_code, run.visited) == (5, ("boil", "pour"))
+    assert f"{link} should be a file; moved it to " in run.text
+    assert (target.read_text() if target.exists() else None) == ("precious" if exists else None)
+    assert not link.is_symlink()
+
+
+def test_link_in_place_of_a_station_directory_is_set_aside(tea: Project, treasure: Path) -> None:
+    """A directory of a station that became a link is made again; nothing is written through it."""
+    directory = next((tea.path / LEDGER / "default/stations").iterdir())
+    (directory / "steam").unlink()
+    directory.rmdir()
+    directory.symlink_to(treasure)
+
+    run = tea.run("--cc-replay", "boil")
+
+    assert run.visited == ("boil",)
+    assert f"{directory} should be a folder; moved it to " in run.text
+    assert (directory / "steam").exists()
+    assert _content(treasure) == ["chest", "map.txt"]
+
+
+def test_foreign_names_in_our_folders_are_left_alone(tea: Project) -> None:
+    """What has no name of ours is not ours, and is neither moved nor removed."""
+    stations, locks = (tea.path / LEDGER / "default" / name for name in ("stations", "locks"))
+    (stations / "notes.txt").write_text("x")
+    (locks / "folder").mkdir()
+
+    run = tea.run("--cc-run")
+
+    assert run.unchanged == ("boil", "pour")
+    assert (stations / "notes.txt").exists()
+    assert (locks / "folder").is_dir()
+
+
+# --- owners and modes
+
+
+@pytest.mark.parametrize("command", ["--cc-run", "--cc-check", "--cc-clean"])
+def test_folder_that_others_may_write_is_not_believed(
+    project: Project, tmp_path: Path, command: str
+) -> None:
+    """In a folder that everybody may write, anybody may have written the records."""
+    project.stations(STATIONS)
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    run = project.run(command, f"--cc-state={folder}")
+
+    assert run.exit_code == 4
+    assert run.log == ()
+    assert (
+        f"the ledger {folder}/default.sqlite is not used, as others may have written it: "
+        f"others may write {folder}, which has mode 0777; remove that or take it over "
+        "(chown, chmod go-w), name another folder with --cc-state, or set cc_trust = true if "
+        "you trust them" in run.text
+    )
+
+
+def test_trusted_folder_is_used(project: Project, tmp_path: Path) -> None:
+    """With `cc_trust = true`, a folder is used although others may write it."""
+    project.stations(STATIONS)
+    project.ini("cc_trust = true")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    first = project.run("--cc-run", f"--cc-state={folder}")
+    again = project.run("--cc-run", f"--cc-state={folder}")
+
+    assert (first.closing, again.closing) == ("2 visited", "2 unchanged")
+
+
+@as_root
+@pytest.mark.parametrize("name", ["", "default.sqlite", "default", "default/stations"])
+def test_ledger_of_another_user_is_not_believed(tea: Project, name: str) -> None:
+    """A file or folder of another user is named, with its owner."""
+    path = tea.path / LEDGER / name
+    os.chown(path, NOBODY, NOBODY)
+
+    run = tea.run("--cc-run")
+
+    owner = access.owner_name(NOBODY)
+    assert (run.exit_code, run.log) == (4, ())
+    assert f"as others may have written it: {path} belongs to {owner}; remove that" in run.text
+
+
+def test_ledger_with_two_names_is_not_believed(tea: Project, tmp_path: Path) -> None:
+    """A hard link may be somebody else's file."""
+    os.link(tea.path / LEDGER / "default.sqlite", tmp_path / "other")
+
+    run = tea.run("--cc-run")
+
+    assert run.exit_code == 4
+    assert "default.sqlite has 2 names, as hard links; remove that" in run.text
+
+
+def test_directory_that_others_may_write_is_not_used(project: Project) -> None:
+    """A ready-made `visit.dir` for everybody fails the station."""
+    project.stations(STATIONS)
+    project.run("--cc-run")
+    directory = next((project.path / LEDGER / "default/stations").iterdir())
+    directory.chmod(0o777)
+
+    run = project.run("--cc-replay", "boil")
+
+    assert run.failed == ("boil",)
+    assert f"others may write {directory}, which has mode 0777" in run.causes["boil"]
+
+
+@as_root
+def test_root_leaves_files_to_the_owner_of_the_project(project: Project) -> None:
+    """After `sudo pytest`, the owner of the folder can go on with the ledger."""
+    project.stations(STATIONS)
+    folder = project.path / LEDGER
+    folder.mkdir(parents=True, mode=0o700)
+    for each in (project.path, folder):
+        os.chown(each, NOBODY, NOBODY)
+
+    run = project.run("--cc-run")
+
+    assert run.closing == "2 visited"
+    made = [each for each in folder.rglob("*") if each.name != "steam"]
+    assert len(made) > 6
+    assert {each.stat().st_uid for each in made} == {NOBODY}
+
+
+# --- the key
+
+
+@pytest.mark.parametrize("how", ["short", "link", "pipe", "public"])
+def test_key_that_is_not_ours_is_refused(project: Project, tmp_path: Path, how: str) -> None:
+    """A key that others prepared or may read seals no secret; nothing waits for its pipe."""
+    project.stations(SECRET)
+    project.run("--cc-run")
+    key = project.path / LEDGER / "default/secret.key"
+    content = key.read_bytes()
+    key.unlink()
+    match how:
+        case "short":
+            key.write_bytes(b"x")
+            key.chmod(0o600)
+        case "link":
+            (tmp_path / "key").write_bytes(content)
+            key.symlink_to(tmp_path / "key")
+        case "pipe":
+            os.mkfifo(key, 0o600)
+        case _:
+            key.write_bytes(content)
+            key.chmod(0o644)
+
+    run = project.run("--cc-replay", "log_in")
+
+    cause = {
+        "short": "it has 1 bytes, not 32",
+        "link": "too many levels of symbolic links",
+        "pipe": "it is not a regular file",
+        "public": "others may read it, which has mode 0644",
+    }[how]
+    assert f"the key {key} is not used: {cause}; remove it" in run.text
+    assert run.exit_code != 0
+
+
+def test_key_is_made_whole_and_for_one_account(project: Project) -> None:
+    """The key has 32 bytes and mode 0600, and nothing else is left of its making."""
+    project.stations(SECRET)
+
+    project.run("--cc-run")
+
+    folder = project.path / LEDGER / "default"
+    [key] = folder.glob("secret.key*")
+    assert (len(key.read_bytes()), stat.S_IMODE(key.stat().st_mode)) == (32, 0o600)
+
+
+# --- locks
+
+
+def test_lock_that_is_removed_during_the_visit_is_told(project: Project, mode: str) -> None:
+    """Without its lock, a visit may have been one of two: it is not recorded, and the run says so."""
+    project.stations(
+        """
+        import shutil
+        from pathlib import Path
+
+        @station
+        def boil() -> int:
+            log("boil")
+            for lock in Path(".pytest_cache/d/choochoo/default/locks").glob("????????????????.lock"):
+                lock.unlink()
+            return 100
+        """
+    )
+
+    run, again = project.run("--cc-run"), project.run("--cc-run")
+
+    told = "the lock was removed, so that another process may have visited as well"
+    assert run.exit_code != 0
+    assert told in run.text
+    assert again.log == ("boil",)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_file_system_without_locks_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where locks do not work, a run says so before any visit, and waits for nothing."""
+    import fcntl
+
+    def flock(file: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    project.stations(STATIONS)
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    run = project.run("--cc-run")
+
+    assert (run.exit_code, run.log) == (4, ())
+    assert (
+        f"cannot be written: locks do not work here ({os.strerror(number).lower()}); "
+        "name a folder on a local disk with --cc-state" in run.text
+    )
+
+
+# --- the folder that is asked for
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ("x" * 300, "file name too long"),
+        ("~nosuchuser/x", "could not determine home directory."),
+        ("a\0b", "embedded null byte"),
+    ],
+    ids=["long", "no such user", "nul"],
+)
+def test_impossible_folder_is_a_usage_error(project: Project, given: str, cause: str) -> None:
+    """A folder that cannot exist is named, with the reason."""
+    project.stations(STATIONS)
+    project.ini(f"cc_state = {given}")
+
+    run = project.run("--cc-run")
+
+    assert run.exit_code == 4
+    assert f"it must be a folder ({cause})" in run.text
+
+
+def test_parents_of_a_given_folder_are_for_one_account(project: Project, tmp_path: Path) -> None:
+    """The folders that are made above a ledger are closed to others, whatever the umask."""
+    project.stations(STATIONS)
+    before = os.umask(0)
+    try:
+        project.run("--cc-run", f"--cc-state={tmp_path}/a/b")
+    finally:
+        os.umask(before)
+
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")]
+    assert modes == [0o700, 0o700]

@@ -337,20 +337,25 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     if "://" in given:
         raise BadSetting(where, given, "a folder")
     base = config.invocation_params.dir if option else config.rootpath
-    is_something_else = False
     try:
         folder: Path = base / Path(given).expanduser()
-        is_something_else = not stat.S_ISDIR(os.stat(folder).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+        is_wrong = not _may_become_folder(folder)
     except (OSError, ValueError, RuntimeError) as error:
         cause = getattr(error, "strerror", None) or str(error)
         raise BadSetting(where, given, f"a folder ({cause.lower()})") from None
-    if is_something_else:
+    if is_wrong:
         raise BadSetting(where, given, "a folder")
     if option and _is_taken_for_an_argument(config, folder) and _is_of_another_root(config, folder):
         raise BadSetting("--cc-state", given, f"given in one word here, --cc-state={given}")
     return folder
+
+
+def _may_become_folder(path: Path) -> bool:
+    """Return whether *path* is a folder, or can be made one. Raises `OSError`, `ValueError`."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _is_taken_for_an_argument(config: pytest.Config, folder: Path) -> bool:

@@ -236,6 +236,7 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
     """Return a connection to the ledger at *location*, made, upgraded or replaced as needed."""
     locks = location.data_dir / "locks"
     make_parents(location.folder)
+    _raise_if_forbidden(location, writes=True)
     _raise_if_foreign(location)
     modes = modes_in(location.folder)
     for folder in (location.data_dir, locks):

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,6 +224,67 @@ def problems_of_a_crowd(project: KilledProject, processes: int) -> list[str]:
     return found + project.problems()
 
 
+def problems_of_removals(project: KilledProject, processes: int, dice: random.Random) -> list[str]:
+    """Start runs at once, and remove locks and folders meanwhile; return what is wrong then.
+
+    Runs may fail and visits may overlap, but of two that do at most one is recorded, and a run
+    that is left alone completes everything.
+    """
+    project.begin_round()
+    data = project.folder / ".pytest_cache/d/choochoo/default"
+    runs = [project.start() for _ in range(processes)]
+    while any(run.poll() is None for run in runs):
+        time.sleep(dice.uniform(0, 0.03))
+        match dice.randrange(8):
+            case 0:
+                shutil.rmtree(data / "locks", ignore_errors=True)
+            case 1:
+                shutil.rmtree(data / "stations", ignore_errors=True)
+            case _:
+                for lock in sorted(data.glob("locks/????????????????.lock")):
+                    if dice.random() < 0.3:
+                        lock.unlink(missing_ok=True)
+    for run in runs:
+        run.communicate()
+    found = [
+        f"two visits at once are recorded: {key}" for key in KEYS if _overlap(project.log, key)
+    ]
+    last = project.start()
+    text, _ = last.communicate()
+    return found + ([f"exit code {last.returncode}:\n{text}"] if last.returncode else [])
+
+
+def _overlap(log: list[dict[str, Any]], key: str) -> bool:
+    """Return whether two visits of *key* that were under way at once are both recorded."""
+    under_way: dict[int, set[int]] = {}
+    visiting, recorded = set[int](), set[int]()
+    for line in (each for each in log if each["key"] == key):
+        pid = line["pid"]
+        match line["what"]:
+            case "visit":
+                under_way[pid] = set(visiting)
+                for other in visiting:
+                    under_way[other].add(pid)
+                visiting.add(pid)
+            case "end":
+                visiting.discard(pid)
+            case "finish" if line["token"] == "complete":
+                recorded.add(pid)
+    return any(pid in recorded and others & recorded for pid, others in under_way.items())
+
+
+def rounds_of_removals(
+    project: KilledProject, rounds: int, seed: int
+) -> tuple[Counter[str], list[str]]:
+    figures, failures, dice = Counter[str](), list[str](), random.Random(seed)
+    project.pause = 0.05
+    for _ in range(rounds):
+        failures += problems_of_removals(project, 3, dice)
+        figures["rounds with removed locks"] += 1
+        figures["visits"] += sum(line["what"] == "visit" for line in project.log)
+    return figures, failures
+
+
 def rounds_of_crowds(
     project: KilledProject, rounds: int, crowds: Sequence[int]
 ) -> tuple[Counter[str], list[str]]:
@@ -242,6 +304,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="kills of serial runs, and of -n 2")
     parser.add_argument("--crowds", type=int, default=60, help="rounds of 2, 5 and 20 runs at once")
+    parser.add_argument("--removals", type=int, default=30, help="rounds with removed locks")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     parts: list[tuple[str, int, Callable[[KilledProject], tuple[Counter[str], list[str]]]]] = [
@@ -249,6 +312,8 @@ def main() -> int:
         ("-n 2", 2, lambda project: rounds_of_killing(project, asked.kills, asked.seed)),
         ("serial", 0, lambda project: rounds_of_crowds(project, asked.crowds, (2, 5, 20))),
         ("-n 2", 2, lambda project: rounds_of_crowds(project, asked.crowds // 4, (2, 5))),
+        ("serial", 0, lambda project: rounds_of_removals(project, asked.removals, asked.seed)),
+        ("-n 2", 2, lambda project: rounds_of_removals(project, asked.removals // 2, asked.seed)),
     ]
     failed = False
     for name, workers, rounds in parts:

@@ -63,7 +63,8 @@ NOTHING = digest_bytes(b"null")
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
     """Return *value* in the form that is recorded.
 
-    Raises `Unstorable` when it would not be decoded to an equal value.
+    Raises `Unstorable` when it would not be decoded to an equal value, and `UnusableLedger`
+    when it has a secret, but the ledger's key cannot be read or made.
     """
     try:
         plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=_to(codec))
@@ -210,6 +211,7 @@ def _named(kind: Any) -> str:
 
 def _token(secret: Secret[Any], codec: Codec) -> str:
     """Keep the value of *secret*, and return the token that stands for it."""
+    _ = codec.secrets.key  # its errors are about the ledger, and show no secret
     token = _quietly(None, _kept, secret.reveal(), codec)
     if token is None:
         kind = _named(type(secret.reveal()))

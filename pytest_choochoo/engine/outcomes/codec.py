@@ -22,13 +22,21 @@ from pytest_choochoo.engine.digest import (
     fields_of,
     from_root,
 )
-from pytest_choochoo.engine.errors import SecretNotKept, UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.errors import (
+    DamagedOutcome,
+    SecretNotKept,
+    UnreadableOutcome,
+    Unstorable,
+)
 from pytest_choochoo.engine.outcomes.enums import StandIn, readable
 from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
 
 T = TypeVar("T")
 
 _UNSTORABLE = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
+
+
+_ANYTHING = msgspec.json.Decoder()
 
 
 class Codec(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +94,24 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
 def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     """Return a new copy of the outcome in *text*.
 
-    Raises `UnreadableOutcome` when it does not fit *annotation* any more.
+    Raises `UnreadableOutcome` when it does not fit *annotation* any more, or is damaged.
     """
     try:
         return _read(name, text, annotation, codec)
     except _UNSTORABLE as error:
+        is_json = not isinstance(error, msgspec.DecodeError)
+        is_json = is_json or isinstance(error, msgspec.ValidationError)
+        if annotation is Any or not is_json:
+            raise DamagedOutcome(name, _cause(error)) from None
         raise UnreadableOutcome(name, _cause(error)) from None
+
+
+def require_readable(name: str, text: str) -> None:
+    """Raise `DamagedOutcome` unless *text*, an outcome without annotation, is JSON."""
+    try:
+        _ANYTHING.decode(text)
+    except _UNSTORABLE as error:
+        raise DamagedOutcome(name, _cause(error)) from None
 
 
 def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:

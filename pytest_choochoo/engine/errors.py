@@ -403,6 +403,26 @@ class UnreadableOutcome(ChoochooError):
         "{cause}; '{command}' visits it again"
     )
 
+    @property
+    def reason(self) -> str:
+        """Why its station is due."""
+        return f"its recorded outcome does not fit its annotation any more: {self.cause}"
+
+
+class DamagedOutcome(UnreadableOutcome):
+    """The outcome is not what a visit recorded: no annotation could read it."""
+
+    name: str
+    cause: str
+    template = (
+        "the recorded outcome of station {name!r} cannot be read: {cause}; "
+        "'{command}' visits it again"
+    )
+
+    @property
+    def reason(self) -> str:
+        return f"its recorded outcome cannot be read: {self.cause}"
+
 
 class SecretNotKept(ChoochooError):
     name: str

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from harness import Project
+
+from pytest_choochoo.engine.ledger.schema import checksum
 
 TYPES = """
 import enum
@@ -460,6 +465,30 @@ def test_outcome_that_a_class_rejects_is_due(project: Project) -> None:
     assert run.reasons["boil"] == (
         "its recorded outcome does not fit its annotation any more: KeyError: 'too hot'",
     )
+
+
+def test_damaged_outcome_is_due(project: Project, mode: str) -> None:
+    """An outcome without annotation that is not JSON heals by a visit; until then, tests fail."""
+    project.stations("@station\ndef boil():\n    return [100]\n")
+    project.write("test_tea.py", "def test_hot(boil):\n    assert boil == [100]\n")
+    project.run("--cc-run")
+    path = project.path / ".pytest_cache/d/choochoo/default.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as ledger:
+        [(key, place, record)] = ledger.execute("select key, place, record from records")
+        record = record.replace('"[100]"', '"[10"')
+        seal = checksum(key, place, record)
+        ledger.execute("update records set record = ?, seal = ?", (record, seal))
+
+    plain, run, after = (project.run(*each) for each in ((), ("--cc-run",), ("--cc-run",)))
+
+    assert (
+        "the recorded outcome of station 'boil' cannot be read: Input data was truncated; "
+        "'pytest --cc-run' visits it again"
+    ) in plain.text
+    assert run.reasons == {
+        "boil": ("its recorded outcome cannot be read: Input data was truncated",)
+    }
+    assert (run.tests, after.unchanged) == ({"test_hot": "passed"}, ("boil",))
 
 
 def test_annotation_may_name_a_type_checking_import(project: Project) -> None:

@@ -505,6 +505,22 @@ def test_lost_key_makes_downstream_due(project: Project) -> None:
     assert run.reasons["pour"] == ("outcome of login changed",)
 
 
+def test_key_that_cannot_be_read_is_not_blamed_on_the_type(project: Project, mode: str) -> None:
+    """A secret whose digest cannot be made fails its station with the error of the ledger."""
+    _write(project)
+    key = project.path / ".pytest_cache/d/choochoo/default/secret.key"
+    key.mkdir(parents=True)
+
+    run = project.run("--cc-run")
+
+    assert run.failed == ("login",)
+    assert (
+        f"the key {key} is not used: it is not a regular file; remove it: "
+        "stations with secrets, env or files are then visited again"
+    ) in run.text
+    assert "holds a value of an unsupported type" not in run.text
+
+
 def test_run_without_secrets_makes_no_key(project: Project) -> None:
     """If no outcome has a secret, there is no key."""
     project.stations("@station\ndef boil() -> int:\n    return 100\n")

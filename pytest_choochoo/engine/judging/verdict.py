@@ -74,7 +74,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
     another process is visiting it right now. *secret_for*: the consumers of a secret
     in its outcome that only a visit can restore. *decode_error*: why its recorded
-    outcome does not fit its annotation. *elsewhere*: what is known of it where it has no record.
+    outcome cannot be decoded. *elsewhere*: what is known of it where it has no record.
     """
 
     record: Record | None
@@ -95,8 +95,7 @@ def judge(facts: Facts) -> Fresh | Due:
     """Return whether a station whose upstream is complete must be visited, with every reason."""
     reasons = tuple(_reasons(facts))
     if facts.decode_error:
-        text = f"its recorded outcome does not fit its annotation any more: {facts.decode_error}"
-        reasons += (Reason("outcome", text),)
+        reasons += (Reason("outcome", facts.decode_error),)
     if facts.secret_for:
         reasons += (secret_needed(facts.secret_for),)
     if not reasons:

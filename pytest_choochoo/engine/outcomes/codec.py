@@ -22,13 +22,21 @@ from pytest_choochoo.engine.digest import (
     fields_of,
     from_root,
 )
-from pytest_choochoo.engine.errors import SecretNotKept, UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.errors import (
+    DamagedOutcome,
+    SecretNotKept,
+    UnreadableOutcome,
+    Unstorable,
+)
 from pytest_choochoo.engine.outcomes.enums import StandIn, readable
 from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
 
 T = TypeVar("T")
 
 _UNSTORABLE = (TypeError, ValueError, NotImplementedError, OverflowError, RecursionError)
+
+
+_ANYTHING = msgspec.json.Decoder()
 
 
 class Codec(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +71,8 @@ NOTHING = digest_bytes(b"null")
 def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
     """Return *value* in the form that is recorded.
 
-    Raises `Unstorable` when it would not be decoded to an equal value.
+    Raises `Unstorable` when it would not be decoded to an equal value, and `UnusableLedger`
+    when it has a secret, but the ledger's key cannot be read or made.
     """
     try:
         plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=_to(codec))
@@ -85,12 +94,24 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
 def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     """Return a new copy of the outcome in *text*.
 
-    Raises `UnreadableOutcome` when it does not fit *annotation* any more.
+    Raises `UnreadableOutcome` when it does not fit *annotation* any more, or is damaged.
     """
     try:
         return _read(name, text, annotation, codec)
     except _UNSTORABLE as error:
+        is_json = not isinstance(error, msgspec.DecodeError)
+        is_json = is_json or isinstance(error, msgspec.ValidationError)
+        if annotation is Any or not is_json:
+            raise DamagedOutcome(name, _cause(error)) from None
         raise UnreadableOutcome(name, _cause(error)) from None
+
+
+def require_readable(name: str, text: str) -> None:
+    """Raise `DamagedOutcome` unless *text*, an outcome without annotation, is JSON."""
+    try:
+        _ANYTHING.decode(text)
+    except _UNSTORABLE as error:
+        raise DamagedOutcome(name, _cause(error)) from None
 
 
 def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
@@ -210,6 +231,7 @@ def _named(kind: Any) -> str:
 
 def _token(secret: Secret[Any], codec: Codec) -> str:
     """Keep the value of *secret*, and return the token that stands for it."""
+    _ = codec.secrets.key  # its errors are about the ledger, and show no secret
     token = _quietly(None, _kept, secret.reveal(), codec)
     if token is None:
         kind = _named(type(secret.reveal()))

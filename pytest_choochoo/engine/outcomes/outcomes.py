@@ -20,6 +20,7 @@ from pytest_choochoo.engine.outcomes.codec import (
     digest_recorded,
     encode,
     is_plain,
+    require_readable,
 )
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.secrets import TOKEN_PREFIX
@@ -137,19 +138,23 @@ class Outcomes:
             return None  # the annotation has changed, which may be why it is visited
 
     def decode_error(self, key: str, record: Record | None) -> str:
-        """Return why the outcome in *record* does not fit the annotation of *key*, "" if it does.
+        """Return why *key* is due as the outcome in *record* cannot be decoded, "" if it can.
 
         Raises `Unstorable` when the annotation cannot be understood.
         """
         instance = self._route[key]
-        if record is None or record.outcome is None or self._annotation(instance.station) is Any:
+        if record is None or record.outcome is None:
             return ""
+        is_annotated = self._annotation(instance.station) is not Any
         try:
-            self._decoded(instance, record.outcome)
+            if is_annotated:
+                self._decoded(instance, record.outcome)
+            else:
+                require_readable(instance.name, record.outcome)
         except UnreadableOutcome as error:
-            return error.cause
+            return error.reason
         except Exception as error:  # noqa: BLE001 - the user's classes may raise anything
-            return error_line(error)
+            return UnreadableOutcome(instance.name, error_line(error)).reason
         return ""
 
     def _decoded(self, instance: StationInstance, text: str) -> Any:

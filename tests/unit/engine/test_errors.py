@@ -166,6 +166,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "the recorded outcome of station 'boil' does not fit its annotation any more: "
         "Expected `int`, got `str`; 'pytest --cc-run' visits it again"
     ),
+    errors.DamagedOutcome("boil", "Input data was truncated"): (
+        "the recorded outcome of station 'boil' cannot be read: Input data was truncated; "
+        "'pytest --cc-run' visits it again"
+    ),
     errors.UnkeptResource("stations.py::boil", "kettle", "Secret"): (
         "resource 'kettle' of stations.py::boil cannot be stored (Secret); "
         "use a string id and a JSON value"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from pytest_choochoo import Secret
 from pytest_choochoo.engine.digest import digest_value
-from pytest_choochoo.engine.errors import SecretNotKept, Unstorable
+from pytest_choochoo.engine.errors import LostLedger, SecretNotKept, Unstorable
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
 from pytest_choochoo.engine.secrets import TOKEN, SecretStore
 
@@ -338,6 +338,36 @@ def test_error_while_a_secret_is_kept_does_not_show_it() -> None:
         "the value of its Secret cannot be read back as Kettle",
     ]
     assert all(error.__cause__ is None and error.__suppress_context__ for error in refused)
+
+
+class Locked(msgspec.Struct):
+    code: Secret[Any]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Secret(VALUE),
+        [{"a": Secret(VALUE)}],
+        Login("ann", Secret(VALUE)),
+        Locked(Secret(VALUE)),
+        Secret(Secret(VALUE)),
+        {Secret(VALUE)},
+        Secret(object()),
+    ],
+    ids=range(7),
+)
+def test_missing_key_is_not_blamed_on_the_type(value: object) -> None:
+    """An error of the ledger while a secret is sealed is raised as it is."""
+    unusable = LostLedger("secret.key", "Input/output error")
+
+    def fail() -> bytes:
+        raise unusable
+
+    for annotation in (Any, type(value)):
+        with pytest.raises(LostLedger) as raised:
+            _encoded(value, annotation, _codec(secrets=SecretStore(fail)))
+        assert raised.value is unusable
 
 
 # --- digests

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_choochoo import Station, station
-from pytest_choochoo.engine.errors import UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.errors import DamagedOutcome, UnreadableOutcome, Unstorable
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec, Outcome
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -125,10 +125,45 @@ def test_outcome_that_does_not_fit_any_more_is_explained() -> None:
 
     error = kitchen.outcomes.decode_error(KEY, record)
 
-    assert error == "Expected `int`, got `str` - at `$.size`"
+    assert error == (
+        "its recorded outcome does not fit its annotation any more: "
+        "Expected `int`, got `str` - at `$.size`"
+    )
     assert kitchen.outcomes.previous(KEY) is None
     with pytest.raises(UnreadableOutcome, match="does not fit its annotation any more"):
         kitchen.outcomes.copy(KEY)
+
+
+DAMAGED = {
+    "no JSON": ("{oops", "JSON is malformed: object keys must be strings (byte 1)"),
+    "cut off": ("[1", "Input data was truncated"),
+    "nothing": ("", "Input data was truncated"),
+    "too deep": ("[" * 10_000 + "]" * 10_000, "it contains itself, or is nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("text", "cause"), DAMAGED.values(), ids=DAMAGED)
+def test_outcome_that_is_damaged_is_explained(text: str, cause: str) -> None:
+    """An outcome of a station without annotation that is not JSON is an error with the reason."""
+    kitchen = Kitchen(returning(Any))
+    record = kitchen.record(text)
+
+    assert kitchen.outcomes.decode_error(KEY, record) == (
+        f"its recorded outcome cannot be read: {cause}"
+    )
+    assert kitchen.outcomes.previous(KEY) is None
+    with pytest.raises(DamagedOutcome, match="outcome of station 'boil' cannot be read: "):
+        kitchen.outcomes.copy(KEY)
+
+
+def test_damaged_outcome_is_not_blamed_on_the_annotation() -> None:
+    """An outcome that is not JSON does not count as one that fits its annotation no more."""
+    kitchen = Kitchen(returning(list[int]))
+    record = kitchen.record("[1")
+
+    error = kitchen.outcomes.decode_error(KEY, record)
+
+    assert error == "its recorded outcome cannot be read: Input data was truncated"
 
 
 @pytest.mark.parametrize("text", ["3", '{"size":3}', '{"size":"large"}'])

@@ -13,6 +13,7 @@ from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller
@@ -86,7 +87,7 @@ class RunController(Controller):
         dist = self._config.option.dist
         if dist == "load":
             return None
-        return f"choochoo: ignoring --dist {dist}: stations are scheduled by their route"
+        return f"choochoo: ignoring --dist {shown(dist)}: stations are scheduled by their route"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
@@ -143,7 +144,7 @@ class RunController(Controller):
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._settings.verbosity >= -1:
             for line in plan.header:
-                reporter.write_line(line)
+                reporter.write_line(shown(line))
         self._report_settled(plan)
         return plan.batches
 

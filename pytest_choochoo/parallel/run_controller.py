@@ -21,7 +21,7 @@ from pytest_choochoo.parallel.crashes import report_crash
 from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
 from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
-from pytest_choochoo.parallel.run_plan import RunPlan, module_of
+from pytest_choochoo.parallel.run_plan import RunPlan, module_of, require_complete
 from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
@@ -141,6 +141,10 @@ class RunController(Controller):
         plan = self._parts.run.plan()
         if plan is None:
             return self._batches_without_stations(items)
+        try:
+            require_complete(plan, items)
+        except ChoochooError as error:
+            raise pytest.UsageError(str(error)) from None
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._settings.verbosity >= -1:
             for line in plan.header:

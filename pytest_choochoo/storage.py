@@ -18,6 +18,7 @@ from pytest_choochoo.engine.ledger.opening import (
     read_ledger,
 )
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
 
@@ -89,7 +90,7 @@ def _open(opener: Callable[[Callable[[str], None]], Ledger]) -> Ledger:
     ledger = opener(texts.append)
     try:
         for text in texts:
-            warnings.warn(pytest.PytestWarning(text), stacklevel=3)
+            warnings.warn(pytest.PytestWarning(shown(text)), stacklevel=3)
     except pytest.PytestWarning as error:  # the user turned warnings into errors
         ledger.close()
         raise pytest.UsageError(str(error)) from None
@@ -120,6 +121,6 @@ def clear_cache(config: pytest.Config) -> None:
         forget_complete(
             LedgerLocation(file.parent, file.stem),
             warn=lambda text: config.issue_config_time_warning(
-                pytest.PytestWarning(text), stacklevel=2
+                pytest.PytestWarning(shown(text)), stacklevel=2
             ),
         )

@@ -22,6 +22,7 @@ from pytest_choochoo.collection.registry import StationRegistry, stations_in
 from pytest_choochoo.engine.code.declarations import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.station import Station
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.settings import Settings
 
 
@@ -149,7 +150,7 @@ class StationFiles:
         if self._settings.mode.collects or self._is_named(module.path):
             return False
         text = f"{module.path.name} could not be imported, so its stations are unknown: "
-        warning = pytest.PytestWarning(text + error_line(error))
+        warning = pytest.PytestWarning(shown(text + error_line(error)))
         try:
             # `module.warn` would import the file once more to find its line.
             warnings.warn_explicit(warning, None, str(module.path), lineno=1)

@@ -120,6 +120,9 @@ class CollectionHooks:
                 hint = about_stations(session.config, self._settings, self.files.registry)
             if hint is None:
                 raise
+            from pytest_choochoo.engine.text import shown
+
+            hint = shown(hint)
             if self._settings.process.is_worker:  # xdist shows no other error of a worker
                 report = pytest.CollectReport("stations", "failed", longrepr=hint, result=[])
                 session.config.hook.pytest_collectreport(report=report)
@@ -133,7 +136,11 @@ class CollectionHooks:
         from pytest_choochoo.collection.hints import about_files
 
         hint = about_files(config, self._settings, self.files.registry)
-        return None if hint is None else f"choochoo: {hint}"
+        if hint is None:
+            return None
+        from pytest_choochoo.engine.text import shown
+
+        return shown(f"choochoo: {hint}")
 
     def _is_station_file(self, node: object) -> bool:
         return is_python_module(node) and self._settings.is_station_file(node.path)

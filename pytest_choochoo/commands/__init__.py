@@ -13,6 +13,7 @@ from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.selection import Selection, Workflow
@@ -91,7 +92,7 @@ def warn_once(item: pytest.Item, key: str, text: str) -> None:
     """
     warned = item.stash.setdefault(_WARNED, set())
     if key not in warned:
-        item.warn(StationDueWarning(text))
+        item.warn(StationDueWarning(shown(text)))
         warned.add(key)
 
 

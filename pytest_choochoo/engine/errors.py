@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import dataclass_transform
 
+from pytest_choochoo.engine.text import shown
+
 #: The number of characters to keep of a text from outside, like the message of an error.
 TEXT_LIMIT = 500
 
@@ -44,7 +46,7 @@ class ChoochooError(Exception):
             setattr(self, name, fact)
 
     def __str__(self) -> str:
-        return self.sentence()
+        return shown(self.sentence())
 
     def sentence(self, command: str = "pytest --cc-run") -> str:
         """Return the error in one sentence, in which *command* is what runs the stations."""

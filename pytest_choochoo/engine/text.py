@@ -1,4 +1,4 @@
-"""Strings as `repr` shows them, equal in all versions of Python."""
+"""Strings as people may be shown them, and as `repr` shows them in all versions of Python."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ _ADDED = (
 _ESCAPE = re.compile(r"\\U([0-9a-f]{8})|\\u([0-9a-f]{4})")
 
 
+def shown(text: str) -> str:
+    """Return *text* with its control characters, line breaks, bidi marks and surrogates spelt out.
+
+    A terminal obeys them, and a CI service reads commands at the beginning of a line.
+    """
+    # Nearly all texts are printable; an emoji of several characters is not.
+    return text if text.isprintable() else _unsafe().sub(_spelt_out, text)
+
+
+def shown_lines(text: str) -> str:
+    """Return *text* as `shown` does, with its line breaks: it consists of lines of ours."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
 def stable_repr(value: object) -> str:
     """Return `repr` of *value* as Python 3.11 has it."""
     shown = repr(value)
@@ -45,6 +59,17 @@ def _added() -> re.Pattern[str]:
     ends = (each.partition("-") for each in _ADDED.split())
     ranges = (f"{chr(int(one, 16))}-{chr(int(other or one, 16))}" for one, _, other in ends)
     return re.compile(f"[{''.join(ranges)}]")
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Return a pattern for one of the characters that are spelt out."""
+    bidi = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    return re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029{bidi}\ud800-\udfff]")
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
 
 
 def _escaped(found: re.Match[str]) -> str:

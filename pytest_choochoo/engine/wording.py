@@ -8,6 +8,7 @@ from typing import get_args
 
 from pytest_choochoo.engine.errors import ChoochooError, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.text import shown
 
 #: The cause of a failure if the user stopped the run: there is nothing to fix.
 INTERRUPTED = "interrupted"
@@ -51,7 +52,8 @@ def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
     """Return in one line why a station failed whose upstream stations *by* failed as well."""
-    return f"station {result.name!r}: {result.cause}; upstream {', '.join(by)} failed as well"
+    line = f"station {result.name!r}: {result.cause}; upstream {', '.join(by)} failed as well"
+    return shown(line)
 
 
 def closing_line(results: Sequence[Result], seconds: float) -> str:
@@ -124,7 +126,7 @@ def not_found(name: str, broken: Mapping[str, BaseException]) -> str:
         f"of {file}, which could not be collected: {error_line(error)}"
         for file, error in broken.items()
     )
-    return f"fixture {name!r} not found; it may be a station {'; or '.join(files)}"
+    return shown(f"fixture {name!r} not found; it may be a station {'; or '.join(files)}")
 
 
 def full_message(error: ChoochooError | Warning, command: str) -> str:
@@ -132,7 +134,7 @@ def full_message(error: ChoochooError | Warning, command: str) -> str:
     sentence = error.sentence(command) if isinstance(error, ChoochooError) else str(error)
     text = "; ".join((sentence, *getattr(error, "__notes__", ())))
     # The sentences of other errors may be in it; `command` continues the plain one.
-    return text.replace("'pytest --cc-run'", f"'{command}'")
+    return shown(text.replace("'pytest --cc-run'", f"'{command}'"))
 
 
 def it_or_them(number: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.text import shown_lines
 from pytest_choochoo.parallel.crashes import DIED
 from pytest_choochoo.parallel.messages import FromWorker, Notice, Refusal, SelectedStations
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
@@ -77,6 +78,6 @@ class Controller:
             case Notice(text):
                 notify(self._config, text)
             case Refusal(text):
-                raise pytest.UsageError(text)
+                raise pytest.UsageError(shown_lines(text))
             case SelectedStations(stations):
                 self._stations = stations

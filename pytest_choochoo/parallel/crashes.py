@@ -9,6 +9,7 @@ import pytest
 from pytest_choochoo.engine.ledger.protocol import LockBusy
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
 
@@ -31,7 +32,7 @@ def report_crash(
     *at_work*: the worker had not finished the item. *is_rerun*: the item runs again.
     """
     if not at_work:
-        report.longrepr = f"{DIED} after finishing {report.nodeid}, before teardown"
+        report.longrepr = shown(f"{DIED} after finishing {report.nodeid}, before teardown")
     station = run.station(report.nodeid)
     if station is None:
         return
@@ -40,7 +41,7 @@ def report_crash(
         # A result that the worker shared before it died stands.
         result = run.results.shared(station.key) or run.results.share(result)
     if result.is_complete and at_work:
-        report.longrepr = f"{DIED} after {station.name} was recorded"
+        report.longrepr = shown(f"{DIED} after {station.name} was recorded")
     put_facts(report, facts(result))
     report.user_properties = properties(result, profile)
 

@@ -122,7 +122,7 @@ def message_from_worker(text: str) -> FromWorker:
     """Return the message that *text* is. Raises `UnknownMessage`."""
     try:
         return _from_worker.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, TypeError, UnicodeError) as error:
         raise UnknownMessage(str(error)) from None
 
 
@@ -130,7 +130,7 @@ def message_from_controller(text: str) -> FromController:
     """Return the message that *text* is. Raises `UnknownMessage`."""
     try:
         return _from_controller.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, TypeError, UnicodeError) as error:
         raise UnknownMessage(str(error)) from None
 
 

@@ -13,6 +13,7 @@ from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller
@@ -20,7 +21,7 @@ from pytest_choochoo.parallel.crashes import report_crash
 from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
 from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
-from pytest_choochoo.parallel.run_plan import RunPlan, module_of
+from pytest_choochoo.parallel.run_plan import RunPlan, module_of, require_complete
 from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
@@ -86,7 +87,7 @@ class RunController(Controller):
         dist = self._config.option.dist
         if dist == "load":
             return None
-        return f"choochoo: ignoring --dist {dist}: stations are scheduled by their route"
+        return f"choochoo: ignoring --dist {shown(dist)}: stations are scheduled by their route"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
@@ -140,10 +141,14 @@ class RunController(Controller):
         plan = self._parts.run.plan()
         if plan is None:
             return self._batches_without_stations(items)
+        try:
+            require_complete(plan, items)
+        except ChoochooError as error:
+            raise pytest.UsageError(str(error)) from None
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._settings.verbosity >= -1:
             for line in plan.header:
-                reporter.write_line(line)
+                reporter.write_line(shown(line))
         self._report_settled(plan)
         return plan.batches
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
 from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.collection.pytest_internals import definitions_of
+from pytest_choochoo.engine.errors import ChoochooError
 from pytest_choochoo.engine.ledger.record import Record, Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job
@@ -26,6 +29,27 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     header: tuple[str, ...]
     settled: list[Result]
     batches: list[Batch]
+
+
+class IncompletePlan(ChoochooError):
+    """*missing*: the items that are neither settled nor in a batch."""
+
+    missing: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        names = ", ".join(self.missing[:3]) + (", …" if self.missing[3:] else "")
+        return f"the plan of the workers leaves out {names}: nothing was run; run again"
+
+
+def require_complete(plan: RunPlan, items: Sequence[str]) -> None:
+    """Raise `IncompletePlan` where *plan* leaves out some of the *items* of all workers."""
+    planned = {number for batch in plan.batches for number in batch.items}
+    settled = {result.key for result in plan.settled}
+    missing = tuple(
+        key for number, key in enumerate(items) if number not in planned and key not in settled
+    )
+    if missing:
+        raise IncompletePlan(missing)
 
 
 def job_of_station(item: pytest.Item, waits: tuple[str, ...], record: Record | None) -> Job:

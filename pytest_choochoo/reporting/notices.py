@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.settings import PROCESS
 
 
@@ -23,4 +24,4 @@ def notify(config: pytest.Config, text: str) -> None:
     # While an item runs, pytest captures whatever is written, the terminal's lines included.
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         reporter.ensure_newline()
-        reporter.write_line(f"choochoo: {text}", flush=True)
+        reporter.write_line(f"choochoo: {shown(text)}", flush=True)

@@ -15,7 +15,7 @@ _PROBLEM = rf"(?<=^  )(?:{'|'.join(COLOURS)})\b"
 _HEAD = r"  \S+ +\S+ {2,}"
 
 
-def shown(line: str, columns: int, *, has_colours: bool) -> list[tuple[str, Markup]]:
+def for_terminal(line: str, columns: int, *, has_colours: bool) -> list[tuple[str, Markup]]:
     """Return the parts of a *line* of the summary on a terminal, each with its colour.
 
     *columns*: the width of the terminal, 0 for no limit.

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_choochoo.engine.errors import CheckNotAsked, ChoochooError
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.text import shown, shown_lines
 from pytest_choochoo.engine.wording import not_found, why
 from pytest_choochoo.settings import SETTINGS
 
@@ -51,7 +52,7 @@ def facts(result: Result) -> dict[str, Any]:
 
 def properties(result: Result, profile: str) -> list[tuple[str, object]]:
     """Return *result*, in the ledger of *profile*, as JUnit properties."""
-    return [
+    found = [
         ("choochoo.title", result.title),
         ("choochoo.profile", profile),
         ("choochoo.result", result.word),
@@ -60,6 +61,7 @@ def properties(result: Result, profile: str) -> list[tuple[str, object]]:
         ("choochoo.seconds", f"{result.seconds:.3f}"),
         *((f"choochoo.check.{name}", answer) for name, answer in result.checks.items()),
     ]
+    return [(shown(name), shown(value)) for name, value in found]
 
 
 def put_facts(report: pytest.TestReport, plain: dict[str, Any]) -> None:
@@ -90,7 +92,7 @@ def settled_reports(
             location=location,
             keywords={},
             outcome="skipped" if is_skip else "passed",
-            longrepr=(path, (line or 0) + 1, f"Skipped: {why(result)}") if is_skip else None,
+            longrepr=(path, (line or 0) + 1, f"Skipped: {shown(why(result))}") if is_skip else None,
             when=when,
             user_properties=marked if is_last else (),
         )
@@ -100,7 +102,9 @@ def settled_reports(
 
 def report_collection_error(config: pytest.Config, text: str, nodeid: str = "stations") -> None:
     """Report *text* as an error of the collection, which belongs to no file."""
-    report = pytest.CollectReport(nodeid=nodeid, outcome="failed", longrepr=text, result=[])
+    report = pytest.CollectReport(
+        nodeid=nodeid, outcome="failed", longrepr=shown_lines(text), result=[]
+    )
     config.hook.pytest_collectreport(report=report)
 
 

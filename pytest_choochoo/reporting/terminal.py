@@ -14,6 +14,7 @@ from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
 from pytest_choochoo.settings import Settings
 
@@ -57,7 +58,7 @@ class Terminal:
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)
         is_shown = run is not None and self._settings.verbosity >= -1
-        return list(run.header) if run is not None and is_shown else []
+        return [*map(shown, run.header)] if run is not None and is_shown else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
@@ -88,7 +89,7 @@ class Terminal:
         """Return the result *name* as a word, with its *reason*, wrapped on a terminal."""
         if not reason:
             return name.upper()
-        word, columns = f"{name.upper()} ({reason})", self._columns()
+        word, columns = f"{name.upper()} ({shown(reason)})", self._columns()
         if not columns:
             return word
         from pytest_choochoo.reporting.painting import wrapped
@@ -141,7 +142,7 @@ class Terminal:
             return
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):
-            for text, markup in self._parts(line, has_colours=terminalreporter.hasmarkup):
+            for text, markup in self._parts(shown(line), has_colours=terminalreporter.hasmarkup):
                 terminalreporter.write(text, **markup)
             terminalreporter.write_line("")
         self._tell_causes_once(terminalreporter.stats)
@@ -151,9 +152,9 @@ class Terminal:
         columns = self._columns()
         if not columns and not has_colours:
             return [(line, {})]
-        from pytest_choochoo.reporting.painting import shown  # only terminals need it
+        from pytest_choochoo.reporting.painting import for_terminal  # only terminals need it
 
-        return shown(line, columns, has_colours=has_colours)
+        return for_terminal(line, columns, has_colours=has_colours)
 
     def _summary(self, exitstatus: int) -> Iterator[str]:
         """Yield the lines at the end."""
@@ -256,7 +257,7 @@ def _named(report: Any, told: Mapping[str, Result]) -> Any:
     checks = ", ".join(name for name, answer in answers.items() if answer != "passed")
     named = copy(report)
     # Pytest's summary shows the message of an error, as its own reports have it.
-    message = SimpleNamespace(message=f"check {checks}")
+    message = SimpleNamespace(message=shown(f"check {checks}"))
     named.longrepr = SimpleNamespace(reprcrash=message) if checks else None
     return named
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError, check_line
 from pytest_choochoo.engine.station import Check
+from pytest_choochoo.engine.text import shown
 from pytest_choochoo.engine.wording import full_message
 from pytest_choochoo.running.tracebacks import frames_of, is_below, own_code, traceback_from
 
@@ -27,7 +28,8 @@ def checks_text(
     if len(parts) == 1:
         return parts[0]
     names = ", ".join(check.name for check in checks)
-    return _AllChecks(f"{len(checks)} checks of station {item.name!r} do not pass: {names}", parts)
+    header = f"{len(checks)} checks of station {item.name!r} do not pass: {names}"
+    return _AllChecks(shown(header), parts)
 
 
 def _part(item: pytest.Function, check: Check, error: BaseException, command: str) -> Any:
@@ -41,13 +43,13 @@ def _part(item: pytest.Function, check: Check, error: BaseException, command: st
     error.__traceback__ = traceback_from(check.function, error)
     try:
         with _without_libraries(error, check, root) if is_cut else _as_it_is():
-            shown = item.repr_failure(pytest.ExceptionInfo.from_exception(error))
+            found = item.repr_failure(pytest.ExceptionInfo.from_exception(error))
     finally:
         error.__traceback__ = whole
-    crash = getattr(shown, "reprcrash", None)
+    crash = getattr(found, "reprcrash", None)
     if crash is not None:
-        crash.message = check_line(check.name, error)
-    return shown
+        crash.message = shown(check_line(check.name, error))
+    return found
 
 
 class _AllChecks:

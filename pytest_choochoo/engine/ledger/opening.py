@@ -143,6 +143,7 @@ def _connect(target: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         target, timeout=60, isolation_level=None, check_same_thread=False, uri=target[:5] == "file:"
     )
+    connection.execute("pragma trusted_schema = off")
     # A damaged string must not prevent reading the others; its checksum gives it away.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     return connection

@@ -84,6 +84,10 @@ def test_message_of_a_controller_arrives_as_it_was_sent(message: FromController)
         '{"type": "Notice", "text": 1}',
         '{"type": "ProcessId", "pid": "7"}',
         '{"type": "Surprise", "text": "x"}',
+        "{oops",
+        "[" * 100_000,
+        '{"type": "Notice", "more": ' + "[" * 100_000,
+        "\ud800",
     ],
 )
 def test_malformed_message_is_rejected_with_the_way_out(text: str) -> None:

@@ -9,10 +9,12 @@ from pytest_choochoo.engine.ledger.record import Record, Result, to_text
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job
 from pytest_choochoo.parallel.run_plan import (
+    IncompletePlan,
     RunPlan,
     job_of_station,
     job_of_test,
     module_of,
+    require_complete,
     shares,
 )
 
@@ -119,3 +121,17 @@ def test_plan_survives_its_form_as_text() -> None:
     assert plan.settled == [
         Result(key=station.key, name="pour", title="Pour", word="unchanged", upstream=("boil",))
     ]
+
+
+def test_plan_that_leaves_out_items_is_an_error() -> None:
+    """Each item is in a batch or settled; else nothing would run, and the run would be green."""
+    result = Result(key="a", name="a", title="a", word="unchanged")
+    plan = RunPlan(stations=[], header=(), settled=[result], batches=[Batch(items=(1,))])
+    require_complete(plan, ["a", "b"])
+
+    with pytest.raises(IncompletePlan) as caught:
+        require_complete(plan, ["a", "b", "c", "d", "e", "f"])
+
+    assert str(caught.value) == (
+        "the plan of the workers leaves out c, d, e, …: nothing was run; run again"
+    )

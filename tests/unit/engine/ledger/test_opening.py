@@ -666,3 +666,65 @@ def test_pipe_in_place_of_the_ledger_is_moved_aside(tmp_path: Path) -> None:
 def test_tables_of_the_newest_format_are_known() -> None:
     """The digest by which a sound ledger is recognized is that of the migrations' tables."""
     assert schema.checksum(*schema.tables_of(schema.FORMAT)) == schema.TABLES
+
+
+_TAMPERED = {
+    "trigger": "create trigger t after insert on attempts begin delete from resources; end",
+    "view": "create view v as select * from resources",
+    "index": "create index i on resources (value)",
+    "table": "create table other (key text)",
+}
+
+
+@pytest.mark.parametrize("statement", _TAMPERED.values(), ids=_TAMPERED)
+def test_ledger_that_defines_more_is_set_aside(closed: Path, statement: str) -> None:
+    """A trigger could empty the resources that a clean needs; they are copied to a new ledger."""
+    warnings: list[str] = []
+    with _copy(closed) as location:
+        with sqlite3.connect(location.file) as connection:
+            connection.execute(statement)
+        connection.close()
+
+        with _opened(location, warnings.append) as ledger:
+            assert ledger.records() == {}
+            assert dict(ledger.resources(KEYS[0])) == {"pot": {"id": f"of {KEYS[0]}"}}
+
+    assert f"(its tables do not match format {schema.FORMAT})" in warnings[0]
+
+
+def test_ledger_with_another_constraint_is_set_aside(closed: Path) -> None:
+    """A constraint that replaces rows would lose what was written; the columns are the same."""
+    warnings: list[str] = []
+    with _copy(closed) as location:
+        with sqlite3.connect(location.file) as connection:
+            connection.execute("alter table resources rename to old")
+            connection.execute(
+                "create table resources (key text not null, place integer not null,"
+                " id text not null, value text not null, seal text not null,"
+                " primary key (key, place, id), unique (key) on conflict replace) without rowid"
+            )
+            connection.execute("insert into resources select * from old")
+            connection.execute("drop table old")
+        connection.close()
+
+        with _opened(location, warnings.append) as ledger:
+            assert ledger.records() == {}
+
+    assert f"(its tables do not match format {schema.FORMAT})" in warnings[0]
+
+
+@pytest.mark.parametrize("number", range(schema.FORMAT + 1))
+def test_ledger_of_every_format_opens(tmp_path: Path, number: int) -> None:
+    """A ledger that the migrations made, up to any format, is sound, and is then of the newest."""
+    location = LedgerLocation(tmp_path, "default")
+    with sqlite3.connect(location.file) as connection:
+        for migrate in schema.MIGRATIONS[:number]:
+            migrate(connection)
+        connection.execute(f"pragma user_version = {number}")
+    connection.close()
+
+    with _opened(location):
+        pass
+    with sqlite3.connect(location.file) as connection:
+        assert schema.checksum(*schema._tables(connection)) == schema.TABLES
+    connection.close()

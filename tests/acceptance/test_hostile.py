@@ -118,7 +118,7 @@ def test_link_in_place_of_a_station_directory_is_set_aside(tea: Project, treasur
 
 
 def test_foreign_names_in_our_folders_are_left_alone(tea: Project) -> None:
-    """What has no name of ours is not ours, and is neither moved nor removed."""
+    """A file or folder without a name of our form is neither moved nor removed."""
     stations, locks = (tea.path / LEDGER / "default" / name for name in ("stations", "locks"))
     (stations / "notes.txt").write_text("x")
     (locks / "folder").mkdir()

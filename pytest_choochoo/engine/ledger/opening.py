@@ -164,7 +164,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("pragma journal_mode = wal")
     # Full: what was reported as complete survives even a power cut.
     connection.execute("pragma synchronous = full")
-    # What is deleted is gone from the file as well, however SQLite was built.
+    # Deleted content leaves the file as well, however SQLite was built.
     connection.execute("pragma secure_delete = on")
 
 

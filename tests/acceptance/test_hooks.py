@@ -364,7 +364,7 @@ def test_plugin_that_fails_when_it_is_told_a_verdict_fails_the_station(
         "plugin 'conftest.py' failed in pytest_choochoo_judged (conftest.py:3): OSError: no gas; "
         "correct it, or disable it"
     )
-    assert run.causes[station] == again.causes[station] == f"HookFailed: {text}"
+    assert run.causes[station] == again.causes[station] == text
     assert run.outlines.count(text) == 1
     assert run.results["boil"] == ("failed" if station == "boil" else "visited")
     assert (run.results["burn"], run.exit_code, again.exit_code) == ("failed", 1, 1)

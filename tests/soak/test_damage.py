@@ -157,7 +157,7 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
     assert (run.visited, run.failed) == (("spill",), ("wipe",))
     assert re.fullmatch(
         rf"the ledger cannot be used any more, {done.path}/\.pytest_cache/d/choochoo/default/locks/"
-        r"\w+\.lock: file exists; fix this and run again to resume",
+        r"\w+\.lock: not a directory; fix this and run again to resume",
         run.errors["wipe"],
     )
 

@@ -138,14 +138,15 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
     """An obstacle during a run is named by the station that it stops."""
     done.stations(
         """
-        import shutil
         from pathlib import Path
+        from pytest_choochoo.engine.ledger.location import short
 
         @station
         def spill():
             locks = Path(__file__).parent / ".pytest_cache/d/choochoo/default/locks"
-            shutil.rmtree(locks)
-            locks.write_text("tea")
+            lock = locks / f"{short('stations.py::wipe')}.lock"
+            lock.unlink(missing_ok=True)
+            lock.mkdir()
 
         @station
         def wipe(spill): ...
@@ -157,7 +158,7 @@ def test_lock_that_cannot_be_taken_fails_its_station(done: Project) -> None:
     assert (run.visited, run.failed) == (("spill",), ("wipe",))
     assert re.fullmatch(
         rf"the ledger cannot be used any more, {done.path}/\.pytest_cache/d/choochoo/default/locks/"
-        r"\w+\.lock: not a directory; fix this and run again to resume",
+        r"\w+\.lock: is a directory; fix this and run again to resume",
         run.errors["wipe"],
     )
 
@@ -291,7 +292,7 @@ def test_read_only_disk_is_reported_before_any_visit(project: Project, disk: Pat
     assert (run.exit_code, run.log) == (4, ())
     assert (
         f"ERROR: the ledger {disk}/state/default.sqlite cannot be written: read-only file system; "
-        "make the folder writable, or name another with --cc-state"
+        "name another folder with --cc-state"
     ) in run.outlines
     assert (plain.exit_code, plain.tests) == (0, {"test_tea": "passed"})
 

@@ -64,7 +64,7 @@ def is_at(path: str, file: int) -> bool:
     """Return whether the open *file* is still the one at *path*: it may have been removed."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(file))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -22,7 +22,7 @@ _ADDED = (
     "1fabb-1fabf 1fac6-1facf 1fada-1fadf 1fae8-1faef 1faf7-1fafa 1fbcb-1fbef 1fbfa "
     "2b739-2b73f 2b81e 2cea2-2cead 2ebf0-2ee5d 31350-3fc3f"
 )
-_ESCAPE = re.compile(r"\\U([0-9a-f]{8})|\\u([0-9a-f]{4})")
+_ESCAPE = r"\\U([0-9a-f]{8})|\\u([0-9a-f]{4})"  # compiled when it is needed
 
 
 def shown(text: str) -> str:
@@ -50,7 +50,7 @@ def reprs(value: object) -> Iterator[str]:
     shown = repr(value)
     yield shown
     yield stable_repr(value)
-    yield _ESCAPE.sub(_unescaped, shown)
+    yield re.sub(_ESCAPE, _unescaped, shown)
 
 
 @cache

@@ -381,7 +381,8 @@ def _is_of_another_root(config: pytest.Config, folder: Path) -> bool:
     """Return whether the node ids of the records in *folder* are relative to another rootdir."""
     from pytest_choochoo.engine.ledger.opening import read_ledger
 
-    with closing(read_ledger(LedgerLocation(folder, _profile(config)))) as ledger:
+    location = LedgerLocation(folder, _profile(config), is_trusted=config.getini("cc_trust"))
+    with closing(read_ledger(location)) as ledger:
         records = ledger.records().items()
     files = {key.partition("::")[0] for key, record in records if not record.is_forgotten}
     return not all((config.rootpath / file).exists() for file in files)

@@ -18,7 +18,7 @@ from pytest_choochoo.engine.ledger.opening import (
     read_ledger,
 )
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
 
@@ -119,7 +119,9 @@ def clear_cache(config: pytest.Config) -> None:
             shutil.rmtree(inside, ignore_errors=True)
     for file in (folder / "d" / "choochoo").glob("*.sqlite"):
         forget_complete(
-            LedgerLocation(file.parent, file.stem),
+            LedgerLocation(
+                file.parent, file.stem, is_given=False, is_trusted=config.getini("cc_trust")
+            ),
             warn=lambda text: config.issue_config_time_warning(
                 pytest.PytestWarning(shown(text)), stacklevel=2
             ),

@@ -21,8 +21,8 @@ from pytest_choochoo.collection.pytest_internals import collect_whole, is_python
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
 from pytest_choochoo.engine.code.declarations import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.engine.text import shown
 from pytest_choochoo.settings import Settings
 
 

@@ -120,7 +120,7 @@ class CollectionHooks:
                 hint = about_stations(session.config, self._settings, self.files.registry)
             if hint is None:
                 raise
-            from pytest_choochoo.engine.text import shown
+            from pytest_choochoo.engine.shown import shown
 
             hint = shown(hint)
             if self._settings.process.is_worker:  # xdist shows no other error of a worker
@@ -138,7 +138,7 @@ class CollectionHooks:
         hint = about_files(config, self._settings, self.files.registry)
         if hint is None:
             return None
-        from pytest_choochoo.engine.text import shown
+        from pytest_choochoo.engine.shown import shown
 
         return shown(f"choochoo: {hint}")
 

@@ -13,7 +13,7 @@ from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.selection import Selection, Workflow

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import dataclass_transform
 
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 
 #: The number of characters to keep of a text from outside, like the message of an error.
 TEXT_LIMIT = 500
@@ -173,7 +173,7 @@ class UnusableKey(UnusableLedger):
     cause: str
     template = (
         "the key {path} is not used: {cause}; "
-        "remove it: stations with secrets, env or files are then visited again"
+        "remove it: stations whose secrets are needed are then visited again"
     )
 
 

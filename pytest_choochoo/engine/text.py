@@ -1,4 +1,4 @@
-"""Strings as people may be shown them, and as `repr` shows them in all versions of Python."""
+"""Strings as `repr` shows them, equal in all versions of Python."""
 
 from __future__ import annotations
 
@@ -22,21 +22,7 @@ _ADDED = (
     "1fabb-1fabf 1fac6-1facf 1fada-1fadf 1fae8-1faef 1faf7-1fafa 1fbcb-1fbef 1fbfa "
     "2b739-2b73f 2b81e 2cea2-2cead 2ebf0-2ee5d 31350-3fc3f"
 )
-_ESCAPE = r"\\U([0-9a-f]{8})|\\u([0-9a-f]{4})"  # compiled when it is needed
-
-
-def shown(text: str) -> str:
-    """Return *text* with its control characters, line breaks, bidi marks and surrogates spelt out.
-
-    A terminal obeys them, and a CI service reads commands at the beginning of a line.
-    """
-    # Nearly all texts are printable; an emoji of several characters is not.
-    return text if text.isprintable() else _unsafe().sub(_spelt_out, text)
-
-
-def shown_lines(text: str) -> str:
-    """Return *text* as `shown` does, with its line breaks: it consists of lines of ours."""
-    return "\n".join(map(shown, text.split("\n")))
+_ESCAPE = re.compile(r"\\U([0-9a-f]{8})|\\u([0-9a-f]{4})")
 
 
 def stable_repr(value: object) -> str:
@@ -50,7 +36,7 @@ def reprs(value: object) -> Iterator[str]:
     shown = repr(value)
     yield shown
     yield stable_repr(value)
-    yield re.sub(_ESCAPE, _unescaped, shown)
+    yield _ESCAPE.sub(_unescaped, shown)
 
 
 @cache
@@ -59,17 +45,6 @@ def _added() -> re.Pattern[str]:
     ends = (each.partition("-") for each in _ADDED.split())
     ranges = (f"{chr(int(one, 16))}-{chr(int(other or one, 16))}" for one, _, other in ends)
     return re.compile(f"[{''.join(ranges)}]")
-
-
-@cache
-def _unsafe() -> re.Pattern[str]:
-    """Return a pattern for one of the characters that are spelt out."""
-    bidi = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-    return re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029{bidi}\ud800-\udfff]")
-
-
-def _spelt_out(found: re.Match[str]) -> str:
-    return repr(found[0])[1:-1]
 
 
 def _escaped(found: re.Match[str]) -> str:

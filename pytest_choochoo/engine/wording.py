@@ -8,7 +8,7 @@ from typing import get_args
 
 from pytest_choochoo.engine.errors import ChoochooError, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 
 #: The cause of a failure if the user stopped the run: there is nothing to fix.
 INTERRUPTED = "interrupted"

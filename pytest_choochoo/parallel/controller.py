@@ -10,7 +10,7 @@ import pytest
 
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.engine.text import shown_lines
+from pytest_choochoo.engine.shown import shown_lines
 from pytest_choochoo.parallel.crashes import DIED
 from pytest_choochoo.parallel.messages import FromWorker, Notice, Refusal, SelectedStations
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input

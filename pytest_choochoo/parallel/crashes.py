@@ -9,7 +9,7 @@ import pytest
 from pytest_choochoo.engine.ledger.protocol import LockBusy
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
 

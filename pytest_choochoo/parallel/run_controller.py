@@ -13,7 +13,7 @@ from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.settings import PROCESS
 
 

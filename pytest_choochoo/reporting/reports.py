@@ -10,7 +10,7 @@ import pytest
 
 from pytest_choochoo.engine.errors import CheckNotAsked, ChoochooError
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.engine.text import shown, shown_lines
+from pytest_choochoo.engine.shown import shown, shown_lines
 from pytest_choochoo.engine.wording import not_found, why
 from pytest_choochoo.settings import SETTINGS
 

@@ -14,7 +14,7 @@ from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
 from pytest_choochoo.settings import Settings
 

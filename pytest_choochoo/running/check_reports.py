@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError, check_line
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Check
-from pytest_choochoo.engine.text import shown
 from pytest_choochoo.engine.wording import full_message
 from pytest_choochoo.running.tracebacks import frames_of, is_below, own_code, traceback_from
 

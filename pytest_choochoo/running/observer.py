@@ -13,7 +13,7 @@ from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import HookFailed, UnusableLedger, error_line, shortened
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
-from pytest_choochoo.engine.text import shown
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.reports import facts, properties, put_facts
 
 

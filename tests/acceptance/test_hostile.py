@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import Project
 
-from pytest_choochoo.engine.ledger import access
+from pytest_choochoo.engine.ledger.trust import owner_name
 
 LEDGER = ".pytest_cache/d/choochoo"
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -169,6 +169,18 @@ def test_trusted_folder_is_used(project: Project, tmp_path: Path) -> None:
     assert (first.closing, again.closing) == ("2 visited", "2 unchanged")
 
 
+def test_trusted_cache_can_be_cleared(tea: Project) -> None:
+    """`--cache-clear` obeys `cc_trust` as well; without it the ledger is named, and left alone."""
+    (tea.path / LEDGER).chmod(0o777)
+
+    refused = tea.run("--cc-run", "--cache-clear")
+    cleared = tea.run("--cc-run", "--cache-clear", "-o", "cc_trust=true")
+
+    assert refused.exit_code == 4
+    assert f"others may write {tea.path / LEDGER}, which has mode 0777" in refused.text
+    assert cleared.visited == ("boil", "pour")
+
+
 @as_root
 @pytest.mark.parametrize("name", ["", "default.sqlite", "default", "default/stations"])
 def test_ledger_of_another_user_is_not_believed(tea: Project, name: str) -> None:
@@ -178,7 +190,7 @@ def test_ledger_of_another_user_is_not_believed(tea: Project, name: str) -> None
 
     run = tea.run("--cc-run")
 
-    owner = access.owner_name(NOBODY)
+    owner = owner_name(NOBODY)
     assert (run.exit_code, run.log) == (4, ())
     assert f"as others may have written it: {path} belongs to {owner}; remove that" in run.text
 

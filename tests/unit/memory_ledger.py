@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from pytest_choochoo.engine.ledger.access import Modes, Trust, make_directory
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -23,6 +22,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record, Status, to_text
+from pytest_choochoo.engine.ledger.trust import make_directory
 from pytest_choochoo.engine.place import (
     FIRST,
     UNKNOWN,
@@ -35,9 +35,6 @@ from pytest_choochoo.engine.place import (
 
 # A station, and the number of the place.
 At = tuple[str, int]
-
-
-_TRUST = Trust("", is_shared=False, is_complete=True)
 
 
 class MemoryLedger(SnapshotMixin):
@@ -167,7 +164,7 @@ class MemoryLedger(SnapshotMixin):
         return (
             found[0]
             if found
-            else make_directory(self._location.directory(*self._own(key)), Modes(), _TRUST)
+            else make_directory(self._location, self._location.directory(*self._own(key)))
         )
 
     def prepare_locks(self, keys: Iterable[str]) -> None: ...

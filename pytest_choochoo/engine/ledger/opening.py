@@ -14,8 +14,6 @@ from typing import Any
 from pytest_choochoo.engine.errors import ProfileBusy, UnusableLedger
 from pytest_choochoo.engine.ledger.access import (
     cause_of,
-    forbidden,
-    foreign,
     is_file,
     is_folder,
     make_file,
@@ -23,13 +21,13 @@ from pytest_choochoo.engine.ledger.access import (
     make_parents,
     modes_in,
     open_file,
-    require_locks,
 )
 from pytest_choochoo.engine.ledger.location import (
     LedgerLocation,
     is_directory_name,
     is_lock_name,
 )
+from pytest_choochoo.engine.ledger.os_locks import require_locks
 from pytest_choochoo.engine.ledger.profile_lock import hold_profile
 from pytest_choochoo.engine.ledger.schema import (
     bring_up_to_date,
@@ -38,6 +36,7 @@ from pytest_choochoo.engine.ledger.schema import (
     problem_with,
 )
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
+from pytest_choochoo.engine.ledger.trust import forbidden, foreign
 from pytest_choochoo.engine.place import FIRST
 
 # The types of a row of the places.
@@ -205,18 +204,10 @@ def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
         if foreign(location) or any(_wrong_kinds(location)) or _problem(location) is not None:
             return None
         os.close(open_file(location.file, os.O_RDWR))  # both must be there, and writable
-        _require_locks(location.data_dir / "locks" / "ledger.lock")
+        require_locks(location.data_dir / "locks" / "ledger.lock")
         return _connect_if_up_to_date(location.file)
     except (OSError, sqlite3.Error):
         return None  # opening it under the lock fails as well, and says why
-
-
-def _require_locks(lock: Path) -> None:
-    opened = open_file(lock, os.O_RDWR)
-    try:
-        require_locks(opened)
-    finally:
-        os.close(opened)
 
 
 def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
@@ -245,7 +236,7 @@ def _open_under_lock(location: LedgerLocation, warn: Warn) -> sqlite3.Connection
         make_folder(folder, modes)
     _set_aside_if_wrong_kind(locks / "ledger.lock", warn)
     make_file(locks / "ledger.lock", modes)
-    _require_locks(locks / "ledger.lock")
+    require_locks(locks / "ledger.lock")
     from filelock import FileLock  # few runs make a ledger or change its format
 
     # Under a lock, since another process may just be making an empty file into a ledger.

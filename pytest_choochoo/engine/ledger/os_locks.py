@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import LostLedger
@@ -58,6 +59,22 @@ def wait_for_lock(path: str, timeout: float, modes: Modes) -> StationLock:
             if timeout >= 0 and clock.monotonic() >= end:
                 raise
         time.sleep(_PAUSE)
+
+
+def require_locks(path: Path) -> None:
+    """Raise `OSError` where the file system of the file *path* has no locks.
+
+    A library might then take the existence of a file for a lock, which a dead process keeps.
+    """
+    file = open_file(path, os.O_RDWR)
+    try:
+        if try_lock(file, is_shared=True):
+            unlock(file)
+    except OSError as error:
+        error.strerror = f"locks do not work here ({(error.strerror or '').lower()})"
+        raise
+    finally:
+        os.close(file)
 
 
 def is_at(path: str, file: int) -> bool:

@@ -14,7 +14,6 @@ import msgspec
 
 from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import UnusableLedger
-from pytest_choochoo.engine.ledger.access import make_directory, modes_in, trust_in
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -24,6 +23,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import Forgotten, Record, to_text
+from pytest_choochoo.engine.ledger.trust import make_directory
 from pytest_choochoo.engine.place import Scope
 
 _POLL = 0.05  # seconds between two questions for a lock
@@ -192,9 +192,7 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        location = self._location
-        modes = modes_in(location.folder)
-        return make_directory(location.directory(key), modes, trust_in(location))
+        return make_directory(self._location, self._location.directory(key))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))

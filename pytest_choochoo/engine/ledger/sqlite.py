@@ -20,13 +20,9 @@ from pytest_choochoo.engine.errors import LostLedger
 from pytest_choochoo.engine.ledger.access import (
     cause_of,
     is_folder,
-    make_directory,
     make_file,
-    make_key,
     modes_in,
     naming,
-    read_key,
-    trust_in,
 )
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
 from pytest_choochoo.engine.ledger.os_locks import wait_for_lock
@@ -45,6 +41,7 @@ from pytest_choochoo.engine.ledger.record import (
     to_text,
 )
 from pytest_choochoo.engine.ledger.schema import is_intact, with_checksum
+from pytest_choochoo.engine.ledger.trust import make_directory, trust_in
 from pytest_choochoo.engine.place import FIRST, Believed, Elsewhere, Place, Scope, number_of
 
 if TYPE_CHECKING:
@@ -291,7 +288,7 @@ class SqliteLedger(SnapshotMixin):
         path = next(iter(self._directories(key)), own)
         if not self._is_read_only:
             with _naming(path):
-                make_directory(path, self._modes, trust_in(self._location))
+                make_directory(self._location, path)
         return path
 
     def _directories(self, key: str) -> list[Path]:
@@ -354,6 +351,8 @@ class SqliteLedger(SnapshotMixin):
         return str(self.result(run, name))
 
     def secret_key(self) -> bytes:
+        from pytest_choochoo.engine.ledger.key_file import make_key, read_key  # for secrets only
+
         path = self._location.data_dir / "secret.key"
         with self.lock(path.name, -1), naming(path):
             return read_key(path, trust_in(self._location)) or make_key(path, self._modes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import pytest
 
 from pytest_choochoo.collection.pytest_internals import is_python_module
+from pytest_choochoo.engine.shown import shown
 
 # Every run of pytest imports this module, and most runs have no station: modules that only
 # stations need are imported when the first one is met.
@@ -120,8 +121,6 @@ class CollectionHooks:
                 hint = about_stations(session.config, self._settings, self.files.registry)
             if hint is None:
                 raise
-            from pytest_choochoo.engine.shown import shown
-
             hint = shown(hint)
             if self._settings.process.is_worker:  # xdist shows no other error of a worker
                 report = pytest.CollectReport("stations", "failed", longrepr=hint, result=[])
@@ -136,11 +135,7 @@ class CollectionHooks:
         from pytest_choochoo.collection.hints import about_files
 
         hint = about_files(config, self._settings, self.files.registry)
-        if hint is None:
-            return None
-        from pytest_choochoo.engine.shown import shown
-
-        return shown(f"choochoo: {hint}")
+        return None if hint is None else shown(f"choochoo: {hint}")
 
     def _is_station_file(self, node: object) -> bool:
         return is_python_module(node) and self._settings.is_station_file(node.path)

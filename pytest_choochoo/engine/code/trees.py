@@ -13,7 +13,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def children(node: ast.AST) -> list[ast.AST]:
     """Return the nodes directly inside *node*, but for whether a name is loaded or stored.
 
-    `ast.iter_child_nodes` takes three times as long, which a first run would feel.
+    `ast.iter_child_nodes` takes 1.7 times as long, for every node of a first run.
     """
     found: list[ast.AST] = []
     for field in node._fields:

@@ -516,7 +516,7 @@ def test_key_that_cannot_be_read_is_not_blamed_on_the_type(project: Project, mod
     assert run.failed == ("login",)
     assert (
         f"the key {key} is not used: it is not a regular file; remove it: "
-        "stations with secrets, env or files are then visited again"
+        "stations whose secrets are needed are then visited again"
     ) in run.text
     assert "holds a value of an unsupported type" not in run.text
 

@@ -118,6 +118,7 @@ def scheduled(shape: str, size: int) -> float:
         begin=lambda items: route,
         read_messages=lambda: None,
         reject=lambda node, text: None,
+        end_worker=lambda node, text: None,
         notify=lambda text: None,
     )
     workers = [_Worker(number, size) for number in range(4)]

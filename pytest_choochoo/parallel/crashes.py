@@ -26,29 +26,34 @@ def report_crash(
     profile: str,
     at_work: bool,
     is_rerun: bool,
+    rejection: str | None = None,
 ) -> None:
     """Complete xdist's *report* of an item that a dying worker was running; record it as failed.
 
     *at_work*: the worker had not finished the item. *is_rerun*: the item runs again.
+    *rejection*: why the controller ended the worker, None if it died by itself.
     """
-    if not at_work:
+    if rejection is not None:
+        report.longrepr = shown(rejection)
+    elif not at_work:
         report.longrepr = shown(f"{DIED} after finishing {report.nodeid}, before teardown")
     station = run.station(report.nodeid)
     if station is None:
         return
-    result = record_crash(run, station)
+    result = record_crash(run, station, rejection)
     if not is_rerun:
         # A result that the worker shared before it died stands.
         result = run.results.shared(station.key) or run.results.share(result)
     if result.is_complete and at_work:
-        report.longrepr = shown(f"{DIED} after {station.name} was recorded")
+        cause = DIED if rejection is None else f"{rejection};"
+        report.longrepr = shown(f"{cause} after {station.name} was recorded")
     put_facts(report, facts(result))
     report.user_properties = properties(result, profile)
 
 
-def record_crash(run: ParallelRun, station: StationInfo) -> Result:
+def record_crash(run: ParallelRun, station: StationInfo, rejection: str | None = None) -> Result:
     """Record that the visit of *station* failed, if it was being visited; return the result."""
-    cause, reasons = DIED, tuple[str, ...]()
+    cause, reasons = rejection or DIED, tuple[str, ...]()
     ledger = run.ledger
     try:
         lock = ledger.lock(station.key, _GRACE)
@@ -62,7 +67,8 @@ def record_crash(run: ParallelRun, station: StationInfo) -> Result:
         if record.status == "failed":  # the worker recorded why it was about to die
             cause = record.error
         elif record.is_visiting:
-            cause = f"the worker process {record.pid} died while it visited the station"
+            died = f"the worker process {record.pid} died while it visited the station"
+            cause = rejection or died
             failed = record.with_(status="failed", since=time.time(), error=cause, pid=0)
             ledger.finish(station.key, failed)
     return station.result("failed", cause=cause, reasons=reasons)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import threading
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 import pytest
@@ -34,7 +35,8 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
 class ProcessId(msgspec.Struct, frozen=True, tag=True):
     """The process id of the worker on its machine."""
 
-    pid: int
+    # To send a signal to 0 or below means many processes.
+    pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class SharedModules(msgspec.Struct, frozen=True, tag=True):
@@ -101,16 +103,28 @@ FromController = LedgerAnswer | SecretAnswer
 _from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 _from_controller: msgspec.json.Decoder[FromController] = msgspec.json.Decoder(FromController)
 _Answer = TypeVar("_Answer")
+_Message = TypeVar("_Message")
 
 
 class UnknownMessage(ChoochooError):
-    """A message that this version does not know."""
+    """A message that this version does not know: the beginning of what was *sent*, and why."""
 
+    sent: str
     cause: str
     template = (
-        "a worker and its controller do not understand each other ({cause}): "
+        "a message that is not understood, {sent} ({cause}); "
         "install the same version of pytest-choochoo on all hosts"
     )
+
+
+def unknown(sent: object, cause: object) -> UnknownMessage:
+    """Return the error that *sent*, whatever it is, is no message, because of *cause*."""
+    return UnknownMessage(_excerpts.repr(sent), str(cause))
+
+
+# Of any size and depth: `repr` itself ends at the limit of recursion.
+_excerpts = reprlib.Repr()
+_excerpts.maxstring = _excerpts.maxother = 80
 
 
 def encode(message: FromWorker | FromController) -> str:
@@ -118,20 +132,23 @@ def encode(message: FromWorker | FromController) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def message_from_worker(text: str) -> FromWorker:
-    """Return the message that *text* is. Raises `UnknownMessage`."""
-    try:
-        return _from_worker.decode(text)
-    except (msgspec.DecodeError, RecursionError, TypeError, UnicodeError) as error:
-        raise UnknownMessage(str(error)) from None
+def message_from_worker(sent: object) -> FromWorker:
+    """Return the message that *sent* is. Raises `UnknownMessage`."""
+    return _decoded(_from_worker, sent)
 
 
-def message_from_controller(text: str) -> FromController:
-    """Return the message that *text* is. Raises `UnknownMessage`."""
+def message_from_controller(sent: object) -> FromController:
+    """Return the message that *sent* is. Raises `UnknownMessage`."""
+    return _decoded(_from_controller, sent)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Message], sent: object) -> _Message:
+    if not isinstance(sent, str):  # the decoder takes bytes as well
+        raise unknown(sent, f"expected text, got {type(sent).__name__}")
     try:
-        return _from_controller.decode(text)
-    except (msgspec.DecodeError, RecursionError, TypeError, UnicodeError) as error:
-        raise UnknownMessage(str(error)) from None
+        return decoder.decode(sent)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise unknown(sent, error) from None
 
 
 class Channel(Protocol):
@@ -146,6 +163,7 @@ class WorkerLink:
 
     *secrets*: the texts of all secrets of the run by token. *receive* takes every message but
     those about secrets; execnet calls it in a thread of its own, which it must not hold up.
+    *reject* is called with the error for a message that is none; no later one is taken.
     """
 
     def __init__(
@@ -154,21 +172,28 @@ class WorkerLink:
         *,
         secrets: MutableMapping[str, str],
         receive: Callable[[FromWorker], object],
+        reject: Callable[[UnknownMessage], object],
     ) -> None:
         self._channel = channel
         self._secrets = secrets
         self._receive = receive
+        self._reject = reject
+        self._has_rejected = False
         channel.setcallback(self._take)
 
     def send(self, message: FromController) -> None:
         with suppress(OSError):  # the worker died meanwhile
             self._channel.send(encode(message))
 
-    def _take(self, text: str) -> None:
+    def _take(self, sent: object) -> None:
+        if self._has_rejected:
+            return
         try:
-            message = message_from_worker(text)
+            message = message_from_worker(sent)
         except UnknownMessage as error:
-            message = Refusal(str(error))
+            self._has_rejected = True
+            self._reject(error)
+            return
         match message:
             # Answered in this thread: the main thread may be busy for longer than a station
             # should have to wait for its secret.
@@ -187,8 +212,8 @@ class ControllerLink:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ledger: RemoteLedger | None = None
-        self._ledger_answers: SimpleQueue[LedgerAnswer | None] = SimpleQueue()
-        self._secret_answers: SimpleQueue[SecretAnswer | None] = SimpleQueue()
+        self._ledger_answers = _Answers[LedgerAnswer]()
+        self._secret_answers = _Answers[SecretAnswer]()
         self._asks_for_secret = threading.Lock()
         #: The texts of the secrets of the run by token.
         self.secrets: dict[str, str] = _SharedSecrets(self._ask_for_secret)
@@ -211,42 +236,65 @@ class ControllerLink:
     def _ask_ledger(self, question: str) -> str:
         try:
             self.send(LedgerQuestion(question))
-            return _first(self._ledger_answers).answer
+            return self._ledger_answers.first().answer
         except OSError as error:
             raise UnusableLedger("of the controller", str(error)) from None
 
     def _ask_for_secret(self, message: SecretKept | SecretWanted) -> str | None:
         with self._asks_for_secret:  # a secret may be revealed in any thread
             self.send(message)
-            return _first(self._secret_answers).text
+            return self._secret_answers.first().text
 
-    def _take(self, text: str | None) -> None:
+    def _take(self, sent: object) -> None:
         """Take a message of the controller, None when it is gone; called in a thread of execnet."""
-        if text is None:
+        if sent is None:
             if self._ledger is not None and self._ledger.held:
                 # The controller's locks are gone with it: another run may visit at this moment.
                 os._exit(1)
-            self._ledger_answers.put(None)
-            self._secret_answers.put(None)
+            self._lose("the connection to the controller is lost")
             return
-        match message_from_controller(text):
-            case LedgerAnswer() as answer:
-                self._ledger_answers.put(answer)
-            case SecretAnswer() as answer:
-                self._secret_answers.put(answer)
+        try:
+            message = message_from_controller(sent)
+        except UnknownMessage as error:
+            # Nobody knows which question it was to answer: the ones after it would get wrong ones.
+            self._lose(f"the controller sent {error}")
+            return
+        match message:
+            case LedgerAnswer():
+                self._ledger_answers.put(message)
+            case SecretAnswer():
+                self._secret_answers.put(message)
+
+    def _lose(self, cause: str) -> None:
+        self._ledger_answers.lose(cause)
+        self._secret_answers.lose(cause)
 
 
 #: A worker's end of the channel to its controller; plain pytest has none.
 CONTROLLER = pytest.StashKey[ControllerLink]()
 
 
-def _first(answers: SimpleQueue[_Answer | None]) -> _Answer:
-    """Wait for an answer and return it. Raises `OSError` if there will be none."""
-    answer = answers.get()
-    if answer is None:
-        answers.put(None)  # for the next question
-        raise OSError("the connection to the controller is lost")
-    return answer
+class _Answers(Generic[_Answer]):
+    """The answers to questions that are asked one at a time, until the connection is lost."""
+
+    def __init__(self) -> None:
+        self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
+        self._lost = ""
+
+    def put(self, answer: _Answer) -> None:
+        self._answers.put(answer)
+
+    def lose(self, cause: str) -> None:
+        """Let there be no more answers, because of *cause*."""
+        self._lost = self._lost or cause
+        self._answers.put(None)  # for the question that waits
+
+    def first(self) -> _Answer:
+        """Wait for an answer and return it. Raises `OSError` if there will be none."""
+        answer = None if self._lost else self._answers.get()
+        if answer is None:
+            raise OSError(self._lost)
+        return answer
 
 
 class _SharedSecrets(dict[str, str]):

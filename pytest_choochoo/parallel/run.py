@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-import msgspec
-
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.wording import INTERRUPTED
 from pytest_choochoo.parallel.messages import BEGUN
-from pytest_choochoo.parallel.run_plan import PLAN, RunPlan
+from pytest_choochoo.parallel.run_plan import PLAN, RunPlan, read_plan
 from pytest_choochoo.parallel.workers import Workers
 
 
@@ -36,11 +34,14 @@ class ParallelRun:
         ledger.write_result(self.name, BEGUN, "")
 
     def plan(self) -> RunPlan | None:
-        """Return the plan that the workers agreed on, None if there are no stations."""
+        """Return the plan that the workers agreed on, None if there are no stations.
+
+        Raises `DamagedPlan`.
+        """
         text = self.ledger.result(self.name, PLAN)
         if text is None:
             return None
-        plan = msgspec.json.decode(text, type=RunPlan)
+        plan = read_plan(text)
         self.stations = plan.stations
         self.ledger.declare_places({each.key: each.place for each in plan.stations})
         return plan

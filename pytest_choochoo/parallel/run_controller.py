@@ -18,14 +18,19 @@ from pytest_choochoo.engine.timetable import Batch, Job, batches
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
-from pytest_choochoo.parallel.messages import FromWorker, LedgerQuestion, ProcessId, SharedModules
+from pytest_choochoo.parallel.messages import (
+    FromWorker,
+    LedgerQuestion,
+    ProcessId,
+    SharedModules,
+    unknown,
+)
 from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
 from pytest_choochoo.parallel.run_plan import RunPlan, module_of, require_complete
 from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
-from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker
 from pytest_choochoo.parallel.xdist_internals import (
     Event,
@@ -33,7 +38,6 @@ from pytest_choochoo.parallel.xdist_internals import (
     count_crash,
     exit_status,
     handle_late_reports,
-    intercept_events,
     reaches_maxfail,
     stop_session,
 )
@@ -109,6 +113,7 @@ class RunController(Controller):
             begin=self._begin,
             read_messages=self._read_messages,
             reject=self._reject,
+            end_worker=self._end_worker,
             notify=lambda text: notify(self._config, text),
         )
         self._begun = _Parts(run, scheduler, RunStopper(self._config, run, scheduler))
@@ -116,9 +121,7 @@ class RunController(Controller):
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
         run = self._parts.run
-        channel = self._workers.connect(node, LedgerServer(run.ledger))
-        write_input(node.workerinput, WorkerInput(channel, self._began, run.name, self._place))
-        intercept_events(node, self._buffered)
+        self._connect(node, run.name, LedgerServer(run.ledger), self._buffered)
 
     def _buffered(self, put: Callable[[Event], object]) -> TeardownBuffer:
         self._buffers.append(TeardownBuffer(put))
@@ -136,12 +139,15 @@ class RunController(Controller):
     def _reject(self, node: Node, text: str) -> None:
         report_collection_error(self._config, text, nodeid=node.gateway.id)
 
+    def _end_worker(self, node: Node, sent: str) -> None:
+        self._workers[node].reject(unknown(sent, "it does not have them"))
+
     def _begin(self, items: Sequence[str]) -> Sequence[Batch]:
         """Return the batches of the plan that the workers agreed on for their *items*."""
-        plan = self._parts.run.plan()
-        if plan is None:
-            return self._batches_without_stations(items)
         try:
+            plan = self._parts.run.plan()
+            if plan is None:
+                return self._batches_without_stations(items)
             require_complete(plan, items)
         except ChoochooError as error:
             raise pytest.UsageError(str(error)) from None
@@ -185,12 +191,13 @@ class RunController(Controller):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
-        super().pytest_report_from_serializable(data)
         restore_item(data)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:
         super().pytest_testnodedown(node)
+        if self._workers.rejection(node) is not None and count_crash(self._config):
+            self._parts.stopper.stop_for_failures()
         status = exit_status(node)
         if status is not None and status not in _USUAL:
             stop_session(self._config, f"worker {node.gateway.id} exited with status {status}")
@@ -200,14 +207,18 @@ class RunController(Controller):
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         run, scheduler = self._parts.run, self._parts.scheduler
         is_rerun = str(report.outcome) == "rerun"  # an outcome of pytest-rerunfailures
+        rejection = self._blame(report)
         report_crash(
             run,
             report,
             profile=self._settings.profile,
             at_work=scheduler.died_at_work,
             is_rerun=is_rerun,
+            rejection=rejection,
         )
-        if is_rerun or not count_crash(self._config):
+        # The failure of a worker that was ended is counted already.
+        has_to_stop = scheduler.is_stopped if rejection else count_crash(self._config)
+        if is_rerun or not has_to_stop:
             scheduler.crash_is_recorded()
         else:
             self._parts.stopper.stop_for_failures()
@@ -236,6 +247,7 @@ class RunController(Controller):
         for buffer in self._buffers:
             buffer.flush()
         handle_late_reports(self._config)
+        super().pytest_sessionfinish(session, exitstatus)
         if self._exit_status is not None:
             session.exitstatus = self._exit_status
             return

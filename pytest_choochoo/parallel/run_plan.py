@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 import pytest
@@ -41,15 +43,46 @@ class IncompletePlan(ChoochooError):
         return f"the plan of the workers leaves out {names}: nothing was run; run again"
 
 
+class DamagedPlan(ChoochooError):
+    cause: str
+    template = "the plan of the workers is damaged ({cause}): nothing was run; run again"
+
+
+def read_plan(text: str) -> RunPlan:
+    """Return the plan in *text*. Raises `DamagedPlan`."""
+    try:
+        return msgspec.json.decode(text, type=RunPlan)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise DamagedPlan(str(error)) from None
+
+
 def require_complete(plan: RunPlan, items: Sequence[str]) -> None:
-    """Raise `IncompletePlan` where *plan* leaves out some of the *items* of all workers."""
-    planned = {number for batch in plan.batches for number in batch.items}
+    """Raise an error unless *plan* settles, or has in a batch, each of the *items* of all workers.
+
+    Raises `IncompletePlan` or `DamagedPlan`.
+    """
     settled = {result.key for result in plan.settled}
+    times = Counter(number for batch in plan.batches for number in batch.items)
     missing = tuple(
-        key for number, key in enumerate(items) if number not in planned and key not in settled
+        key for number, key in enumerate(items) if number not in times and key not in settled
     )
     if missing:
         raise IncompletePlan(missing)
+    for number, count in times.items():
+        if not 0 <= number < len(items):
+            raise DamagedPlan(f"it has item {number} of {len(items)}")
+        if count > 1 or items[number] in settled:
+            raise DamagedPlan(f"it has {items[number]} twice")
+    waits = {number: batch.waits for number, batch in enumerate(plan.batches)}
+    if any(each not in waits for needed in waits.values() for each in needed):
+        raise DamagedPlan("a batch waits for one that does not exist")
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError:
+        raise DamagedPlan("batches wait for each other") from None
+    known = {each.key for each in plan.stations}
+    if strange := settled - known:
+        raise DamagedPlan(f"it settles {min(strange)}, which is no station")
 
 
 def job_of_station(item: pytest.Item, waits: tuple[str, ...], record: Record | None) -> Job:

@@ -30,7 +30,8 @@ class RouteScheduling:
     that wait for one item alone are sent with it. *begin* is called with the items that all
     workers collected, and returns the batches to run. *read_messages* is called when a worker
     has sent a message. *reject* is called with a worker and a string that says how its items
-    differ. *notify* shows a line to the user.
+    differ. *end_worker* is called with a worker that names items which it does not have, and with
+    what it said. *notify* shows a line to the user.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RouteScheduling:
         begin: Callable[[Sequence[str]], Sequence[Batch]],
         read_messages: Callable[[], None],
         reject: Callable[[Node, str], None],
+        end_worker: Callable[[Node, str], None],
         notify: Callable[[str], None],
     ) -> None:
         #: Unused here; plugins look for it on any scheduler, as pytest-rerunfailures does.
@@ -51,6 +53,7 @@ class RouteScheduling:
         self._begin = begin
         self._read_messages = read_messages
         self._reject = reject
+        self._end_worker = end_worker
         self._notify = notify
         #: The items that all workers collected, None until they have.
         self._items: list[str] | None = None
@@ -195,7 +198,11 @@ class RouteScheduling:
             return
         if self._items is None or item_index == len(self._items):  # the placeholder
             return
-        pending, batch = self._pending[node], self._batch_of[item_index]
+        pending = self._pending[node]
+        if item_index not in pending:
+            self._end_worker(node, f"item {item_index} has ended")
+            return
+        batch = self._batch_of[item_index]
         pending.remove(item_index)
         self._last[node] = item_index
         self._unfinished[batch].remove(item_index)
@@ -208,6 +215,9 @@ class RouteScheduling:
     def remove_pending_tests_from_node(self, node: Node, indices: Sequence[int]) -> None:
         """Take back items that *node* has not started, as requested."""
         pending = self._pending[node]
+        if not set(indices) <= set(pending) or len(set(indices)) < len(indices):
+            self._end_worker(node, f"items {[*indices]} are given back")
+            return
         for item in indices:
             pending.remove(item)
         self._requeue(indices, spared={self._batch_of[item] for item in pending})

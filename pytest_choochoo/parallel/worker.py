@@ -6,7 +6,6 @@ import os
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from pytest_choochoo.engine.errors import UnusableLedger
@@ -22,10 +21,12 @@ from pytest_choochoo.parallel.messages import (
 from pytest_choochoo.parallel.placeholder import Placeholder, sent_as_placeholder
 from pytest_choochoo.parallel.run_plan import (
     PLAN,
+    DamagedPlan,
     RunPlan,
     job_of_station,
     job_of_test,
     module_of,
+    read_plan,
     shares,
 )
 from pytest_choochoo.parallel.worker_input import worker_count
@@ -73,7 +74,7 @@ class RunWorkerHooks(WorkerHooks):
         else:
             try:
                 plan = self._plan(session, self._made)
-            except UnusableLedger as error:
+            except (DamagedPlan, UnusableLedger) as error:
                 refuse(self._config, error, session.items)
                 return
             for result in plan.settled:
@@ -90,7 +91,7 @@ class RunWorkerHooks(WorkerHooks):
                 workers = worker_count(self._config)
                 plan = make_plan(made, session.items, workers)
                 text = ledger.put_if_absent(run, PLAN, to_text(plan))
-        return msgspec.json.decode(text, type=RunPlan)
+        return read_plan(text)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(

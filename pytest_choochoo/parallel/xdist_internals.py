@@ -54,6 +54,21 @@ def wake_controller(node: Node) -> None:
     node.putevent(("runtest_protocol_complete", event))
 
 
+def end_process(node: Node) -> None:
+    """End the process of a worker at once, whatever it is doing; xdist learns that it died.
+
+    xdist's own `shutdown` is a request, and so is execnet's `Gateway.exit`: the worker decides
+    when it ends, and a station may be visited for hours. A process on another machine ends when
+    its connection does.
+    """
+    io = node.gateway._io
+    io.kill()
+    if node.gateway.spec.socket:  # execnet knows no process behind it
+        io.close_read()
+        io.close_write()
+    node.shutdown()  # it is sent no more items
+
+
 def exit_status(node: Node) -> int | None:
     """Return what the worker *node* ended with, None where it died.
 
@@ -62,6 +77,11 @@ def exit_status(node: Node) -> int | None:
     """
     output: dict[str, Any] | None = getattr(node, "workeroutput", None)
     return None if output is None else output.get("exitstatus", pytest.ExitCode.OK)
+
+
+def forget_output(node: Node) -> None:
+    """Let a worker count as one that died, although it sent what it ended with."""
+    del vars(node)["workeroutput"]
 
 
 def stop_session(config: pytest.Config, reason: str) -> None:

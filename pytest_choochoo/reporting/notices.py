@@ -24,4 +24,6 @@ def notify(config: pytest.Config, text: str) -> None:
     # While an item runs, pytest captures whatever is written, the terminal's lines included.
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         reporter.ensure_newline()
+        if config.get_terminal_writer().width_of_current_line:
+            reporter.write_line("")  # behind the letters of xdist, of which it knows nothing
         reporter.write_line(f"choochoo: {shown(text)}", flush=True)

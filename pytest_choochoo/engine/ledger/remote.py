@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 import msgspec
 
 from pytest_choochoo.engine import clock
-from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.protocol import (
@@ -44,6 +44,13 @@ class Answer(msgspec.Struct, array_like=True):
 
     value: Any = None
     error: str = ""
+
+
+class UnknownQuestion(ChoochooError):
+    """A question that no `RemoteLedger` asks."""
+
+    cause: str
+    template = "{cause}"
 
 
 class LedgerServer:
@@ -80,9 +87,15 @@ class LedgerServer:
         }
 
     def answer(self, question: str) -> str:
-        """Return the answer to *question*, both as text. It never waits, not even for a lock."""
+        """Return the answer to *question*, both as text. It never waits, not even for a lock.
+
+        Raises `UnknownQuestion`.
+        """
+        ask, arguments = self._understood(question)
         try:
-            answer = Answer(value=self._value(question))
+            answer = Answer(value=ask(*arguments))
+        except UnknownQuestion:
+            raise
         except UnusableLedger as error:
             answer = Answer(error=error.cause)
         except Exception as error:  # noqa: BLE001 - it is raised in the process that asked
@@ -94,12 +107,16 @@ class LedgerServer:
         while self._locks:
             self._locks.popitem()[1].release()
 
-    def _value(self, question: str) -> object:
-        asked = msgspec.json.decode(question, type=Question)
-        if asked.name not in self._answers:
-            raise LookupError(f"unknown question {asked.name!r}")
-        types, answer = self._answers[asked.name]
-        return answer(*msgspec.convert(asked.arguments, types))
+    def _understood(self, question: str) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        """Return the function that answers *question*, and its arguments."""
+        try:
+            asked = msgspec.json.decode(question, type=Question)
+            if asked.name not in self._answers:
+                raise UnknownQuestion(f"unknown question {asked.name!r}")
+            types, answer = self._answers[asked.name]
+            return answer, msgspec.convert(asked.arguments, types)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            raise UnknownQuestion(str(error)) from None
 
     def _resources(self, key: str) -> dict[str, Any]:
         return dict(self._ledger.resources(key))
@@ -126,7 +143,7 @@ class LedgerServer:
 
     def _held(self, key: str) -> HeldLock:
         if key not in self._locks:
-            raise LookupError(f"no lock on {key!r} is held")
+            raise UnknownQuestion(f"no lock on {key!r} is held")
         return self._locks[key]
 
 
@@ -166,10 +183,16 @@ class RemoteLedger(SnapshotMixin):
         """Return the answer to the question *name*, as a *kind*. Raises `UnusableLedger`."""
         question = to_text(Question(name, list(arguments)))
         with self._mutex:
-            answer = msgspec.json.decode(self._ask(question), type=Answer)
+            text = self._ask(question)
+        try:
+            answer = msgspec.json.decode(text, type=Answer)
+            value = msgspec.convert(answer.value, kind)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            cause = f"its answer to {name!r} is not understood ({error})"
+            raise UnusableLedger("of the controller", cause) from None
         if answer.error:
             raise UnusableLedger("of the controller", answer.error)
-        return msgspec.convert(answer.value, kind)
+        return value
 
     declare_places = _asked(Ledger.declare_places)
     elsewhere = _asked(Ledger.elsewhere)

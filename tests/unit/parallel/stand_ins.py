@@ -11,11 +11,29 @@ from typing import Any
 from pytest_choochoo.parallel.xdist_internals import Event
 
 
+class RememberingProcess:
+    """The connection to a process, which remembers the end that it came to."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def kill(self) -> None:
+        self.calls.append("kill")
+
+    def close_read(self) -> None:
+        self.calls.append("close_read")
+
+    def close_write(self) -> None:
+        self.calls.append("close_write")
+
+
 class RememberingNode:
     """A worker that remembers the messages of its controller."""
 
     def __init__(self, name: str = "gw0") -> None:
-        self.gateway = SimpleNamespace(id=name, spec=SimpleNamespace(popen=True))
+        self.process = RememberingProcess()
+        spec = SimpleNamespace(popen=True, socket=None)
+        self.gateway = SimpleNamespace(id=name, spec=spec, _io=self.process)
         self.workerinput: dict[str, Any] = {}
         self._events: Queue[Event] = Queue()
         self.putevent: Callable[[Event], object] = self._events.put
@@ -67,7 +85,6 @@ class End:
         self._endmarker: object = self
 
     def send(self, item: object) -> None:
-        assert isinstance(item, str)
         if self.other is None:
             raise OSError("cannot send (already closed?)")
         self.other._callback(item)

@@ -126,6 +126,42 @@ def test_station_that_was_recorded_stays_complete(run: ParallelRun, station: Sta
     assert record is not None and record.is_complete
 
 
+ENDED = "worker gw0 was ended, as it sent 7"
+
+
+def test_rejection_of_the_worker_is_the_cause(run: ParallelRun, station: StationInfo) -> None:
+    """Report, result and record of the station name why the controller ended its worker."""
+    run.ledger.begin(station.key, visiting(), REASONS)
+    report = report_of(station.key)
+
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=False, rejection=ENDED)
+
+    assert (report.longrepr, report.choochoo["cause"]) == (ENDED, ENDED)
+    record = run.ledger.record(station.key)
+    assert record is not None and (record.status, record.error) == ("failed", ENDED)
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_rejection_is_reported_with_a_test(run: ParallelRun, at_work: bool) -> None:
+    """The report of a test names why its worker was ended, at work or after it."""
+    report = report_of("test_it.py::test_it")
+
+    report_crash(run, report, profile="tea", at_work=at_work, is_rerun=False, rejection=ENDED)
+
+    assert report.longrepr == ENDED
+
+
+def test_rejection_after_the_record_is_written(run: ParallelRun, station: StationInfo) -> None:
+    """A result that the worker shared before it was ended stands, and the report says so."""
+    run.results.share(station.result("visited"))
+    report = report_of(station.key)
+
+    report_crash(run, report, profile="tea", at_work=True, is_rerun=False, rejection=ENDED)
+
+    assert report.longrepr == f"{ENDED}; after boil was recorded"
+    assert report.choochoo["result"] == "visited"
+
+
 @pytest.mark.parametrize("key", ["stations.py::boil", "test_it.py::test_it"])
 def test_death_after_the_last_item_is_reported_as_such(run: ParallelRun, key: str) -> None:
     """A worker that died in a late teardown is reported with its last item."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,7 +50,7 @@ stations = st.builds(
 )
 messages_of_workers = st.one_of(
     st.builds(Notice, texts),
-    st.builds(ProcessId, st.integers(1, 2**31)),
+    st.builds(ProcessId, st.integers(1, 2**31 - 1)),
     st.builds(SharedModules, several),
     st.builds(SelectedStations, st.lists(stations, max_size=2).map(tuple)),
     st.builds(Refusal, texts),
@@ -73,8 +75,16 @@ def test_message_of_a_controller_arrives_as_it_was_sent(message: FromController)
     assert message_from_controller(encode(message)) == message
 
 
+def nested(depth: int) -> list[Any]:
+    """Return a list in a list, and so on, deeper than Python recurses."""
+    made: list[Any] = []
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
 @pytest.mark.parametrize(
-    "text",
+    "sent",
     [
         "",
         "hello",
@@ -83,21 +93,51 @@ def test_message_of_a_controller_arrives_as_it_was_sent(message: FromController)
         '{"type": "Notice"}',
         '{"type": "Notice", "text": 1}',
         '{"type": "ProcessId", "pid": "7"}',
+        '{"type": "ProcessId", "pid": 0}',
+        '{"type": "ProcessId", "pid": -1}',
+        '{"type": "ProcessId", "pid": 99999999999999999999}',
         '{"type": "Surprise", "text": "x"}',
         "{oops",
         "[" * 100_000,
         '{"type": "Notice", "more": ' + "[" * 100_000,
         "\ud800",
+        "x" * 10_000_000,
+        b'{"type": "Notice", "text": "bytes"}',
+        7,
+        None,
+        nested(100_000),
+        ("__class__", {"close": ()}),
     ],
+    ids=lambda sent: (
+        type(sent).__name__ + (f"-{len(sent)}-{sent[:22]}" if isinstance(sent, str) else "")
+    ),
 )
-def test_malformed_message_is_rejected_with_the_way_out(text: str) -> None:
-    """A message of another version is rejected, with the advice to install the same version."""
+def test_malformed_message_is_rejected_with_the_way_out(sent: object) -> None:
+    """Whatever is no message is rejected, with its beginning, the reason and the way out."""
     for decode in (message_from_worker, message_from_controller):
         with pytest.raises(UnknownMessage) as caught:
-            decode(text)
-        assert str(caught.value).endswith(
-            "install the same version of pytest-choochoo on all hosts"
+            decode(sent)
+        text = str(caught.value)
+        assert re.fullmatch(
+            r"a message that is not understood, .* \(.+\); "
+            "install the same version of pytest-choochoo on all hosts",
+            text,
         )
+        assert len(text) < 400
+        assert text.isprintable()
+
+
+def test_message_is_shown_shortened_and_spelt_out() -> None:
+    """The error has the beginning and the end of what was sent, and nothing that a terminal obeys."""
+    with pytest.raises(UnknownMessage) as caught:
+        message_from_worker("\x1b[2J\n::stop\u202e" + "x" * 1_000 + "the end")
+
+    assert str(caught.value) == (
+        r"a message that is not understood, '\x1b[2J\n::stop\u202exxxxxxxxxxxxxxxx..."
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxthe end' "
+        "(JSON is malformed: invalid character (byte 0)); "
+        "install the same version of pytest-choochoo on all hosts"
+    )
 
 
 def test_messages_of_one_side_are_rejected_by_the_same_side() -> None:
@@ -114,12 +154,20 @@ class Controller:
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.received: list[FromWorker] = []
+        self.rejected: list[UnknownMessage] = []
         self.links: list[WorkerLink] = []
         self.workers: list[ControllerLink] = []
         self.ends: list[End] = []
         for _ in range(2):
             here, there = channel()
-            self.links.append(WorkerLink(here, secrets=self.secrets, receive=self._receive))
+            self.links.append(
+                WorkerLink(
+                    here,
+                    secrets=self.secrets,
+                    receive=self._receive,
+                    reject=self.rejected.append,
+                )
+            )
             self.workers.append(ControllerLink(there))
             self.ends.append(there)
 
@@ -189,12 +237,32 @@ def test_secret_of_a_lost_controller_is_an_error(controller: Controller) -> None
 
 
 def test_worker_of_another_version_is_rejected(controller: Controller) -> None:
-    """A message of another version reaches the controller as a refusal, with the way out."""
+    """A malformed message is rejected, and nothing that this worker sends later is taken."""
     controller.ends[0].send('{"type": "Surprise"}')
+    controller.workers[0].notify("hello")
+    controller.ends[0].send("{oops")
+    controller.workers[1].notify("tea")
 
-    [refusal] = controller.received
-    assert isinstance(refusal, Refusal)
-    assert refusal.text.endswith("install the same version of pytest-choochoo on all hosts")
+    [error] = controller.rejected
+    assert error.sent == """'{"type": "Surprise"}'"""
+    assert controller.received == [Notice("tea")]
+
+
+def test_damaged_answer_ends_the_conversation(controller: Controller, tmp_path: Path) -> None:
+    """After a message that the worker cannot read, no question gets the answer to another one."""
+    ledger = controller.workers[0].ledger(LedgerLocation(tmp_path, "default"))
+    [here, *_] = [link._channel for link in controller.links]
+    here.send("{oops")
+    controller.links[0].send(LedgerAnswer("[1]"))
+
+    for _ in range(2):
+        with pytest.raises(UnusableLedger) as caught:
+            ledger.ask("attempts", "stations.py::boil")
+        assert caught.value.cause.startswith(
+            "the controller sent a message that is not understood, '{oops' (JSON is malformed"
+        )
+    with pytest.raises(OSError, match="the controller sent a message that is not understood"):
+        controller.workers[0].secrets["token"]
 
 
 def test_answer_to_a_dead_worker_is_dropped(controller: Controller) -> None:

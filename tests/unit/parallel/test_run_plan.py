@@ -9,11 +9,13 @@ from pytest_choochoo.engine.ledger.record import Record, Result, to_text
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.timetable import Batch, Job
 from pytest_choochoo.parallel.run_plan import (
+    DamagedPlan,
     IncompletePlan,
     RunPlan,
     job_of_station,
     job_of_test,
     module_of,
+    read_plan,
     require_complete,
     shares,
 )
@@ -123,10 +125,58 @@ def test_plan_survives_its_form_as_text() -> None:
     ]
 
 
+A = StationInfo(key="a", name="a", title="a", upstream=(), needs=(), line=0)
+
+
+@pytest.mark.parametrize(
+    ("batches", "cause"),
+    [
+        ([Batch(items=(0, 1, 2))], "it has item 2 of 2"),
+        ([Batch(items=(-1, 0, 1))], "it has item -1 of 2"),
+        ([Batch(items=(0,)), Batch(items=(1, 0))], "it has a twice"),
+        ([Batch(items=(0, 1), waits=(1,))], "a batch waits for one that does not exist"),
+        (
+            [Batch(items=(0,), waits=(1,)), Batch(items=(1,), waits=(0,))],
+            "batches wait for each other",
+        ),
+    ],
+)
+def test_plan_that_nobody_can_follow_is_an_error(batches: list[Batch], cause: str) -> None:
+    """A plan with items or batches that do not exist would hang, or fail in the middle of a run."""
+    plan = RunPlan(stations=[A], header=(), settled=[], batches=batches)
+
+    with pytest.raises(DamagedPlan) as caught:
+        require_complete(plan, ["a", "b"])
+
+    assert str(caught.value) == (
+        f"the plan of the workers is damaged ({cause}): nothing was run; run again"
+    )
+
+
+def test_plan_that_settles_more_than_its_stations_is_an_error() -> None:
+    """A settled item is a station of the plan, and is not in a batch as well."""
+    result = Result(key="a", name="a", title="a", word="unchanged")
+    for stations, batch, cause in (
+        ([], Batch(items=(1,)), "it settles a, which is no station"),
+        ([A], Batch(items=(0, 1)), "it has a twice"),
+    ):
+        plan = RunPlan(stations=stations, header=(), settled=[result], batches=[batch])
+        with pytest.raises(DamagedPlan) as caught:
+            require_complete(plan, ["a", "b"])
+        assert caught.value.cause == cause
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"stations": 1}', "{}", "\ud800"])
+def test_text_that_is_no_plan_is_an_error(text: str) -> None:
+    """A plan that was cut off, or is something else, is an error of ours."""
+    with pytest.raises(DamagedPlan):
+        read_plan(text)
+
+
 def test_plan_that_leaves_out_items_is_an_error() -> None:
     """Each item is in a batch or settled; else nothing would run, and the run would be green."""
     result = Result(key="a", name="a", title="a", word="unchanged")
-    plan = RunPlan(stations=[], header=(), settled=[result], batches=[Batch(items=(1,))])
+    plan = RunPlan(stations=[A], header=(), settled=[result], batches=[Batch(items=(1,))])
     require_complete(plan, ["a", "b"])
 
     with pytest.raises(IncompletePlan) as caught:

@@ -51,6 +51,7 @@ def scheduler(worker: RememberingNode) -> RouteScheduling:
         ],
         read_messages=lambda: None,
         reject=lambda node, text: None,
+        end_worker=lambda node, text: None,
         notify=lambda text: None,
     )
     scheduler.add_node(worker)

@@ -41,6 +41,7 @@ class Run:
         self.placeholder = len(self.items)
         self.notices: list[str] = []
         self.rejected: list[tuple[str, str]] = []
+        self.ended: list[tuple[str, str]] = []
         self.messages_read = 0
         self.has_stopped = False
         config: Any = SimpleNamespace()
@@ -51,6 +52,7 @@ class Run:
             begin=lambda items: self.batches,
             read_messages=self._read_messages,
             reject=lambda node, text: self.rejected.append((node.gateway.id, text)),
+            end_worker=lambda node, text: self.ended.append((node.gateway.id, text)),
             notify=self.notices.append,
         )
         self.workers = [self.joins(f"gw{number}") for number in range(workers)]
@@ -89,6 +91,7 @@ def test_nothing_starts_before_all_have_collected() -> None:
         begin=lambda items: pytest.fail("it began"),
         read_messages=lambda: None,
         reject=lambda node, text: None,
+        end_worker=lambda node, text: None,
         notify=lambda text: None,
     )
     late.add_node(RememberingNode())
@@ -216,6 +219,7 @@ def test_workers_that_disagree_are_reported() -> None:
         begin=lambda items: pytest.fail("it began"),
         read_messages=lambda: None,
         reject=lambda node, text: run.rejected.append((node.gateway.id, text)),
+        end_worker=lambda node, text: None,
         notify=run.notices.append,
     )
     for name, items in {"gw0": ["a", "b"], "gw1": ["a", "b"], "gw2": ["a"]}.items():
@@ -464,3 +468,25 @@ def test_all_items_run_once_whatever_happens(
 
     assert sorted(ended) == list(range(len(run.items)))
     assert run.scheduler.left == 0
+
+
+@pytest.mark.parametrize("item", [1, 7, -3])
+def test_worker_that_ends_items_of_others_is_ended(item: int) -> None:
+    """An item that a worker does not have cannot end there: nothing starts because of it."""
+    run = Run([batch(0), batch(1)])
+
+    run.scheduler.mark_test_complete(run.workers[0], item)
+
+    assert run.ended == [("gw0", f"item {item} has ended")]
+    assert run.scheduler.under_way() == {"item 0", "item 1"}
+
+
+@pytest.mark.parametrize("items", [[1], [0, 0], [0, 9]])
+def test_worker_that_gives_back_items_of_others_is_ended(items: list[int]) -> None:
+    """A worker can give back only what it has, and each item once."""
+    run = Run([batch(0), batch(1)])
+
+    run.scheduler.remove_pending_tests_from_node(run.workers[0], items)
+
+    assert run.ended == [("gw0", f"items {items} are given back")]
+    assert run.scheduler.under_way() == {"item 0", "item 1"}

@@ -99,14 +99,71 @@ def test_unknown_worker_can_be_closed(workers: Workers) -> None:
     assert list(workers) == []
 
 
-def test_worker_without_a_server_gets_no_answer(workers: Workers) -> None:
-    """A question of a worker under --cc-check is not answered."""
+def test_worker_without_a_server_is_ended_for_a_question(workers: Workers) -> None:
+    """A question of a worker under --cc-check would wait for its answer for ever."""
     node = ConnectedNode("gw0")
     answers: list[Any] = []
     workers.connect(node)
     node.there.setcallback(answers.append)
-    [worker] = workers
 
-    worker.answer(LedgerQuestion('["records", [""]]'))
+    ControllerLink(node.there).send(LedgerQuestion('["records", [""]]'))
+    workers[node].answer(LedgerQuestion('["records", [""]]'))
 
     assert answers == []
+    assert list(workers.messages()) == []
+    assert workers.rejection(node) == (
+        """worker gw0 was ended, as it sent a message that is not understood, '["records", [""]]' """
+        "(this command answers no questions); "
+        "install the same version of pytest-choochoo on all hosts"
+    )
+
+
+def test_worker_that_sends_rubbish_is_ended(workers: Workers) -> None:
+    """Its process is ended once, it is sent no more items, and its messages are not taken."""
+    node, other = ConnectedNode("gw0"), ConnectedNode("gw1")
+    workers.connect(node)
+    workers.connect(other)
+
+    node.there.send("{oops")
+    node.there.send("{oops again")
+    ControllerLink(node.there).notify("hello")
+
+    assert (node.process.calls, node.shutting_down) == (["kill"], True)
+    assert list(workers.messages()) == []
+    assert workers.rejections().keys() == {node}
+    assert (workers.rejection(other), other.process.calls) == (None, [])
+
+
+def test_connection_of_a_worker_elsewhere_is_closed(workers: Workers) -> None:
+    """Execnet knows no process behind a socket: the worker ends with its connection."""
+    node = ConnectedNode("gw0")
+    node.gateway.spec.socket = "127.0.0.1:8888"
+    workers.connect(node)
+
+    node.there.send(7)
+
+    assert node.process.calls == ["kill", "close_read", "close_write"]
+
+
+@pytest.mark.parametrize("name", ["close", "__class__", "release"])
+def test_question_that_nobody_asks_ends_the_worker(
+    workers: Workers, ledger: Ledger, name: str
+) -> None:
+    """A question outside of the table is not answered, and those after it are not either."""
+    node = ConnectedNode("gw0")
+    workers.connect(node, LedgerServer(ledger))
+    answers: list[str] = []
+    node.there.setcallback(answers.append)
+
+    workers[node].answer(LedgerQuestion(f'["{name}",["tea"]]'))
+    workers[node].answer(LedgerQuestion('["records",[""]]'))
+
+    assert answers == []
+    rejection = workers.rejection(node)
+    assert rejection is not None and f"""'["{name}",["tea"]]' (""" in rejection
+    ledger.records()  # it is not closed
+
+
+def test_unknown_worker_has_no_rejection(workers: Workers) -> None:
+    """Xdist also announces the end of workers that were never set up."""
+    assert workers.rejection(ConnectedNode("gw9")) is None

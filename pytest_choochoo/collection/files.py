@@ -364,12 +364,13 @@ def _report_import_error(
     report: pytest.CollectReport, module: pytest.Module, error: BaseException
 ) -> None:
     """Put into *report* what the import of *module* raised; pytest's own name clash hides it."""
-    shown = pytest.ExceptionInfo.from_exception(error)
-    shown.traceback = shown.traceback.filter(lambda entry: Path(entry.path) == module.path)
+    info = pytest.ExceptionInfo.from_exception(error)
+    info.traceback = info.traceback.filter(lambda entry: Path(entry.path) == module.path)
     if isinstance(error, pytest.skip.Exception) and error.allow_module_level:
-        lines = [entry.lineno for entry in shown.traceback]
+        lines = [entry.lineno for entry in info.traceback]
         report.outcome = "skipped"
-        report.longrepr = (str(module.path), lines[0] + 1 if lines else 0, f"Skipped: {error}")
+        reason = f"Skipped: {shown(str(error))}"
+        report.longrepr = (str(module.path), lines[0] + 1 if lines else 0, reason)
     else:
         report.outcome = "failed"
-        report.longrepr = shown.getrepr(style="short")
+        report.longrepr = info.getrepr(style="short")

@@ -25,8 +25,10 @@ from pytest_choochoo.engine.errors import (
     ReservedName,
     StationInClass,
     StationOutside,
+    UnshowablePath,
 )
 from pytest_choochoo.engine.route import StationInstance
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station
 
 #: Names of fixtures that no station may take.
@@ -156,6 +158,9 @@ class StationRegistry:
         path, root = module.path, module.config.rootpath
         if not path.is_relative_to(root) and module.nodeid != path.as_posix():
             self.add_fault(StationOutside(station.name, station.location, str(root)))
+            return []
+        if shown(module.nodeid) != module.nodeid:  # pytest and its reporters show it as it is
+            self.add_fault(UnshowablePath(station.name, station.location))
             return []
         # Its file may have been imported before, under another module name.
         station = self._stations.get(station.identity, station)

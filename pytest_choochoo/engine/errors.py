@@ -256,6 +256,15 @@ class StationOutside(ChoochooError):
     )
 
 
+class UnshowablePath(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: station {name!r} lies at a path with control characters or undecodable "
+        "bytes, which would be in its node id wherever that is shown; rename the file or folder"
+    )
+
+
 class UnknownPlaceholder(ChoochooError):
     name: str
     location: str

@@ -20,6 +20,21 @@ def shown_lines(text: str) -> str:
     return "\n".join(map(shown, text.split("\n")))
 
 
+def shown_indented(text: str, *, has_colours: bool) -> str:
+    """Return *text*, a line of a traceback, as `shown` does, with its tabs.
+
+    *has_colours*: pytest has put colours into it, which stay.
+    """
+    if text.isprintable():
+        return text
+    safe = f"(\t|{_COLOUR})" if has_colours else "(\t)"
+    parts = re.split(safe, text)
+    return "".join(part if number % 2 else shown(part) for number, part in enumerate(parts))
+
+
+_COLOUR = r"\x1b\[[\d;]*m"
+
+
 @cache
 def _unsafe() -> re.Pattern[str]:
     """Return a pattern for one of the characters that are spelt out."""

@@ -55,7 +55,22 @@ class WorkerHooks:
         if data is not None and "choochoo" in data:
             # execnet sends one string in a fraction of the time that it needs for a dict.
             data["choochoo"] = to_text(data["choochoo"])
-        return data
+        return _sendable(data)
+
+
+def _sendable(plain: Any) -> Any:
+    """Return *plain* data with escapes for lone surrogates, which execnet cannot send."""
+    match plain:
+        case str() if not plain.isascii():
+            return plain.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_sendable(key): _sendable(value) for key, value in plain.items()}
+        case list():
+            return [*map(_sendable, plain)]
+        case tuple():  # pytest expects the reason of a skip as one
+            return (*map(_sendable, plain),)
+        case _:
+            return plain
 
 
 class RunWorkerHooks(WorkerHooks):

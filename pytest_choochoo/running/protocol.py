@@ -367,7 +367,8 @@ class ItemHooks:
         if error is not None and current is not None and current.station is not None:
             from pytest_choochoo.running.long_texts import bounded  # only where something fails
 
-            report.longrepr = bounded(report.longrepr)
+            has_colours = item.config.get_terminal_writer().hasmarkup
+            report.longrepr = bounded(report.longrepr, has_colours=has_colours)
         return report
 
     def _text_on_checks(self, item: pytest.Item, error: BaseException | None) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -365,3 +367,24 @@ def test_parents_of_a_given_folder_are_for_one_account(project: Project, tmp_pat
 
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")]
     assert modes == [0o700, 0o700]
+
+
+# --- tools of SQLite
+
+
+def test_ledger_that_somebody_maintains_is_used(tea: Project, mode: str) -> None:
+    """SQLite's shell may be used on a ledger: statistics, order of pages, another journal."""
+    ledger = tea.path / LEDGER / "default.sqlite"
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as shell:
+        for statement in ("analyze", "vacuum", "reindex", "pragma optimize"):
+            shell.execute(statement)
+        assert [*shell.execute("pragma journal_mode = delete")] == [("delete",)]
+    after_maintenance = tea.run("--cc-run")
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as shell:
+        shell.execute("pragma journal_mode = wal")
+    replayed = tea.run("--cc-replay", "boil")
+
+    assert after_maintenance.unchanged == ("boil", "pour"), after_maintenance.text
+    assert (replayed.visited, replayed.exit_code) == (("boil",), 0)
+    assert tea.run("--cc-check").exit_code == 0
+    assert "set-aside" not in str(_content(tea.path / LEDGER))

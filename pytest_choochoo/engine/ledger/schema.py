@@ -175,12 +175,27 @@ def _format_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("pragma user_version").fetchone()[0])
 
 
+# SQLite's own tables, which the user's `ANALYZE` or `PRAGMA optimize` makes, as it defines them.
+# They help to plan queries, and alter no answer.
+_STATISTICS = {
+    ("table", name, name, f"CREATE TABLE {name}({columns})")
+    for name, columns in (
+        ("sqlite_stat1", "tbl,idx,stat"),
+        ("sqlite_stat4", "tbl,idx,neq,nlt,ndlt,sample"),
+    )
+}
+
+
 def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """Return all that *connection* defines: a trigger or a constraint alters what it reads."""
+    """Return all that *connection* defines: a trigger or a constraint alters what it reads.
+
+    All but SQLite's statistics.
+    """
     query = "select type, name, tbl_name, coalesce(sql, '') from sqlite_master order by type, name"
+    found = [row for row in connection.execute(query) if row not in _STATISTICS]
     return [
         (kind, name, table, " ".join(sql.replace('"', "").split()))
-        for kind, name, table, sql in connection.execute(query)
+        for kind, name, table, sql in found
     ]
 
 

@@ -37,6 +37,11 @@ SENTENCES: dict[ChoochooError, str] = {
         "../stations.py:3: station 'boil' is defined outside the rootdir /tea, where two "
         "stations may share a node id; set another --rootdir, or import it from a file inside"
     ),
+    errors.UnshowablePath("boil", "a\x1b/stations.py:3"): (
+        r"a\x1b/stations.py:3: station 'boil' lies at a path with control characters or "
+        "undecodable bytes, which would be in its node id wherever that is shown; "
+        "rename the file or folder"
+    ),
     errors.AttachedTwice("boil", "check", "is_hot", "stations.py:3"): (
         "stations.py:3: station 'boil' has two checks called 'is_hot'; rename one of them"
     ),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine.shown import shown, shown_lines
+from pytest_choochoo.engine.shown import shown, shown_indented, shown_lines
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,19 @@ def test_shown_text_has_one_line_that_any_terminal_can_print(text: str) -> None:
 def test_lines_of_ours_stay_lines() -> None:
     """Line breaks that we wrote stay, and all else is spelt out."""
     assert shown_lines("one\ntw\ro") == "one\ntw\\ro"
+
+
+@pytest.mark.parametrize(
+    ("text", "has_colours", "spelt"),
+    [
+        ("\tE  plain", False, "\tE  plain"),
+        ("\ta\rb", False, "\ta\\rb"),
+        ("\x1b[31mred\x1b[0m\x1b[2J", False, r"\x1b[31mred\x1b[0m\x1b[2J"),
+        ("\x1b[1;31mred\x1b[0m\x1b[2J", True, "\x1b[1;31mred\x1b[0m\\x1b[2J"),
+    ],
+)
+def test_lines_of_tracebacks_keep_tabs_and_colours(
+    text: str, has_colours: bool, spelt: str
+) -> None:
+    """Tabs indent the user's code; colours stay where pytest has put some into the line."""
+    assert shown_indented(text, has_colours=has_colours) == spelt

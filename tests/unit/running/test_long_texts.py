@@ -48,3 +48,9 @@ def test_tracebacks_are_bounded_in_place() -> None:
     assert bounded(both) is both
     assert entry.lines == [f"{'x' * LINE_LIMIT}… (1,000 more characters)"]
     assert crash.message == f"{'y' * LINE_LIMIT}… (1,000 more characters)"
+
+
+def test_control_characters_are_spelt_out() -> None:
+    """An error's text commands no terminal, in a text, in a skip or in lines."""
+    assert bounded("E   a\x1b[2J\nE   b\u202e") == "E   a\\x1b[2J\nE   b\\u202e"
+    assert bounded(("a.py", 3, "Skipped: a\rb")) == ("a.py", 3, "Skipped: a\\rb")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -690,6 +690,101 @@ def test_ledger_that_defines_more_is_set_aside(closed: Path, statement: str) -> 
             assert dict(ledger.resources(KEYS[0])) == {"pot": {"id": f"of {KEYS[0]}"}}
 
     assert f"(its tables do not match format {schema.FORMAT})" in warnings[0]
+
+
+#: Statements that somebody may run with SQLite's shell, and which change nothing that a ledger says.
+_HARMLESS = {
+    "analyze": "analyze",
+    "optimize": "pragma optimize(0xfffe)",
+    "vacuum": "vacuum",
+    "reindex": "reindex",
+    "wal": "pragma journal_mode = wal",
+    "delete": "pragma journal_mode = delete",
+    "truncate": "pragma journal_mode = truncate",
+    "page size": "pragma journal_mode = delete; pragma page_size = 512; vacuum",
+    "auto vacuum": "pragma auto_vacuum = full; vacuum",
+    "all": "analyze; vacuum; reindex; pragma optimize; pragma journal_mode = delete; analyze",
+}
+
+
+def _execute(file: Path, statements: str) -> None:
+    connection = sqlite3.connect(file, isolation_level=None)
+    try:
+        for statement in statements.split(";"):
+            connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("statements", _HARMLESS.values(), ids=_HARMLESS)
+def test_maintenance_with_tools_of_sqlite_is_harmless(closed: Path, statements: str) -> None:
+    """A ledger that somebody analyzed or compacted is read, written and maintained as before."""
+    with _copy(closed) as location:
+        for _ in range(2):
+            _execute(location.file, statements)
+            read = read_ledger(location, warn=_raise)
+            assert read.records() == RECORDS
+            read.close()
+            with _opened(location) as ledger:
+                assert ledger.records() == RECORDS
+                assert dict(ledger.resources(KEYS[1])) == {"pot": {"id": f"of {KEYS[1]}"}}
+                ledger.finish(KEYS[0], RECORDS[KEYS[0]])
+
+
+@pytest.mark.parametrize("statements", _HARMLESS.values(), ids=_HARMLESS)
+def test_maintenance_while_the_ledger_is_open(closed: Path, statements: str) -> None:
+    """Where SQLite allows it, somebody may do so beside a run: nothing that is written is lost."""
+    with _copy(closed) as location, _opened(location) as ledger:
+        ledger.finish(KEYS[0], RECORDS[KEYS[0]].with_(outcome='"before"'))
+        with suppress(sqlite3.OperationalError):  # as the database is locked
+            _execute(location.file, statements)
+        ledger.finish(KEYS[1], RECORDS[KEYS[1]].with_(outcome='"after"'))
+
+        again = read_ledger(location, warn=_raise)
+        assert [again.record(key).outcome for key in KEYS[:2]] == ['"before"', '"after"']  # type: ignore[union-attr]
+        again.close()
+
+
+@pytest.mark.parametrize("number", range(1, schema.FORMAT))
+def test_analyzed_ledger_of_an_earlier_format_is_upgraded(tmp_path: Path, number: int) -> None:
+    """The statistics of an earlier format are no obstacle to its migration."""
+    location = LedgerLocation(tmp_path, "default")
+    with sqlite3.connect(location.file) as connection:
+        for migrate in schema.MIGRATIONS[:number]:
+            migrate(connection)
+        connection.execute(f"pragma user_version = {number}")
+        connection.execute("insert into readings values ('a', 'b')")
+    connection.close()
+    _execute(location.file, "analyze")
+
+    with _opened(location) as ledger:
+        assert dict(ledger.source_cache()) == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "definition"),
+    [
+        ("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat,more)"),
+        ("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat UNIQUE ON CONFLICT REPLACE)"),
+        ("sqlite_stat9", "CREATE TABLE sqlite_stat9(tbl,idx,stat)"),
+    ],
+)
+def test_statistics_of_another_definition_are_not_accepted(
+    closed: Path, name: str, definition: str
+) -> None:
+    """Only SQLite's own definition is harmless: the name alone proves nothing."""
+    warnings: list[str] = []
+    with _copy(closed) as location:
+        _execute(
+            location.file,
+            f"analyze; pragma writable_schema = on; update sqlite_master set name = '{name}', "
+            f"tbl_name = '{name}', sql = '{definition}' where name = 'sqlite_stat1'",
+        )
+
+        with _opened(location, warnings.append) as ledger:
+            assert ledger.records() == {}
+
+    assert "it is damaged (" in warnings[0]
 
 
 def test_ledger_with_another_constraint_is_set_aside(closed: Path) -> None:

@@ -215,3 +215,28 @@ def _is_running(pid: int) -> bool:
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
     return state != "" and not state.startswith("Z")
+
+
+def test_far_worker_that_sends_rubbish_is_ended(project: Project, far: str) -> None:
+    """Its connection is closed, whatever it is doing; the worker here goes on."""
+    project.stations(
+        """
+        import os, time
+
+        @station
+        @pytest.mark.parametrize("number", range(8))
+        def boil(number, pytestconfig):
+            if pytestconfig.workerinput["workerid"] == "gw1":
+                pytestconfig.workerinput["choochoo"]["channel"].send("{oops")
+                time.sleep(300)
+            time.sleep(0.5)
+            log(number)
+        """
+    )
+
+    ended = run(project, "popen", far, options=("--max-worker-restart=0",))
+
+    [failed] = ended.failed
+    assert ended.causes[failed].startswith("worker gw1 was ended, as it sent a message that is not")
+    assert ended.exit_code == 1
+    assert len(ended.visited) == len(ended.log)

@@ -163,8 +163,9 @@ class Judge:
 
     def _renewals(self, key: str) -> dict[str, str]:
         """Return the last visit of each station upstream that renews, by name."""
+        renewing = self._route.renewing.get(key, ())
         found: dict[str, str] = {}
-        for upstream, name in self._labels(self._route.renewing.get(key, ())):
+        for upstream, name in self._labels(renewing) if renewing else ():
             record = self._outcomes.record(upstream)
             if record is not None and record.renewal:
                 found[name] = record.renewal

@@ -200,6 +200,8 @@ def why_incomplete(
 
 def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     """Yield a reason for every input that differs between *old* and *new*."""
+    if old == new:  # as in most comparisons
+        return
     hints = old.hints, new.hints
     upstream = old.upstream if old.form else _without_nothing(old.upstream, new.upstream)
     yield from _compared("input", "outcome of", upstream, new.upstream, hints)

@@ -19,7 +19,7 @@ import pytest
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
-from pytest_choochoo.engine.code.declarations import namespace_of
+from pytest_choochoo.engine.code.namespaces import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station

@@ -27,7 +27,7 @@ class Controller:
         process = config.stash[PROCESS]
         self._config = config
         self._began = process.began
-        self._place = (*config.stash[SETTINGS].place(),)  # execnet sends no named tuples
+        self._place = msgspec.structs.astuple(config.stash[SETTINGS].place)
         self._workers = Workers(process.secrets)
         self._stations: Sequence[StationInfo] = ()
         #: The items that a worker was running when it died.

@@ -28,7 +28,6 @@ from pytest_choochoo.engine.errors import (
     UnreadableOutcome,
     Unstorable,
 )
-from pytest_choochoo.engine.outcomes.enums import StandIn, readable
 from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
 
 T = TypeVar("T")
@@ -83,6 +82,8 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
         text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
         again = _read(name, text, annotation, codec)
         if TOKEN.search(text):  # a token would also be accepted where the annotation has a string
+            from pytest_choochoo.engine.outcomes.enums import readable
+
             msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it does not survive a JSON round trip")
@@ -119,6 +120,8 @@ def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
     try:
         decoder = msgspec.json.Decoder(annotation, dec_hook=hook)
     except (TypeError, NotImplementedError):
+        from pytest_choochoo.engine.outcomes.enums import readable
+
         decoder = msgspec.json.Decoder(readable(annotation), dec_hook=hook)
     value = decoder.decode(text)
     if TOKEN.search(text) is None:
@@ -204,6 +207,8 @@ def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
             return kind(plain)
         if (get_origin(kind) or kind) is Secret:
             return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
+        from pytest_choochoo.engine.outcomes.enums import StandIn  # few annotations need it
+
         if isinstance(kind, StandIn):
             try:
                 return kind.read(plain, _to(codec), read)

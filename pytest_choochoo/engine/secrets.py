@@ -123,7 +123,3 @@ class SecretStore:
             return self._texts[token]
         except KeyError:
             return None
-
-    def lacks(self, text: str) -> bool:
-        """Return whether *text*, an outcome, has a token whose secret is unknown."""
-        return any(self.find(token) is None for token in TOKEN.findall(text))

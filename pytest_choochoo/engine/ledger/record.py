@@ -20,6 +20,10 @@ _FORGOTTEN = frozenset(get_args(Forgotten))
 FORM = 2
 
 
+# The way to a string in the JSON of an outcome: keys and indexes. A last None means a key itself.
+SecretPath = tuple[str | int | None, ...]
+
+
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The digest of each input of one visit, by kind and name.
 
@@ -51,7 +55,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
     the checks failed in that visit. *renewal*: the name of the last visit that began, where
     its station renews. *for_cleans*: the last outcome of a station that was forgotten and has
-    not been visited to its end since, for cleans and nothing else.
+    not been visited to its end since, for cleans and nothing else. *secrets*: the paths of the
+    tokens that stand for secrets in the one of these outcomes that there is; None where it has
+    nothing like a token, and in records of versions that took every token for a secret.
     """
 
     status: Status
@@ -69,6 +75,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     renewal: str = ""
     for_cleans: str | None = None
+    secrets: tuple[SecretPath, ...] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -104,6 +111,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             since=time.time(),
             renewal=self.renewal,
             for_cleans=left if is_left else None,
+            secrets=self.secrets if is_left else None,
         )
 
 

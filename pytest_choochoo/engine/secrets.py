@@ -111,7 +111,7 @@ class SecretStore:
     @cached_property
     def key(self) -> bytes:
         """The key that the digests in tokens are made with."""
-        return self._find_key()
+        return self._find_key() or os.urandom(32)  # a session that records nothing may have none
 
     def keep(self, token: str, text: str) -> None:
         """Keep the *text* of the secret that *token* stands for."""

@@ -588,13 +588,14 @@ def test_key_that_cannot_be_read_is_not_blamed_on_the_type(project: Project, mod
     assert run.failed == ("login",)
     assert (
         f"the key {key} is not used: it is not a regular file; remove it: "
-        "stations whose secrets are needed are then visited again"
+        "stations with env, files or products, and those whose secrets are needed, are then "
+        "visited again"
     ) in run.text
     assert "holds a value of an unsupported type" not in run.text
 
 
-def test_run_without_secrets_makes_no_key(project: Project) -> None:
-    """If no outcome has a secret, there is no key."""
+def test_run_without_secrets_and_inputs_makes_no_key(project: Project) -> None:
+    """If no outcome has a secret, and no station env, files or products, there is no key."""
     project.stations("@station\ndef boil() -> int:\n    return 100\n")
 
     project.run("--cc-run")

@@ -14,10 +14,11 @@ Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable", 
 _FORGOTTEN = frozenset(get_args(Forgotten))
 
 
-#: The form of a fingerprint that is taken now. In form 1, upstream paths below rootdir counted as
-#: a whole. In form 0, moreover, links, upstream products and the types in upstream outcomes did
-#: not count, and upstream stations that return nothing did.
-FORM = 2
+#: The form of a fingerprint that is taken now. In form 2, the digests of files, env and products
+#: were plain, from which the keyed ones of now are made. In form 1, moreover, upstream paths below
+#: rootdir counted as a whole. In form 0, moreover, links, upstream products and the types in
+#: upstream outcomes did not count, and upstream stations that return nothing did.
+FORM = 3
 
 
 # The way to a string in the JSON of an outcome: keys and indexes. A last None means a key itself.
@@ -30,7 +31,8 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     *renewals*: the `Record.renewal` of every station upstream, at any depth, that renews.
     *values* is None if the values are unknown. *entered*: the names in *code* of what the last
     visit entered although no name leads to it. *hints* show the old and the new value
-    to the user, for inputs that may be shown. *form*: how the digests were made.
+    to the user, for inputs that may be shown. *form*: how the digests were made. *key*: the name
+    of the key with which those of files, env and products were; "" where there are none.
     """
 
     upstream: dict[str, str] = {}
@@ -44,6 +46,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     entered: tuple[str, ...] = ()
     hints: dict[str, str] = {}
     form: int = 0
+    key: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

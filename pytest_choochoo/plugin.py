@@ -81,7 +81,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             from pytest_choochoo.reporting.notices import notify
             from pytest_choochoo.storage import say_what_is_under_way
 
-            say_what_is_under_way(read.location(), lambda text: notify(config, text))
+            say_what_is_under_way(read.location, lambda text: notify(config, text))
 
 
 class SessionStart:

@@ -20,6 +20,7 @@ from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
@@ -169,16 +170,17 @@ def _assemble(
     places = {key: each.station.declaration.place for key, each in route.stops.items()}
     if any(place != "here" for place in places.values()):
         ledger.declare_places(places)
+    keyed = KeyedDigests(ledger.secret_key)
     workflow = Workflow(
         settings=settings,
         registry=registry,
         dependencies=dependencies,
         route=route,
         ledger=ledger,
-        outcomes=Outcomes(route, ledger, _codec(config, ledger, settings)),
+        outcomes=Outcomes(route, ledger, _codec(config, keyed, settings)),
         run=settings.process.run,
     )
-    judge = _judge(config, workflow)
+    judge = _judge(config, workflow, keyed)
     if settings.traces:
         registry.call.make_watch = partial(_watch, judge)
     command = commands.find(settings.mode)(workflow, judge)
@@ -210,7 +212,7 @@ def _watch(judge: Judge) -> Watch:
     return Watch(judge.is_project_file)
 
 
-def _judge(config: pytest.Config, workflow: Workflow) -> Judge:
+def _judge(config: pytest.Config, workflow: Workflow, keyed: KeyedDigests) -> Judge:
     settings, ledger = workflow.settings, workflow.ledger
     code = CodeReader(
         config.rootpath,
@@ -225,6 +227,7 @@ def _judge(config: pytest.Config, workflow: Workflow) -> Judge:
         ordinary=workflow.dependencies.ordinary_fixtures(),
         replayed=frozenset(workflow.named("--cc-replay", settings.replay)),
         began=settings.process.began,
+        keyed=keyed,
     )
 
 
@@ -327,13 +330,13 @@ def _look_hooks(config: pytest.Config, made: Session) -> object:
     )
 
 
-def _codec(config: pytest.Config, ledger: Ledger, settings: Settings) -> Codec:
+def _codec(config: pytest.Config, keyed: KeyedDigests, settings: Settings) -> Codec:
     hook = config.hook
     return Codec(
         encode=lambda value: hook.pytest_choochoo_encode(config=config, value=value),
         decode=lambda kind, plain: hook.pytest_choochoo_decode(
             config=config, type=kind, plain=plain
         ),
-        secrets=SecretStore(ledger.secret_key, settings.process.secrets),
+        secrets=SecretStore(lambda: keyed.key, settings.process.secrets),
         root=config.rootpath,
     )

@@ -10,14 +10,15 @@ import stat
 from collections.abc import Callable
 from contextlib import closing
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from pytest_choochoo.engine.errors import BadSetting, NoLedger
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.value import Value
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.protocol import Ledger
@@ -27,8 +28,7 @@ _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "p
 _STATION_FILES = ("stations.py", "station_*.py", "*_stations.py")
 
 
-# Named tuples: every run of pytest imports this file, and dataclasses take time to be made.
-class Mode(NamedTuple):
+class Mode(Value):
     """The work of a session on its stations; its command is the file *name* in `commands`.
 
     *collects*: stations join the collection. *visits*: stations that are due are visited.
@@ -59,7 +59,7 @@ _CLEAN = Mode(
 )
 
 
-class ModeOption(NamedTuple):
+class ModeOption(Value):
     """An option that chooses a *mode*; *selects*: it takes the stations that are meant."""
 
     mode: Mode
@@ -69,29 +69,31 @@ class ModeOption(NamedTuple):
 
 MODES = {
     "--cc-run": ModeOption(
-        _RUN, "bring all stations to their desired state, and run the tests after them"
+        mode=_RUN, help="bring all stations to their desired state, and run the tests after them"
     ),
     "--cc-replay": ModeOption(
-        _RUN,
-        "run, and visit the selected stations although they are fresh: a comma-separated "
+        mode=_RUN,
+        help="run, and visit the selected stations although they are fresh: a comma-separated "
         "list of name, name[param], node id, glob, +x (x and all upstream), "
         "x+ (x and all downstream), last:N, failed, all",
         selects=True,
     ),
     "--cc-check": ModeOption(
-        Mode(name="check", fixed_by="run"),
-        "verify only: the checks of all stations run as assertions, nothing is visited",
+        mode=Mode(name="check", fixed_by="run"),
+        help="verify only: the checks of all stations run as assertions, nothing is visited",
     ),
-    "--cc-clean": ModeOption(_CLEAN, "undo the stations, downstream first, and forget them"),
+    "--cc-clean": ModeOption(
+        mode=_CLEAN, help="undo the stations, downstream first, and forget them"
+    ),
     "--cc-forget": ModeOption(
-        Mode(name="forget", writes=True, is_serial=True, holds="alone"),
-        "forget that the selected stations are complete, and touch nothing else",
+        mode=Mode(name="forget", writes=True, is_serial=True, holds="alone"),
+        help="forget that the selected stations are complete, and touch nothing else",
         selects=True,
     ),
 }
 
 
-class Process(NamedTuple):
+class Process(Value):
     """How this process takes part in the run: alone, or as one of xdist's workers.
 
     *is_worker*: another process has the terminal and decides what is run. *run*: the name
@@ -112,7 +114,7 @@ class Process(NamedTuple):
     place: Place | None = None
 
 
-class Settings(NamedTuple):
+class Settings(Value):
     """The options and ini settings of a session, read once.
 
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
@@ -166,20 +168,22 @@ class Settings(NamedTuple):
             for pattern in self.test_files
         )
 
+    @cached_property
     def location(self) -> LedgerLocation:
-        """Return the location of the ledger. Raises `NoLedger`."""
+        """The location of the ledger. Raises `NoLedger`."""
         if self.folder is None:
             raise NoLedger
         return LedgerLocation(
             self.folder,
             self.profile,
-            self.place(),
+            self.place,
             is_given=not self.is_in_cache,
             is_trusted=self.trusts,
         )
 
+    @cached_property
     def place(self) -> Place:
-        """Return the place where this session makes records."""
+        """The place where this session makes records."""
         from pytest_choochoo.engine.place import place_of  # only sessions with stations need it
 
         return self.process.place or place_of(self.root, self.host)

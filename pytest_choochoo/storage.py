@@ -32,16 +32,16 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
             config=config, folder=settings.folder, profile=settings.profile
         )
         if made is None:
-            made = settings.process.ledger(settings.location())
+            made = settings.process.ledger(settings.location)
         if made is not None:
             return made
     if not settings.writes:
         if settings.folder is None:
             return empty_ledger()
-        return _open(lambda warn: read_ledger(settings.location(), warn=warn))
+        return _open(lambda warn: read_ledger(settings.location, warn=warn))
     if settings.is_in_cache:
-        _make_cache_folder(config, settings.location())
-    return _open(lambda warn: open_ledger(settings.location(), warn=warn))
+        _make_cache_folder(config, settings.location)
+    return _open(lambda warn: open_ledger(settings.location, warn=warn))
 
 
 def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:
@@ -52,7 +52,7 @@ def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock 
     """
     if settings.folder is None or settings.process.is_worker:
         return None
-    location, holds = settings.location(), settings.mode.holds
+    location, holds = settings.location, settings.mode.holds
     if not settings.writes or not holds:
         say_what_is_under_way(location, notify)
         return None

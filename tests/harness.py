@@ -27,9 +27,11 @@ import os
 import pkgutil
 import re
 import shutil
+import sqlite3
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -40,6 +42,8 @@ from typing import Any
 import pytest
 
 import pytest_choochoo
+from pytest_choochoo.engine.ledger.record import Record, from_text, to_text
+from pytest_choochoo.engine.ledger.schema import with_checksum
 
 # Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
@@ -104,6 +108,15 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+def change_records(project: Path, change: Callable[[Record], Record]) -> None:
+    """Replace the records of a project by what *change* makes of them, as another version would."""
+    file = project / ".pytest_cache/d/choochoo/default.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        for key, place, text, _ in connection.execute("select * from records").fetchall():
+            row = with_checksum(key, place, to_text(change(from_text(text))))
+            connection.execute("replace into records values (?, ?, ?, ?)", row)
 
 
 def ageless(reasons: tuple[str, ...]) -> tuple[str, ...]:

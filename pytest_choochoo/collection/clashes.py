@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from pytest_choochoo.engine.code.declarations import namespace_of
+from pytest_choochoo.engine.code.namespaces import namespace_of
 from pytest_choochoo.engine.digest import relative
 from pytest_choochoo.engine.errors import ModuleClash
 

@@ -29,14 +29,16 @@ Definition = pytest.FixtureDef[Any]
 class Dependency(msgspec.Struct, frozen=True, kw_only=True):
     """A station that an item requests as *name*, with the *keys* of the instances it receives.
 
-    *is_fan_in*: it receives a dict of their outcomes by parameter id. *is_direct*: no
-    ordinary fixture of that name comes in between. *fault*: why it receives nothing.
+    *is_fan_in*: it receives a dict of their outcomes by parameter id. *is_partial*: there are
+    more instances. *is_direct*: no ordinary fixture of that name comes in between. *fault*: why
+    it receives nothing.
     """
 
     name: str
     station: Station[Any]
     keys: tuple[str, ...]
     is_fan_in: bool
+    is_partial: bool = False
     is_direct: bool = True
     fault: ChoochooError | None = None
 
@@ -121,15 +123,12 @@ class Dependencies:
         """Return the keys of the stations that must be complete before *names* are set up."""
         dependencies = self.requested_by(item, names)
         keys = dict.fromkeys(key for each in dependencies for key in each.keys)
-        partial = {
-            each.name: instances
-            for each in dependencies
-            if len(instances := self._registry.instances_of(each.station)) > len(each.keys)
-        }
+        partial = [each for each in dependencies if each.is_partial]
         # A fixture that outlives the item cannot follow its parameters: it receives them all.
         outliving = self._requested_by_outliving(item, names) if partial else ()
-        for name, instances in partial.items():
-            if name in outliving:
+        for each in partial:
+            if each.name in outliving:
+                instances = self._registry.instances_of(each.station)
                 keys |= dict.fromkeys(instance.key for instance in instances)
         return tuple(keys)
 
@@ -188,6 +187,7 @@ class Dependencies:
             station=station,
             keys=tuple([instance.key for instance in matching]),
             is_fan_in=not instances or len(shared) < len(own),
+            is_partial=len(matching) < len(instances),
             fault=fault,
         )
 
@@ -265,15 +265,19 @@ class Dependencies:
     def _requested_by_attached(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the fixtures that checks, clean and `values` of *item* request, at any depth."""
         station = self._registry.instances[item.nodeid].station
-        if station.identity not in self._names_of_attached:
-            self._names_of_attached[station.identity] = ()
-            names = _requested_beside(station, attached(station))
+        functions = attached(station)
+        if not functions and not station.declaration.values:
+            return ()
+        identity = station.identity
+        if identity not in self._names_of_attached:
+            self._names_of_attached[identity] = ()
+            names = _requested_beside(station, functions)
             if names:
                 probe = _item_requesting(item, names)
-                self._names_of_attached[station.identity] = tuple(probe.fixturenames)
+                self._names_of_attached[identity] = tuple(probe.fixturenames)
                 self._find_parametrized(item, definitions_of(probe))
                 self._find_unknown(item, probe)
-        return self._names_of_attached[station.identity]
+        return self._names_of_attached[identity]
 
     def _find_parametrized(
         self, item: pytest.Function, requested: Mapping[str, Sequence[Definition]]

@@ -19,7 +19,7 @@ import pytest
 from pytest_choochoo.collection.functions import arguments_of, attached
 from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
-from pytest_choochoo.engine.code.declarations import namespace_of
+from pytest_choochoo.engine.code.namespaces import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station
@@ -210,7 +210,7 @@ class StationFiles:
         """Find the files of stations that import another module than the one beside them."""
         if self._config.getoption("importmode") == "importlib":
             return  # nothing is imported from beside a file
-        homes = self._homes() | {Path(station.home) for station in self.registry.stations}
+        homes = self._homes() | _paths_of({station.home for station in self.registry.stations})
         names: dict[Path, list[str]] = {path: [] for path in self._modules if path in homes}
         if not _may_clash({path.parent for path in names}):
             return
@@ -224,7 +224,7 @@ class StationFiles:
     def _homes(self) -> set[Path]:
         """Return the station files, and the files of the stations that have no item so far."""
         files = {path for path in self._modules if self._settings.is_station_file(path)}
-        return files | {Path(station.home) for station in self.registry.without_items()}
+        return files | _paths_of({station.home for station in self.registry.without_items()})
 
     def _is_left_out(self, home: Path) -> bool:
         """Return whether the user named files, but not *home*, which pytest would collect."""
@@ -284,6 +284,11 @@ class StationFiles:
             modules = [node for node in found if is_python_module(node)]
             return modules[0] if modules else pytest.Module.from_parent(parent, path=path)
         return self._modules[path]
+
+
+def _paths_of(homes: set[str]) -> set[Path]:
+    # Made once a file, not once a station.
+    return set(map(Path, homes))
 
 
 def _may_clash(folders: set[Path]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from types import CodeType
@@ -35,12 +35,11 @@ def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
     )
 
 
-def attached(station: Station[Any]) -> Iterator[Callable[..., Any]]:
-    """Yield the functions of the checks and the clean of *station*."""
-    for check in station.checks:
-        yield check.function
-    if station.clean_function is not None:
-        yield station.clean_function
+def attached(station: Station[Any]) -> tuple[Callable[..., Any], ...]:
+    """Return the functions of the checks and the clean of *station*."""
+    clean = station.clean_function
+    checks = [check.function for check in station.checks] if station.checks else []
+    return tuple(checks if clean is None else [*checks, clean])
 
 
 _NO_PARAMETERS: Mapping[str, object] = {}

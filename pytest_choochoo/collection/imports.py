@@ -14,7 +14,7 @@ from typing import TypeGuard
 import pytest
 
 from pytest_choochoo.collection.pytest_internals import rewritten_cache
-from pytest_choochoo.engine.code.declarations import namespace_of
+from pytest_choochoo.engine.code.namespaces import namespace_of
 from pytest_choochoo.rewriting import REWRITER
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -29,11 +29,13 @@ class ImportRecorder:
 
     It comes before all other finders, and returns what they find. Byte code that may be
     older than its source is removed: Python compares size and time in whole seconds only.
+    Modules of this package are left to the others, unless the project is this package.
     """
 
     def __init__(self, root: Path) -> None:
         self._roots = tuple(f"{each}{os.sep}" for each in {root, root.resolve()})
         self._sources: dict[str, bytes | None] = {}
+        self._leaves = () if self._is_ours(__file__) else ("pytest_choochoo.",)
 
     @property
     def sources(self) -> Mapping[str, bytes | None]:
@@ -43,6 +45,8 @@ class ImportRecorder:
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name.startswith(self._leaves):
+            return None
         position = sys.meta_path.index(self)
         for finder in sys.meta_path[position + 1 :]:
             find = getattr(finder, "find_spec", None)

@@ -59,6 +59,7 @@ class StationRegistry:
         self._instances_of: dict[object, list[StationInstance]] = {}
         self._items: dict[str, pytest.Function] = {}
         self._not_imported: list[pytest.Module] = []
+        self._outside: dict[pytest.Module, bool] = {}
         #: The item of each station instance by node id, in definition order.
         self.items: Mapping[str, pytest.Function] = MappingProxyType(self._items)
         #: The station instances by node id, also those whose items were left out.
@@ -155,16 +156,17 @@ class StationRegistry:
 
         There are none where the station has items under another name, or a fault.
         """
-        path, root = module.path, module.config.rootpath
-        if not path.is_relative_to(root) and module.nodeid != path.as_posix():
-            self.add_fault(StationOutside(station.name, station.location, str(root)))
+        if self._is_outside(module):
+            root = str(module.config.rootpath)
+            self.add_fault(StationOutside(station.name, station.location, root))
             return []
         if shown(module.nodeid) != module.nodeid:  # pytest and its reporters show it as it is
             self.add_fault(UnshowablePath(station.name, station.location))
             return []
         # Its file may have been imported before, under another module name.
-        station = self._stations.get(station.identity, station)
-        if self._item_names.setdefault(station.identity, name) != name:
+        identity = station.identity
+        station = self._stations.get(identity, station)
+        if self._item_names.setdefault(identity, name) != name:
             return []
         if station.shadowed is not None:
             before = station.shadowed.location
@@ -179,7 +181,7 @@ class StationRegistry:
             items = _made_items(module, name, station, item_function(station, self._call))
         finally:
             self.multiplied.is_making_station = False
-        instances = self._instances_of.setdefault(station.identity, [])
+        instances = self._instances_of.setdefault(identity, [])
         for item in items:
             key = item.nodeid
             if key not in self._instances:
@@ -188,6 +190,14 @@ class StationRegistry:
                 for fault in instance.faults():
                     self.add_fault(fault)
         return items
+
+    def _is_outside(self, module: pytest.Module) -> bool:
+        """Return whether the node ids of *module*, outside of rootdir, may be those of others."""
+        if module not in self._outside:  # asked for each station
+            path = module.path
+            is_inside = path.is_relative_to(module.config.rootpath)
+            self._outside[module] = not is_inside and module.nodeid != path.as_posix()
+        return self._outside[module]
 
     def add_item(self, item: pytest.Function) -> None:
         """Add the item of a station instance, after other plugins have adapted it."""

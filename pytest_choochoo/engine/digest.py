@@ -6,11 +6,11 @@ import dataclasses
 import fnmatch
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b, file_digest
 from itertools import takewhile
 from pathlib import Path, PurePath
@@ -42,6 +42,37 @@ def digest_parts(*parts: bytes) -> str:
         whole.update(len(part).to_bytes(8, "big"))
         whole.update(part)
     return whole.hexdigest()
+
+
+class KeyedDigests:
+    """Makes digests of digests, with the key that *find_key* returns: none can be tried out.
+
+    The key is read when it is first needed. Where there is none, which only a session that
+    records nothing may meet, digests stay plain, for comparing them with plain ones.
+    """
+
+    def __init__(self, find_key: Callable[[], bytes]) -> None:
+        self._find_key = find_key
+
+    @cached_property
+    def key(self) -> bytes:
+        """The key of the ledger, b"" where it has none."""
+        return self._find_key()
+
+    @cached_property
+    def name(self) -> str:
+        """A name for the key, which reveals nothing about it."""
+        return digest_bytes(b"name", size=8, key=self.key) if self.key else "none"
+
+    def of(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return the keyed digest of each of *digests*; "", for what does not exist, stays "".
+
+        Raises `UnusableLedger` where the key cannot be read or made.
+        """
+        return {
+            name: digest_bytes(plain.encode(), key=self.key) if plain and self.key else plain
+            for name, plain in digests.items()
+        }
 
 
 # --- files and folders

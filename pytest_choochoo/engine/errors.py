@@ -173,7 +173,8 @@ class UnusableKey(UnusableLedger):
     cause: str
     template = (
         "the key {path} is not used: {cause}; "
-        "remove it: stations whose secrets are needed are then visited again"
+        "remove it: stations with env, files or products, and those whose secrets are needed, "
+        "are then visited again"
     )
 
 

@@ -44,7 +44,6 @@ from pytest_choochoo.engine.errors import (
     answers,
     check_line,
 )
-from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict, failed_check
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
@@ -262,7 +261,7 @@ class Journey:
             attempt.stage = msgspec.structs.replace(attempt.stage, fingerprint=taken)
         for late in self._late_changes(attempt.key):
             raise LateChange(instance.station.name, late)
-        products = fingerprints.products(instance)
+        products = self.judge.products(attempt.key)
         attempt.stage = advance(Rechecking, attempt.stage, products=products)
         for product, digest in products.items():
             if not digest:
@@ -352,7 +351,7 @@ class Journey:
             case Begun():
                 return record_of_visit(stage, ending)
             case Settled(is_news=True) if result is stage.result:
-                products = fingerprints.products(self.route[key])
+                products = self.judge.products(key)
                 known = self.outcomes.find(key) or self.outcomes.encoded(key, None)
                 return record_of_check(stage, products, known)
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -22,7 +22,7 @@ FIRST = 1
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     """A checkout on a machine.
 
     *machine* identifies the machine, *host* is its name for people. *path* and *inode* are
@@ -57,6 +57,7 @@ def place_of(root: Path, host: str = "") -> Place:
     return Place(host or f"{host_name()} {_machine_id()}", host or host_name(), path, inode)
 
 
+@cache
 def host_name() -> str:
     """Return the name of this machine in its network."""
     if hasattr(os, "uname"):

@@ -82,7 +82,8 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         return self.stops[key].name if key in self.stops else key
 
     def names(self, keys: Iterable[str]) -> tuple[str, ...]:
-        return tuple([self.name(key) for key in keys])
+        stops = self.stops  # not by `name`, as this is asked for each station
+        return tuple([stops[key].name if key in stops else key for key in keys])
 
     def labels(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return the names of *keys*, for a list; a name that several stations have, as its key."""
@@ -133,6 +134,8 @@ class Route(msgspec.Struct, frozen=True, dict=True):
 
         *by* names the fixture through which one waits for another, if there is one.
         """
+        if len(self.order) == len(self.stops):
+            return ()
         below = self.downstream()
         # A station that only needs such a group, or is only needed by one, is in none.
         left = self.stops.keys() - {*self.order, *arranged(tuple(self.stops), below)}
@@ -254,18 +257,18 @@ class StationInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def station_infos(route: Route, selected: Container[str]) -> list[StationInfo]:
     """Return the *selected* stations of *route* as plain data, in running order."""
+    stops = ((key, route.stops[key]) for key in route.order if key in selected)
     return [
         StationInfo(
             key=key,
-            name=route[key].name,
-            title=route[key].station.title,
+            name=stop.name,
+            title=stop.station.title,
             upstream=route.upstream[key],
             needs=route.names(route.upstream[key]),
-            line=route[key].station.line - 1,
-            place=route[key].station.declaration.place,
+            line=stop.station.line - 1,
+            place=stop.station.declaration.place,
         )
-        for key in route.order
-        if key in selected
+        for key, stop in stops
     ]
 
 

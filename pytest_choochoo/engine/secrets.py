@@ -111,7 +111,7 @@ class SecretStore:
     @cached_property
     def key(self) -> bytes:
         """The key that the digests in tokens are made with."""
-        return self._find_key()
+        return self._find_key() or os.urandom(32)  # a session that records nothing may have none
 
     def keep(self, token: str, text: str) -> None:
         """Keep the *text* of the secret that *token* stands for."""
@@ -123,7 +123,3 @@ class SecretStore:
             return self._texts[token]
         except KeyError:
             return None
-
-    def lacks(self, text: str) -> bool:
-        """Return whether *text*, an outcome, has a token whose secret is unknown."""
-        return any(self.find(token) is None for token in TOKEN.findall(text))

@@ -67,7 +67,7 @@ def closing_line(results: Sequence[Result], seconds: float) -> str:
 
 def problem_lines(results: Iterable[Result]) -> list[str]:
     """Return a line for each station that failed or was blocked, with its cause."""
-    problems = [each for each in _labelled(results) if each[0].word in {"failed", "blocked"}]
+    problems = [*_labelled(results, "failed", "blocked")]
     width = max((len(label) for _, label in problems), default=0)
     return [
         f"  {result.word:<8} {label:<{width}}  {why(result).removeprefix('blocked ')}"
@@ -77,23 +77,27 @@ def problem_lines(results: Iterable[Result]) -> list[str]:
 
 def left_in_place(results: Iterable[Result]) -> list[str]:
     """Return one line with all stations that have no clean, or no line if there are none."""
-    names = [label for result, label in _labelled(results) if result.word == "left in place"]
+    names = [label for _, label in _labelled(results, "left in place")]
     return [f"  left in place (no clean defined): {', '.join(names)}"] if names else []
 
 
-def _labelled(results: Iterable[Result]) -> Iterator[tuple[Result, str]]:
-    """Yield each result with its name for a list, or its key where several have that name."""
+def _labelled(results: Iterable[Result], *words: Word) -> Iterator[tuple[Result, str]]:
+    """Yield each result that is one of *words*, with its name for a list.
+
+    Where several results have that name, whatever they are, it is the key.
+    """
     results = tuple(results)
-    names = Counter(result.name for result in results)
-    for result in results:
+    chosen = [result for result in results if result.word in words]
+    names = Counter(result.name for result in results) if chosen else {}
+    for result in chosen:
         yield result, result.key if names[result.name] > 1 else result.name
 
 
 def cleaned_with(results: Iterable[Result]) -> list[str]:
     """Return a line for each station that others, which have no clean, were cleaned with."""
     names: dict[str, list[str]] = {}
-    for result, label in _labelled(results):
-        if result.word == "cleaned" and result.by:
+    for result, label in _labelled(results, "cleaned"):
+        if result.by:
             names.setdefault(why(result), []).append(label)
     return [f"  {with_it}: {', '.join(gone)}" for with_it, gone in names.items()]
 
@@ -111,7 +115,7 @@ def next_command(results: Sequence[Result], command: str, *, fixes: bool = False
 
     *fixes*: the command itself may fix the failures.
     """
-    failed = [each for each in _labelled(results) if each[0].word == "failed"]
+    failed = [*_labelled(results, "failed")]
     broken = [label for result, label in failed if result.cause != INTERRUPTED]
     if broken and not fixes:
         names = [*broken[:3], *(["..."] if broken[3:] else [])]

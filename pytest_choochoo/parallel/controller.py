@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from pytest_choochoo.engine.ledger.record import Result
@@ -31,7 +32,7 @@ class Controller:
         process = config.stash[PROCESS]
         self._config = config
         self._began = process.began
-        self._place = (*config.stash[SETTINGS].place(),)  # execnet sends no named tuples
+        self._place = msgspec.structs.astuple(config.stash[SETTINGS].place)
         self._workers = Workers(process.secrets)
         self._stations: Sequence[StationInfo] = ()
         #: The items that a worker was running when it died, and why it did.

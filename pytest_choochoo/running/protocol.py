@@ -11,7 +11,6 @@ import pytest
 
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.functions import requests_fixtures
-from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations, error_line
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result, Word
@@ -19,7 +18,6 @@ from pytest_choochoo.engine.station import Station
 from pytest_choochoo.engine.wording import INTERRUPTED, full_message
 from pytest_choochoo.reporting.reports import StationDueWarning
 from pytest_choochoo.running.injection import Injection
-from pytest_choochoo.running.observer import ReportObserver, failing_at_last
 from pytest_choochoo.running.settled import report_settled
 from pytest_choochoo.running.stopping import (
     Deadline,
@@ -30,6 +28,7 @@ from pytest_choochoo.running.stopping import (
 from pytest_choochoo.settings import SETTINGS, Mode
 
 if TYPE_CHECKING:
+    from pytest_choochoo.engine.attempt import Ending
     from pytest_choochoo.engine.visit import Visit
     from pytest_choochoo.running.station_item import StationItem
 
@@ -73,6 +72,8 @@ class StationRun:
     """A station that is being run: its item, its trip, and how it has ended so far."""
 
     def __init__(self, item: StationItem, trip: Trip) -> None:
+        from pytest_choochoo.running.observer import ReportObserver  # most runs settle all stations
+
         self.item = item
         self.trip = trip
         self.observer = ReportObserver(trip.result, item.item.config.stash[SETTINGS].profile)
@@ -304,6 +305,8 @@ class ItemHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        from pytest_choochoo.running.observer import failing_at_last
+
         results = self._runner.journey.results
         try:
             return (yield)

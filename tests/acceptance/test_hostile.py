@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
+from hashlib import blake2b, md5, sha256
 from pathlib import Path
 
 import pytest
-from harness import Project
+from harness import Project, change_records
+from msgspec.structs import replace
 
+from pytest_choochoo.engine.digest import digest_bytes, digest_parts, digest_value
+from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.ledger.trust import owner_name
 
 LEDGER = ".pytest_cache/d/choochoo"
@@ -282,6 +288,183 @@ def test_key_is_made_whole_and_for_one_account(project: Project) -> None:
     folder = project.path / LEDGER / "default"
     [key] = folder.glob("secret.key*")
     assert (len(key.read_bytes()), stat.S_IMODE(key.stat().st_mode)) == (32, 0o600)
+
+
+# --- digests that can be tried out
+
+INPUTS = """
+    from pathlib import Path
+
+    OUT = Path(__file__).parent / "pin.out"
+
+    @station(env=["PIN"], files=["pin.txt"], products=["pin.out"])
+    def unlock() -> None:
+        log("unlock")
+        OUT.write_text("7777")
+
+    @station
+    def enter(unlock) -> None:
+        log("enter")
+"""
+PINS = {"env": "1234", "file": "4321", "product": "7777"}
+LOST = "its env, files and products cannot be compared: the key of the ledger was lost"
+
+
+@pytest.fixture
+def pins(project: Project) -> Project:
+    """A station with a PIN in env, one in a file and one in a product, before its visit."""
+    project.stations(INPUTS)
+    project.write("pin.txt", PINS["file"])
+    project.setenv("PIN", PINS["env"])
+    return project
+
+
+def _hex_in(folder: Path) -> set[bytes]:
+    """Return all that may be a digest in what is below *folder*, but for the key."""
+    files = [each for each in folder.rglob("*") if each.is_file() and each.name != "secret.key"]
+    windows = (rb"(?=([0-9a-f]{32}))", rb"(?=([0-9a-f]{64}))", rb"(?=([0-9a-f]{128}))")
+    return {
+        found
+        for each in files
+        for window in windows
+        for found in re.findall(window, each.read_bytes())
+    }
+
+
+def _guessed(project: Project) -> set[str]:
+    """Return the PINs that are found by trying out all with plain digests."""
+    found = _hex_in(project.path / LEDGER)
+    guessed = set()
+    for pin in (f"{number:04}" for number in range(10_000)):
+        raw = pin.encode()
+        plain = {digest_parts(raw), digest_bytes(raw), digest_value(pin), digest_value(raw)}
+        plain |= {blake2b(raw).hexdigest(), sha256(raw).hexdigest(), md5(raw).hexdigest()}
+        if not found.isdisjoint(each.encode() for each in plain):
+            guessed.add(pin)
+    return guessed
+
+
+def _in_form_2(record: Record) -> Record:
+    """Return *record*, of `INPUTS`, as versions wrote it that had no keyed digests."""
+    assert record.fingerprint is not None
+    taken = record.fingerprint
+    plain = {name: digest_bytes(pin.encode()) for name, pin in PINS.items()}
+    fingerprint = replace(
+        taken,
+        files=dict.fromkeys(taken.files, plain["file"]),
+        env=dict.fromkeys(taken.env, digest_parts(PINS["env"].encode())),
+        upstream_products=dict.fromkeys(taken.upstream_products, plain["product"]),
+        form=2,
+        key="",
+    )
+    products = dict.fromkeys(record.products, plain["product"])
+    return record.with_(fingerprint=fingerprint, products=products)
+
+
+def test_inputs_cannot_be_tried_out(pins: Project, mode: str) -> None:
+    """A PIN in env, a file or a product is not found by trying out all that there are."""
+    first = pins.run("--cc-run")
+    second = pins.run("--cc-run")
+
+    assert (first.closing, second.closing) == ("2 visited", "2 unchanged")
+    assert _guessed(pins) == set()
+
+
+def test_changed_inputs_are_told_by_their_names(pins: Project) -> None:
+    """Keyed digests tell what changed, and nothing else of it."""
+    pins.run("--cc-run")
+    pins.setenv("PIN", "1235")
+    pins.write("pin.txt", "4322")
+    pins.write("pin.out", "7778")
+
+    check = pins.run("--cc-check")
+    run = pins.run("--cc-run")
+
+    reasons = ("file pin.txt changed", "env PIN changed", "product pin.out changed")
+    assert run.reasons["unlock"] == reasons
+    assert "; ".join(reasons) in check.text
+    assert run.log == ("unlock",)
+
+
+def test_equal_inputs_of_two_projects_have_different_digests(pins: Project, tmp_path: Path) -> None:
+    """No digest of an input in one project is found in the ledger of another."""
+    records: list[Record] = []
+
+    def keep(record: Record) -> Record:
+        records.append(record)
+        return record
+
+    for _ in range(2):
+        pins.run("--cc-run")
+        change_records(pins.path, keep)
+        shutil.rmtree(pins.path / ".pytest_cache")
+
+    digests = [
+        {*each.fingerprint.files.values(), *each.fingerprint.env.values(), *each.products.values()}
+        for each in records
+        if each.fingerprint is not None and each.products
+    ]
+    assert [len(each) for each in digests] == [3, 3]
+    assert digests[0].isdisjoint(digests[1])
+
+
+def test_ledger_with_plain_digests_is_believed(pins: Project, mode: str) -> None:
+    """An upgrade makes nothing due; what is visited from then on has keyed digests."""
+    pins.run("--cc-run")
+    change_records(pins.path, _in_form_2)
+    assert _guessed(pins) == set(PINS.values())
+
+    run = pins.run("--cc-run")
+    above = pins.run("--cc-replay", "unlock")
+    below = pins.run("--cc-replay", "enter")
+
+    assert (run.closing, run.log) == ("2 unchanged", ())
+    assert [(each.visited, each.unchanged) for each in (above, below)] == [
+        (("unlock",), ("enter",)),
+        (("enter",), ("unlock",)),
+    ]
+    assert _guessed(pins) == set()
+
+
+def test_ledger_with_plain_digests_needs_no_key(pins: Project) -> None:
+    """A ledger from before there was a key is verified without one; a run makes it."""
+    pins.run("--cc-run")
+    change_records(pins.path, _in_form_2)
+    key = pins.path / LEDGER / "default/secret.key"
+    key.unlink()
+
+    check = pins.run("--cc-check")
+    assert (check.closing, key.exists()) == ("2 unchanged", False)
+    run = pins.run("--cc-run")
+
+    assert (run.closing, key.exists()) == ("2 unchanged", True)
+
+
+def test_lost_key_makes_its_stations_due(pins: Project, mode: str) -> None:
+    """Without the key of its digests, a station is due with that reason, once."""
+    pins.run("--cc-run")
+    (pins.path / LEDGER / "default/secret.key").unlink()
+
+    check = pins.run("--cc-check")
+    run = pins.run("--cc-run")
+    again = pins.run("--cc-run")
+
+    assert check.failed == ("unlock", "enter")
+    assert f"station 'unlock' is due: {LOST}" in check.text
+    assert run.reasons == {"unlock": (LOST,), "enter": (LOST,)}
+    assert again.closing == "2 unchanged"
+
+
+def test_reading_makes_no_key(project: Project) -> None:
+    """Commands that only read leave a ledger without a key as it is."""
+    project.stations(INPUTS)
+    project.write("pin.txt", PINS["file"])
+    project.write("test_pin.py", "def test_pin(enter): ...\n")
+
+    for command in ((), ("--cc-check",)):
+        project.run(*command)
+
+    assert not list(project.path.rglob("secret.key"))
 
 
 # --- locks

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from harness import Project
+from harness import Project, change_records
 
 CLEAR = "open-sesame-4711"
 
@@ -397,6 +397,78 @@ def test_previous_outcome_has_no_secret(project: Project) -> None:
     assert run.log == ("Login(user='ann', token=***)", "login")
 
 
+# --- plain strings that look like what stands for a secret
+
+TOKEN = f"choochoo.secret:{'0' * 32}"
+LOOKALIKE = f"""
+@station
+def read_log():
+    log("read_log")
+    return {{"{TOKEN}": ["{TOKEN}", "see {TOKEN}"]}}
+
+@station
+def read_login(login: Login) -> Login:
+    log("read_login")
+    return Login("{TOKEN}", login.token)
+
+@station
+def pour(read_log, read_login: Login) -> str:
+    return read_login.user + read_log["{TOKEN}"][0]
+"""
+ASKS = f"""
+def test_log(read_log, pour):
+    assert read_log == {{"{TOKEN}": ["{TOKEN}", "see {TOKEN}"]}}
+    assert pour == "{TOKEN}" * 2
+"""
+
+
+def test_string_that_looks_like_a_token_is_no_secret(project: Project, mode: str) -> None:
+    """A plain string comes back as it was, and its station is not visited for a secret."""
+    _write(project, LOOKALIKE, test=ASKS)
+
+    runs = [project.run("--cc-run") for _ in range(2)]
+    plain = project.run()
+
+    assert [run.closing for run in runs] == ["4 visited", "4 unchanged"]
+    assert [run.tests for run in (*runs, plain)] == [{"test_log": "passed"}] * 3
+
+
+def test_clean_receives_the_string_of_a_forgotten_station(project: Project) -> None:
+    """The paths of secrets outlive that a station is forgotten: its clean gets the same outcome."""
+    _write(
+        project,
+        LOOKALIKE
+        + """
+@read_login.clean
+def log_out(read_login):
+    log(f"{read_login.user} {read_login.token}")
+""",
+    )
+    project.run("--cc-run")
+    project.run("--cc-forget", "read_login")
+
+    run = project.run("--cc-clean", "-k", "read_login")
+
+    assert run.log == (f"{TOKEN} ***",)
+
+
+def test_record_of_an_earlier_version_is_believed(project: Project, mode: str) -> None:
+    """A record without the paths of its secrets makes no station due, and is used as before."""
+    _write(project, test="def test_user(login):\n    assert len(login.token.reveal()) == 16\n")
+    project.run("--cc-run")
+    change_records(project.path, lambda record: record.with_(secrets=None))
+
+    fresh = project.run("--cc-run", "-k", "pour")
+    asked = project.run("--cc-run")
+
+    assert (fresh.closing, fresh.log) == ("1 unchanged", ())
+    assert asked.reasons == {
+        "login": ("its outcome has a secret, which test_user needs",),
+        "pour": (),
+    }
+    assert asked.tests == {"test_user": "passed"}
+
+
 # --- where it never is
 
 LOUD = """
@@ -516,13 +588,14 @@ def test_key_that_cannot_be_read_is_not_blamed_on_the_type(project: Project, mod
     assert run.failed == ("login",)
     assert (
         f"the key {key} is not used: it is not a regular file; remove it: "
-        "stations whose secrets are needed are then visited again"
+        "stations with env, files or products, and those whose secrets are needed, are then "
+        "visited again"
     ) in run.text
     assert "holds a value of an unsupported type" not in run.text
 
 
-def test_run_without_secrets_makes_no_key(project: Project) -> None:
-    """If no outcome has a secret, there is no key."""
+def test_run_without_secrets_and_inputs_makes_no_key(project: Project) -> None:
+    """If no outcome has a secret, and no station env, files or products, there is no key."""
     project.stations("@station\ndef boil() -> int:\n    return 100\n")
 
     project.run("--cc-run")

@@ -14,6 +14,7 @@ from pytest_choochoo import Station, station
 from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import UnknownSelector
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.record import Record
@@ -92,6 +93,7 @@ class Project:
             ordinary={},
             replayed=frozenset(replayed),
             began=0.0,
+            keyed=KeyedDigests(self.ledger.secret_key),
         )
 
     def complete(self, *names: str) -> None:

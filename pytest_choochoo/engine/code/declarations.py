@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import ast
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType, ModuleType
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
 
-from pytest_choochoo.engine.station import Station, station
-
-# A mark or anything else that only declares; the decorator `station`; a station.
-Kind = Literal["mark", "decorator", "station"]
-# Returns the kind of the value of a dotted name, None where it is another or not known.
-Binding = Callable[[str], Kind | None]
+from pytest_choochoo.engine.code.namespaces import FIXTURES, Binding, Kind
 
 _ATTACHING = frozenset({"check", "find", "clean"})
-_FIXTURES = frozenset({"fixture", "yield_fixture", "hookimpl"})
-_HOMES = frozenset({"_pytest", "pytest_asyncio"})
 
 
 class Declarations:
@@ -109,7 +99,7 @@ class Declarations:
 def _is_fixture(decorator: ast.expr) -> bool:
     """Return whether *decorator*, which only declares, is called as fixtures are."""
     name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
-    return name is not None and name.rpartition(".")[2] in _FIXTURES
+    return name is not None and name.rpartition(".")[2] in FIXTURES
 
 
 def _names_bound(statement: ast.stmt) -> Iterator[str]:
@@ -128,7 +118,7 @@ def _kind_of_path(path: str) -> Kind | None:
     if package == "pytest_choochoo":
         return "decorator" if name in ("station", "engine.station.station") else None
     if package in ("pytest", "pytest_asyncio"):
-        return "mark" if name in _FIXTURES or f"{name}.".startswith("mark.") else None
+        return "mark" if name in FIXTURES or f"{name}.".startswith("mark.") else None
     return None
 
 
@@ -139,39 +129,3 @@ def dotted(node: ast.expr) -> str | None:
         words.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(words)]) if isinstance(node, ast.Name) else None
-
-
-def binding_in(namespace: Mapping[str, Any], name: str) -> Kind | None:
-    """Return the kind of the value that the dotted *name* has in the *namespace* of a module."""
-    first, *rest = name.split(".")
-    value = namespace.get(first)
-    for each in rest:
-        # Other objects may raise, or work, when they are asked for an attribute.
-        if not isinstance(value, ModuleType) or type(value) is not ModuleType:
-            return None
-        value = vars(value).get(each)
-    return _kind_of_value(value)
-
-
-def namespace_of(module: object) -> Mapping[str, Any]:
-    """Return the namespace of *module*, empty where it is none."""
-    # Not by `vars`, as a lazy module is imported, or raises, when it is asked for anything.
-    if not issubclass(type(module), ModuleType):
-        return {}
-    names: Mapping[str, Any] = ModuleType.__getattribute__(module, "__dict__")
-    return names
-
-
-def _kind_of_value(value: Any) -> Kind | None:
-    # By its type: some objects raise when they are asked for their class.
-    kind = type(value)
-    if issubclass(kind, Station):
-        return "station"
-    if value is station:
-        return "decorator"
-    if kind is FunctionType:
-        package, name = value.__module__.partition(".")[0], value.__name__
-        return "mark" if package in _HOMES and name in _FIXTURES else None
-    pytest = sys.modules.get("pytest")
-    marks = (getattr(pytest, "MarkDecorator", None), getattr(pytest, "MarkGenerator", None))
-    return "mark" if kind in marks else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_choochoo.engine.code.declarations import Kind
+from pytest_choochoo.engine.code.namespaces import Kind
 
 # A module as it is written, and a dotted name in it, "" for all of it.
 Target = tuple[str, str]

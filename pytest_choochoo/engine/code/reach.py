@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import msgspec
 
-from pytest_choochoo.engine.code.declarations import Binding, Kind, binding_in, namespace_of
 from pytest_choochoo.engine.code.definitions import Definition, Source, joined
+from pytest_choochoo.engine.code.namespaces import Binding, Kind, binding_in, namespace_of
 from pytest_choochoo.engine.code.values import (
     code_in,
     digest_of_held,

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import CodeType
 
-from pytest_choochoo.engine.code.declarations import Binding, Declarations, dotted
+from pytest_choochoo.engine.code.declarations import Declarations, dotted
 from pytest_choochoo.engine.code.definitions import Definition, Source, Target, joined
+from pytest_choochoo.engine.code.namespaces import Binding
 from pytest_choochoo.engine.code.tables import (
     call_name,
     called,

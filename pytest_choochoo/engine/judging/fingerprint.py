@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_choochoo.engine.digest import (
+    KeyedDigests,
     digest_file,
     digest_parts,
     digest_tree,
@@ -29,15 +30,20 @@ def take(
     renewals: dict[str, str],
     code: dict[str, str],
     values: Mapping[str, object] | None,
+    keyed: KeyedDigests,
     entered: tuple[str, ...] = (),
 ) -> Fingerprint:
     """Return the fingerprint of *instance* as things are now.
 
-    Raises `MissingFile`, `NotAFile` or `Undigestable`.
+    *upstream_products* are keyed digests. Raises `MissingFile`, `NotAFile`, `Undigestable`, and
+    `UnusableLedger` where something has to be keyed, and the key cannot be read or made.
     """
     station, parameters = instance.station, instance.parameters
     declared = station.declaration
-    found = files(instance)
+    found, env = files(instance), {name: _env(name) for name in declared.env}
+    key = ""
+    if found or env or upstream_products or declared.products:  # else the key is not even read
+        found, env, key = keyed.of(found), keyed.of(env), keyed.name
     digested_values = None if values is None else _digests(station, values, "value of fixture")
     digested_parameters = _digests(station, parameters, "parameter")
     # Only now: a value that has a digest can also be shown.
@@ -48,18 +54,21 @@ def take(
         upstream_products=upstream_products,
         renewals=renewals,
         files=found,
-        env={name: _env(name) for name in declared.env},
+        env=env,
         values=digested_values,
         parameters=digested_parameters,
         code={"version": declared.version} if declared.version is not None else code,
         entered=entered,
         hints=hints,
         form=FORM,
+        key=key,
     )
 
 
 def files(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
-    """Return the digest of each input file of *instance*; raise `MissingFile` or `NotAFile`.
+    """Return the plain digest of each input file of *instance*.
+
+    Raises `MissingFile` or `NotAFile`.
 
     *with_links*: a '**' enters linked folders; False for comparing with form 0.
     """
@@ -83,7 +92,7 @@ def files(instance: StationInstance, *, with_links: bool = True) -> dict[str, st
 
 
 def products(instance: StationInstance, *, with_links: bool = True) -> dict[str, str]:
-    """Return the digest of each product of *instance*, "" for one that does not exist.
+    """Return the plain digest of each product of *instance*, "" for one that does not exist.
 
     *with_links*: links count, by their targets; False for comparing with form 0.
     """

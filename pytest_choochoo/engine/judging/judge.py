@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import ChoochooError, NoRecord, StationDue
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.verdict import (
@@ -37,7 +38,7 @@ class Judge:
 
     *ordinary*: the functions of the ordinary fixtures that each station
     requests. *replayed*: the stations to visit although they are fresh. *began*: when
-    the session began, in seconds since the epoch.
+    the session began, in seconds since the epoch. *keyed*: makes the digests that are recorded.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Judge:
         ordinary: Mapping[str, Sequence[Callable[..., Any]]],
         replayed: frozenset[str],
         began: float,
+        keyed: KeyedDigests,
     ) -> None:
         self._route = route
         self._ledger = ledger
@@ -58,6 +60,7 @@ class Judge:
         self._ordinary = ordinary
         self._replayed = replayed
         self._began = began
+        self._keyed = keyed
         self._why_due_once = cache(self.why_due)
         self._secret_for: Mapping[str, tuple[str, ...]] = {}
         visits = (stop.station.function for stop in route.stops.values())
@@ -116,7 +119,12 @@ class Judge:
             code=code,
             entered=entered,
             values=values,
+            keyed=self._keyed,
         )
+
+    def products(self, key: str) -> dict[str, str]:
+        """Return the digest of each product of *key* as it is now, "" for a missing one."""
+        return self._keyed.of(fingerprints.products(self._route[key]))
 
     def with_entered(
         self, key: str, taken: Fingerprint, entered: Iterable[CodeType]
@@ -157,14 +165,16 @@ class Judge:
                 outcomes[name] = self._outcomes.digest_received(upstream, found, form)
             # As they were when it was completed: where they have changed since, it is due itself.
             record = self._outcomes.record(upstream)
-            if record is not None:
-                products |= {f"{each} of {name}": was for each, was in record.products.items()}
+            if record is not None and record.products:
+                found_products = self._in_this_form(record).products
+                products |= {f"{each} of {name}": was for each, was in found_products.items()}
         return outcomes, products
 
     def _renewals(self, key: str) -> dict[str, str]:
         """Return the last visit of each station upstream that renews, by name."""
+        renewing = self._route.renewing.get(key, ())
         found: dict[str, str] = {}
-        for upstream, name in self._labels(self._route.renewing.get(key, ())):
+        for upstream, name in self._labels(renewing) if renewing else ():
             record = self._outcomes.record(upstream)
             if record is not None and record.renewal:
                 found[name] = record.renewal
@@ -187,9 +197,10 @@ class Judge:
         """
         station = self._route[key].station
         has_check = bool(station.checks)
-        products = fingerprints.products(self._route[key])
+        products = self.products(key) if station.declaration.products else {}
         if record is not None and record.fingerprint is not None:
             if record.fingerprint.form < FORM:
+                record = self._in_this_form(record)
                 taken, products = self._in_its_form(key, record, taken, products)
         return judge(
             Facts(
@@ -214,20 +225,40 @@ class Judge:
         place = self._route[key].station.declaration.place
         return "" if found is None else visited_elsewhere(place, found, time.time())
 
+    def _in_this_form(self, record: Record) -> Record:
+        """Return *record* with keyed digests: an earlier form has what they are made of."""
+        old, keyed = record.fingerprint, self._keyed
+        if old is None or old.form > 2:
+            return record
+        products, files, env = (keyed.of(each) for each in (record.products, old.files, old.env))
+        upstream_products = keyed.of(old.upstream_products)
+        has_keyed = bool(products or files or env or upstream_products)
+        new = msgspec.structs.replace(
+            old,
+            files=files,
+            env=env,
+            upstream_products=upstream_products,
+            key=keyed.name if has_keyed else "",
+        )
+        return record.with_(fingerprint=new, products=products)
+
     def _in_its_form(
         self, key: str, record: Record, taken: Fingerprint, products: dict[str, str]
     ) -> tuple[Fingerprint, dict[str, str]]:
-        """Return the inputs and the products of *key* as *record*, of an earlier form, has them."""
+        """Return the inputs and the products of *key* as *record*, of an earlier form, has them.
+
+        All digests that are keyed now are so in *record* as well.
+        """
         instance, old = self._route[key], record.fingerprint
         if old is None:
             return taken, products
-        if old.upstream != taken.upstream:
+        if old.form < 2 and old.upstream != taken.upstream:
             taken = msgspec.structs.replace(taken, upstream=self._upstream(key, old.form)[0])
         if not old.form and old.files != taken.files:
             files = fingerprints.files(instance, with_links=False)
-            taken = msgspec.structs.replace(taken, files=files)
+            taken = msgspec.structs.replace(taken, files=self._keyed.of(files))
         if not old.form and record.products != products:
-            products = fingerprints.products(instance, with_links=False)
+            products = self._keyed.of(fingerprints.products(instance, with_links=False))
         return taken, products
 
     def _consumers_of_its_secret(self, key: str) -> tuple[str, ...]:

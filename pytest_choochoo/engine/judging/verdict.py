@@ -131,8 +131,12 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     if incomplete is not None:
         yield incomplete
     if record is not None and record.fingerprint is not None:
-        yield from changes(record.fingerprint, facts.fingerprint)
-        yield from _product_changes(record.products, facts.products)
+        taken, now = record.fingerprint, facts.fingerprint
+        yield from changes(taken, now)
+        old, new = record.products, facts.products
+        if taken.key != now.key and _is_key_lost(taken, now):
+            old, new = _presence(old), _presence(new)
+        yield from _product_changes(old, new)
         if facts.max_age is not None:
             yield from _too_old(facts.now - record.visited, facts.max_age)
 
@@ -200,7 +204,12 @@ def why_incomplete(
 
 def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
     """Yield a reason for every input that differs between *old* and *new*."""
+    if old == new:  # as in most comparisons
+        return
     hints = old.hints, new.hints
+    if old.key != new.key and _is_key_lost(old, new):
+        yield Reason("input", _KEY_LOST)
+        old, new = _without_digests(old), _without_digests(new)
     upstream = old.upstream if old.form else _without_nothing(old.upstream, new.upstream)
     yield from _compared("input", "outcome of", upstream, new.upstream, hints)
     if old.form:
@@ -219,6 +228,28 @@ def changes(old: Fingerprint, new: Fingerprint) -> Iterator[Reason]:
         yield from _compared("code", "code of", old.code, new.code, hints, same_code)
     elif was != is_now:
         yield Reason("code", f"version {_verb(was, is_now)}{_shown(was, is_now)}")
+
+
+_KEY_LOST = "its env, files and products cannot be compared: the key of the ledger was lost"
+
+
+def _is_key_lost(old: Fingerprint, new: Fingerprint) -> bool:
+    """Return whether *old* and *new*, whose keys differ, both have digests made with a key."""
+    return bool(old.key and new.key)
+
+
+def _without_digests(taken: Fingerprint) -> Fingerprint:
+    """Return *taken* with no more of what is keyed than whether it is there."""
+    return msgspec.structs.replace(
+        taken,
+        upstream_products=_presence(taken.upstream_products),
+        files=_presence(taken.files),
+        env=_presence(taken.env),
+    )
+
+
+def _presence(texts: Texts) -> Texts:
+    return {name: digest and "there" for name, digest in texts.items()}
 
 
 def _without_nothing(old: Texts, new: Texts) -> Texts:

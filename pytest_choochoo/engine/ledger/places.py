@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from pytest_choochoo.engine.place import Place, number_of
 
 #: All places, the one that was noted last at the end.
@@ -24,7 +26,7 @@ def note(connection: sqlite3.Connection, here: Place) -> int:
     try:
         known = by_number(connection.execute(PLACES))  # another process may just have noted it
         number = number_of(here, known) or max(known, default=0) + 1
-        row = (number, *here, time.time())
+        row = (number, *msgspec.structs.astuple(here), time.time())
         connection.execute("replace into places values (?, ?, ?, ?, ?, ?)", row)
         connection.execute("commit")
     finally:

@@ -140,9 +140,10 @@ class Ledger(Records, Locks, RunBoard, SourceCache, Protocol):
     """Everything that outlives a process."""
 
     def secret_key(self) -> bytes:
-        """Return the random key for digests of secrets, always the same 32 bytes.
+        """Return the random key for digests of secrets and inputs, always the same 32 bytes.
 
-        It is kept apart from the records, and made by the first call.
+        It is kept apart from the records, and made by the first call; a ledger that is read-only
+        makes none, and returns b"" where there is none. Raises `UnusableLedger`.
         """
 
     def close(self) -> None:

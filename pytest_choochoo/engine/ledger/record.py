@@ -14,10 +14,15 @@ Status = Literal["visiting", "complete", "failed", "interrupted", "unreadable", 
 _FORGOTTEN = frozenset(get_args(Forgotten))
 
 
-#: The form of a fingerprint that is taken now. In form 1, upstream paths below rootdir counted as
-#: a whole. In form 0, moreover, links, upstream products and the types in upstream outcomes did
-#: not count, and upstream stations that return nothing did.
-FORM = 2
+#: The form of a fingerprint that is taken now. In form 2, the digests of files, env and products
+#: were plain, from which the keyed ones of now are made. In form 1, moreover, upstream paths below
+#: rootdir counted as a whole. In form 0, moreover, links, upstream products and the types in
+#: upstream outcomes did not count, and upstream stations that return nothing did.
+FORM = 3
+
+
+# The way to a string in the JSON of an outcome: keys and indexes. A last None means a key itself.
+SecretPath = tuple[str | int | None, ...]
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,7 +31,8 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     *renewals*: the `Record.renewal` of every station upstream, at any depth, that renews.
     *values* is None if the values are unknown. *entered*: the names in *code* of what the last
     visit entered although no name leads to it. *hints* show the old and the new value
-    to the user, for inputs that may be shown. *form*: how the digests were made.
+    to the user, for inputs that may be shown. *form*: how the digests were made. *key*: the name
+    of the key with which those of files, env and products were; "" where there are none.
     """
 
     upstream: dict[str, str] = {}
@@ -40,6 +46,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     entered: tuple[str, ...] = ()
     hints: dict[str, str] = {}
     form: int = 0
+    key: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,7 +58,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that returned. *fingerprint* is None when none ever did. *is_sound*: nothing but
     the checks failed in that visit. *renewal*: the name of the last visit that began, where
     its station renews. *for_cleans*: the last outcome of a station that was forgotten and has
-    not been visited to its end since, for cleans and nothing else.
+    not been visited to its end since, for cleans and nothing else. *secrets*: the paths of the
+    tokens that stand for secrets in the one of these outcomes that there is; None where it has
+    nothing like a token, and in records of versions that took every token for a secret.
     """
 
     status: Status
@@ -69,6 +78,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     renewal: str = ""
     for_cleans: str | None = None
+    secrets: tuple[SecretPath, ...] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -104,6 +114,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             since=time.time(),
             renewal=self.renewal,
             for_cleans=left if is_left else None,
+            secrets=self.secrets if is_left else None,
         )
 
 

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
+import msgspec
+
 from pytest_choochoo.engine.place import FIRST, UNKNOWN
 
 # A released format never changes: every change of the tables is a new format with its migration.
@@ -107,7 +109,9 @@ def _add_places(connection: sqlite3.Connection) -> None:
     """Add the place to what was made there; until now, that is the place of the upgrade."""
     for statement in _WITH_PLACES.split(";")[:-1]:
         connection.execute(statement)
-    connection.execute("insert into places values (?, ?, ?, ?, ?, 0)", (FIRST, *UNKNOWN))
+    connection.execute(
+        "insert into places values (?, ?, ?, ?, ?, 0)", (FIRST, *msgspec.structs.astuple(UNKNOWN))
+    )
     for table, columns in {
         "records": "record, seal",
         "attempts": "began, ended, status, error, reasons",

@@ -351,11 +351,16 @@ class SqliteLedger(SnapshotMixin):
         return str(self.result(run, name))
 
     def secret_key(self) -> bytes:
-        from pytest_choochoo.engine.ledger.key_file import make_key, read_key  # for secrets only
+        # Few runs have secrets, env, files or products.
+        from pytest_choochoo.engine.ledger.key_file import make_key, read_key
 
-        path = self._location.data_dir / "secret.key"
+        path, trust = self._location.data_dir / "secret.key", trust_in(self._location)
+        with naming(path):
+            found = read_key(path, trust)  # without a lock, as it is made whole or not at all
+        if found or self._is_read_only:
+            return found
         with self.lock(path.name, -1), naming(path):
-            return read_key(path, trust_in(self._location)) or make_key(path, self._modes)
+            return read_key(path, trust) or make_key(path, self._modes)
 
     def source_cache(self) -> MutableMapping[str, str]:
         return _SourceCache(self)

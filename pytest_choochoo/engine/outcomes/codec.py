@@ -9,7 +9,17 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePath
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 from uuid import UUID
 
 import msgspec
@@ -28,8 +38,17 @@ from pytest_choochoo.engine.errors import (
     UnreadableOutcome,
     Unstorable,
 )
-from pytest_choochoo.engine.outcomes.enums import StandIn, readable
-from pytest_choochoo.engine.secrets import TOKEN, TOKEN_PREFIX, Secret, SecretStore, from_token
+from pytest_choochoo.engine.ledger.record import SecretPath
+from pytest_choochoo.engine.secrets import (
+    TOKEN_PREFIX,
+    Secret,
+    SecretStore,
+    from_token,
+    token_of,
+)
+
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.outcomes.marks import MarkedText
 
 T = TypeVar("T")
 
@@ -58,10 +77,14 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit's result as JSON text, and its digest, for which key order does not matter."""
+    """A visit's result as JSON text, and its digest, for which key order does not matter.
+
+    *secrets*: the paths of its secrets, as in a `Record`.
+    """
 
     text: str
     digest: str
+    secrets: tuple[SecretPath, ...] | None = None
 
 
 #: The digest of the outcome None.
@@ -75,29 +98,48 @@ def encode(name: str, value: object, annotation: Any, codec: Codec) -> Outcome:
     when it has a secret, but the ledger's key cannot be read or made.
     """
     try:
-        plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=_to(codec))
-        if annotation is Any:
-            _require_json(value)
-        _require_finite(plain)
-        # The values of enums are in *plain* as they are, whatever their types.
-        text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
-        again = _read(name, text, annotation, codec)
-        if TOKEN.search(text):  # a token would also be accepted where the annotation has a string
+        text, secrets = _written(value, annotation, codec)
+        again = _read(name, text, _marked(text, secrets), annotation, codec)
+        if secrets:  # a token would also be accepted where the annotation has a string
+            from pytest_choochoo.engine.outcomes.enums import readable
+
             msgspec.convert(again, readable(annotation), dec_hook=lambda kind, value: value)
         if not _same(value, again, codec):
             raise ValueError("it does not survive a JSON round trip")
-        return Outcome(text=text, digest=digest_recorded(again, codec))
+        return Outcome(text=text, digest=digest_recorded(again, codec), secrets=secrets)
     except _UNSTORABLE as error:
         raise Unstorable(name, type(value).__qualname__, _cause(error)) from None
 
 
-def decode(name: str, text: str, annotation: Any, codec: Codec) -> Any:
-    """Return a new copy of the outcome in *text*.
+def _written(
+    value: object, annotation: Any, codec: Codec
+) -> tuple[str, tuple[SecretPath, ...] | None]:
+    """Return *value* as JSON text, and the paths of the secrets in that."""
+    from pytest_choochoo.engine.outcomes.marks import new_mark, without_mark  # for visits only
+
+    mark = new_mark()
+    hook = _to(codec, lambda secret: mark + _token(secret, codec))
+    plain = msgspec.to_builtins(value, str_keys=annotation is not Any, enc_hook=hook)
+    if annotation is Any:
+        _require_json(value)
+    _require_finite(plain)
+    # The values of enums are in *plain* as they are, whatever their types.
+    return without_mark(msgspec.json.encode(plain, enc_hook=hook).decode(), mark)
+
+
+def decode(
+    name: str,
+    text: str,
+    annotation: Any,
+    codec: Codec,
+    secrets: tuple[SecretPath, ...] | None = None,
+) -> Any:
+    """Return a new copy of the outcome in *text*, which has *secrets* at these paths.
 
     Raises `UnreadableOutcome` when it does not fit *annotation* any more, or is damaged.
     """
     try:
-        return _read(name, text, annotation, codec)
+        return _read(name, text, _marked(text, secrets), annotation, codec)
     except _UNSTORABLE as error:
         is_json = not isinstance(error, msgspec.DecodeError)
         is_json = is_json or isinstance(error, msgspec.ValidationError)
@@ -114,27 +156,62 @@ def require_readable(name: str, text: str) -> None:
         raise DamagedOutcome(name, _cause(error)) from None
 
 
-def _read(name: str, text: str, annotation: Any, codec: Codec) -> Any:
-    hook = _from(name, codec)
+def lacks_secret(text: str, secrets: tuple[SecretPath, ...] | None, codec: Codec) -> bool:
+    """Return whether the outcome in *text*, with *secrets* at these paths, has an unknown one."""
+    if TOKEN_PREFIX not in text:
+        return False
+    from pytest_choochoo.engine.outcomes.marks import tokens_at  # few outcomes have secrets
+
+    return any(codec.secrets.find(token) is None for token in tokens_at(text, secrets))
+
+
+def _marked(text: str, secrets: tuple[SecretPath, ...] | None) -> MarkedText | None:
+    """Return *text* with marks on its secrets, None where nothing in it stands for one."""
+    if secrets == () or (secrets is None and TOKEN_PREFIX not in text):
+        return None
+    from pytest_choochoo.engine.outcomes.marks import MarkedText  # few outcomes have secrets
+
+    return MarkedText(text, secrets)
+
+
+def _read(name: str, text: str, marked: MarkedText | None, annotation: Any, codec: Codec) -> Any:
+    hook = _from(name, codec, marked)
     try:
         decoder = msgspec.json.Decoder(annotation, dec_hook=hook)
     except (TypeError, NotImplementedError):
+        from pytest_choochoo.engine.outcomes.enums import readable
+
         decoder = msgspec.json.Decoder(readable(annotation), dec_hook=hook)
-    value = decoder.decode(text)
-    if TOKEN.search(text) is None:
-        return value
-    return _with_secrets(value, lambda token: _secret(name, token, Any, codec))
+    if marked is None:
+        return decoder.decode(text)
+    value = decoder.decode(marked.text)
+    value = _with_secrets(value, marked, lambda token: _secret(name, token, Any, codec))
+    marked.require_all_read()
+    return value
 
 
 def digest_recorded(again: object, codec: Codec) -> str:
     """Return the digest of an outcome as its consumers get it; dicts and sets have no order."""
     try:
-        plain = msgspec.to_builtins(
-            again, str_keys=True, enc_hook=_to(codec), order="deterministic"
-        )
+        content = _in_order(again, _to(codec))
+        if _TOKEN_PREFIX in content:
+            from pytest_choochoo.engine.outcomes.marks import has_whole_token
+
+            marked = _in_order(again, _to(codec, lambda secret: f"!{_known_token(secret, codec)}"))
+            if has_whole_token(marked):  # it is no secret, but a string that equals a token
+                return digest_parts(content, marked)
     except TypeError:  # a set of values that cannot be sorted
         return digest_value(again)
-    return digest_bytes(msgspec.json.encode(plain, order="deterministic", enc_hook=_to(codec)))
+    return digest_bytes(content)
+
+
+_TOKEN_PREFIX = TOKEN_PREFIX.encode()
+
+
+def _in_order(value: object, hook: Callable[[object], object]) -> bytes:
+    """Return the JSON of *value*, with dicts and sets in an order of their own."""
+    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=hook, order="deterministic")
+    return msgspec.json.encode(plain, order="deterministic", enc_hook=hook)
 
 
 def digest_received(value: object, codec: Codec) -> str:
@@ -176,18 +253,24 @@ def is_plain(annotation: Any) -> bool:
 def _cause(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it contains itself, or is nested too deeply"
-    return str(error)
+    from pytest_choochoo.engine.outcomes.marks import unmarked  # for errors only
+
+    return unmarked(str(error))
 
 
 # --- types that msgspec does not know
 
 
-def _to(codec: Codec) -> Callable[[object], object]:
+def _to(
+    codec: Codec, token: Callable[[Secret[Any]], str] | None = None
+) -> Callable[[object], object]:
+    """Return the hook that makes plain data; *token* returns what stands for a secret."""
+
     def write(value: object) -> object:
         if isinstance(value, PurePath):
             return from_root(value, codec.root)
         if isinstance(value, Secret):
-            return _token(value, codec)
+            return _token(value, codec) if token is None else token(value)
         plain = codec.encode(value)
         if plain is None:
             raise _unsupported(type(value))
@@ -196,15 +279,22 @@ def _to(codec: Codec) -> Callable[[object], object]:
     return write
 
 
-def _from(name: str, codec: Codec) -> Callable[[type, object], object]:
+def _from(name: str, codec: Codec, marked: MarkedText | None) -> Callable[[type, object], object]:
     def read(kind: type, plain: Any) -> object:
         if isinstance(kind, type) and issubclass(kind, PurePath):
             if codec.root is not None and str(plain).startswith(f"{ROOT}/"):
                 return kind(codec.root, str(plain)[len(ROOT) + 1 :])
             return kind(plain)
         if (get_origin(kind) or kind) is Secret:
-            return _secret(name, plain, next(iter(get_args(kind)), Any), codec)
+            token = None if marked is None else marked.token(plain)
+            if token is None:
+                raise ValueError("Expected `Secret`")
+            return _secret(name, token, next(iter(get_args(kind)), Any), codec)
+        from pytest_choochoo.engine.outcomes.enums import StandIn  # few annotations need it
+
         if isinstance(kind, StandIn):
+            if kind.fields is None and marked is not None:
+                plain = marked.without_marks(plain)
             try:
                 return kind.read(plain, _to(codec), read)
             except ValueError:
@@ -239,33 +329,38 @@ def _token(secret: Secret[Any], codec: Codec) -> str:
     return token
 
 
+def _known_token(secret: Secret[Any], codec: Codec) -> str:
+    return token_of(secret) or _token(secret, codec)
+
+
 def _kept(value: object, codec: Codec) -> str:
-    plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_to(codec))
-    _require_finite(plain)
-    text = msgspec.json.encode(plain, enc_hook=_to(codec)).decode()
+    written = _written(value, type(value), codec)
     content = digest_recorded(value, codec.without_root()).encode()
     token = f"{TOKEN_PREFIX}{digest_bytes(content, key=codec.secrets.key)}"
-    codec.secrets.keep(token, text)
+    codec.secrets.keep(token, msgspec.json.encode(written).decode())
     return token
 
 
-def _secret(name: str, token: object, kind: Any, codec: Codec) -> Secret[Any]:
+def _secret(name: str, token: str, kind: Any, codec: Codec) -> Secret[Any]:
     """Return the secret that *token* stands for, which holds a *kind*."""
-    if not isinstance(token, str) or not TOKEN.fullmatch(token):
-        raise ValueError("Expected `Secret`")
 
     def find() -> Any:
         __tracebackhide__ = True
         text = codec.secrets.find(token)
         if text is None:
             raise SecretNotKept(name)
-        value = _quietly(_FAILED, _read, name, text, kind, codec)
+        value = _quietly(_FAILED, _read_secret, name, text, kind, codec)
         if value is _FAILED:
             del text  # a traceback may show local variables
             raise ValueError(f"the value of its Secret cannot be read back as {_named(kind)}")
         return value
 
     return from_token(token, find)
+
+
+def _read_secret(name: str, text: str, kind: Any, codec: Codec) -> Any:
+    written, secrets = msgspec.json.decode(text, type=tuple[str, tuple[SecretPath, ...] | None])
+    return _read(name, written, _marked(written, secrets), kind, codec)
 
 
 _FAILED = object()
@@ -279,14 +374,15 @@ def _quietly(default: Any, function: Callable[..., T], *arguments: Any) -> T | A
         return default
 
 
-def _with_secrets(value: Any, secret: Callable[[str], Secret[Any]]) -> Any:
+def _with_secrets(value: Any, marked: MarkedText, secret: Callable[[str], Secret[Any]]) -> Any:
     """Return *value* with secrets in place of their tokens, in JSON-like data of any depth."""
-    if type(value) is str and TOKEN.fullmatch(value):
-        return secret(value)
+    if type(value) is str:
+        token = marked.token(value)
+        return value if token is None else secret(token)
     if type(value) is dict:
-        value |= {key: _with_secrets(each, secret) for key, each in value.items()}
+        value |= {key: _with_secrets(each, marked, secret) for key, each in value.items()}
     elif type(value) is list:
-        value[:] = [_with_secrets(each, secret) for each in value]
+        value[:] = [_with_secrets(each, marked, secret) for each in value]
     return value
 
 

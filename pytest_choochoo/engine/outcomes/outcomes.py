@@ -10,7 +10,7 @@ from typing import Any
 from pytest_choochoo.engine.digest import ROOT
 from pytest_choochoo.engine.errors import UnreadableOutcome, error_line
 from pytest_choochoo.engine.ledger.protocol import Records
-from pytest_choochoo.engine.ledger.record import FORM, Record
+from pytest_choochoo.engine.ledger.record import FORM, Record, SecretPath
 from pytest_choochoo.engine.outcomes.annotations import annotation_of
 from pytest_choochoo.engine.outcomes.codec import (
     Codec,
@@ -20,6 +20,7 @@ from pytest_choochoo.engine.outcomes.codec import (
     digest_recorded,
     encode,
     is_plain,
+    lacks_secret,
     require_readable,
 )
 from pytest_choochoo.engine.route import Route, StationInstance
@@ -42,7 +43,7 @@ class Outcomes:
         self._is_plain = cache(lambda station: is_plain(self._annotation(station)))
         self._latest: dict[str, Outcome] = {}
         self._seen: dict[str, Record | None] = {}
-        self._received: dict[tuple[str, str, int], str] = {}
+        self._received: dict[tuple[object, ...], str] = {}
         #: Whether cleans receive the outcomes, those of forgotten stations included.
         self.for_cleans = False
 
@@ -75,7 +76,7 @@ class Outcomes:
         text = self._text(record)
         if record is None or text is None:
             return None
-        return Outcome(text=text, digest=record.outcome_digest)
+        return Outcome(text=text, digest=record.outcome_digest, secrets=record.secrets)
 
     def _text(self, record: Record | None) -> str | None:
         """Return the outcome in *record* as text, None if there is none for this command."""
@@ -97,11 +98,11 @@ class Outcomes:
         """
         if self._is_plain(self._route[key].station) or (not form and ROOT not in outcome.text):
             return outcome.digest
-        taken = key, outcome.text, form
+        taken = key, outcome.text, outcome.secrets, form
         if taken not in self._received:
             codec = self._codec if form > 1 else self._codec.without_root()
             try:
-                value = self._decoded(self._route[key], outcome.text)
+                value = self._decoded(self._route[key], outcome.text, outcome.secrets)
                 digest = digest_received(value, codec) if form else digest_recorded(value, codec)
                 self._received[taken] = digest
             except Exception:  # noqa: BLE001 - the user's classes may raise anything
@@ -111,13 +112,17 @@ class Outcomes:
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""
         found = self.find(key)
-        return found is not None and self._codec.secrets.lacks(found.text)
+        return found is not None and lacks_secret(found.text, found.secrets, self._codec)
 
     def lost(self, keys: Iterable[str]) -> list[str]:
         """Return those of *keys* whose outcome has a secret that is unknown in this run."""
         records = self._ledger.records(having=TOKEN_PREFIX)
-        texts = {key: records[key].outcome or "" for key in keys if key in records}
-        return [key for key, text in texts.items() if self._codec.secrets.lacks(text)]
+        found = {key: records[key] for key in keys if key in records}
+        return [
+            key
+            for key, record in found.items()
+            if lacks_secret(record.outcome or "", record.secrets, self._codec)
+        ]
 
     def copy(self, key: str) -> Any:
         """Return a new copy of the outcome of *key*, None if there is none.
@@ -125,15 +130,18 @@ class Outcomes:
         Raises `UnreadableOutcome`.
         """
         found = self.find(key)
-        return None if found is None else self._decoded(self._route[key], found.text)
+        if found is None:
+            return None
+        return self._decoded(self._route[key], found.text, found.secrets)
 
     def previous(self, key: str) -> Any:
         """Return the outcome before the visit under way, None if it cannot be read."""
-        text = self._text(self._ledger.record(key))
-        if text is None:
+        record = self._ledger.record(key)
+        text = self._text(record)
+        if record is None or text is None:
             return None
         try:
-            return self._decoded(self._route[key], text)
+            return self._decoded(self._route[key], text, record.secrets)
         except UnreadableOutcome:
             return None  # the annotation has changed, which may be why it is visited
 
@@ -147,8 +155,8 @@ class Outcomes:
             return ""
         is_annotated = self._annotation(instance.station) is not Any
         try:
-            if is_annotated:
-                self._decoded(instance, record.outcome)
+            if is_annotated or record.secrets:
+                self._decoded(instance, record.outcome, record.secrets)
             else:
                 require_readable(instance.name, record.outcome)
         except UnreadableOutcome as error:
@@ -157,8 +165,11 @@ class Outcomes:
             return UnreadableOutcome(instance.name, error_line(error)).reason
         return ""
 
-    def _decoded(self, instance: StationInstance, text: str) -> Any:
-        return decode(instance.name, text, self._annotation(instance.station), self._codec)
+    def _decoded(
+        self, instance: StationInstance, text: str, secrets: tuple[SecretPath, ...] | None
+    ) -> Any:
+        annotation = self._annotation(instance.station)
+        return decode(instance.name, text, annotation, self._codec, secrets)
 
     def is_nothing(self, key: str, outcome: Outcome) -> bool:
         """Return whether *outcome* of *key* is None because its visits return nothing."""

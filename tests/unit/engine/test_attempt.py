@@ -25,7 +25,7 @@ from pytest_choochoo.engine.attempt import (
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result
 from pytest_choochoo.engine.outcomes.codec import Outcome
 
-OUTCOME = Outcome(text="100", digest="d100")
+OUTCOME = Outcome(text="100", digest="d100", secrets=(("a",),))
 TAKEN = Fingerprint(env={"HEAT": "hot"})
 BEFORE = Record(
     status="failed",
@@ -123,6 +123,7 @@ def test_record_of_a_visit_that_returned(
 
     assert (record.status, record.is_sound) == (status, is_sound)
     assert (record.outcome, record.outcome_digest) == ("100", "d100")
+    assert record.secrets == OUTCOME.secrets
     products = stage.products if isinstance(stage, Rechecking) else {}
     assert (record.fingerprint, record.products, record.began) == (TAKEN, products, 10.0)
 
@@ -159,4 +160,5 @@ def test_record_of_check_keeps_the_time_of_the_visit(
 
     assert (record.status, record.error, record.is_sound) == ("complete", "", True)
     assert (record.fingerprint, record.outcome) == (TAKEN, "100")
+    assert record.secrets == OUTCOME.secrets
     assert record.visited == (record.since if visited is None else visited)

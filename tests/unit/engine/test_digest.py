@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from uuid import UUID
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_choochoo.engine.digest import digest_bytes, digest_parts, digest_value
+from pytest_choochoo.engine.digest import KeyedDigests, digest_bytes, digest_parts, digest_value
 
 UTC_PLUS_1 = timezone(timedelta(hours=1))
 
@@ -196,3 +197,47 @@ def test_digest_outlives_the_process() -> None:
 def test_digest_of_bytes_has_a_size_and_a_key(size: int, key: bytes, digest: str) -> None:
     """A digest has the requested size, and another key makes another digest."""
     assert digest_bytes(b"tea", size=size, key=key) == digest
+
+
+# --- keyed digests
+
+
+def test_keyed_digest_needs_the_key() -> None:
+    """Another key makes another digest and has another name; neither is the plain digest."""
+    plain = {"PIN": digest_bytes(b"1234"), "UNSET": ""}
+    one, same, other = (
+        KeyedDigests(partial(bytes.ljust, b"", 32, fill)) for fill in (b"a", b"a", b"b")
+    )
+
+    assert one.of(plain) == same.of(plain)
+    assert one.name == same.name
+    assert one.of(plain)["UNSET"] == other.of(plain)["UNSET"] == ""
+    assert len({one.of(plain)["PIN"], other.of(plain)["PIN"], plain["PIN"]}) == 3
+    assert one.name != other.name
+
+
+def test_key_is_read_once_and_only_for_a_digest() -> None:
+    """Without anything to digest, the key is not read."""
+    read = []
+
+    def key() -> bytes:
+        read.append(1)
+        return b"a" * 32
+
+    keyed = KeyedDigests(key)
+    assert keyed.of({}) == {}
+    assert keyed.of({"UNSET": ""}) == {"UNSET": ""}
+    assert read == []
+
+    keyed.of({"a": "1", "b": "2"})
+    keyed.of({"a": "1"})
+
+    assert (read, keyed.name != "none") == ([1], True)
+
+
+def test_digests_stay_plain_where_there_is_no_key() -> None:
+    """A session that records nothing compares plain digests with plain ones."""
+    keyed = KeyedDigests(lambda: b"")
+
+    assert keyed.of({"a": "1"}) == {"a": "1"}
+    assert keyed.name == "none"

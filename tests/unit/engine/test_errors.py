@@ -136,7 +136,8 @@ SENTENCES: dict[ChoochooError, str] = {
     ),
     errors.UnusableKey("/var/default/secret.key", "it has 1 bytes, not 32"): (
         "the key /var/default/secret.key is not used: it has 1 bytes, not 32; "
-        "remove it: stations whose secrets are needed are then visited again"
+        "remove it: stations with env, files or products, and those whose secrets are needed, "
+        "are then visited again"
     ),
     errors.LostLedger("/var/default.sqlite", "it was removed, or replaced"): (
         "the ledger cannot be used any more, /var/default.sqlite: it was removed, or replaced; "

@@ -20,6 +20,7 @@ from pytest_choochoo.engine.attempt import (
     Settled,
 )
 from pytest_choochoo.engine.code.reach import CodeReader
+from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import LockTimeout, MissingProduct, UnusableLedger
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
@@ -91,6 +92,7 @@ class Line:
                 ordinary={},
                 replayed=replayed,
                 began=0.0,
+                keyed=KeyedDigests(self.ledger.secret_key),
             ),
             results=Results(self.ledger, run),
             tell=lambda progressed: None,

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from pytest_choochoo import Secret
 from pytest_choochoo.engine.digest import digest_value
-from pytest_choochoo.engine.errors import LostLedger, SecretNotKept, Unstorable
-from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode
+from pytest_choochoo.engine.errors import LostLedger, SecretNotKept, UnreadableOutcome, Unstorable
+from pytest_choochoo.engine.outcomes.codec import Codec, Outcome, decode, encode, lacks_secret
 from pytest_choochoo.engine.secrets import TOKEN, SecretStore
 
 VALUE = "open sesame"
@@ -40,8 +40,17 @@ def _encoded(value: object, annotation: Any = Any, codec: Codec | None = None) -
     return encode("boil", value, annotation, codec or _codec())
 
 
+def _received(outcome: Outcome, annotation: Any, codec: Codec) -> Any:
+    return decode("boil", outcome.text, annotation, codec, outcome.secrets)
+
+
 class Colour(Enum):
     RED = "red"
+
+
+class Keyring(Enum):
+    FRONT = Secret(VALUE)
+    BACK = 1
 
 
 class Kettle:
@@ -203,6 +212,10 @@ HOLDERS: list[tuple[object, Any]] = [
     (Secret({1: VALUE}), Secret[dict[int, str]]),
     (Secret(Colour.RED), Secret[Colour]),
     (Secret(None), Any),
+    ({Secret(VALUE): 1, Secret("other"): 2}, dict[Secret[str], int]),
+    ({Secret(VALUE): [{"a": Secret("b")}]}, dict[Secret[str], list[dict[str, Secret[str]]]]),
+    (Keyring.FRONT, Keyring),
+    ([Keyring.FRONT, Keyring.BACK], list[Keyring]),
 ]
 
 
@@ -213,7 +226,7 @@ def test_secret_is_received_as_it_was_returned(value: object, annotation: Any) -
 
     outcome = _encoded(value, annotation, codec)
 
-    received = decode("boil", outcome.text, annotation, codec)
+    received = _received(outcome, annotation, codec)
     assert received == value
     assert type(received) is type(value)
     assert TOKEN.search(outcome.text)
@@ -248,7 +261,7 @@ def test_secrets_in_plain_data_are_received(value: object) -> None:
     """Secrets in JSON-like data without an annotation are received, at any depth."""
     codec = _codec()
 
-    received = decode("boil", _encoded(value, Any, codec).text, Any, codec)
+    received = _received(_encoded(value, Any, codec), Any, codec)
 
     assert _revealed(received) == _revealed(value)
 
@@ -256,8 +269,8 @@ def test_secrets_in_plain_data_are_received(value: object) -> None:
 def test_each_consumer_gets_a_copy_of_a_secret() -> None:
     """A consumer that alters a revealed value alters nothing for others."""
     codec = _codec()
-    text = _encoded(Secret([1]), Any, codec).text
-    one, other = decode("boil", text, Any, codec), decode("boil", text, Any, codec)
+    outcome = _encoded(Secret([1]), Any, codec)
+    one, other = _received(outcome, Any, codec), _received(outcome, Any, codec)
 
     one.reveal().append(2)
 
@@ -300,7 +313,6 @@ REFUSED = [
         "the value of its Secret cannot be read back as Colour",
     ),
     ({Secret("boiling"): 1}, Any, "dict", "dict keys must be strings, got ***"),
-    (f"choochoo.secret:{'0' * 32}", Any, "str", "it does not survive a JSON round trip"),
 ]
 
 
@@ -411,14 +423,191 @@ def test_key_is_made_once_and_only_for_secrets() -> None:
     assert (before, len(asked)) == (0, 1)
 
 
+# --- plain strings that look like tokens
+
+FAKE = f"choochoo.secret:{'0' * 32}"
+
+
+@dataclass
+class Note:
+    text: str
+    token: Secret[str] | None = None
+    more: dict[str, str] | None = None
+
+
+class Locker(msgspec.Struct):
+    text: Secret[str]
+    token: Secret[str] | None = None
+
+
+class Card(msgspec.Struct):
+    text: str
+    more: list[Any]
+
+
+PLAIN: list[tuple[object, Any]] = [
+    (FAKE, Any),
+    (FAKE, str),
+    (f"see {FAKE}, {FAKE}", Any),
+    ([FAKE, Secret(VALUE), FAKE], Any),
+    ({FAKE: {FAKE: FAKE}}, Any),
+    ({FAKE: FAKE, "a": Secret(VALUE)}, Any),
+    ({FAKE: Secret(VALUE)}, dict[str, Secret[str]]),
+    ((FAKE, Secret(FAKE)), tuple[str, Secret[str]]),
+    ({FAKE, "a"}, set[str]),
+    (Note(FAKE), Note),
+    (Note(FAKE, Secret(FAKE), {FAKE: FAKE}), Note),
+    (Card(FAKE, [FAKE, {FAKE: 1}]), Card),
+    (Secret([FAKE, Secret(FAKE)]), Any),
+    ([f"secret!0:{FAKE}", "secret!!", Secret(VALUE)], Any),
+    ({"choochoo.secret:": 1}, Any),
+]
+
+
+@pytest.mark.parametrize(("value", "annotation"), PLAIN, ids=range(len(PLAIN)))
+def test_string_that_looks_like_a_token_is_a_string(value: object, annotation: Any) -> None:
+    """A plain string is received as it was returned, also beside secrets, and is never lost."""
+    codec = _codec()
+
+    outcome = _encoded(value, annotation, codec)
+
+    received = _received(outcome, annotation, codec)
+    assert received == value
+    assert type(received) is type(value)
+    assert not lacks_secret(outcome.text, outcome.secrets, codec)
+    assert lacks_secret(outcome.text, outcome.secrets, _codec()) is bool(outcome.secrets)
+
+
+def test_string_that_equals_the_token_of_a_secret_beside_it_is_a_string() -> None:
+    """Even the token itself, taken from a record, counts only where a secret was."""
+    codec = _codec()
+    token = json.loads(_encoded(Secret(VALUE), Any, codec).text)
+
+    outcome = _encoded({"a": token, "b": Secret(VALUE), token: [token]}, Any, codec)
+    received = _received(outcome, Any, codec)
+
+    assert outcome.secrets == (("b",),)
+    assert received == {"a": token, "b": Secret(VALUE), token: [token]}
+    assert received["b"].reveal() == VALUE
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "paths"),
+    [
+        (1, Any, None),
+        ("choochoo.secret", Any, None),
+        (FAKE, Any, ()),
+        (Secret(1), Any, ((),)),
+        ({"a": [1, Secret(1)]}, Any, (("a", 1),)),
+        ({Secret(1): Secret(2)}, dict[Secret[int], Secret[int]], 2),
+    ],
+    ids=range(6),
+)
+def test_paths_of_secrets_are_kept_beside_the_text(
+    value: object, annotation: Any, paths: object
+) -> None:
+    """The paths are written only where something in the outcome looks like a token."""
+    secrets = _encoded(value, annotation).secrets
+
+    if paths == 2:  # a key itself, and its value
+        [[key, nothing], value_path] = secrets or ()
+        assert (value_path, nothing) == ((key,), None)
+        assert TOKEN.fullmatch(str(key))
+    else:
+        assert secrets == paths
+
+
+def test_string_and_secret_of_one_token_have_different_digests() -> None:
+    """A string that equals a token is another outcome than the secret with that token."""
+    codec = _codec()
+    secret = _encoded([Secret(VALUE)], Any, codec)
+    [token] = json.loads(secret.text)
+
+    digests = {
+        _encoded(value, Any, codec).digest
+        for value in ([Secret(VALUE)], [token], [token, Secret(VALUE)], [Secret(VALUE), token])
+    }
+
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "digest"),
+    [
+        (Secret("open"), Any, "d2122cf4cb0499b0367e5d2c59622bdc"),
+        ({"a": [Secret("open"), f"see {FAKE}"]}, Any, "ea80e58a286f4521a04886f84bda3ea4"),
+        (Login("ann", Secret("open")), Login, "c18518759ec05c59d847ca9f888d06c9"),
+    ],
+    ids=range(3),
+)
+def test_digest_is_that_of_earlier_versions(value: object, annotation: Any, digest: str) -> None:
+    """The paths of secrets leave the digest of an outcome as it always was."""
+    assert _encoded(value, annotation).digest == digest
+
+
+def test_without_paths_every_token_counts() -> None:
+    """In a record of an earlier version, whatever looks like a token stands for a secret."""
+    codec = _codec()
+    text = _encoded({"a": Secret(VALUE), "b": [Secret("old")]}, Any, codec).text
+
+    received = decode("boil", text, dict[str, Any], codec)
+
+    assert received["a"] == Secret(VALUE)
+    assert received["b"] == [Secret("old")]
+    assert lacks_secret(text, None, _codec())
+    assert lacks_secret(f'["see {FAKE}"]', None, codec)
+    assert not lacks_secret(text, None, codec)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "cause"),
+    [
+        (list[Colour], "Invalid enum value '***' - at `$[0]`"),
+        (list[Path], "it has a `Secret` where none is expected"),
+        (list[Card], "Expected `object`, got `str` - at `$[0]`"),
+    ],
+    ids=range(3),
+)
+def test_changed_annotation_does_not_take_a_token_for_a_string(annotation: Any, cause: str) -> None:
+    """Where the annotation has no secret any more, the outcome cannot be decoded."""
+    outcome = _encoded([Secret(VALUE)], list[Secret[str]])
+
+    with pytest.raises(UnreadableOutcome) as unreadable:
+        _received(outcome, annotation, _codec())
+
+    assert unreadable.value.cause == cause
+
+
+def test_changed_annotation_does_not_take_a_string_for_a_secret() -> None:
+    """Where the annotation has a secret instead of a string, no string will do."""
+    outcome = _encoded(Note(FAKE, Secret("a")), Note)
+
+    with pytest.raises(UnreadableOutcome) as unreadable:
+        _received(outcome, Locker, _codec())
+
+    assert unreadable.value.cause == "Expected `Secret` - at `$.text`"
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [("b",), ("a", "b"), ("a", 5), (0,), ("a", None), ("b", None), (None,), ("a", 1)],
+    ids=str,
+)
+def test_path_that_leads_to_no_token_is_damage(paths: tuple[str | int | None, ...]) -> None:
+    """A path that does not fit its text makes the outcome unreadable, and nothing crash."""
+    text = f'{{"a": ["{FAKE}", "x"]}}'
+
+    with pytest.raises(UnreadableOutcome, match="a `Secret` is not where it was recorded"):
+        decode("boil", text, Any, _codec(), (paths,))
+    assert not lacks_secret(text, (paths,), _codec())
+
+
 # --- in another run
 
 
 def test_rest_of_an_outcome_works_without_its_secret() -> None:
     """In another run, an outcome is complete except for the value of its secret."""
-    text = _encoded(Login("ann", Secret(VALUE)), Login).text
-
-    login = decode("boil", text, Login, _codec())
+    login = _received(_encoded(Login("ann", Secret(VALUE)), Login), Login, _codec())
 
     assert (login.user, repr(login.token), login.token == login.token) == ("ann", "***", True)
     assert copy.deepcopy(login) == login
@@ -429,16 +618,16 @@ def test_rest_of_an_outcome_works_without_its_secret() -> None:
 
 def test_unknown_secrets_compare_by_their_tokens() -> None:
     """Secrets from records are compared without their values, in sets as well."""
-    text = _encoded({Secret("a"), Secret("b")}, set[Secret[str]]).text
+    outcome = _encoded({Secret("a"), Secret("b")}, set[Secret[str]])
 
-    received = decode("boil", text, set[Secret[str]], _codec())
+    received = _received(outcome, set[Secret[str]], _codec())
 
     assert len(received) == 2
 
 
 def test_unknown_secret_is_not_compared_with_a_value() -> None:
     """An unknown secret cannot be compared with one that is in no record."""
-    unknown = decode("boil", _encoded(Secret(VALUE)).text, Any, _codec())
+    unknown = _received(_encoded(Secret(VALUE)), Any, _codec())
 
     with pytest.raises(SecretNotKept):
         assert unknown == Secret(VALUE)

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_choochoo import Station, station
-from pytest_choochoo.engine.digest import digest_parts, digest_value
+from pytest_choochoo.engine.digest import KeyedDigests, digest_file, digest_parts, digest_value
 from pytest_choochoo.engine.errors import (
     ChoochooError,
     MissingFile,
@@ -23,6 +23,8 @@ from pytest_choochoo.engine.errors import (
 from pytest_choochoo.engine.judging import fingerprint
 from pytest_choochoo.engine.ledger.record import FORM, Fingerprint
 from pytest_choochoo.engine.route import StationInstance
+
+KEYED = KeyedDigests(lambda: b"k" * 32)
 
 
 class Colour(Enum):
@@ -42,7 +44,7 @@ def _take(
     made: StationInstance, parameters: Mapping[str, object] | None = None, **inputs: Any
 ) -> Fingerprint:
     names = ("upstream", "upstream_products", "renewals", "code", "values")
-    given: dict[str, Any] = {name: {} for name in names}
+    given: dict[str, Any] = {name: {} for name in names} | {"keyed": KEYED}
     instance = replace(made, parameters=parameters or made.parameters)
     return fingerprint.take(instance, **{**given, **inputs})
 
@@ -134,14 +136,50 @@ def test_fingerprint_has_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         upstream_products={"flour of grind": "3"},
         renewals={"plough": "4"},
         files=taken.files,
-        env={"HEAT": digest_parts(b"high")},
+        env=KEYED.of({"HEAT": digest_parts(b"high")}),
         values={"kettle": digest_value("blue")},
         parameters={"degrees": digest_value(90)},
         code={"stations.py::boil": "2"},
         hints={"parameter degrees": "90", "value kettle": "'blue'"},
         form=FORM,
+        key=KEYED.name,
     )
-    assert list(taken.files) == ["water.txt"]
+    assert taken.files == KEYED.of({"water.txt": digest_file(tmp_path / "water.txt")})
+
+
+@pytest.mark.parametrize(
+    ("keywords", "upstream_products"),
+    [
+        ({"files": ["water.txt"]}, {}),
+        ({"env": ["HEAT"]}, {}),
+        ({"products": ["tea.txt"]}, {}),
+        ({}, {"flour of grind": "1"}),
+        ({"env": ["HEAT"], "parameters": {"HEAT": 1}, "version": "1"}, {}),
+    ],
+    ids=["files", "env", "products", "upstream", "more"],
+)
+def test_fingerprint_names_its_key(
+    tmp_path: Path, keywords: dict[str, Any], upstream_products: dict[str, str]
+) -> None:
+    """A fingerprint with anything that is keyed, the products to come included, has the key's name."""
+    _write(tmp_path / "water.txt")
+    parameters = keywords.pop("parameters", {})
+    made = _station(tmp_path, parameters, **keywords)
+
+    taken = _take(made, upstream_products=upstream_products)
+
+    assert taken.key == KEYED.name
+
+
+def test_key_is_not_read_without_need(tmp_path: Path) -> None:
+    """A station without env, files and products needs no key."""
+
+    def read() -> bytes:
+        raise AssertionError("the key is read")
+
+    taken = _take(_station(tmp_path), parameters={"degrees": 90}, keyed=KeyedDigests(read))
+
+    assert taken.key == ""
 
 
 def test_version_takes_the_place_of_code(tmp_path: Path) -> None:
@@ -184,7 +222,7 @@ def test_variable_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, v
     now = _take(made)
 
     assert unset == {"HEAT": ""}
-    assert now.env == {"HEAT": digest_parts(os.fsencode(value))}
+    assert now.env == KEYED.of({"HEAT": digest_parts(os.fsencode(value))})
     assert now.hints == {}
 
 

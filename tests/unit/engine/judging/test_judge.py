@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from pytest_choochoo import Secret, Station, station
 from pytest_choochoo.engine.code.reach import CodeReader
-from pytest_choochoo.engine.errors import NoRecord, StationDue
+from pytest_choochoo.engine.digest import KeyedDigests, digest_parts
+from pytest_choochoo.engine.errors import NoRecord, StationDue, UnusableKey
 from pytest_choochoo.engine.judging import fingerprint as fingerprints
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Due, Fresh
@@ -66,6 +67,7 @@ class Tea:
             ordinary={},
             replayed=frozenset(replayed),
             began=began,
+            keyed=KeyedDigests(self.ledger.secret_key),
         )
 
     def complete(self, *names: str, value: object = 100, began: float = 0.0) -> None:
@@ -277,6 +279,152 @@ def test_record_of_form_0_knows_no_links(tmp_path: Path, form: int, is_due: bool
     tea.ledger.finish("boil", record.with_(fingerprint=older, products=products))
 
     assert bool(tea.judge().why_due("boil")) is is_due
+
+
+# --- keyed digests
+
+
+def _with_inputs(name: str, folder: Path) -> Station[Any]:
+    """Return a station with env, a file and a product, all of which are there."""
+    made_so = made(name, env="HEAT")
+    made_so.file = str(folder / "stations.py")
+    made_so.declaration = replace(
+        made_so.declaration, files=(f"{name}.txt",), products=(f"{name}.out",)
+    )
+    (folder / f"{name}.txt").write_text("water")
+    (folder / f"{name}.out").write_text("steam")
+    return made_so
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tea:
+    """A station with env, a file and a product, and one like it downstream, both complete."""
+    monkeypatch.setenv("HEAT", "high")
+    stations = {name: _with_inputs(name, tmp_path) for name in ("boil", "pour")}
+    tea = Tea(tmp_path, **stations)
+    for name in ("boil", "pour"):
+        _visit(tea, name)
+    return tea
+
+
+def _visit(tea: Tea, name: str) -> None:
+    tea.complete(name)
+    _change(tea, name, products=tea.judge().products(name))
+
+
+def _change(tea: Tea, name: str, **changes: Any) -> None:
+    record = tea.ledger.record(name)
+    assert record is not None
+    tea.ledger.finish(name, record.with_(**changes))
+
+
+def _in_form_2(tea: Tea, name: str) -> None:
+    """Give *name* the record that an earlier version would have made."""
+    record = tea.ledger.record(name)
+    assert record is not None and record.fingerprint is not None
+    instance = tea.route[name]
+    upstream = {} if name == "boil" else fingerprints.products(tea.route["boil"])
+    older = replace(
+        record.fingerprint,
+        form=2,
+        key="",
+        files=fingerprints.files(instance),
+        env={"HEAT": digest_parts(b"high")},
+        upstream_products={f"{each} of boil": digest for each, digest in upstream.items()},
+    )
+    _change(tea, name, fingerprint=older, products=fingerprints.products(instance))
+
+
+def _due(tea: Tea) -> dict[str, tuple[str, ...]]:
+    judge = tea.judge()
+    return {name: judge.why_due(name) for name in ("boil", "pour")}
+
+
+NOTHING_DUE: dict[str, tuple[str, ...]] = {"boil": (), "pour": ()}
+ONCE_MORE = [("boil",), ("pour",), ("boil", "pour"), ("pour", "boil")]
+
+
+@pytest.mark.parametrize("visited", ONCE_MORE, ids="-".join)
+@pytest.mark.parametrize("older", [("boil",), ("pour",), ("boil", "pour")], ids="-".join)
+def test_upgrade_to_keyed_digests_makes_nothing_due(
+    kitchen: Tea, older: tuple[str, ...], visited: tuple[str, ...]
+) -> None:
+    """Records with plain digests are compared, upstream and downstream in whatever form."""
+    for name in older:
+        _in_form_2(kitchen, name)
+    assert _due(kitchen) == NOTHING_DUE
+
+    for name in visited:
+        _visit(kitchen, name)
+        assert _due(kitchen) == NOTHING_DUE
+
+
+def test_changes_since_an_earlier_form_are_named(
+    kitchen: Tea, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each input is compared with the plain digest of an earlier version by its name."""
+    for name in ("boil", "pour"):
+        _in_form_2(kitchen, name)
+    monkeypatch.setenv("HEAT", "low")
+    (tmp_path / "boil.txt").write_text("milk")
+    (tmp_path / "boil.out").write_text("cold")
+
+    assert _due(kitchen) == {
+        "boil": ("file boil.txt changed", "env HEAT changed", "product boil.out changed"),
+        "pour": ("env HEAT changed",),
+    }
+
+
+def test_changed_product_upstream_reaches_a_record_of_an_earlier_form(
+    kitchen: Tea, tmp_path: Path
+) -> None:
+    """A station whose record is older than that of its upstream sees that a product changed."""
+    _in_form_2(kitchen, "pour")
+    (tmp_path / "boil.out").write_text("cold")
+    _change(kitchen, "boil", products=kitchen.judge().products("boil"))
+
+    assert _due(kitchen) == {"boil": (), "pour": ("product boil.out of boil changed",)}
+
+
+LOST = "its env, files and products cannot be compared: the key of the ledger was lost"
+
+
+@pytest.mark.parametrize("key", [b"x" * 32, b""], ids=["another", "none"])
+def test_lost_key_makes_stations_due(
+    kitchen: Tea, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another key, or none, the stations that need one are due until they are visited."""
+    kitchen.complete("grind")
+    monkeypatch.setattr(kitchen.ledger, "secret_key", lambda: key)
+
+    assert _due(kitchen) == {"boil": (LOST,), "pour": (LOST,)}
+    assert kitchen.judge().why_due("grind") == ()
+
+    for name in ("boil", "pour"):
+        _visit(kitchen, name)
+    assert _due(kitchen) == NOTHING_DUE
+
+
+def test_earlier_form_needs_no_key(kitchen: Tea, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no version has made a key yet, records are compared by their plain digests."""
+    for name in ("boil", "pour"):
+        _in_form_2(kitchen, name)
+    monkeypatch.setattr(kitchen.ledger, "secret_key", lambda: b"")
+
+    assert _due(kitchen) == NOTHING_DUE
+
+
+def test_unusable_key_is_the_reason(kitchen: Tea, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the key is shown as it is, for the stations that need it."""
+
+    def fail() -> bytes:
+        raise UnusableKey("secret.key", "it has 1 bytes, not 32")
+
+    kitchen.complete("grind")
+    monkeypatch.setattr(kitchen.ledger, "secret_key", fail)
+
+    assert _due(kitchen)["boil"] == (str(UnusableKey("secret.key", "it has 1 bytes, not 32")),)
+    assert kitchen.judge().why_due("grind") == ()
 
 
 # --- what a selection needs

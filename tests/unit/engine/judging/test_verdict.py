@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pytest_choochoo.engine.judging.verdict import (
     Due,
@@ -394,6 +395,62 @@ def test_outcome_none_that_is_removed_is_a_change() -> None:
     texts = [reason.text for reason in changes(old, Fingerprint(form=FORM))]
 
     assert texts == ["outcome of a removed"]
+
+
+KEY_LOST = "its env, files and products cannot be compared: the key of the ledger was lost"
+
+
+@pytest.mark.parametrize(
+    ("new", "texts"),
+    [
+        pytest.param({}, [], id="same key"),
+        pytest.param({"key": "other", "env": {"HEAT": "2"}}, [KEY_LOST], id="another"),
+        pytest.param({"key": "none", "files": {"water.txt": "2"}}, [KEY_LOST], id="none"),
+        pytest.param(
+            {"key": "other", "files": {"tea.txt": "2"}, "env": {"HEAT": ""}},
+            [KEY_LOST, "file tea.txt added", "file water.txt removed", "env HEAT removed"],
+            id="added and removed",
+        ),
+        pytest.param(
+            {"key": "other", "upstream": {"grind": "2"}},
+            [KEY_LOST, "outcome of grind changed"],
+            id="without a key",
+        ),
+        pytest.param(
+            {"key": "", "files": {}, "env": {}, "upstream_products": {}},
+            ["product flour of grind removed", "file water.txt removed", "env HEAT removed"],
+            id="nothing keyed now",
+        ),
+    ],
+)
+def test_digests_of_two_keys_are_not_compared(new: dict[str, Any], texts: list[str]) -> None:
+    """If the key was lost, that is the reason, and only what came or went is named beside it."""
+    old = replace(BEFORE, key="key")
+
+    found = list(changes(old, replace(old, **new)))
+
+    assert [reason.text for reason in found] == texts
+    assert {reason.kind for reason in found} <= {"input"}
+
+
+def test_products_of_two_keys_are_not_compared() -> None:
+    """If the key was lost, a product that is missing is still named."""
+    record = _complete(
+        fingerprint=Fingerprint(key="key", form=FORM), products={"steam": "1", "tea": "1"}
+    )
+    new = Fingerprint(key="other", form=FORM)
+
+    verdict = judge(_facts(record=record, fingerprint=new, products={"steam": "2", "tea": ""}))
+
+    assert isinstance(verdict, Due)
+    assert verdict.texts == (KEY_LOST, "product tea is missing")
+
+
+def test_inputs_that_were_not_there_before_need_no_key() -> None:
+    """A record without anything that is keyed is compared, whatever the key is now."""
+    old, new = Fingerprint(form=FORM), Fingerprint(env={"HEAT": "1"}, key="key", form=FORM)
+
+    assert [reason.text for reason in changes(old, new)] == ["env HEAT added"]
 
 
 def test_equal_hints_are_not_shown() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.location import LedgerLocation
@@ -594,9 +595,9 @@ def test_record_made_here_stays_when_its_place_changes(connect: Connect) -> None
 @pytest.mark.parametrize(
     "here",
     [
-        pytest.param(A._replace(path="/srv/moved"), id="moved"),
-        pytest.param(A._replace(inode="9"), id="made again at the same path"),
-        pytest.param(A._replace(host="teapot"), id="another name for people"),
+        pytest.param(replace(A, path="/srv/moved"), id="moved"),
+        pytest.param(replace(A, inode="9"), id="made again at the same path"),
+        pytest.param(replace(A, host="teapot"), id="another name for people"),
     ],
 )
 def test_checkout_is_known_by_its_path_or_its_inode(connect: Connect, here: Place) -> None:
@@ -604,7 +605,7 @@ def test_checkout_is_known_by_its_path_or_its_inode(connect: Connect, here: Plac
     connect(A).finish(KEY, COMPLETE)
 
     assert connect(here).record(KEY) == COMPLETE
-    both = here._replace(path=here.path, inode="10")
+    both = replace(here, path=here.path, inode="10")
     assert connect(both).record(KEY) == COMPLETE
 
 
@@ -613,5 +614,5 @@ def test_checkout_moved_to_where_another_was_brings_its_records(connect: Connect
     connect(A).finish(KEY, FAILED)
     connect(B).finish(KEY, COMPLETE)
 
-    assert connect(B._replace(path=A.path)).record(KEY) == COMPLETE
-    assert connect(B._replace(path=A.path, inode="9")).record(KEY) == COMPLETE
+    assert connect(replace(B, path=A.path)).record(KEY) == COMPLETE
+    assert connect(replace(B, path=A.path, inode="9")).record(KEY) == COMPLETE

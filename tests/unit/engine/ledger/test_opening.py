@@ -437,6 +437,26 @@ def test_reading_an_earlier_format_changes_nothing(first_format: LedgerLocation)
     )
 
 
+def test_key_is_read_by_those_who_only_read(tmp_path: Path) -> None:
+    """A read-only ledger makes no key and takes no lock for it, but knows one that there is."""
+    location = LedgerLocation(tmp_path, "default")
+    with _opened(location):
+        pass
+
+    def read() -> tuple[bytes, list[str]]:
+        ledger = read_ledger(location, warn=_raise)
+        found = ledger.secret_key()
+        ledger.close()
+        return found, sorted(str(each) for each in tmp_path.rglob("*"))
+
+    before = sorted(str(each) for each in tmp_path.rglob("*"))
+    assert read() == (b"", before)
+    with _opened(location) as ledger:
+        key = ledger.secret_key()
+
+    assert (read()[0], len(key)) == (key, 32)
+
+
 def test_failed_migration_changes_nothing(
     first_format: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_choochoo.engine.ledger.record import (
     Fingerprint,
+    Forgotten,
     Record,
     Result,
     Status,
@@ -41,6 +42,7 @@ records = st.builds(
     outcome=texts,
     products=digests,
     visited=times,
+    secrets=st.none() | st.lists(st.lists(texts | st.integers(0, 9)).map(tuple)).map(tuple),
 )
 
 
@@ -48,6 +50,28 @@ records = st.builds(
 def test_record_comes_back_from_its_text(record: Record) -> None:
     """A record written and read is the same record."""
     assert from_text(to_text(record)) == record
+
+
+def test_paths_of_secrets_cost_nothing_where_there_are_none() -> None:
+    """The record of an outcome without anything like a token does not mention secrets."""
+    record = Record(status="complete", since=1.0, fingerprint=Fingerprint(), outcome="1")
+
+    assert "secrets" not in to_text(record)
+    assert '"secrets":[]' in to_text(record.with_(secrets=()))
+
+
+@pytest.mark.parametrize(
+    ("status", "secrets"),
+    [("forgotten", (("a",),)), ("left in place", (("a",),)), ("cleaned", None)],
+)
+def test_paths_of_secrets_stay_with_the_outcome(status: Forgotten, secrets: object) -> None:
+    """A record that was forgotten keeps the paths as long as it keeps the outcome."""
+    record = Record(status="complete", since=1.0, outcome='{"a":"x"}', secrets=(("a",),))
+
+    left = record.forgotten(status)
+
+    assert left.secrets == secrets
+    assert (left.for_cleans is None) is (secrets is None)
 
 
 def test_failed_record_needs_no_outcome() -> None:

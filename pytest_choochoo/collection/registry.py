@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -59,7 +59,7 @@ class StationRegistry:
         self._instances_of: dict[object, list[StationInstance]] = {}
         self._items: dict[str, pytest.Function] = {}
         self._not_imported: list[pytest.Module] = []
-        self._outside: dict[pytest.Module, bool] = {}
+        self._places: dict[pytest.Module, Literal["inside", "outside", "unshowable"]] = {}
         #: The item of each station instance by node id, in definition order.
         self.items: Mapping[str, pytest.Function] = MappingProxyType(self._items)
         #: The station instances by node id, also those whose items were left out.
@@ -156,11 +156,12 @@ class StationRegistry:
 
         There are none where the station has items under another name, or a fault.
         """
-        if self._is_outside(module):
+        place = self._place_of(module)
+        if place == "outside":
             root = str(module.config.rootpath)
             self.add_fault(StationOutside(station.name, station.location, root))
             return []
-        if shown(module.nodeid) != module.nodeid:  # pytest and its reporters show it as it is
+        if place == "unshowable":
             self.add_fault(UnshowablePath(station.name, station.location))
             return []
         # Its file may have been imported before, under another module name.
@@ -191,13 +192,15 @@ class StationRegistry:
                     self.add_fault(fault)
         return items
 
-    def _is_outside(self, module: pytest.Module) -> bool:
-        """Return whether the node ids of *module*, outside of rootdir, may be those of others."""
-        if module not in self._outside:  # asked for each station
-            path = module.path
-            is_inside = path.is_relative_to(module.config.rootpath)
-            self._outside[module] = not is_inside and module.nodeid != path.as_posix()
-        return self._outside[module]
+    def _place_of(self, module: pytest.Module) -> Literal["inside", "outside", "unshowable"]:
+        """Return where *module* lies: outside of rootdir, its node ids may be those of others."""
+        if module not in self._places:  # asked for each station
+            path, key = module.path, module.nodeid
+            is_inside = path.is_relative_to(module.config.rootpath) or key == path.as_posix()
+            self._places[module] = "inside" if is_inside else "outside"
+            if shown(key) != key:  # pytest and its reporters show it as it is
+                self._places[module] = "unshowable"
+        return self._places[module]
 
     def add_item(self, item: pytest.Function) -> None:
         """Add the item of a station instance, after other plugins have adapted it."""

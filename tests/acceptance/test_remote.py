@@ -100,6 +100,20 @@ def test_ledger_is_where_the_controller_is(project: Project, far: str) -> None:
     assert list((project.path / ".pytest_cache/d/choochoo").glob("*.sqlite"))
 
 
+def test_remote_worker_has_the_key_of_the_controller(project: Project, far: str) -> None:
+    """Digests of inputs that a remote worker makes are believed where the ledger is."""
+    project.stations("@station(files=['pin.txt'])\ndef unlock() -> None: ...\n")
+    project.write("pin.txt", "1234")
+
+    first = run(project, far)
+    serial = project.run("--cc-run")
+    project.write("pin.txt", "4321")
+    changed = project.run("--cc-run")
+
+    assert (first.closing, serial.closing) == ("1 visited", "1 unchanged")
+    assert changed.reasons == {"unlock": ("file pin.txt changed",)}
+
+
 def test_failure_of_a_remote_worker_is_remembered(project: Project, far: str) -> None:
     """Its resources, reasons and blocked downstream are recorded as usual."""
     project.stations(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ class CollectionHooks:
 
     def pytest_plugin_registered(self, plugin: object) -> None:
         file = getattr(plugin, "__file__", None)
-        if isinstance(plugin, ModuleType) and file and Path(file).name == "conftest.py":
+        if isinstance(plugin, ModuleType) and os.path.basename(file or "") == "conftest.py":
             if any(map(_is_station, vars(plugin).values())):
                 self.files.add_conftest(plugin)
 

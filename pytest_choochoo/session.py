@@ -24,7 +24,7 @@ from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
-from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
+from pytest_choochoo.engine.ledger.protocol import HeldLock, History, Ledger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
@@ -76,6 +76,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def stations(self) -> list[StationInfo]:
         return station_infos(self.workflow.route, self.selection.selected)
 
+    @property
+    def ledger(self) -> History | None:
+        return self.workflow.ledger if self.workflow.settings.writes else None
+
     def unreported(self, station: StationInfo) -> Result | None:
         return self.journey.results.get(station.key)
 
@@ -124,7 +128,7 @@ def build(
     if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
         items.clear()
         return None
-    if not route.stops and not (settings.replay or settings.forget):
+    if not route.stops and not (settings.replay or settings.named):
         if settings.mode.is_serial:
             items.clear()
         if not registry.has_stations:

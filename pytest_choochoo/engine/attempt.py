@@ -24,13 +24,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How pytest's protocol ended for a station; the empty ending is a pass.
 
     *error* together with *skipped* is a failure that was expected; *and_more*:
-    something else failed as well.
+    something else failed as well. *output*: what was printed meanwhile.
     """
 
     error: str = ""
     and_more: bool = False
     skipped: str = ""
     is_interrupted: bool = False
+    output: str = ""
 
 
 S = TypeVar("S", bound="Stage")

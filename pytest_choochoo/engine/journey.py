@@ -325,6 +325,8 @@ class Journey:
             else:
                 record = self._record_of(key, stage, ending, result)
             if record is not None:
+                if ending.output and attempt.has_begun:
+                    self.ledger.keep_output(key, self.outcomes.without_secrets(ending.output))
                 self.results.record(result, record)
         except UnusableLedger as error:
             self.results[key] = self.result(key, "failed", cause=str(error))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Generic, NoReturn, Self, TypeVar, final
+
+import msgspec
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -93,6 +95,19 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
+def _strings(kept: str) -> Iterator[str]:
+    """Yield the strings in a secret that is *kept*: its JSON, and the paths of secrets in that."""
+    pending = [msgspec.json.decode(msgspec.json.decode(kept)[0])]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            pending += [*part, *part.values()]
+        elif isinstance(part, list):
+            pending += part
+        elif isinstance(part, str) and part and not TOKEN.fullmatch(part):
+            yield part
+
+
 class SecretStore:
     """The secrets of a run as text, by their tokens: in memory, and nowhere else.
 
@@ -116,6 +131,13 @@ class SecretStore:
     def keep(self, token: str, text: str) -> None:
         """Keep the *text* of the secret that *token* stands for."""
         self._texts[token] = text
+
+    def hidden(self, text: str) -> str:
+        """Return *text* with `***` in place of each string that is a secret, or in one."""
+        found = {each for kept in [*self._texts.values()] for each in _strings(kept)}
+        for each in sorted(found, key=len, reverse=True):
+            text = text.replace(each, "***")
+        return text
 
     def find(self, token: str) -> str | None:
         """Return the text that *token* stands for, None where it is unknown."""

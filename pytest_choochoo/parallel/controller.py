@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
+from pytest_choochoo.engine.ledger.protocol import History
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
@@ -48,6 +49,10 @@ class Controller:
     @property
     def header(self) -> tuple[str, ...]:
         return ()  # the header is shown when the workers have agreed on a plan
+
+    @property
+    def ledger(self) -> History | None:
+        return None  # only runs are noted
 
     def unreported(self, station: StationInfo) -> Result | None:
         """Return the result of a station that was never reported, None if it was not reached."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError
-from pytest_choochoo.engine.ledger.protocol import HeldLock
+from pytest_choochoo.engine.ledger.protocol import HeldLock, History
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
@@ -263,6 +263,10 @@ class RunController(Controller):
     @property
     def stations(self) -> Sequence[StationInfo]:
         return () if self._begun is None else self._begun.run.stations
+
+    @property
+    def ledger(self) -> History | None:
+        return None if self._begun is None else self._begun.run.ledger
 
     def unreported(self, station: StationInfo) -> Result | None:
         return self._parts.run.unreported(station)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import copy
 from types import SimpleNamespace
@@ -11,10 +13,13 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine import clock, wording
+from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.graph import reachable
-from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.ledger.protocol import History
+from pytest_choochoo.engine.ledger.record import PastRun, Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
+from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
 from pytest_choochoo.settings import Settings
 
@@ -32,6 +37,10 @@ class RunFacts(Protocol):
     @property
     def stations(self) -> Sequence[StationInfo]:
         """The stations that are to be run, in running order."""
+
+    @property
+    def ledger(self) -> History | None:
+        """The ledger in which the run is noted, None where the run is not."""
 
     def unreported(self, station: StationInfo) -> Result | None:
         """Return the result of a *station* without reports; None if it was not reached."""
@@ -54,6 +63,11 @@ class Terminal:
         self._is_over = False
         #: The reports of failures with their errors, while pytest's short summary has none.
         self._whole: dict[str, list[Any]] = {}
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results of the stations, once the session is over."""
+        return self._results
 
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)
@@ -129,10 +143,11 @@ class Terminal:
             self._facts[key] = facts
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._is_over = True
         self._results = self._all_results()
         self._remember_blocked()
+        self._note_run(exitstatus)
         if self._settings.mode.name == "check":
             self._fold_failures()
 
@@ -209,6 +224,24 @@ class Terminal:
         # Reports of workers come in whatever order they end.
         order = dict.fromkeys(station.key for station in stations)
         return tuple(seen[key] for key in order | seen)
+
+    def _note_run(self, exitstatus: int) -> None:
+        """Add the run to the history, if it worked on stations."""
+        run = self._config.stash.get(RUN_FACTS, None)
+        if run is None or run.ledger is None or not self._results or not self._has_run:
+            return
+        began = self._settings.process.began
+        past = PastRun(
+            began=began,
+            seconds=max(time.time() - began, 0.0),
+            command="replay" if self._settings.replay else self._settings.mode.name,
+            counts=Counter(result.word for result in self._results),
+            exit_code=int(exitstatus),
+        )
+        try:
+            run.ledger.add_run(past)
+        except UnusableLedger as error:  # which its stations were told, if there were any
+            notify(self._config, f"this run is not in the history: {error}")
 
     def _fold_failures(self) -> None:
         """Show a station whose upstream failed as well after its cause, in one line."""

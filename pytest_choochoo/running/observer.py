@@ -64,6 +64,7 @@ class ReportObserver:
             self._last = result, facts(result)
         put_facts(report, self._last[1])
         if report.when == "teardown":
+            self.ending = msgspec.structs.replace(self.ending, output=_output(report))
             report.user_properties = [*report.user_properties, *properties(result, self._profile)]
 
     def _note(self, ending: Ending) -> None:
@@ -85,6 +86,16 @@ class ReportObserver:
             return Ending(error=self._error(report, "failed as expected"), skipped=reason)
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Ending(skipped=shortened(reason.removeprefix("Skipped: ")))
+
+
+def _output(report: pytest.TestReport) -> str:
+    """Return what was captured of all phases, each part below its name."""
+    parts = (
+        f"--- {name.removeprefix('Captured ')} ---\n{text.rstrip()}\n"
+        for name, text in report.sections
+        if name.startswith("Captured ") and text.strip()
+    )
+    return "".join(parts)
 
 
 def _error_of(error: BaseException) -> str:

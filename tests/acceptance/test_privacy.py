@@ -140,7 +140,11 @@ def test_names_of_files_and_products_may_be_odd(project: Project, name: str) -> 
 
     assert (first.closing, again.closing) == ("1 visited", "1 unchanged")
     kept = project.path / ".pytest_cache/d/choochoo"
-    assert {path.suffix for path in kept.rglob("*") if path.is_file()} <= {".sqlite", ".lock"}
+    assert {path.suffix for path in kept.rglob("*") if path.is_file()} <= {
+        ".sqlite",
+        ".lock",
+        ".key",
+    }
 
 
 @pytest.mark.parametrize("keyword", ["files", "products"])

@@ -21,7 +21,15 @@ from pytest_choochoo.engine.ledger.protocol import (
     LockBusy,
     SnapshotMixin,
 )
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record, Status, to_text
+from pytest_choochoo.engine.ledger.record import (
+    OUTPUT_LIMIT,
+    AttemptRecord,
+    Forgotten,
+    PastRun,
+    Record,
+    Status,
+    to_text,
+)
 from pytest_choochoo.engine.ledger.trust import make_directory
 from pytest_choochoo.engine.place import (
     FIRST,
@@ -47,6 +55,8 @@ class MemoryLedger(SnapshotMixin):
         self._records: dict[At, Record] = {}
         self._attempts: dict[At, tuple[AttemptRecord, ...]] = {}
         self._resources: defaultdict[At, dict[str, str]] = defaultdict(dict)
+        self._outputs: dict[tuple[str, float], str] = {}
+        self._history: list[PastRun] = []
         self._results: dict[tuple[str, str], str] = {}
         self._source_cache: dict[str, str] = {}
         #: The lock that is held on each station; a release notifies the threads that wait.
@@ -115,6 +125,13 @@ class MemoryLedger(SnapshotMixin):
         self._put(key, record)
         if shared is not None:
             self.write_result(shared[0], key, shared[1])
+
+    def keep_output(self, key: str, output: str) -> None:
+        self._outputs[key, self.attempts(key)[-1].began] = output[-OUTPUT_LIMIT:]
+
+    def output(self, key: str) -> str:
+        last = self.attempts(key)[-1:]
+        return self._outputs.get((key, last[0].began), "") if last else ""
 
     def _end_attempt(self, key: str, status: Status, **facts: Any) -> None:
         for at in self._here(key):
@@ -191,6 +208,14 @@ class MemoryLedger(SnapshotMixin):
 
     def put_if_absent(self, run: str, name: str, value: str) -> str:
         return self._results.setdefault((run, name), value)
+
+    def add_run(self, run: PastRun) -> None:
+        self._history.append(run)
+        self._history.sort(key=lambda each: -each.began)
+        del self._history[100:]
+
+    def history(self) -> tuple[PastRun, ...]:
+        return tuple(self._history)
 
     def secret_key(self) -> bytes:
         return bytes(32)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, Record
+from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, PastRun, Record
 from pytest_choochoo.engine.place import Elsewhere, Scope
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ class Records(Protocol):
         *shared*: a run and the result of *key* in it, written in the same transaction.
         """
 
+    def keep_output(self, key: str, output: str) -> None:
+        """Keep the end of *output*, what the visit of *key* under way has printed."""
+
+    def output(self, key: str) -> str:
+        """Return what the last visit of *key* printed, "" where it printed nothing."""
+
     def cancel(self, key: str, before: Record | None) -> None:
         """Undo `begin`: restore the record *before* and remove the attempt."""
 
@@ -129,6 +135,16 @@ class RunBoard(Protocol):
         """Return what the processes of *run* agree on for *name*: the first *value* given."""
 
 
+class History(Protocol):
+    """The commands that worked on the stations, the last hundred of them."""
+
+    def add_run(self, run: PastRun) -> None:
+        """Add *run*, and drop the oldest where there are more than a hundred."""
+
+    def history(self) -> tuple[PastRun, ...]:
+        """Return the commands that there were, the last one first."""
+
+
 class SourceCache(Protocol):
     """The cache of parsed source files, so that no run parses an unchanged file twice."""
 
@@ -136,7 +152,7 @@ class SourceCache(Protocol):
         """Return the parsed source files, as text by keys that name the files."""
 
 
-class Ledger(Records, Locks, RunBoard, SourceCache, Protocol):
+class Ledger(Records, Locks, RunBoard, History, SourceCache, Protocol):
     """Everything that outlives a process."""
 
     def secret_key(self) -> bytes:

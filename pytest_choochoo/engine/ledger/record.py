@@ -128,6 +128,23 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
+#: The number of characters that are kept of what a visit printed: the last ones.
+OUTPUT_LIMIT = 256 * 1024
+
+
+class PastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One command that worked on stations: when it began, how long it took, what came of it.
+
+    *command*: `run`, `clean`, …; *counts*: the number of stations of each result.
+    """
+
+    began: float
+    seconds: float
+    command: str
+    counts: dict[str, int]
+    exit_code: int
+
+
 #: The ways in which a station can end, in the order in which they are counted.
 Word = Literal[
     "visited",

@@ -22,7 +22,7 @@ from pytest_choochoo.engine.ledger.protocol import (
     LockBusy,
     SnapshotMixin,
 )
-from pytest_choochoo.engine.ledger.record import Forgotten, Record, to_text
+from pytest_choochoo.engine.ledger.record import Forgotten, PastRun, Record, to_text
 from pytest_choochoo.engine.ledger.trust import make_directory
 from pytest_choochoo.engine.place import Scope
 
@@ -73,6 +73,8 @@ class LedgerServer:
             "resources": (tuple[str], self._resources),
             "set_resource": (tuple[str, str, Any], self._set_resource),
             "delete_resource": (tuple[str, str], self._delete_resource),
+            "keep_output": (tuple[str, str], ledger.keep_output),
+            "output": (tuple[str], ledger.output),
             "has_traces": (tuple[str], ledger.has_traces),
             "prepare_locks": (tuple[list[str]], ledger.prepare_locks),
             "lock": (tuple[str], self._lock),
@@ -83,6 +85,8 @@ class LedgerServer:
             "write_result": (tuple[str, str, str], ledger.write_result),
             "result": (tuple[str, str], ledger.result),
             "put_if_absent": (tuple[str, str, str], ledger.put_if_absent),
+            "add_run": (tuple[PastRun], ledger.add_run),
+            "history": (tuple[()], ledger.history),
             "secret_key": (tuple[()], ledger.secret_key),
         }
 
@@ -203,12 +207,16 @@ class RemoteLedger(SnapshotMixin):
     cancel = _asked(Ledger.cancel)
     forget = _asked(Ledger.forget)
     attempts = _asked(Ledger.attempts)
+    keep_output = _asked(Ledger.keep_output)
+    output = _asked(Ledger.output)
     has_traces = _asked(Ledger.has_traces)
     is_locked = _asked(Ledger.is_locked)
     start_run = _asked(Ledger.start_run)
     write_result = _asked(Ledger.write_result)
     result = _asked(Ledger.result)
     put_if_absent = _asked(Ledger.put_if_absent)
+    add_run = _asked(Ledger.add_run)
+    history = _asked(Ledger.history)
     secret_key = _asked(Ledger.secret_key)
 
     def resources(self, key: str) -> DurableMapping:

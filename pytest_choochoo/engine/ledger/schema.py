@@ -124,15 +124,31 @@ def _add_places(connection: sqlite3.Connection) -> None:
         connection.execute(f"alter table placed_{table} rename to {table}")
 
 
+_WITH_HISTORY = """
+create table outputs (
+    key text not null, place integer not null, began real not null, output text not null,
+    primary key (key, place)
+) without rowid;
+create table history (began real primary key, place integer not null, run text not null);
+"""
+
+
+def _add_history(connection: sqlite3.Connection) -> None:
+    """Add what visits printed, and the runs that there were."""
+    for statement in _WITH_HISTORY.split(";")[:-1]:
+        connection.execute(statement)
+
+
 #: Each function turns one format into the next; the first makes format 1 in an empty file.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     make_first,
     _add_checksums,
     _add_places,
+    _add_history,
 )
 FORMAT = len(MIGRATIONS)
 #: The digest of the tables of `FORMAT`: a sound ledger is known without making them again.
-TABLES = "aeeeea2712628a24"
+TABLES = "8b0e460e648d960e"
 
 
 def is_up_to_date(connection: sqlite3.Connection) -> bool:

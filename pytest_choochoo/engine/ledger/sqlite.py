@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,10 @@ from pytest_choochoo.engine.ledger.protocol import (
     SnapshotMixin,
 )
 from pytest_choochoo.engine.ledger.record import (
+    OUTPUT_LIMIT,
     AttemptRecord,
     Forgotten,
+    PastRun,
     Record,
     from_text,
     spelt_out,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
 # Seconds that the results of a run are kept.
 _KEEP_RESULTS = 14 * 86400
+# The number of past runs that are kept.
+_KEEP_RUNS = 100
 # Seconds of completed work that a power cut may take back.
 _AT_STAKE = 1.0
 _INTERRUPT = "update attempts set status = 'interrupted' where status = 'visiting' and "
@@ -213,6 +217,20 @@ class SqliteLedger(SnapshotMixin):
                 _put_result(connection, run, key, result)
         self._begun.pop(key, None)
 
+    def keep_output(self, key: str, output: str) -> None:
+        with self.transaction(outlives_power_cut=False) as connection:
+            connection.execute(
+                "replace into outputs select key, place, began, ? from attempts"
+                f" where {self.of(key)} order by began desc limit 1",
+                (spelt_out(output[-OUTPUT_LIMIT:]), key),
+            )
+
+    def output(self, key: str) -> str:
+        last = f"(select max(began) from attempts where {self.of(key)})"
+        query = f"select output from outputs where {self.of(key)} and began = {last}"
+        rows = self.rows(query, key, key)
+        return str(rows[0][0]) if rows else ""
+
     def cancel(self, key: str, before: Record | None) -> None:
         with self.transaction() as connection:
             if before is None:
@@ -233,7 +251,7 @@ class SqliteLedger(SnapshotMixin):
                 self._put_record(connection, key, before.forgotten(status))
             connection.execute(f"{_INTERRUPT}{self.of(key)}", (key,))
             if is_cleaned:
-                for table in ("attempts", "resources"):
+                for table in ("attempts", "resources", "outputs"):
                     connection.execute(f"delete from {table} where {self.of(key)}", (key,))
         self._checkpoint()
         for path in self._directories(key) if is_cleaned else ():
@@ -349,6 +367,21 @@ class SqliteLedger(SnapshotMixin):
             connection.execute("insert or ignore into results values (?, ?, ?)", (run, name, value))
         # A name never equals a node id, which has a '::' in it.
         return str(self.result(run, name))
+
+    def add_run(self, run: PastRun) -> None:
+        with self.transaction(outlives_power_cut=False) as connection:
+            row = run.began, self.believed.number, to_text(run)
+            connection.execute("insert or replace into history values (?, ?, ?)", row)
+            kept = f"(select began from history order by began desc limit {_KEEP_RUNS})"
+            connection.execute(f"delete from history where began not in {kept}")
+
+    def history(self) -> tuple[PastRun, ...]:
+        rows = self.rows("select run from history order by began desc")
+        found = []
+        for (text,) in rows:
+            with suppress(msgspec.MsgspecError):  # a damaged row is of no account
+                found.append(msgspec.json.decode(text, type=PastRun))
+        return tuple(found)
 
     def secret_key(self) -> bytes:
         # Few runs have secrets, env, files or products.

@@ -109,6 +109,10 @@ class Outcomes:
                 return outcome.digest  # `decode_error` says what is wrong
         return self._received[taken]
 
+    def without_secrets(self, text: str) -> str:
+        """Return *text* with `***` in place of the secrets that are known in this run."""
+        return self._codec.secrets.hidden(text) if text else ""
+
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""
         found = self.find(key)

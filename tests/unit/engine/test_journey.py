@@ -24,7 +24,7 @@ from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import LockTimeout, MissingProduct, UnusableLedger
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.ledger.record import Record, Result
+from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
@@ -525,7 +525,7 @@ def test_lost_ledger_fails_the_station(tmp_path: Path) -> None:
     """A station that cannot be recorded has failed, and its lock is released."""
 
     class Lost(MemoryLedger):
-        def finish(self, key: str, record: Record, shared: Any = None) -> None:
+        def finish(self, *facts: Any, **more: Any) -> None:
             raise UnusableLedger("ledger", "the disk is full")
 
     line = Line(tmp_path, ledger=Lost())

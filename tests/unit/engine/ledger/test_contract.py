@@ -17,7 +17,13 @@ from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
-from pytest_choochoo.engine.ledger.record import AttemptRecord, Fingerprint, Record
+from pytest_choochoo.engine.ledger.record import (
+    OUTPUT_LIMIT,
+    AttemptRecord,
+    Fingerprint,
+    PastRun,
+    Record,
+)
 from pytest_choochoo.engine.ledger.remote import LedgerServer, RemoteLedger
 from pytest_choochoo.engine.place import Elsewhere, Place, Scope
 from unit.memory_ledger import MemoryLedger
@@ -469,6 +475,57 @@ def test_first_value_is_agreed_on(ledger: Ledger, other: Ledger) -> None:
 
 
 # --- the rest
+
+
+# --- what visits printed, and past runs
+
+
+def _visit(ledger: Ledger, began: float, output: str) -> None:
+    ledger.begin(KEY, VISITING.with_(since=began), ())
+    if output:
+        ledger.keep_output(KEY, output)
+    ledger.finish(KEY, COMPLETE)
+
+
+def test_output_of_the_last_visit_is_kept(ledger: Ledger, other: Ledger) -> None:
+    """A record without a visit leaves it; a visit that prints nothing has none."""
+    _visit(ledger, 1.0, "hot\n")
+    ledger.finish(KEY, COMPLETE)
+    assert other.output(KEY) == "hot\n"
+
+    _visit(ledger, 2.0, "")
+
+    assert other.output(KEY) == ""
+
+
+def test_end_of_a_long_output_is_kept(ledger: Ledger) -> None:
+    """The beginning of what exceeds the limit is dropped."""
+    _visit(ledger, 1.0, "a" * OUTPUT_LIMIT + "end")
+
+    assert len(ledger.output(KEY)) == OUTPUT_LIMIT
+    assert ledger.output(KEY).endswith("aend")
+
+
+def test_output_goes_with_a_clean(ledger: Ledger) -> None:
+    """A forgotten station keeps its output for people, a cleaned one does not."""
+    _visit(ledger, 1.0, "hot\n")
+
+    ledger.forget(KEY, "forgotten")
+    assert ledger.output(KEY) == "hot\n"
+    ledger.forget(KEY, "cleaned")
+    assert ledger.output(KEY) == ""
+
+
+def test_last_hundred_runs_are_kept(ledger: Ledger, other: Ledger) -> None:
+    """The last run comes first."""
+    runs = [
+        PastRun(began=float(number), seconds=1.5, command="run", counts={"visited": 2}, exit_code=0)
+        for number in range(102)
+    ]
+    for run in runs:
+        ledger.add_run(run)
+
+    assert list(other.history()) == runs[:1:-1]
 
 
 def test_secret_key_is_constant(ledger: Ledger, other: Ledger) -> None:

@@ -48,6 +48,11 @@ class Mode(Value):
     idle: str = ""
 
 
+def _reading(name: str) -> Mode:
+    """Return the mode of a command that shows something and runs nothing."""
+    return Mode(name=name, is_serial=True, fixed_by="run")
+
+
 PLAIN = Mode(collects=False)
 _RUN = Mode(name="run", visits=True, writes=True, holds="together")
 _CLEAN = Mode(
@@ -60,11 +65,15 @@ _CLEAN = Mode(
 
 
 class ModeOption(Value):
-    """An option that chooses a *mode*; *selects*: it takes the stations that are meant."""
+    """An option that chooses a *mode*.
+
+    *selects*: it takes the stations that are meant. *forms*: what may follow it after a '='.
+    """
 
     mode: Mode
     help: str
     selects: bool = False
+    forms: tuple[str, ...] = ()
 
 
 MODES = {
@@ -89,6 +98,22 @@ MODES = {
         mode=Mode(name="forget", writes=True, is_serial=True, holds="alone"),
         help="forget that the selected stations are complete, and touch nothing else",
         selects=True,
+    ),
+    "--cc-plan": ModeOption(
+        mode=_reading("plan"), help="show what a run would do to each station, and why"
+    ),
+    "--cc-status": ModeOption(
+        mode=_reading("status"), help="show what is recorded of each station, and why it is due"
+    ),
+    "--cc-explain": ModeOption(
+        mode=_reading("explain"),
+        help="explain the selected stations: every reason back to its cause, attempts, resources",
+        selects=True,
+    ),
+    "--cc-graph": ModeOption(
+        mode=_reading("graph"),
+        help="show the route as a tree (default), or as mermaid, dot or json",
+        forms=("tree", "mermaid", "dot", "json"),
     ),
 }
 
@@ -117,6 +142,8 @@ class Process(Value):
 class Settings(Value):
     """The options and ini settings of a session, read once.
 
+    *replay*, *named*: the stations to replay, and those that the option of the mode is about.
+    *form*: how the route is drawn.
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
@@ -127,7 +154,8 @@ class Settings(Value):
 
     mode: Mode
     replay: str
-    forget: str
+    named: str
+    form: str
     profile: str
     folder: Path | None
     is_in_cache: bool
@@ -209,7 +237,11 @@ def _declare_what_to_do(group: pytest.OptionGroup) -> None:
         if option.selects:
             group.addoption(name, action=_ChooseMode, metavar="SEL", help=option.help)
         else:
-            group.addoption(name, action=_ChooseMode, nargs=0, default=False, help=option.help)
+            # Each form is an option: one that may have a value would swallow the path after it.
+            forms = (f"{name}={form}" for form in option.forms)
+            group.addoption(
+                name, *forms, action=_ChooseMode, nargs=0, default=False, help=option.help
+            )
 
 
 class _ChooseMode(argparse.Action):
@@ -223,7 +255,9 @@ class _ChooseMode(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         namespace.cc_mode = self.option_strings[0]
-        given = True if self.nargs == 0 else [*(getattr(namespace, self.dest) or ()), values]
+        given: object = [*(getattr(namespace, self.dest) or ()), values]
+        if self.nargs == 0:
+            given = (option_string or "").partition("=")[2] or True
         setattr(namespace, self.dest, given)
 
 
@@ -246,6 +280,9 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     )
 
 
+# The modes whose option names the stations that they are about.
+_NAMING = frozenset({"forget", "explain"})
+
 PROCESS = pytest.StashKey[Process]()
 SETTINGS = pytest.StashKey[Settings]()
 
@@ -262,8 +299,10 @@ def read(config: pytest.Config) -> Settings:
         raise NoLedger
     return Settings(
         mode=mode,
-        replay=_selectors(config, "replay") if mode.visits else "",
-        forget=_selectors(config, "forget") if mode.name == "forget" else "",
+        # A plan is that of the run with the same options.
+        replay=_selectors(config, "replay") if mode.visits or mode.name == "plan" else "",
+        named=_selectors(config, mode.name) if mode.name in _NAMING else "",
+        form=_form(config) if mode.name == "graph" else "",
         profile=_profile(config),
         folder=folder,
         is_in_cache=is_in_cache,
@@ -308,6 +347,11 @@ def may_visit(early: pytest.Config) -> bool:
     """Return whether a command line that is not yet read as a whole may visit stations."""
     chosen: str | None = getattr(early.known_args_namespace, "cc_mode", None)
     return chosen is not None and MODES[chosen].mode.visits
+
+
+def _form(config: pytest.Config) -> str:
+    given = config.getoption("cc_graph")
+    return given if isinstance(given, str) else MODES["--cc-graph"].forms[0]
 
 
 def _selectors(config: pytest.Config, name: str) -> str:

@@ -17,7 +17,7 @@ class Command(commands.Command):
     succeeds_without_items = True
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        chosen = self.workflow.named("--cc-forget", self.workflow.settings.forget, with_gone=True)
+        chosen = self.workflow.named("--cc-forget", self.workflow.settings.named, with_gone=True)
         known = self.workflow.registry.items
         dropped = [item for item in items if item.nodeid not in chosen]
         items[:] = [known[key] for key in chosen if key in known]

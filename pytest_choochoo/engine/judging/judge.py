@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import chain
 from types import CodeType
@@ -94,11 +94,16 @@ class Judge:
         self._secret_for = needed
 
     def fingerprint(
-        self, key: str, values: Mapping[str, object] | None, before: Record | None = None
+        self,
+        key: str,
+        values: Mapping[str, object] | None,
+        before: Record | None = None,
+        moving: Collection[str] = (),
     ) -> Fingerprint:
         """Return the inputs of *key* as they are now; *values* is None if they are unknown.
 
-        *before*: the record of the last visit, which knows what code that entered. Raises
+        *before*: the record of the last visit, which knows what code that entered. *moving*: the
+        stations upstream whose outcomes are about to change, and are left out. Raises
         `NoRecord` for an upstream without an outcome, and the errors of taking a fingerprint.
         """
         stop = self._route[key]
@@ -110,7 +115,7 @@ class Judge:
                 entered = before.fingerprint.entered
             if entered:
                 code = self._entered.digests(entered) | code
-        upstream, products = self._upstream(key)
+        upstream, products = self._upstream(key, moving=moving)
         return fingerprints.take(
             stop,
             upstream=upstream,
@@ -152,11 +157,18 @@ class Judge:
             return ()
         return self._code.unseen(self._values_with_code(key))
 
-    def _upstream(self, key: str, form: int = FORM) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the digests of the outcomes upstream, and of the products there, by name."""
+    def _upstream(
+        self, key: str, form: int = FORM, moving: Collection[str] = ()
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the digests of the outcomes upstream, and of the products there, by name.
+
+        Those of the stations that are *moving* are left out.
+        """
         outcomes: dict[str, str] = {}
         products: dict[str, str] = {}
         for upstream, name in self._labels(self._route.inputs(key)):
+            if upstream in moving:
+                continue
             found = self._outcomes.find(upstream)
             if found is None:
                 raise NoRecord(self._route[upstream].name, self.why_incomplete(upstream))
@@ -188,16 +200,53 @@ class Judge:
         for key, name in zip(keys, names):
             yield key, key if uses.get(name, 1) > 1 else name
 
+    def foresee(self, key: str, moving: Collection[str], *, is_certain: bool) -> Fresh | Due:
+        """Return the verdict on *key* before a run that visits stations upstream.
+
+        Those that are *moving* are taken to return what they returned last. *is_certain*: so are
+        files and products, which their visits may alter. Raises what `fingerprint` raises.
+        """
+        record, products = self._ledger.record(key), None
+        taken = self.fingerprint(key, None, record, moving)
+        if moving and record is not None and record.fingerprint is not None:
+            known = self._in_this_form(record)
+            old = known.fingerprint or Fingerprint()
+            labels = self._labels(self._route.inputs(key))
+            names = {name for upstream, name in labels if upstream in moving}
+            outcomes = {name: old.upstream[name] for name in names & old.upstream.keys()}
+            made = {
+                product: digest
+                for product, digest in old.upstream_products.items()
+                if product.rpartition(" of ")[2] in names
+            }
+            taken = msgspec.structs.replace(
+                taken,
+                upstream=taken.upstream | outcomes,
+                upstream_products=taken.upstream_products | made,
+                files=old.files if is_certain else taken.files,
+            )
+            products = known.products if is_certain else None
+        is_locked = self._is_locked(key, record)
+        return self.verdict(key, record, taken, is_locked=is_locked, products=products)
+
     def verdict(
-        self, key: str, record: Record | None, taken: Fingerprint, *, is_locked: bool = False
+        self,
+        key: str,
+        record: Record | None,
+        taken: Fingerprint,
+        *,
+        is_locked: bool = False,
+        products: dict[str, str] | None = None,
     ) -> Fresh | Due:
         """Return the verdict on *key*, whose upstream is complete.
 
-        *is_locked*: another process is visiting it right now.
+        *is_locked*: another process is visiting it right now. *products*: their digests, None to
+        take them now.
         """
         station = self._route[key].station
         has_check = bool(station.checks)
-        products = self.products(key) if station.declaration.products else {}
+        if products is None:
+            products = self.products(key) if station.declaration.products else {}
         if record is not None and record.fingerprint is not None:
             if record.fingerprint.form < FORM:
                 record = self._in_this_form(record)

@@ -1,0 +1,106 @@
+"""`--cc-plan`: what a run would do to each station, and why; nothing is visited or written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import pytest
+
+from pytest_choochoo import commands, selection
+from pytest_choochoo.engine.journey import Journey
+from pytest_choochoo.engine.judging.judge import Judge
+from pytest_choochoo.engine.judging.plan import Planned, Planner, counts, expected_seconds
+from pytest_choochoo.engine.wording import elapsed
+from pytest_choochoo.reporting.document import SHOWN, StationFacts
+from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.tables import Line, Row, columns_of, table, write
+from pytest_choochoo.selection import Selection, Workflow
+
+# Pytest evaluates these marks in the run.
+_SKIPPING = ("skip", "skipif", "xfail")
+
+
+class Command(commands.Command):
+    """Shows a table of the selected stations instead of running items."""
+
+    succeeds_without_items = True
+    _selected: frozenset[str] = frozenset()
+
+    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
+        made = selection.select_to_run(self.workflow, self.judge, items)
+        self._selected = made.selected
+        return Selection(header=made.header)  # no station is awaited
+
+    def perform(
+        self, session: pytest.Session, journey: Journey, selection: Selection
+    ) -> bool | None:
+        config, verbosity = session.config, self.workflow.settings.verbosity
+        planned = planner(self.workflow, self.judge, self._selected).plan(self._selected)
+        config.stash[SHOWN] = tuple(self._facts(planned))
+        lines = [] if verbosity < 0 else [*table([*self._rows(planned)], columns_of(config))]
+        if verbosity >= -1:
+            write(config, [*lines, *self._closing(planned)])
+        return True
+
+    def _facts(self, planned: Sequence[Planned]) -> Iterator[StationFacts]:
+        route = self.workflow.route
+        for each in planned:
+            yield StationFacts(
+                name=route.name(each.key),
+                node_id=each.key,
+                title=route[each.key].station.title,
+                upstream=route.names(route.upstream[each.key]),
+                reasons=each.reasons,
+                seconds=each.seconds or 0.0,
+                verdict=each.forecast,
+                outcome=outcome_of(self.workflow.ledger.record(each.key)),
+            )
+
+    def _rows(self, planned: Sequence[Planned]) -> Iterator[Row]:
+        route = self.workflow.route
+        for each in planned:
+            stop = route[each.key]
+            yield Row(
+                word=each.forecast,
+                name=stop.name,
+                title="" if stop.station.title == stop.station.name else stop.station.title,
+                when=elapsed(each.seconds) if each.seconds and each.forecast != "unchanged" else "",
+                texts=each.reasons,
+            )
+
+    def _closing(self, planned: Sequence[Planned]) -> Iterator[Line]:
+        found = counts(planned)
+        words = ", ".join(
+            f"{number} {'to visit' if word == 'visit' else word}" for word, number in found.items()
+        )
+        yield [(f"choochoo: {words or 'no station'}{_times(planned)}", {})]
+        if found.keys() - {"unchanged"}:
+            yield [(f"next: {self.workflow.settings.command('run')}", {"bold": True})]
+
+
+def planner(workflow: Workflow, judge: Judge, selected: Collection[str]) -> Planner:
+    """Return the planner of a run of the *selected* stations."""
+    items = workflow.registry.items
+    return Planner(
+        route=workflow.route,
+        ledger=workflow.ledger,
+        outcomes=workflow.outcomes,
+        judge=judge,
+        may_be_skipped={
+            key
+            for key in selected
+            if any(items[key].get_closest_marker(name) for name in _SKIPPING)
+        },
+    )
+
+
+def _times(planned: Sequence[Planned]) -> str:
+    """Return how long the run is expected to take, without and with what it may visit."""
+    sure, unknown = expected_seconds(planned, "visit")
+    maybe, more_unknown = expected_seconds(planned, "maybe")
+    parts = [f"about {elapsed(sure)}"] if sure else []
+    if maybe:
+        parts.append(f"up to {elapsed(sure + maybe)} with what may be visited")
+    if (sure or maybe) and unknown + more_unknown:
+        parts.append(f"{unknown + more_unknown} of unknown duration")
+    return f"; {', '.join(parts)}" if parts else ""

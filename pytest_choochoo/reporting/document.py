@@ -1,0 +1,112 @@
+"""The facts of one session, as files for machines and pages for people have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import UNSET, UnsetType
+
+from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.place import Scope
+
+#: Raised when a reader of an earlier document could misread a later one.
+VERSION = 1
+
+
+class AttemptFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit that was begun: when, how it ended, and why it was made; *seconds* it took."""
+
+    began: str
+    status: str
+    seconds: float | None
+    reasons: tuple[str, ...]
+    error: str
+
+
+class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One station of a session; what the command does not know is left out.
+
+    *result*: how it ended in this run; *verdict*: what a run would do (`--cc-plan`); *status*: what
+    its record says (`--cc-status`). *upstream* are the names of the stations that it needs. *cause*:
+    the error where it failed, the reason where it was skipped. *blocked_by*: the stations that block
+    it, or with which it was cleaned. *seconds*: how long its visit took; *spared*: how long the visit
+    took that was not repeated. *outcome*: the recorded one, with `***` in place of secrets.
+    """
+
+    name: str
+    node_id: str
+    title: str
+    upstream: tuple[str, ...]
+    reasons: tuple[str, ...]
+    seconds: float
+    place: Scope | UnsetType = UNSET
+    result: Word | UnsetType = UNSET
+    verdict: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    cause: str | UnsetType = UNSET
+    blocked_by: tuple[str, ...] | UnsetType = UNSET
+    spared: float | UnsetType = UNSET
+    checks: dict[str, str] | UnsetType = UNSET
+    visited: str | UnsetType | None = UNSET
+    outcome: Any = UNSET
+    attempts: tuple[AttemptFacts, ...] | UnsetType = UNSET
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of one session.
+
+    *schema*: the version of this form. *command*: `run`, `plan`, `status`, `check` or `clean`.
+    *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations of
+    each result, verdict or status.
+    """
+
+    schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
+    command: str
+    profile: str
+    started: str
+    finished: str
+    exit_code: int
+    counts: dict[str, int]
+    stations: tuple[StationFacts, ...]
+
+
+#: The stations that a command has shown, where they are no results of a run.
+SHOWN = pytest.StashKey[tuple[StationFacts, ...]]()
+
+
+def facts_of_result(result: Result, outcome: object = UNSET) -> StationFacts:
+    """Return the facts of a station that ended with *result*, and has this *outcome*."""
+    return StationFacts(
+        name=result.name,
+        node_id=result.key,
+        title=result.title,
+        upstream=result.upstream,
+        reasons=result.reasons,
+        seconds=result.seconds,
+        result=result.word,
+        cause=result.cause or UNSET,
+        blocked_by=result.by or UNSET,
+        spared=result.spared or UNSET,
+        checks=result.checks or UNSET,
+        outcome=outcome,
+    )
+
+
+def counts_of(stations: Iterable[StationFacts]) -> dict[str, int]:
+    """Return the number of *stations* of each result, verdict or status."""
+    return dict(Counter(_word(each) for each in stations))
+
+
+def _word(station: StationFacts) -> str:
+    words = (station.result, station.verdict, station.status)
+    return next(word for word in words if isinstance(word, str))
+
+
+def in_utc(seconds: float) -> str:
+    """Return *seconds* since the epoch as a date and time in UTC, as JSON Schema has it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -6,6 +6,7 @@ Without `PYTEST_DONT_REWRITE` here, pytest would warn when a run within a run na
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,7 +66,20 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
     if not read.process.is_worker:
         from pytest_choochoo.reporting.terminal import Terminal
 
-        config.pluginmanager.register(Terminal(config, read))
+        terminal = Terminal(config, read)
+        config.pluginmanager.register(terminal)
+        if config.getoption("cc_json"):
+            from pytest_choochoo import storage
+            from pytest_choochoo.reporting.json_file import JsonFile
+
+            config.pluginmanager.register(
+                JsonFile(
+                    config.invocation_params.dir / config.getoption("cc_json"),
+                    read,
+                    results=lambda: terminal.results,
+                    records=partial(storage.records, config, read),
+                )
+            )
     if parallel.is_controller(config):
         parallel.register_controller(config, read)
 

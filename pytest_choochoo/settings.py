@@ -196,6 +196,11 @@ class Settings(Value):
             for pattern in self.test_files
         )
 
+    def reading(self) -> Settings:
+        """Return the settings of a session that writes nothing, but is otherwise like this one."""
+        parts = {name: vars(self)[name] for name in Settings.__annotations__}
+        return Settings(**parts | {"writes": False})
+
     @cached_property
     def location(self) -> LedgerLocation:
         """The location of the ledger. Raises `NoLedger`."""
@@ -271,6 +276,11 @@ def _declare_where(group: pytest.OptionGroup) -> None:
         "--cc-state",
         metavar="DIR",
         help="keep the records in this folder (default: in pytest's cache directory)",
+    )
+    group.addoption(
+        "--cc-json",
+        metavar="FILE",
+        help="write what became of each station, or would, to this file, for machines",
     )
     group.addoption(
         "--cc-lock-timeout",

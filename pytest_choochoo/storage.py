@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, MutableMapping
+from contextlib import closing, suppress
 
 import pytest
 
@@ -18,6 +19,7 @@ from pytest_choochoo.engine.ledger.opening import (
     read_ledger,
 )
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
+from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
@@ -42,6 +44,15 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     if settings.is_in_cache:
         _make_cache_folder(config, settings.location)
     return _open(lambda warn: open_ledger(settings.location, warn=warn))
+
+
+def records(config: pytest.Config, settings: Settings) -> dict[str, Record]:
+    """Return the records as they are now, by key; none where there is no ledger to be read."""
+    if settings.folder is None:
+        return {}
+    with suppress(UnusableLedger), closing(ledger_of(config, settings.reading())) as ledger:
+        return ledger.records()
+    return {}
 
 
 def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:

@@ -59,7 +59,8 @@ class Command(commands.Command):
                 lines[0] = lines[0].removeprefix(" " * len(head))
                 word = markup_of(text) if label == "verdict" else {}
                 yield [(head, {"light": True} if columns else {}), (lines[0], word)]
-                yield from ([(line, {})] for line in lines[1:])
+                for line in lines[1:]:
+                    yield [(line, {})]
 
     def _facts(
         self, key: str, planned: Mapping[str, Planned]

@@ -31,11 +31,12 @@ class AttemptFacts(msgspec.Struct, frozen=True, kw_only=True):
 class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One station of a session; what the command does not know is left out.
 
-    *result*: how it ended in this run; *verdict*: what a run would do (`--cc-plan`); *status*: what
-    its record says (`--cc-status`). *upstream* are the names of the stations that it needs. *cause*:
-    the error where it failed, the reason where it was skipped. *blocked_by*: the stations that block
-    it, or with which it was cleaned. *seconds*: how long its visit took; *spared*: how long the visit
-    took that was not repeated. *outcome*: the recorded one, with `***` in place of secrets.
+    *result*: how it ended in this run; *verdict*: what a run would do (`--cc-plan`); *status*:
+    what its record says (`--cc-status`). *upstream*: the names of the stations that it needs.
+    *cause*: the error where it failed, the reason where it was skipped. *blocked_by*: the stations
+    that block it, or with which it was cleaned. *seconds*: how long its visit took; *spared*: how
+    long the visit took that was not repeated. *outcome*: the recorded one, with `***` in place of
+    secrets.
     """
 
     name: str
@@ -61,8 +62,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of one session.
 
     *schema*: the version of this form. *command*: `run`, `plan`, `status`, `check` or `clean`.
-    *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations of
-    each result, verdict or status.
+    *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations
+    of each result, verdict or status.
     """
 
     schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]

@@ -55,6 +55,11 @@ class Terminal:
         #: The reports of failures with their errors, while pytest's short summary has none.
         self._whole: dict[str, list[Any]] = {}
 
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results of the stations, once the session is over."""
+        return self._results
+
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)
         is_shown = run is not None and self._settings.verbosity >= -1

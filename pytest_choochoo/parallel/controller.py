@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -44,6 +44,16 @@ class Controller:
     def stations(self) -> Sequence[StationInfo]:
         """The stations that the workers were to run."""
         return self._stations
+
+    @property
+    def durations(self) -> Mapping[str, float]:
+        """The seconds that the last visits took; nothing is visited in this session."""
+        return {}
+
+    @property
+    def workers(self) -> int:
+        """The number of workers that run items."""
+        return len(self._workers.alive)
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -39,18 +39,16 @@ def process_of(config: pytest.Config) -> Process:
         run=given.run,
         began=given.began,
         notify=link.notify,
-        tell=_event_sender(config, given.run, link),
+        tell=_event_sender(link, is_shown=given.is_shown),
         secrets=link.secrets,
         ledger=partial(_remote_ledger, given.run, link),
         place=Place(*given.place),
     )
 
 
-def _event_sender(
-    config: pytest.Config, run: str | None, link: ControllerLink
-) -> Callable[[Event], object]:
+def _event_sender(link: ControllerLink, *, is_shown: bool) -> Callable[[Event], object]:
     """Return the function that sends the events of visits, where the controller shows them."""
-    if run is None or config.getoption("cc_progress") == "off":
+    if not is_shown:
         return lambda event: None
     from pytest_choochoo.parallel.event_sender import EventSender
 

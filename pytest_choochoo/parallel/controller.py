@@ -17,6 +17,7 @@ from pytest_choochoo.parallel.worker_events import WorkerEvents
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Event, Node, intercept_events
+from pytest_choochoo.reporting.display import DISPLAY
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.settings import PROCESS, SETTINGS
@@ -77,7 +78,9 @@ class Controller:
     ) -> None:
         """Connect a worker that is about to start; its events pass through what is *wrapped*."""
         channel = self._workers.connect(node, server)
-        write_input(node.workerinput, WorkerInput(channel, self._began, run, self._place))
+        is_shown = DISPLAY in self._config.stash
+        given = WorkerInput(channel, self._began, run, self._place, is_shown)
+        write_input(node.workerinput, given)
         reject = self._workers[node].reject
         intercept_events(node, lambda put: WorkerEvents(node, wrapped(put), reject))
 

@@ -35,8 +35,10 @@ class EventSender:
                 self._thread = threading.Thread(target=self._go_on, daemon=True)
                 self._thread.start()
             return
-        self._last = None  # progress that is not sent yet is out of date
+        last, self._last = self._last, None
         with suppress(OSError):  # the controller is gone, which others notice
+            if last is not None:
+                self._send(as_sent(last))
             self._send(event)
 
     def _go_on(self) -> None:

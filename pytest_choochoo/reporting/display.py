@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.events import Event
+from pytest_choochoo.engine.events import Event, VisitEnded
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.reporting.progress import RunProgress, UnderWay
 from pytest_choochoo.reporting.terminal import RUN_FACTS
@@ -110,8 +110,8 @@ class Display:
     def visit_started(self, visit: UnderWay) -> None:
         """Show that *visit* has started."""
 
-    def station_ended(self, result: Result) -> None:
-        """Show that a station ended with *result*."""
+    def station_ended(self, result: Result, visit: UnderWay | None) -> None:
+        """Show that a station ended with *result*, and so did its *visit*, if there was one."""
 
     def tick(self) -> None:
         """Show that time has passed."""
@@ -130,12 +130,18 @@ class Display:
         if not self._is_running:
             return
         self._plan()
-        news = self.progress.take(event, worker)
-        if isinstance(news, UnderWay):
+        if isinstance(event, VisitEnded):
+            self._end(event.result)
+            return
+        started = self.progress.take(event, worker)
+        if started is not None:
             self._start_ticker()
-            self.visit_started(news)
-        elif isinstance(news, Result):
-            self.station_ended(news)
+            self.visit_started(started)
+
+    def _end(self, result: Result) -> None:
+        visit = self.progress.visit(result.key)
+        if self.progress.end(result):
+            self.station_ended(result, visit)
 
     def _plan(self) -> None:
         run = self._config.stash.get(RUN_FACTS, None)
@@ -171,13 +177,11 @@ class Display:
         if report.when == "setup" and report.passed:
             return
         is_over = report.when not in _PHASES or (report.when == "teardown" and report.failed)
-        if self.progress.is_under_way(report.nodeid) and not is_over:
+        if self.progress.visit(report.nodeid) and not is_over:
             return  # its end is an event
         if str(report.outcome) == "rerun":
             return
-        result = msgspec.convert(facts, Result)
-        if self.progress.end(result):
-            self.station_ended(result)
+        self._end(msgspec.convert(facts, Result))
 
     def pytest_enter_pdb(self) -> None:
         self._is_running = False

@@ -35,7 +35,7 @@ class Lines(Display):
         self._mentions[visit.key] = (visit.began + _FIRST, _FIRST)
         notify(self._config, wording.visit_starts(visit.name, visit.reasons))
 
-    def station_ended(self, result: Result) -> None:
+    def station_ended(self, result: Result, visit: UnderWay | None) -> None:
         self._mentions.pop(result.key, None)
 
     def tick(self) -> None:
@@ -78,7 +78,7 @@ class Lines(Display):
             return category, letter, word
         result, seconds = facts["result"], facts["seconds"]
         text, markup = word if isinstance(word, tuple) else (word, COLOURS.get(result, {}))
-        if not (result == "failed" or seconds or self.progress.is_under_way(report.nodeid)):
+        if not (result == "failed" or seconds or self.progress.visit(report.nodeid)):
             self._write_file_name(report.nodeid)
             return category, letter, word
         if self._config.get_verbosity() > 0:

@@ -148,8 +148,10 @@ class Live(Display):
     def visit_started(self, visit: UnderWay) -> None:
         self._draw()
 
-    def station_ended(self, result: Result) -> None:
-        self._draw([self._result_line(result)])
+    def station_ended(self, result: Result, visit: UnderWay | None) -> None:
+        told = None if visit is None else visit.progressed
+        amount = "" if told is None else wording.amount(told.done, told.total, told.unit)
+        self._draw([self._result_line(result, amount)])
 
     def tick(self) -> None:
         """Draw if anything has changed, and now and then because time has passed."""
@@ -172,10 +174,10 @@ class Live(Display):
         writer = self._config.get_terminal_writer()
         return "".join(writer.markup(text, **markup) if markup else text for text, markup in line)
 
-    def _result_line(self, result: Result) -> Line:
+    def _result_line(self, result: Result, amount: str) -> Line:
         took = wording.elapsed(result.seconds) if result.seconds else ""
         width = min(self.progress.name_width, _NAMES)
-        reason = shown(wording.why(result)[:1000])
+        reason = "  ".join(filter(None, (amount, shown(wording.why(result)[:1000]))))
         head = (f"  {result.word:<{_WORD}}  ", COLOURS.get(result.word, {}))
         return [head, (f"{padded(shown(result.name[:200]), width)}  {took:>{_TIME}}  {reason}", {})]
 

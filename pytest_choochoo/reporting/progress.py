@@ -84,13 +84,14 @@ class RunProgress:
 
     # --- what happens
 
-    def take(self, event: Event, worker: str = "") -> Result | UnderWay | None:
-        """Take an event of a visit; return the visit if it starts, the result if it ended."""
+    def take(self, event: Event, worker: str = "") -> UnderWay | None:
+        """Take an event of a visit, in a *worker* if there are any; return a visit that starts."""
         match event:
             case VisitStarted():
                 return self._start(event, worker)
             case VisitEnded(result=result):
-                return result if self.end(result) else None
+                self.end(result)
+                return None
             case Progressed() if event.key in self._under_way:
                 sent = as_sent(event)
                 assert isinstance(sent, Progressed)
@@ -152,8 +153,9 @@ class RunProgress:
         """Return whether *key* is a station of the run."""
         return key in self._stations
 
-    def is_under_way(self, key: str) -> bool:
-        return key in self._under_way
+    def visit(self, key: str) -> UnderWay | None:
+        """Return the visit of the station *key*, None if none is under way."""
+        return self._under_way.get(key)
 
     @property
     def total(self) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pyte
-from harness import OPTIONAL, Project
+from harness import HERE, OPTIONAL, Project, outside
 
 PATIENCE = 90.0
 
@@ -48,7 +48,7 @@ class Emulator:
             stdin=other,
             stdout=other,
             stderr=other,
-            env=os.environ | {"TERM": "xterm-256color"} | environment,
+            env=outside() | {"PYTHONPATH": str(HERE), "TERM": "xterm-256color"} | environment,
             start_new_session=True,
         )
         os.close(other)

@@ -117,7 +117,7 @@ class Display:
         """Show that time has passed."""
 
     def pause(self) -> None:
-        """Leave the terminal to the user."""
+        """Leave the terminal to the debugger, which has written one line."""
 
     def running(self) -> AbstractContextManager[object]:
         """Return what is entered while items run."""

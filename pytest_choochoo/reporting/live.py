@@ -82,13 +82,23 @@ class Screen:
         with self._lock:
             self._put(self._erasing() + _SHOW_CURSOR)
 
+    def clear_above_one_line(self) -> None:
+        """Take the region off the screen, below which others have written a line."""
+        with self._lock:
+            rows, self._drawn = self._rows(), []
+            removed = f"\x1b[{rows + 1}A\x1b[{rows}M\x1b[1B\x1b[J" if rows else ""
+            self._put(removed + _SHOW_CURSOR)
+
     def _erasing(self) -> str:
         """Return what takes the region off the screen, whose size may have changed meanwhile."""
-        columns, _ = self.size
-        rows = sum(max(-(-drawn // columns), 1) for drawn in self._drawn)
-        is_there, self._drawn = bool(self._drawn), []
+        rows, self._drawn = self._rows(), []
         up = f"\x1b[{rows - 1}A" if rows > 1 else ""
-        return f"\r{up}\x1b[J" if is_there else ""
+        return f"\r{up}\x1b[J" if rows else ""
+
+    def _rows(self) -> int:
+        """Return the number of rows that the region takes in the window as it is now."""
+        columns, _ = self.size
+        return sum(max(-(-drawn // columns), 1) for drawn in self._drawn)
 
     def _put(self, text: str) -> None:
         if text:
@@ -141,7 +151,7 @@ class Live(Display):
                 self._screen.clear()
 
     def pause(self) -> None:
-        self._screen.clear()
+        self._screen.clear_above_one_line()
 
     # --- drawing
 

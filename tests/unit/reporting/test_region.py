@@ -161,6 +161,19 @@ def test_cleared_screen_has_its_lines_and_its_cursor(stream: Stream) -> None:
     assert (cursor.hidden, cursor.x, cursor.y) == (False, 0, 1)
 
 
+def test_region_goes_from_above_what_a_debugger_wrote(stream: Stream) -> None:
+    """Its header stays, and the cursor stands below it."""
+    screen: Any = Screen(stream)  # type: ignore[arg-type] # it has all that is used
+    screen.write_lines(["a visited"], drawn("b", "1 of 2"))
+    stream.write("\n>> PDB >>\n")
+
+    screen.clear_above_one_line()
+    stream.write("(Pdb)")
+
+    assert stream.lines == ["a visited", ">> PDB >>", "(Pdb)"]
+    assert stream.screen.cursor.hidden is False
+
+
 def test_line_that_is_wider_than_it_seems_takes_one_row(stream: Stream) -> None:
     """Terminals differ in the width of some characters; the region stays as high as it is."""
     screen: Any = Screen(stream)  # type: ignore[arg-type] # it has all that is used

@@ -31,19 +31,17 @@ class VisitEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 Event = VisitStarted | Progressed | AwaitsCheck | VisitEnded
 
 
-def as_sent(event: Event) -> Event:
-    """Return *event* as another process can read it, whatever its station passed on.
+def progress_to_show(told: Progressed) -> Progressed:
+    """Return *told* as it can be sent and shown, whatever its station passed on.
 
     Numbers that are none, or infinite, count as unknown; texts are short and printable.
     """
-    if not isinstance(event, Progressed):
-        return event
     return msgspec.structs.replace(
-        event,
-        done=_number(event.done) or 0.0,
-        total=_number(event.total),
-        unit=_text(event.unit),
-        description=_text(event.description),
+        told,
+        done=_number(told.done) or 0.0,
+        total=_number(told.total),
+        unit=_text(told.unit),
+        description=_text(told.description),
     )
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from pytest_choochoo.engine.events import Event, as_sent
+from pytest_choochoo.engine.events import Event, progress_to_show
 from pytest_choochoo.engine.visit import Progressed
 
 # Seconds between two messages about progress.
@@ -38,7 +38,7 @@ class EventSender:
         last, self._last = self._last, None
         with suppress(OSError):  # the controller is gone, which others notice
             if last is not None:
-                self._send(as_sent(last))
+                self._send(progress_to_show(last))
             self._send(event)
 
     def _go_on(self) -> None:
@@ -47,5 +47,5 @@ class EventSender:
                 self._has_news.clear()
                 event = self._last
                 if event is not None:
-                    self._send(as_sent(event))
+                    self._send(progress_to_show(event))
                     threading.Event().wait(self._pause)

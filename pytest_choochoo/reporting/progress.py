@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 import msgspec
 
 from pytest_choochoo.engine import clock
-from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted, as_sent
+from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted, progress_to_show
 from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
@@ -32,8 +32,14 @@ class UnderWay(msgspec.Struct, kw_only=True):
     worker: str
     began: float
     expected: float
-    progressed: Progressed | None = None
+    last_told: Progressed | None = None
     awaits: AwaitsCheck | None = None
+
+    @property
+    def progressed(self) -> Progressed | None:
+        """The progress that it told last, in numbers and texts that can be shown."""
+        # A visit may report a million times, of which few are looked at.
+        return None if self.last_told is None else progress_to_show(self.last_told)
 
     def elapsed(self, now: float) -> float:
         return max(now - self.began, 0.0)
@@ -92,14 +98,13 @@ class RunProgress:
             case VisitEnded(result=result):
                 self.end(result)
                 return None
-            case Progressed() if event.key in self._under_way:
-                sent = as_sent(event)
-                assert isinstance(sent, Progressed)
-                self._under_way[event.key].progressed = sent
-            case AwaitsCheck() if event.key in self._under_way:
-                self._under_way[event.key].awaits = event
-            case _:
-                return None  # it came after the end
+        visit = self._under_way.get(event.key)
+        if visit is None:
+            return None  # it came after the end
+        if isinstance(event, Progressed):
+            visit.last_told = event
+        else:
+            visit.awaits = event
         self.version += 1
         return None
 
@@ -126,7 +131,7 @@ class RunProgress:
         self._under_way.pop(result.key, None)
         known = self._ended.get(result.key)
         is_news = known is None or known.word != result.word
-        # What is visited stays so, where --keep-duplicates lets the station run once more.
+        # With --keep-duplicates a station runs twice; the second time nothing is left to do.
         if is_news and not (known and (known.word, result.word) == ("visited", "unchanged")):
             self._ended[result.key] = result
             self.version += 1

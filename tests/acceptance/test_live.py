@@ -214,7 +214,7 @@ def test_debugger_has_the_terminal_for_itself(project: Project, start: Start) ->
 def test_hostile_texts_never_reach_the_screen(
     project: Project, start: Start, workers: tuple[str, ...]
 ) -> None:
-    """What a terminal would obey is spelt out, and what is too long is cut."""
+    """Characters that a terminal obeys are spelt out, and texts that are too long are cut."""
     project.stations("""
         import time
 

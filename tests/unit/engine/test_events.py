@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_choochoo.engine.events import VisitStarted, as_sent
+from pytest_choochoo.engine.events import progress_to_show
 from pytest_choochoo.engine.visit import Progressed
 
 
@@ -18,23 +18,16 @@ def told(done: Any = 1, total: Any = None, unit: Any = "", description: Any = ""
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, "many", None, 10**400])
 def test_numbers_that_cannot_be_sent_are_unknown(number: Any) -> None:
     """A station may report anything; its visit must not fail because of that."""
-    assert as_sent(told(number, number)) == told(0.0, None)
+    assert progress_to_show(told(number, number)) == told(0.0, None)
 
 
 def test_numbers_of_other_types_are_sent_as_such() -> None:
     """Whole numbers, and strings that are numbers, become floats."""
-    assert as_sent(told(3, "10")) == told(3.0, 10.0)
+    assert progress_to_show(told(3, "10")) == told(3.0, 10.0)
 
 
 def test_texts_are_short_and_printable() -> None:
     """Whatever a terminal would obey is spelt out, and what no screen has room for is left out."""
-    sent = as_sent(told(1, 2, "\x1b[2J", "x" * 1_000_000))
+    sent = progress_to_show(told(1, 2, "\x1b[2J", "x" * 1_000_000))
 
     assert sent == told(1.0, 2.0, "\\x1b[2J", "x" * 200)
-
-
-def test_other_events_are_sent_as_they_are() -> None:
-    """They consist of texts of ours, which are made printable where they are shown."""
-    event = VisitStarted(key="boil", reasons=("first visit",))
-
-    assert as_sent(event) is event

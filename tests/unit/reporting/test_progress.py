@@ -153,7 +153,7 @@ def test_visit_is_late_when_it_takes_more_than_twice_as_long_as_the_last_one() -
 
 
 def test_time_left_is_that_of_the_longest_path_or_of_all_the_work() -> None:
-    """What is under way counts with the rest of its last time, and then what comes after it."""
+    """Visits under way count with the rest of their last time, and then all that comes after."""
     clock = Clock()
     run = progress(clock, boil=10.0, grind=4.0, brew=5.0, serve=1.0)
     assert run.left() is None

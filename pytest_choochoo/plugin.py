@@ -6,8 +6,7 @@ Without `PYTEST_DONT_REWRITE` here, pytest would warn when a run within a run na
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +14,9 @@ from pytest_choochoo import hookspecs, parallel, settings
 from pytest_choochoo.collection.hooks import CollectionHooks
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.settings import PROCESS, SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from pytest_choochoo.reporting.terminal import Terminal
 
 # Every run of pytest imports this file, and most runs have no station: modules that only
 # stations need are imported when the first one is met.
@@ -68,20 +70,32 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
         terminal = Terminal(config, read)
         config.pluginmanager.register(terminal)
-        if config.getoption("cc_json"):
-            from pytest_choochoo import storage
-            from pytest_choochoo.reporting.json_file import JsonFile
-
-            config.pluginmanager.register(
-                JsonFile(
-                    config.invocation_params.dir / config.getoption("cc_json"),
-                    read,
-                    results=lambda: terminal.results,
-                    records=partial(storage.records, config, read),
-                )
-            )
+        if config.getoption("cc_json") or config.getoption("cc_report"):
+            _register_files(config, read, terminal)
     if parallel.is_controller(config):
         parallel.register_controller(config, read)
+
+
+def _register_files(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
+    """Register the hooks that write the facts of the session into files."""
+    from pytest_choochoo.reporting.facts import FactsFile, SessionFacts
+
+    folder, files = config.invocation_params.dir, []
+    if name := config.getoption("cc_json"):
+        from pytest_choochoo.reporting import json_file
+
+        files.append(FactsFile("--cc-json", folder / name, json_file.render))
+    if name := config.getoption("cc_report"):
+        from pytest_choochoo.reporting import page
+
+        try:
+            page.require_libraries()
+        except ChoochooError as error:
+            raise pytest.UsageError(str(error)) from None
+        files.append(FactsFile("--cc-report", folder / name, page.render))
+    config.pluginmanager.register(
+        SessionFacts(config, read, files, results=lambda: terminal.results)
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -283,6 +283,11 @@ def _declare_where(group: pytest.OptionGroup) -> None:
         help="write what became of each station, or would, to this file, for machines",
     )
     group.addoption(
+        "--cc-report",
+        metavar="FILE",
+        help="write a page about the stations to this file, for browsers (extra: `report`)",
+    )
+    group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
         help="how long to wait for a station that another process is visiting, and for cleans "

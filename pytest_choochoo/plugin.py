@@ -78,21 +78,23 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
 def _register_files(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
     """Register the hooks that write the facts of the session into files."""
+    from pytest_choochoo.reporting import json_file
     from pytest_choochoo.reporting.facts import FactsFile, SessionFacts
 
-    folder, files = config.invocation_params.dir, []
-    if name := config.getoption("cc_json"):
-        from pytest_choochoo.reporting import json_file
+    renders = {"--cc-json": json_file.render}
+    try:
+        if config.getoption("cc_report"):
+            from pytest_choochoo.reporting import page
 
-        files.append(FactsFile("--cc-json", folder / name, json_file.render))
-    if name := config.getoption("cc_report"):
-        from pytest_choochoo.reporting import page
-
-        try:
             page.require_libraries()
-        except ChoochooError as error:
-            raise pytest.UsageError(str(error)) from None
-        files.append(FactsFile("--cc-report", folder / name, page.render))
+            renders["--cc-report"] = page.render
+        asked_for = [option for option in renders if config.getoption(option)]
+        files = [
+            FactsFile(option, settings.file_of(config, option), renders[option])
+            for option in asked_for
+        ]
+    except ChoochooError as error:
+        raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(
         SessionFacts(config, read, files, results=lambda: terminal.results)
     )

@@ -413,6 +413,20 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     return folder
 
 
+def file_of(config: pytest.Config, option: str) -> Path:
+    """Return the file that *option* names. Raises `BadSetting` where a folder has that name."""
+    given = config.getoption(option)
+    path: Path = config.invocation_params.dir / given
+    try:
+        is_wrong = path.is_dir()
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise BadSetting(option, given, f"a file ({cause.lower()})") from None
+    if is_wrong:
+        raise BadSetting(option, given, "a file, not a folder")
+    return path
+
+
 def _may_become_folder(path: Path) -> bool:
     """Return whether *path* is a folder, or can be made one. Raises `OSError`, `ValueError`."""
     try:

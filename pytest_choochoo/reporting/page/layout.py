@@ -1,4 +1,4 @@
-"""The places of stations in the drawing of a route: igraph orders the layers, rows are aligned."""
+"""The places of stations in the drawing of a route: a library orders them, rows are aligned."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 #: The distance between two rows of one layer, where that is too wide for a single row.
 _FOLDED = 0.7
-#: An edge over more layers does not shape the drawing: each layer in between would cost time.
-_LONGEST = 12
+#: An edge over more layers does not shape the drawing: each layer in between costs time, of
+#: which a route of more than so many stations takes enough.
+_LONGEST, _LONGEST_OF_MANY, _MANY = 12, 2, 300
 _SWEEPS = 6
 #: A drawing of so many stations is pulled to its middle, a little more with every row.
 _LARGE, _PULL = 60, 0.93
@@ -64,16 +65,19 @@ def _layers(upstream: Sequence[Sequence[int]]) -> list[int]:
 
 def _ordered(layers: Sequence[int], edges: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Return the stations of each layer from left to right, so that few edges cross."""
-    from igraph import Graph
+    from fast_sugiyama import from_edges
 
+    longest = _LONGEST if len(layers) <= _MANY else _LONGEST_OF_MANY
+    shaping = [(a, b) for a, b in edges if layers[b] - layers[a] <= longest]
+    columns: dict[int, float] = {}
+    offset = 0.0
+    # Each part of the route that nothing connects with the others comes beside those before it.
+    for places, width, *_ in from_edges(shaping, dummy_vertices=False) if shaping else ():
+        columns |= {int(station): offset + column for station, (column, _) in places}
+        offset += width + 1
     found: list[list[int]] = [[] for _ in range(max(layers, default=-1) + 1)]
-    if not layers:
-        return found
-    shaping = [(a, b) for a, b in edges if layers[b] - layers[a] <= _LONGEST]
-    graph = Graph(len(layers), shaping, directed=True)
-    drawn = graph.layout_sugiyama(layers=list(layers), maxiter=20)
-    order = sorted(range(len(layers)), key=lambda station: (drawn[station][0], station))
-    for station in order:
+    order = sorted((columns.get(each, offset), each) for each in range(len(layers)))
+    for _, station in order:
         found[layers[station]].append(station)
     return found
 

@@ -368,7 +368,7 @@
   const closer = () => h("button", { type: "button", class: "quiet close", onclick: shut }, "Close");
   function facts(each) {
     const found = [];
-    if (each.from !== undefined) found.push(`began ${elapsed(each.from)} into the session and took ${elapsed(each.to - each.from)}, in ${text(each.k)}`);
+    if (each.from !== undefined) found.push(`began ${elapsed(each.from)} into the session and took ${elapsed(each.to - each.from)}, in ${text(each.k)}`.replace(/, in main$/, ""));
     if (each.s >= 0.05) found.push(`its visit took ${elapsed(each.s)}`);
     if (each.sp) found.push(`${elapsed(each.sp)} spared`);
     if (each.v) found.push(`visited ${local(each.v)}`);

@@ -314,12 +314,28 @@ def outcome_of(record: Record | None) -> Any:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return *text* with `***` for each of the *secrets*, which are JSON."""
-    for each in secrets:
-        value = msgspec.json.decode(each)
-        if isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "***")
+    """Return *text* with `***` for each string in the *secrets*, which are as a run keeps them."""
+    for secret in secrets:
+        for each in _strings(msgspec.json.decode(secret)):
+            text = text.replace(each, "***")
     return text
+
+
+def _strings(plain: object) -> Iterator[str]:
+    """Yield the strings in *plain* data, and those in strings that are JSON themselves."""
+    match plain:
+        case str() if len(plain) >= _SHORTEST_SECRET:
+            try:
+                inner = msgspec.json.decode(plain)
+            except msgspec.DecodeError:
+                inner = None
+            yield from _strings(inner)
+            yield plain
+        case list():
+            for each in plain:
+                yield from _strings(each)
+        case dict():
+            yield from _strings([*plain.values()])
 
 
 def tail(text: str) -> str:

@@ -260,13 +260,13 @@ def test_secret_is_not_in_the_page(project: Project, mode: str) -> None:
 def test_page_needs_the_extra(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its libraries the option is a usage error, before anything runs."""
     project.stations(STATIONS)
-    monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
 
     run = project.run("--cc-run", "--cc-report=page.html")
 
     assert run.exit_code == pytest.ExitCode.USAGE_ERROR
     assert (
-        "ERROR: --cc-report needs fast_sugiyama, which this Python cannot import: "
+        "ERROR: --cc-report needs jinja2, which this Python cannot import: "
         "pip install 'pytest-choochoo[report]'"
     ) in run.text
     assert run.log == ()
@@ -319,7 +319,7 @@ def test_page_costs_nothing_where_none_is_asked_for(project: Project) -> None:
 
         def pytest_unconfigure():
             names = ("pytest_choochoo.reporting.page", "pytest_choochoo.reporting.facts")
-            print("imported:", [n for n in (*names, "fast_sugiyama", "jinja2") if n in sys.modules])
+            print("imported:", [n for n in (*names, "jinja2") if n in sys.modules])
         """,
     )
 

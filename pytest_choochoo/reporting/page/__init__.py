@@ -19,7 +19,7 @@ from pytest_choochoo.engine.shown import shown, shown_indented
 from pytest_choochoo.reporting.document import Document, StationFacts, word_of
 from pytest_choochoo.reporting.page.layout import positions
 
-_LIBRARIES = ("fast_sugiyama", "jinja2")
+_LIBRARIES = ("jinja2",)
 #: The numbers of characters that a long text may have, tried until the page is small enough.
 _LIMITS = (64_000, 16_000, 4_000, 1_000, 250, 60)
 #: The number of bytes that the facts may have: these, or so many for each station.

@@ -1,4 +1,4 @@
-"""The places of stations in the drawing of a route: a library orders them, rows are aligned."""
+"""The places of stations in the drawing of a route: layers are ordered, rows are aligned."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 #: The distance between two rows of one layer, where that is too wide for a single row.
 _FOLDED = 0.7
-#: An edge over more layers does not shape the drawing: each layer in between costs time, of
-#: which a route of more than so many stations takes enough.
-_LONGEST, _LONGEST_OF_MANY, _MANY = 12, 2, 300
+_ORDERING_SWEEPS = 12
 _SWEEPS = 6
 #: A drawing of so many stations is pulled to its middle, a little more with every row.
 _LARGE, _PULL = 60, 0.93
@@ -64,22 +62,39 @@ def _layers(upstream: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _ordered(layers: Sequence[int], edges: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return the stations of each layer from left to right, so that few edges cross."""
-    from fast_sugiyama import from_edges
+    """Return the stations of each layer from left to right, so that few edges cross.
 
-    longest = _LONGEST if len(layers) <= _MANY else _LONGEST_OF_MANY
-    shaping = [(a, b) for a, b in edges if layers[b] - layers[a] <= longest]
-    columns: dict[int, float] = {}
-    offset = 0.0
-    # Each part of the route that nothing connects with the others comes beside those before it.
-    for places, width, *_ in from_edges(shaping, dummy_vertices=False) if shaping else ():
-        columns |= {int(station): offset + column for station, (column, _) in places}
-        offset += width + 1
+    Each sweep sorts the layers one by one by the middle of their neighbours in those before.
+    """
     found: list[list[int]] = [[] for _ in range(max(layers, default=-1) + 1)]
-    order = sorted((columns.get(each, offset), each) for each in range(len(layers)))
-    for _, station in order:
-        found[layers[station]].append(station)
+    for station, layer in enumerate(layers):
+        found[layer].append(station)
+    above, below = _neighbours(edges)
+    columns = {station: column for row in found for station, column in _centred(row)}
+    for sweep in range(_ORDERING_SWEEPS):
+        near, sequence = (above, found) if sweep % 2 == 0 else (below, found[::-1])
+        for row in sequence:
+            wanted = {each: _mean([columns[n] for n in near.get(each, [each])]) for each in row}
+            row.sort(key=lambda each: (wanted[each], columns[each]))
+            columns |= _centred(row)
     return found
+
+
+def _neighbours(
+    edges: Sequence[tuple[int, int]],
+) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """Return the neighbours of each station that has some, above it and below it."""
+    above: dict[int, list[int]] = {}
+    below: dict[int, list[int]] = {}
+    for upper, lower in edges:
+        above.setdefault(lower, []).append(upper)
+        below.setdefault(upper, []).append(lower)
+    return above, below
+
+
+def _centred(row: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the stations of *row*, each with its column when they stand side by side."""
+    return [(station, index - (len(row) - 1) / 2) for index, station in enumerate(row)]
 
 
 def _folded(layers: Sequence[list[int]], count: int) -> tuple[list[list[int]], list[float]]:
@@ -99,14 +114,8 @@ def _folded(layers: Sequence[list[int]], count: int) -> tuple[list[list[int]], l
 
 def _aligned(rows: Sequence[Sequence[int]], edges: Sequence[tuple[int, int]]) -> dict[int, float]:
     """Return the column of each station: as close to its neighbours as the order permits."""
-    above: dict[int, list[int]] = {}
-    below: dict[int, list[int]] = {}
-    for upper, lower in edges:
-        above.setdefault(lower, []).append(upper)
-        below.setdefault(upper, []).append(lower)
-    columns = {
-        station: index - (len(row) - 1) / 2 for row in rows for index, station in enumerate(row)
-    }
+    above, below = _neighbours(edges)
+    columns = {station: column for row in rows for station, column in _centred(row)}
     # Otherwise a large drawing might slant.
     pull = 1 if len(columns) < _LARGE else _PULL
     for sweep in range(_SWEEPS):

@@ -59,7 +59,7 @@ class FactsFile(msgspec.Struct, frozen=True):
 
 
 class _Seen(msgspec.Struct):
-    """What the reports of one station tell: when, where, its errors and its output."""
+    """The facts that the reports of one station have: when, where, its errors and its output."""
 
     began: float = 0.0
     ended: float = 0.0

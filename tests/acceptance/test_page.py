@@ -230,7 +230,7 @@ def test_browser_executes_nothing_but_our_script(project: Project, mode: str) ->
 
 
 def test_secret_is_not_in_the_page(project: Project, mode: str) -> None:
-    """What an outcome keeps secret is masked in outputs and tracebacks as well."""
+    """A secret of an outcome is masked in outputs and tracebacks as well."""
     project.stations("""
         from dataclasses import dataclass
         from pytest_choochoo import Secret

@@ -33,6 +33,7 @@ DOMAIN = "guestbook.localhost"
 class Artifact:
     url: str
     sha256: str
+    size: int
 
 
 @station(files=[f"app/{pattern}" for pattern in SOURCE])
@@ -42,7 +43,7 @@ def upload_app(visit: Visit) -> Artifact:
     url = f"{running('artifact_server', visit)}/guestbook.zip"
     with visit.progress(total=len(archive), unit="B") as progress:
         upload(url, archive, sent=progress.update)
-    return Artifact(url, sha256(archive).hexdigest())
+    return Artifact(url, sha256(archive).hexdigest(), len(archive))
 
 
 @upload_app.check
@@ -93,7 +94,8 @@ class App:
 @station
 def download_app(upload_app: Artifact, visit: Visit) -> App:
     """📥 Download App"""
-    archive = request("GET", upload_app.url).body
+    with visit.progress(total=upload_app.size, unit="B") as progress:
+        archive = request("GET", upload_app.url, received=progress.update).body
     assert sha256(archive).hexdigest() == upload_app.sha256
     root = visit.dir / "app"
     shutil.rmtree(root, ignore_errors=True)

@@ -21,6 +21,7 @@ from pytest_choochoo import Visit
 SERVICES = Path(__file__).resolve().parent / "services"
 PATIENCE = 20  # seconds for a service to come up or to go away
 TIMEOUT = 5  # seconds for it to answer
+PIECE = 1024  # bytes that are sent or received at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +67,24 @@ def request(
     url: str,
     body: str | bytes | Iterable[bytes] = b"",
     headers: Mapping[str, str] | None = None,
+    received: Callable[[int], object] = lambda size: None,
 ) -> Response:
-    """Return the response to a request to *url*, which is sent to this machine whatever its host."""
+    """Return the response to a request to *url*, which is sent to this machine whatever its host.
+
+    *received* is called with the size of each piece of its body.
+    """
     parts = urlsplit(url)
     # Browsers know that *.localhost is loopback, but a resolver may not; and no proxy is used.
     connection = HTTPConnection("127.0.0.1", parts.port, timeout=TIMEOUT)
     try:
         connection.request(method, parts.path, body, {"Host": parts.netloc, **(headers or {})})
         answer = connection.getresponse()
+        pieces = []
+        while piece := answer.read(PIECE):
+            pieces.append(piece)
+            received(len(piece))
         response = Response(
-            status=answer.status, headers=dict(answer.getheaders()), body=answer.read()
+            status=answer.status, headers=dict(answer.getheaders()), body=b"".join(pieces)
         )
     except TimeoutError:
         raise TimeoutError(f"{method} {url} was not answered within {TIMEOUT} s") from None
@@ -90,8 +99,8 @@ def upload(url: str, content: bytes, sent: Callable[[int], object]) -> None:
     """PUT *content* piece by piece; call *sent* with the size of each piece."""
 
     def pieces() -> Iterator[bytes]:
-        for start in range(0, len(content), 1024):
-            piece = content[start : start + 1024]
+        for start in range(0, len(content), PIECE):
+            piece = content[start : start + PIECE]
             yield piece
             sent(len(piece))
 

@@ -5,9 +5,10 @@ Without `PYTEST_DONT_REWRITE` here, pytest would warn when a run within a run na
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from pytest_choochoo import hookspecs, parallel, settings
 from pytest_choochoo.collection.hooks import CollectionHooks
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations
 from pytest_choochoo.settings import PROCESS, SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from pytest_choochoo.reporting.terminal import Terminal
 
 # Every run of pytest imports this file, and most runs have no station: modules that only
 # stations need are imported when the first one is met.
@@ -82,8 +86,32 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
                     records=partial(storage.records, config, read),
                 )
             )
+        _register_display(config, read, terminal)
     if parallel.is_controller(config):
         parallel.register_controller(config, read)
+
+
+def _register_display(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
+    """Register what shows a run while it goes on, and what GitHub shows of it."""
+    from pytest_choochoo.reporting.display import DISPLAY, chosen_display
+
+    kind = chosen_display(config, read)
+    if kind == "live":
+        from pytest_choochoo.reporting.live import Live  # it imports rich
+
+        config.stash[DISPLAY] = Live(config)
+    elif kind == "lines":
+        from pytest_choochoo.reporting.lines import Lines
+
+        config.stash[DISPLAY] = Lines(config)
+    if DISPLAY in config.stash:
+        config.pluginmanager.register(config.stash[DISPLAY])
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        from pytest_choochoo.reporting.step_summary import StepSummary
+
+        path = config.invocation_params.dir / file
+        config.pluginmanager.register(StepSummary(path, read, lambda: terminal.results))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -25,13 +25,14 @@ from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
 from pytest_choochoo.engine.ledger.protocol import HeldLock, History, Ledger
-from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.ledger.record import Result, durations_of
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
+from pytest_choochoo.reporting.display import event_taker
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
 from pytest_choochoo.reporting.terminal import RUN_FACTS
@@ -44,6 +45,7 @@ from pytest_choochoo.running.stopping import (
     TimeoutHooks,
     stopping_without_ledger,
 )
+from pytest_choochoo.running.visit_events import VisitEvents
 from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Settings
 
@@ -79,6 +81,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ledger(self) -> History | None:
         return self.workflow.ledger if self.workflow.settings.writes else None
+
+    @property
+    def durations(self) -> dict[str, float]:
+        return durations_of(self.journey.ledger.records())
+
+    @property
+    def workers(self) -> int:
+        return 1
 
     def unreported(self, station: StationInfo) -> Result | None:
         return self.journey.results.get(station.key)
@@ -250,7 +260,7 @@ def _journey(
         outcomes=workflow.outcomes,
         judge=judge,
         results=Results(workflow.ledger, workflow.run),
-        tell=lambda progressed: None,
+        tell=event_taker(config),
         notify=lambda text: notify(config, text),
         judged=lambda key, verdict: _judged(config, key, verdict),
     )
@@ -314,6 +324,7 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     if made.selection.listed:
         manager.register(_look_hooks(config, made))
     if visits:
+        manager.register(VisitEvents(event_taker(config)))
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
 
 

@@ -21,6 +21,7 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.value import Value
 
 if TYPE_CHECKING:
+    from pytest_choochoo.engine.events import Event
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.engine.place import Place
 
@@ -127,7 +128,8 @@ class Process(Value):
     the user, from any process. *ledger*: returns the controller's ledger if this
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
     token, shared by all processes of the run. *place*: where the records of the run are made,
-    None if this process decides.
+    None if this process decides. *tell* takes the events of visits to the process that has the
+    terminal, None if that is this one.
     """
 
     began: float
@@ -137,6 +139,7 @@ class Process(Value):
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
     place: Place | None = None
+    tell: Callable[[Event], object] | None = None
 
 
 class Settings(Value):
@@ -149,7 +152,7 @@ class Settings(Value):
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
-    others may write it.
+    others may write it. *progress*: how a run is to be shown while it goes on.
     """
 
     mode: Mode
@@ -170,6 +173,7 @@ class Settings(Value):
     root: Path
     host: str
     trusts: bool
+    progress: str
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
@@ -290,6 +294,14 @@ def _declare_where(group: pytest.OptionGroup) -> None:
         help="write what became of each station, or would, to this file, for machines",
     )
     group.addoption(
+        "--cc-progress",
+        choices=("auto", "live", "lines", "off"),
+        default="auto",
+        help="how a run is shown while it goes on: a display that is kept up to date, lines when a "
+        "visit starts and ends, or pytest's own output only (default auto: live on a terminal, "
+        "lines elsewhere, off with -q)",
+    )
+    group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
         help="how long to wait for a station that another process is visiting, and for cleans "
@@ -338,6 +350,7 @@ def read(config: pytest.Config) -> Settings:
         root=config.rootpath,
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
         trusts=config.getini("cc_trust"),
+        progress=config.getoption("cc_progress"),
     )
 
 

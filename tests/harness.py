@@ -316,7 +316,8 @@ class Project:
         for file in self._probe.glob("*.json"):
             file.unlink()
         without = [f"-pno:{OPTIONAL[name]}" for name in OPTIONAL.keys() - self._used]
-        command = ["-p", "probe", *sorted(without), *arguments]
+        # Lines about visits, with times in them, would stand between pytest's own.
+        command = ["-p", "probe", "--cc-progress=off", *sorted(without), *arguments]
         if self.workers:
             command += ["-n", str(self.workers)]
         with self._monkeypatch.context() as context, warnings.catch_warnings():

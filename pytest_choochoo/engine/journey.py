@@ -55,7 +55,7 @@ from pytest_choochoo.engine.station import Check
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.durable import DurableMapping
-    from pytest_choochoo.engine.visit import Progressed, Visit
+    from pytest_choochoo.engine.visit import AwaitsCheck, Progressed, Visit
 
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
 _PROBE = 0.1
@@ -77,8 +77,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Journey:
     """Takes stations through a session, one at a time; each process has one.
 
-    *tell* is called with the progress of a visit, *notify* with a line for the user,
-    *judged* with the verdict on a station by its record; it may raise `HookFailed`.
+    *tell* is called with the progress of a visit, and while it waits for a check, *notify* with a
+    line for the user, *judged* with the verdict on a station by its record; that may raise
+    `HookFailed`.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Journey:
         outcomes: Outcomes,
         judge: Judge,
         results: Results,
-        tell: Callable[[Progressed], None],
+        tell: Callable[[Progressed | AwaitsCheck], object],
         notify: Callable[[str], None],
         judged: Callable[[str, Verdict], object],
     ) -> None:
@@ -288,8 +289,14 @@ class Journey:
                     _explain(name, check, error)
                 raise failures[left[min(left)]]
             if left:
+                self._tell_of_wait(attempt.key, checks[0], waited)
                 time.sleep(min(pause, *left))
                 pause = min(pause * 1.5, 2)
+
+    def _tell_of_wait(self, key: str, check: Check, waited: float) -> None:
+        from pytest_choochoo.engine.visit import AwaitsCheck  # few checks need several answers
+
+        self._tell(AwaitsCheck(key=key, check=check.name, waited=waited, within=check.within))
 
     def so_far(self, attempt: Attempt, ending: Ending) -> Result:
         """Return the result that `finish` would record now."""

@@ -12,7 +12,7 @@ import msgspec
 T = TypeVar("T")
 
 
-class Progressed(msgspec.Struct, frozen=True, kw_only=True):
+class Progressed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The progress of a visit at one moment: *done* of *total* (None: unknown), in *unit*."""
 
     key: str
@@ -22,10 +22,19 @@ class Progressed(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
+class AwaitsCheck(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A visit that waits for a *check* to pass: for *waited* of *within* seconds so far."""
+
+    key: str
+    check: str
+    waited: float
+    within: float
+
+
 class Progress(AbstractContextManager["Progress"]):
     """The progress of a part of a visit; made by `Visit.progress`."""
 
-    def __init__(self, tell: Callable[[Progressed], None], start: Progressed) -> None:
+    def __init__(self, tell: Callable[[Progressed], object], start: Progressed) -> None:
         self._tell = tell
         self._state = start
         tell(start)
@@ -61,7 +70,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     previous: Any
     resources: MutableMapping[str, Any]
     _directory: Callable[[], Path]
-    _tell: Callable[[Progressed], None]
+    _tell: Callable[[Progressed], object]
     _key: str
 
     def __repr__(self) -> str:

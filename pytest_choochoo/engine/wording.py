@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
@@ -144,6 +145,40 @@ def full_message(error: ChoochooError | Warning, command: str) -> str:
 def it_or_them(number: int) -> str:
     """Return the pronoun for *number* things."""
     return "it" if number == 1 else "them"
+
+
+def visit_starts(name: str, reasons: Sequence[str]) -> str:
+    """Return the line about a visit that starts."""
+    return f"visiting {name}" + (f" ({'; '.join(reasons)})" if reasons else "")
+
+
+def visit_goes_on(name: str, seconds: float, how_far: str) -> str:
+    """Return the line about a visit that has gone on for *seconds*."""
+    return f"still visiting {name} after {elapsed(seconds)}" + (f": {how_far}" if how_far else "")
+
+
+def visit_ended(name: str, word: str, seconds: float, cause: str) -> str:
+    """Return the line about a visit that ended with the result *word*."""
+    return f"{word} {name} in {elapsed(seconds)}" + (f": {cause}" if cause else "")
+
+
+def waits_for_check(check: str, waited: float, within: float) -> str:
+    """Return that a visit waits until a *check* passes."""
+    return f"waiting for check {check}, {elapsed(waited)} of {elapsed(within)}"
+
+
+def amount(done: float, total: float | None, unit: str) -> str:
+    """Return how much is *done* in *unit*: `3/10 files`, `26.0/26.0 KiB`."""
+    if unit in {"B", "bytes"}:
+        largest = max(abs(done), abs(total or 0.0))
+        powers = ("B", "KiB", "MiB", "GiB", "TiB")
+        power = min(int(math.log(largest, 1024)) if largest >= 1024 else 0, len(powers) - 1)
+        digits, unit = (1, powers[power]) if power else (0, "B")
+        done, total = done / 1024**power, None if total is None else total / 1024**power
+        texts = (f"{number:.{digits}f}" for number in (done, total) if number is not None)
+    else:
+        texts = (f"{number:.7g}" for number in (done, total) if number is not None)
+    return f"{'/'.join(texts)} {unit}".rstrip()
 
 
 def elapsed(seconds: float) -> str:

@@ -14,6 +14,9 @@ from pytest_choochoo.settings import PROCESS, Process, Settings
 
 # Every run of pytest imports this file, and few runs have workers: their imports are local.
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_choochoo.engine.events import Event
     from pytest_choochoo.engine.ledger.location import LedgerLocation
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.parallel.messages import ControllerLink
@@ -36,10 +39,20 @@ def process_of(config: pytest.Config) -> Process:
         run=given.run,
         began=given.began,
         notify=link.notify,
+        tell=_event_sender(link, is_shown=given.is_shown),
         secrets=link.secrets,
         ledger=partial(_remote_ledger, given.run, link),
         place=Place(*given.place),
     )
+
+
+def _event_sender(link: ControllerLink, *, is_shown: bool) -> Callable[[Event], object]:
+    """Return the function that sends the events of visits, where the controller shows them."""
+    if not is_shown:
+        return lambda event: None
+    from pytest_choochoo.parallel.event_sender import EventSender
+
+    return EventSender(link.send)
 
 
 def _input_of(worker: pytest.Config) -> WorkerInput | None:

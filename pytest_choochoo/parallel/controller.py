@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -18,6 +18,7 @@ from pytest_choochoo.parallel.worker_events import WorkerEvents
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Event, Node, intercept_events
+from pytest_choochoo.reporting.display import DISPLAY
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.settings import PROCESS, SETTINGS
@@ -47,6 +48,16 @@ class Controller:
         return self._stations
 
     @property
+    def durations(self) -> Mapping[str, float]:
+        """The seconds that the last visits took; nothing is visited in this session."""
+        return {}
+
+    @property
+    def workers(self) -> int:
+        """The number of workers that run items."""
+        return len(self._workers.alive)
+
+    @property
     def header(self) -> tuple[str, ...]:
         return ()  # the header is shown when the workers have agreed on a plan
 
@@ -72,7 +83,9 @@ class Controller:
     ) -> None:
         """Connect a worker that is about to start; its events pass through what is *wrapped*."""
         channel = self._workers.connect(node, server)
-        write_input(node.workerinput, WorkerInput(channel, self._began, run, self._place))
+        is_shown = DISPLAY in self._config.stash
+        given = WorkerInput(channel, self._began, run, self._place, is_shown)
+        write_input(node.workerinput, given)
         reject = self._workers[node].reject
         intercept_events(node, lambda put: WorkerEvents(node, wrapped(put), reject))
 

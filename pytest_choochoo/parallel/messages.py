@@ -14,6 +14,8 @@ import msgspec
 import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
+from pytest_choochoo.engine.events import Event
+from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.engine.route import StationInfo
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ FromWorker = (
     | LedgerQuestion
     | SecretKept
     | SecretWanted
+    | Event
 )
 FromController = LedgerAnswer | SecretAnswer
 
@@ -129,7 +132,7 @@ _excerpts.maxstring = _excerpts.maxother = 80
 
 def encode(message: FromWorker | FromController) -> str:
     """Return *message* as JSON text, which execnet sends faster than nested values."""
-    return msgspec.json.encode(message).decode()
+    return to_text(message)
 
 
 def message_from_worker(sent: object) -> FromWorker:

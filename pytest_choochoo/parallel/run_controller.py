@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError
+from pytest_choochoo.engine.events import VisitEnded, VisitStarted
 from pytest_choochoo.engine.ledger.protocol import HeldLock, History
-from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.ledger.record import Result, durations_of
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.timetable import Batch, Job, batches
+from pytest_choochoo.engine.visit import AwaitsCheck, Progressed
 from pytest_choochoo.engine.wording import it_or_them
 from pytest_choochoo.parallel.controller import Controller
 from pytest_choochoo.parallel.crashes import report_crash
@@ -41,6 +43,7 @@ from pytest_choochoo.parallel.xdist_internals import (
     reaches_maxfail,
     stop_session,
 )
+from pytest_choochoo.reporting.display import DISPLAY
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error, settled_reports
 from pytest_choochoo.running.stopping import StopAnswer
@@ -79,6 +82,10 @@ class RunController(Controller):
         self._shared_modules: frozenset[str] = frozenset()
         #: The exit status of a worker that did not end in a usual way.
         self._exit_status: int | None = None
+        self._display = config.stash.get(DISPLAY, None)
+        self._is_to_tick = False
+        if self._display is not None and self._display.ticks_in_main:
+            self._display.wake = self._wake
 
     @property
     def _parts(self) -> _Parts:
@@ -178,6 +185,18 @@ class RunController(Controller):
 
     # --- while the workers run
 
+    def _read_messages(self) -> None:
+        super()._read_messages()
+        if self._display is not None and self._is_to_tick:
+            self._is_to_tick = False
+            self._display.tick()
+
+    def _wake(self) -> None:
+        """Let the main thread show that time has passed; called in the display's thread."""
+        for worker in self._workers.alive[:1]:
+            self._is_to_tick = True
+            worker.wake_controller()
+
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         match message:
             case ProcessId(pid):
@@ -186,6 +205,9 @@ class RunController(Controller):
                 self._shared_modules = frozenset(modules)
             case LedgerQuestion():
                 worker.answer(message)
+            case VisitStarted() | VisitEnded() | Progressed() | AwaitsCheck():
+                if self._display is not None:
+                    self._display.take(message, worker.name)
             case _:
                 super()._handle(worker, message)
 
@@ -267,6 +289,10 @@ class RunController(Controller):
     @property
     def ledger(self) -> History | None:
         return None if self._begun is None else self._begun.run.ledger
+
+    @property
+    def durations(self) -> Mapping[str, float]:
+        return {} if self._begun is None else durations_of(self._begun.run.ledger.records())
 
     def unreported(self, station: StationInfo) -> Result | None:
         return self._parts.run.unreported(station)

@@ -38,6 +38,8 @@ class Worker:
         self._receive = receive
         #: Whether it runs on the controller's machine.
         self.is_local = bool(node.gateway.spec.popen)
+        #: The name that xdist gave it, `gw0` for example.
+        self.name: str = node.gateway.id
         #: The process id, None until the worker sends it.
         self.pid: int | None = None
         self.is_gone = False
@@ -61,6 +63,10 @@ class Worker:
         if self.rejection is None:
             self.rejection = f"worker {self._node.gateway.id} was ended, as it sent {error}"
             end_process(self._node)
+
+    def wake_controller(self) -> None:
+        """Wake the controller's main thread, which reads messages. Any thread may call this."""
+        wake_controller(self._node)
 
     def answer(self, message: LedgerQuestion) -> None:
         """Answer a question for the controller's ledger, which the worker does not see."""
@@ -115,6 +121,11 @@ class Workers:
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._workers.values())
+
+    @property
+    def alive(self) -> list[Worker]:
+        """The workers that have not ended."""
+        return [worker for worker in self if not worker.is_gone]
 
     def __getitem__(self, node: Node) -> Worker:
         return self._workers[node]

@@ -42,6 +42,14 @@ class RunFacts(Protocol):
     def ledger(self) -> History | None:
         """The ledger in which the run is noted, None where the run is not."""
 
+    @property
+    def durations(self) -> Mapping[str, float]:
+        """The seconds that the last visit of each station took, by key, where they are known."""
+
+    @property
+    def workers(self) -> int:
+        """The number of processes that run items."""
+
     def unreported(self, station: StationInfo) -> Result | None:
         """Return the result of a *station* without reports; None if it was not reached."""
 

@@ -169,7 +169,8 @@ class Reader:
         monkeypatch.setenv("COLUMNS", "80")
         # As after `pip install pytest-choochoo`, without other installed plugins.
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        monkeypatch.setenv("PYTEST_ADDOPTS", "-p choochoo -p xdist")
+        # The pages show what pytest itself prints.
+        monkeypatch.setenv("PYTEST_ADDOPTS", "-p choochoo -p xdist --cc-progress=off")
         # Otherwise an edit within a second that keeps the size would be hidden by a stale .pyc.
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         monkeypatch.setattr(sys, "dont_write_bytecode", True)

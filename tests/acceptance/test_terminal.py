@@ -420,7 +420,8 @@ def test_reasons_are_wrapped_on_a_terminal(mix: Project) -> None:
     mix.run("--cc-run")
     main, other = pty.openpty()
     without = [f"-pno:{name}" for name in OPTIONAL.values()]
-    command = [sys.executable, "-m", "pytest", "--cc-run", "--tb=no", "-v", "--color=no", *without]
+    options = ("--cc-run", "--cc-progress=off", "--tb=no", "-v", "--color=no", *without)
+    command = [sys.executable, "-m", "pytest", *options]
     with subprocess.Popen(command, cwd=mix.path, stdout=other, env=environment):
         os.close(other)
         parts = []

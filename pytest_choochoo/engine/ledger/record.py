@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -186,6 +187,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     @property
     def is_complete(self) -> bool:
         return self.word in {"visited", "unchanged", "adopted"}
+
+
+def durations_of(records: Mapping[str, Record]) -> dict[str, float]:
+    """Return by key the seconds that the last visit of each station took, where they are known."""
+    return {key: record.seconds for key, record in records.items() if record.seconds}
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -1,0 +1,21 @@
+"""The events of the visits in this process, taken from the hooks that frame each visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted
+from pytest_choochoo.engine.ledger.record import Result
+
+
+class VisitEvents:
+    """The hooks at the start and the end of each visit; *tell* takes the events."""
+
+    def __init__(self, tell: Callable[[Event], object]) -> None:
+        self._tell = tell
+
+    def pytest_choochoo_visit_started(self, node_id: str, reasons: tuple[str, ...]) -> None:
+        self._tell(VisitStarted(key=node_id, reasons=reasons))
+
+    def pytest_choochoo_visit_finished(self, result: Result) -> None:
+        self._tell(VisitEnded(result=result))

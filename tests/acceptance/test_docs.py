@@ -51,6 +51,8 @@ DIFFERS = [
     (r"(platform \S+) -- .*", r"\1"),
     (r"^(rootdir|cachedir|plugins|created): .*", r"\1"),
     (r", [\d.]+ (s|min|h)( \d+ min)? spared", ""),
+    # Known where the visits took a noticeable time.
+    (r"[;,] (about|up to) [\d.]+ s( with what may be visited)?$", ""),
     (r"\b\d+(\.\d+)? ?(s|min|h)\b( \d+ min)?", "T"),
     (r"process \d+ on \S+ \(since [\d:]+\)", "process P"),
     (r"process \d+ on \S+", "process P"),

@@ -25,6 +25,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pyte
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
@@ -113,6 +114,16 @@ def draw(screen: pyte.Screen, command: str, file: Path) -> None:
     file.write_text(svg, encoding="utf-8")
 
 
+def photograph(page: Path, file: Path) -> None:
+    """Write what Chromium shows of *page*, with one station selected, to *file*."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        window = browser.new_page(viewport={"width": 1280, "height": 800})
+        window.goto(f"{page.as_uri()}#run_app")
+        window.screenshot(path=file, animations="disabled")
+        browser.close()
+
+
 def _line(screen: pyte.Screen, number: int) -> Text:
     cells = [screen.buffer[number][column] for column in range(screen.columns)]
     line = Text()
@@ -157,6 +168,7 @@ def pictures(terminal: Terminal, project: Path) -> None:
     settings.write_text(good, "utf-8")
     terminal.run("pytest --cc-explain run_app", "explain.svg")
     terminal.run("pytest --cc-run --cc-report report.html")
+    photograph(project / "report.html", HERE / "page.png")
     terminal.run("pytest --cc-status", "status.svg")
 
 

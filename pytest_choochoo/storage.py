@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, MutableMapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -19,7 +19,6 @@ from pytest_choochoo.engine.ledger.opening import (
     read_ledger,
 )
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
-from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
@@ -46,13 +45,20 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     return _open(lambda warn: open_ledger(settings.location, warn=warn))
 
 
-def records(config: pytest.Config, settings: Settings) -> dict[str, Record]:
-    """Return the records as they are now, by key; none where there is no ledger to be read."""
-    if settings.folder is None:
-        return {}
-    with suppress(UnusableLedger), closing(ledger_of(config, settings.reading())) as ledger:
-        return ledger.records()
-    return {}
+@contextmanager
+def reading(config: pytest.Config, settings: Settings) -> Iterator[Ledger]:
+    """Return a context with the ledger, opened to be read; an empty one where it cannot be.
+
+    The session itself has warned of it.
+    """
+    read = settings.reading()
+    ledger: Ledger = empty_ledger()
+    if settings.folder is not None:
+        with suppress(UnusableLedger, pytest.UsageError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ledger = ledger_of(config, read)
+    with closing(ledger):
+        yield ledger
 
 
 def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:

@@ -14,7 +14,7 @@ from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.plan import Planned
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, to_text
 from pytest_choochoo.engine.wording import elapsed
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.facts import outcome_of
 from pytest_choochoo.reporting.tables import Line, columns_of, markup_of, paragraph, write
 from pytest_choochoo.selection import Selection
 

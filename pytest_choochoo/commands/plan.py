@@ -12,7 +12,7 @@ from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.plan import Planned, Planner, counts, expected_seconds
 from pytest_choochoo.engine.wording import elapsed
 from pytest_choochoo.reporting.document import SHOWN, StationFacts
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.facts import outcome_of
 from pytest_choochoo.reporting.tables import Line, Row, columns_of, table, write
 from pytest_choochoo.selection import Selection, Workflow
 

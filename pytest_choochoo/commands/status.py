@@ -13,7 +13,7 @@ from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.wording import elapsed
 from pytest_choochoo.reporting.document import SHOWN, StationFacts, counts_of, in_utc
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.facts import outcome_of
 from pytest_choochoo.reporting.tables import Line, Row, columns_of, table, write
 from pytest_choochoo.selection import Selection
 

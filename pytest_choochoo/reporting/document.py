@@ -28,6 +28,30 @@ class AttemptFacts(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+class InputFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One input of the last visit: its *kind* and its *name*.
+
+    *state*: `same`, `changed`, `new` or `gone`, compared with the visit before; left out where
+    there was none. *old* and *new*: the two values, where they may be shown. Variables of the
+    environment and files have a name alone.
+    """
+
+    kind: str
+    name: str
+    state: str | UnsetType = UNSET
+    old: str | UnsetType = UNSET
+    new: str | UnsetType = UNSET
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier session: when it *started*, its *command*, its *counts*, *seconds* it took."""
+
+    started: str
+    command: str
+    counts: dict[str, int]
+    seconds: float
+
+
 class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One station of a session; what the command does not know is left out.
 
@@ -36,7 +60,8 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     *cause*: the error where it failed, the reason where it was skipped. *blocked_by*: the stations
     that block it, or with which it was cleaned. *seconds*: how long its visit took; *spared*: how
     long the visit took that was not repeated. *outcome*: the recorded one, with `***` in place of
-    secrets.
+    secrets. *began*, *ended*, *worker*: when and where its item was run in this session.
+    *traceback*: the error in detail. *output*: what was written while it ran.
     """
 
     name: str
@@ -56,6 +81,13 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     visited: str | UnsetType | None = UNSET
     outcome: Any = UNSET
     attempts: tuple[AttemptFacts, ...] | UnsetType = UNSET
+    inputs: tuple[InputFacts, ...] | UnsetType = UNSET
+    resources: dict[str, Any] | UnsetType = UNSET
+    began: str | UnsetType = UNSET
+    ended: str | UnsetType = UNSET
+    worker: str | UnsetType = UNSET
+    traceback: str | UnsetType = UNSET
+    output: str | UnsetType = UNSET
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +95,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     *schema*: the version of this form. *command*: `run`, `plan`, `status`, `check` or `clean`.
     *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations
-    of each result, verdict or status.
+    of each result, verdict or status. *project*: the name of rootdir.
+    *history*: earlier sessions, the last one first.
     """
 
     schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
@@ -74,6 +107,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     counts: dict[str, int]
     stations: tuple[StationFacts, ...]
+    project: str | UnsetType = UNSET
+    history: tuple[RunFacts, ...] | UnsetType = UNSET
 
 
 #: The stations that a command has shown, where they are no results of a run.
@@ -100,10 +135,11 @@ def facts_of_result(result: Result, outcome: object = UNSET) -> StationFacts:
 
 def counts_of(stations: Iterable[StationFacts]) -> dict[str, int]:
     """Return the number of *stations* of each result, verdict or status."""
-    return dict(Counter(_word(each) for each in stations))
+    return dict(Counter(word_of(each) for each in stations))
 
 
-def _word(station: StationFacts) -> str:
+def word_of(station: StationFacts) -> str:
+    """Return the result of *station*, or its verdict or status in a command that has no results."""
     words = (station.result, station.verdict, station.status)
     return next(word for word in words if isinstance(word, str))
 

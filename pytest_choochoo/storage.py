@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -49,16 +49,25 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
 def reading(config: pytest.Config, settings: Settings) -> Iterator[Ledger]:
     """Return a context with the ledger, opened to be read; an empty one where it cannot be.
 
-    The session itself has warned of it.
+    Of such a ledger it warns. Raises `UsageError` where that warning is an error.
     """
-    read = settings.reading()
-    ledger: Ledger = empty_ledger()
-    if settings.folder is not None:
-        with suppress(UnusableLedger, pytest.UsageError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ledger = ledger_of(config, read)
-    with closing(ledger):
+    with closing(_readable(config, settings.reading())) as ledger:
         yield ledger
+
+
+def _readable(config: pytest.Config, settings: Settings) -> Ledger:
+    if settings.folder is None:
+        return empty_ledger()
+    try:
+        return ledger_of(config, settings)
+    except UnusableLedger as error:  # of another plugin
+        cause = f"{error.path} could not be read: {error.cause}"
+    return _open(lambda warn: _empty(warn, f"the ledger {cause}; treating it as empty"))
+
+
+def _empty(warn: Callable[[str], None], text: str) -> Ledger:
+    warn(text)
+    return empty_ledger()
 
 
 def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:

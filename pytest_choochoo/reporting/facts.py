@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +15,43 @@ import pytest
 from msgspec import UNSET, UnsetType
 
 from pytest_choochoo import storage
+from pytest_choochoo.engine.errors import UnusableLedger
+from pytest_choochoo.engine.ledger.opening import empty_ledger
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import (
+    OUTPUT_LIMIT,
     AttemptRecord,
     Fingerprint,
     Record,
     Result,
     to_text,
 )
-from pytest_choochoo.engine.outcomes.marks import tokens_at
 from pytest_choochoo.engine.place import Scope
-from pytest_choochoo.engine.shown import shown_indented
+from pytest_choochoo.engine.route import StationInfo
+from pytest_choochoo.engine.secrets import SecretStore
+from pytest_choochoo.engine.shown import shown, shown_indented
 from pytest_choochoo.reporting.document import (
     SHOWN,
     VERSION,
     AttemptFacts,
     Document,
     InputFacts,
+    RunFacts,
     StationFacts,
     counts_of,
+    facts_of_past,
     facts_of_result,
     in_utc,
+    outcome_of,
 )
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.terminal import RUN_FACTS
 from pytest_choochoo.settings import Settings
 
-#: The number of characters to keep of the end of a text: the output of a visit, a traceback.
-TEXT_TAIL = 256 * 1024
 #: The last attempts to keep of each station.
 _ATTEMPTS = 5
 #: The number of characters to keep of an outcome that is an input.
 _VALUE = 300
-#: A secret that is shorter may be part of any word.
-_SHORTEST_SECRET = 4
 
 
 class FactsFile(msgspec.Struct, frozen=True):
@@ -87,33 +91,20 @@ class SessionFacts:
         self._files = files
         self._results = results
         self._seen: dict[str, _Seen] = {}
+        self._collected: tuple[tuple[StationFacts, ...], tuple[RunFacts, ...]] = ((), ())
+        self._is_unreadable = False
         #: The records as they were before this session wrote any.
         self._before: Mapping[str, Record] = {}
 
-    def pytest_sessionstart(self) -> None:
-        self._read_before()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> None:
-        if self._places():  # they are known only now; nothing has been visited
-            self._read_before()
-
-    def _read_before(self) -> None:
-        if self._settings.writes:
-            with self._reading() as ledger:
-                self._before = ledger.records()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Ledger]:
-        with storage.reading(self._config, self._settings) as ledger:
-            ledger.declare_places(self._places())
-            yield ledger
-
-    def _places(self) -> dict[str, Scope]:
-        """Return where those stations live whose effect is not in this checkout."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
         run = self._config.stash.get(RUN_FACTS, None)
-        stations = () if run is None else run.stations
-        return {each.key: each.place for each in stations if each.place != "here"}
+        if run is not None and run.open_ledger is not None and self._settings.writes:
+            try:
+                self._before = run.open_ledger.records()  # nothing has been visited yet
+            except UnusableLedger as error:
+                self._warn(error)
+        return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not getattr(report, "choochoo", {}).get("is_station"):
@@ -127,6 +118,21 @@ class SessionFacts:
             seen.errors.append(report.longreprtext)
         # Each report has the sections of those before it.
         seen.sections |= {name: text for name, text in report.sections if text.strip()}
+
+    # The innermost one, so that pytest's hooks around it show its warnings. Pytest finds only hooks
+    # whose names begin like this.
+    @pytest.hookimpl(specname="pytest_sessionfinish", wrapper=True, trylast=True)
+    def pytest_sessionfinish_collect(self) -> Generator[None, object, object]:
+        """Read what the ledger has, once the results are known."""
+        done = yield
+        try:
+            with self._reading() as ledger:
+                self._collected = self._stations(ledger), self._history(ledger)
+        except UnusableLedger as error:
+            self._warn(error)
+            with closing(empty_ledger()) as ledger:
+                self._collected = self._stations(ledger), ()
+        return done
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -145,7 +151,7 @@ class SessionFacts:
 
     def document(self, exit_code: int) -> Document:
         """Return the facts of the session, which ends with *exit_code*."""
-        stations = tuple(self._stations())
+        stations, history = self._collected
         return Document(
             schema=VERSION,
             command=self._settings.mode.name,
@@ -156,33 +162,91 @@ class SessionFacts:
             counts=counts_of(stations),
             stations=stations,
             project=self._config.rootpath.name,
+            history=history,
         )
 
-    def _stations(self) -> Iterator[StationFacts]:
+    def _warn(self, error: UnusableLedger) -> None:
+        """Warn that the files lack what the ledger has."""
+        options = " and ".join(file.option for file in self._files)
+        text = f"{options}: what is in the ledger {error.path} is left out: {error.cause}"
+        warnings.warn(pytest.PytestWarning(shown(text)), stacklevel=1)
+
+    # --- what the ledger has
+
+    @contextmanager
+    def _reading(self) -> Iterator[Ledger]:
+        """Return a context with the ledger: that of the session, if this process has it open."""
+        run = self._config.stash.get(RUN_FACTS, None)
+        if run is not None and run.open_ledger is not None:
+            yield run.open_ledger
+            return
+        with storage.reading(self._config, self._settings) as ledger:
+            places: dict[str, Scope] = {
+                each.key: each.place for each in self._infos().values() if each.place != "here"
+            }
+            ledger.declare_places(places)
+            yield ledger
+
+    def _infos(self) -> dict[str, StationInfo]:
+        """Return the stations that were selected to be run, by key."""
+        run = self._config.stash.get(RUN_FACTS, None)
+        return {} if run is None else {each.key: each for each in run.stations}
+
+    def _history(self, ledger: Ledger) -> tuple[RunFacts, ...]:
+        began = self._settings.process.began
+        return tuple(facts_of_past(each) for each in ledger.history() if each.began != began)
+
+    def _stations(self, ledger: Ledger) -> tuple[StationFacts, ...]:
         found = self._config.stash.get(SHOWN, None)
         if found is None:
-            found = tuple(facts_of_result(each) for each in self._results())
-        if not found:
-            return
-        with self._reading() as ledger:
-            # For the whole document, since downstream inputs are outcomes upstream.
-            after = ledger.records()
-            for each in found:
-                recorded = _recorded(each, ledger, self._before, after)
-                yield msgspec.structs.replace(each, **recorded, **self._reported(each.node_id))
+            infos = self._infos()
+            found = tuple(facts_of_result(each, infos.get(each.key)) for each in self._results())
+        # For the whole document, since downstream inputs are outcomes upstream.
+        after = ledger.records() if found else {}
+        return tuple(self._without_secrets(self._completed(each, ledger, after)) for each in found)
+
+    def _completed(
+        self, station: StationFacts, ledger: Ledger, after: Mapping[str, Record]
+    ) -> StationFacts:
+        """Return *station* with what the ledger has about it, and what its reports told."""
+        told = _recorded(station, ledger, self._before, after) | self._reported(station.node_id)
+        return msgspec.structs.replace(station, **told)
+
+    # --- what the reports told
 
     def _reported(self, key: str) -> dict[str, Any]:
-        """Return what the reports of the station *key* tell."""
         seen = self._seen.get(key)
         if seen is None:
             return {}
         found: dict[str, Any] = {"worker": seen.worker}
         if seen.began:
             found |= {"began": in_utc(seen.began), "ended": in_utc(seen.ended)}
-        secrets = self._settings.process.secrets.values()
-        output = "\n".join(f"--- {name} ---\n{text}" for name, text in seen.sections.items())
-        texts = {"traceback": "\n\n".join(seen.errors), "output": output}
-        return found | {name: tail(masked(text, secrets)) for name, text in texts.items() if text}
+        sections = [
+            f"--- {name.removeprefix('Captured ')} ---\n{text.rstrip()}\n"
+            for name, text in seen.sections.items()
+        ]
+        texts = {"traceback": "\n\n".join(seen.errors), "output": "".join(sections)}
+        return found | {name: text for name, text in texts.items() if text}
+
+    def _without_secrets(self, station: StationFacts) -> StationFacts:
+        """Return *station* as it may leave this machine, its long texts cut."""
+        hide = SecretStore(texts=self._settings.process.secrets).hidden
+        changes: dict[str, Any] = {"reasons": tuple(map(hide, station.reasons))}
+        for name in ("traceback", "output"):
+            text = getattr(station, name)
+            changes[name] = text and tail(hide(text))
+        if station.cause:
+            changes["cause"] = hide(station.cause)
+        if station.checks:
+            changes["checks"] = {name: hide(text) for name, text in station.checks.items()}
+        if station.attempts:
+            changes["attempts"] = tuple(
+                msgspec.structs.replace(
+                    each, error=hide(each.error), reasons=tuple(map(hide, each.reasons))
+                )
+                for each in station.attempts
+            )
+        return msgspec.structs.replace(station, **changes)
 
 
 def _recorded(
@@ -192,13 +256,15 @@ def _recorded(
     key = station.node_id
     record, old = after.get(key), before.get(key)
     outcome = station.outcome
-    inputs = tuple(_inputs(record, old, _Outcomes(station, after), _Outcomes(station, before)))
+    now, then = _Outcomes(station, after), _Outcomes(station, before)
+    inputs = tuple(_inputs(record, old, now, then))
     resources = ledger.resources(key)
     return {
         "outcome": outcome_of(record) if outcome is UNSET else outcome,
         "attempts": tuple(map(_attempt, ledger.attempts(key)[: -_ATTEMPTS - 1 : -1])) or UNSET,
         "inputs": inputs or UNSET,
         "resources": {name: resources[name] for name in resources} or UNSET,
+        "output": ledger.output(key) or UNSET,
     }
 
 
@@ -216,24 +282,17 @@ class _Outcomes:
     """The outcomes that a station consumes, as short texts by name, in *records*."""
 
     def __init__(self, station: StationFacts, records: Mapping[str, Record]) -> None:
-        self._folder = station.node_id.partition("::")[0]
+        self._keys = dict(zip(station.upstream, station.upstream_ids))
         self._records = records
 
     def find(self, name: str) -> str | UnsetType:
         """Return the outcome of the station *name*, which is its key where names clash."""
-        outcome = outcome_of(self._records.get(name) or self._by_name(name))
+        key = name if name in self._records else self._keys.get(name, "")
+        outcome = outcome_of(self._records.get(key))
         text = "" if outcome is UNSET else to_text(outcome)
         if not text:
             return UNSET
         return text if len(text) <= _VALUE else f"{text[:_VALUE]}…"
-
-    def _by_name(self, name: str) -> Record | None:
-        own = self._records.get(f"{self._folder}::{name}")
-        if own is not None:
-            return own
-        ending = f"::{name}"
-        found = [each for key, each in self._records.items() if key.endswith(ending)]
-        return found[0] if len(found) == 1 else None
 
 
 def _inputs(
@@ -300,47 +359,9 @@ def _values(
     return old, new.hints.get(hint, UNSET)
 
 
-def outcome_of(record: Record | None) -> Any:
-    """Return the outcome in *record* as plain data, with `***` for secrets; UNSET for none."""
-    if record is None or record.outcome is None:
-        return UNSET
-    text = record.outcome
-    for token in tokens_at(text, record.secrets):
-        text = text.replace(token, "***")
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return UNSET  # damaged, so that no consumer receives it either
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return *text* with `***` for each string in the *secrets*, which are as a run keeps them."""
-    for secret in secrets:
-        for each in _strings(msgspec.json.decode(secret)):
-            text = text.replace(each, "***")
-    return text
-
-
-def _strings(plain: object) -> Iterator[str]:
-    """Yield the strings in *plain* data, and those in strings that are JSON themselves."""
-    match plain:
-        case str() if len(plain) >= _SHORTEST_SECRET:
-            try:
-                inner = msgspec.json.decode(plain)
-            except msgspec.DecodeError:
-                inner = None
-            yield from _strings(inner)
-            yield plain
-        case list():
-            for each in plain:
-                yield from _strings(each)
-        case dict():
-            yield from _strings([*plain.values()])
-
-
 def tail(text: str) -> str:
     """Return the end of *text*, of several lines, as people may be shown it."""
-    left = len(text) - TEXT_TAIL
+    left = len(text) - OUTPUT_LIMIT
     if left > 0:
         text = f"({left:,} characters before)\n{text[left:]}"
     return "\n".join(shown_indented(line, has_colours=False) for line in text.split("\n"))

@@ -89,6 +89,7 @@ def _document(stations: tuple[StationFacts, ...]) -> Document:
 def _station(name: str, *upstream: str, **more: Any) -> StationFacts:
     known: dict[str, Any] = {"title": name, "reasons": ("first visit",), "seconds": 1.0}
     known |= {"node_id": f"stations.py::{name}", "result": "visited", "upstream": upstream}
+    known["upstream_ids"] = tuple(f"stations.py::{each}" for each in upstream)
     return StationFacts(name=name, **known | more)
 
 

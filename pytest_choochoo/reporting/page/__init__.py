@@ -79,17 +79,8 @@ def _for_html(text: str) -> str:
 def _upstream(stations: Iterable[StationFacts]) -> list[list[int]]:
     """Return the numbers of the stations that each of *stations* needs."""
     stations = tuple(stations)
-    by_key = {each.node_id: number for number, each in enumerate(stations)}
-    by_name: dict[str, int] = {}
-    for number, each in enumerate(stations):
-        by_name.setdefault(each.name, number)
-    found = []
-    for each in stations:
-        # A station of the same file is nearer than another one of that name.
-        file = each.node_id.partition("::")[0]
-        numbers = (by_key.get(f"{file}::{name}", by_name.get(name)) for name in each.upstream)
-        found.append([number for number in numbers if number is not None])
-    return found
+    numbers = {each.node_id: number for number, each in enumerate(stations)}
+    return [[numbers[key] for key in each.upstream_ids if key in numbers] for each in stations]
 
 
 class _Facts:
@@ -120,7 +111,13 @@ class _Facts:
             "counts": document.counts,
             "stations": stations,
             "history": [
-                [each.started, shown(each.command), each.counts, round(each.seconds, 1)]
+                [
+                    each.started,
+                    shown(each.command),
+                    each.counts,
+                    round(each.seconds, 1),
+                    each.exit_code,
+                ]
                 for each in history
             ],
             "strings": list(self._strings),

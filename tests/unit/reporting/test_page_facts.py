@@ -38,6 +38,7 @@ def _document(*stations: StationFacts, **more: Any) -> Document:
 def _station(name: str, **more: Any) -> StationFacts:
     known: dict[str, Any] = {"title": name, "upstream": (), "reasons": (), "seconds": 0.0}
     known |= {"node_id": f"stations.py::{name}", "result": "visited"} | more
+    known.setdefault("upstream_ids", tuple(f"stations.py::{each}" for each in known["upstream"]))
     return StationFacts(name=name, **known)
 
 
@@ -69,7 +70,9 @@ def test_all_facts_of_a_station_arrive() -> None:
             AttemptFacts(began=AT.format(2), status="complete", seconds=1.5, reasons=(), error=""),
         ),
     )
-    past = RunFacts(started=AT.format(1), command="run", counts={"visited": 2}, seconds=3.0)
+    past = RunFacts(
+        started=AT.format(1), command="run", counts={"visited": 2}, seconds=3.0, exit_code=0
+    )
 
     found = json.loads(page.facts(_document(boil, pour, history=(past,), project="tea")))
 
@@ -85,20 +88,25 @@ def test_all_facts_of_a_station_arrive() -> None:
     assert [[text(each) for each in pair] for pair in station["re"]] == [["cup", "1"]]
     assert [[text(each) for each in pair] for pair in station["ch"]] == [["hot", "passed"]]
     assert text(station["a"][0][1]) == "complete"
-    assert found["history"] == [[AT.format(1), "run", {"visited": 2}, 3.0]]
+    assert found["history"] == [[AT.format(1), "run", {"visited": 2}, 3.0, 0]]
     assert (found["project"], found["seconds"], found["exit"]) == ("tea", 9, 0)
 
 
-def test_name_means_the_station_of_the_same_file() -> None:
+def test_edges_join_node_ids_whatever_the_names() -> None:
     stations = [
         _station("boil", node_id="a/stations.py::boil"),
         _station("boil", node_id="b/stations.py::boil"),
-        _station("pour", node_id="b/stations.py::pour", upstream=("boil", "gone")),
+        _station(
+            "pour",
+            node_id="b/stations.py::pour",
+            upstream=("boil", "gone"),
+            upstream_ids=("a/stations.py::boil", "b/stations.py::gone"),
+        ),
     ]
 
     found = json.loads(page.facts(_document(*stations)))
 
-    assert found["stations"][2]["u"] == [1]
+    assert found["stations"][2]["u"] == [0]
 
 
 @pytest.mark.parametrize("field", ["name", "title", "cause", "traceback", "output", "outcome"])

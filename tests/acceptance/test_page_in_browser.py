@@ -15,6 +15,7 @@ from pytest_choochoo.reporting.document import (
     AttemptFacts,
     Document,
     InputFacts,
+    RunFacts,
     StationFacts,
     counts_of,
 )
@@ -83,6 +84,15 @@ def _document(stations: tuple[StationFacts, ...]) -> Document:
         counts=counts_of(stations),
         stations=stations,
         project="tea",
+        history=(
+            RunFacts(
+                started=SECONDS.format(0),
+                command="replay",
+                counts={"visited": 3, "failed": 1},
+                seconds=4.0,
+                exit_code=1,
+            ),
+        ),
     )
 
 
@@ -302,6 +312,66 @@ def test_narrow_window_needs_no_sideways_scrolling(open_page: Opener, count: int
     assert page.locator("#details").bounding_box()["width"] <= 400
     page.click("#details .close")
     assert not page.locator("#details").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("count", [8, 200, 2000])
+def test_buttons_hide_no_station(open_page: Opener, count: int, width: int) -> None:
+    """When all is shown, the whole route is below the buttons and within its pane."""
+    page = open_page(_large(count), viewport={"width": width, "height": 800})
+
+    buttons = page.locator(".overlay").bounding_box()
+    pane = page.locator("#graph").bounding_box()
+    drawn = page.locator("#far" if page.locator("#far").is_visible() else "#nodes").bounding_box()
+    assert drawn["y"] >= buttons["y"] + buttons["height"]
+    assert drawn["y"] + drawn["height"] <= pane["y"] + pane["height"]
+    assert pane["x"] <= drawn["x"]
+    assert drawn["x"] + drawn["width"] <= pane["x"] + pane["width"]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_overview_has_failures_and_earlier_runs(open_page: Opener, width: int) -> None:
+    """In a narrow window a button leads there."""
+    page = open_page(TEA, viewport={"width": width, "height": 800})
+    assert page.locator("#overview").is_visible() == (width == 400)
+    if width == 400:
+        page.click("#overview")
+
+    details = page.inner_text("#details")
+
+    assert page.locator("#details").is_visible()
+    assert "blocks 1" in details
+    assert "replay in 4.0 s, exit code 1\n3 visited, 1 failed" in details
+
+
+def test_namesakes_in_two_files_are_two_stations(open_page: Opener) -> None:
+    """Edges and counts of what is blocked go by node ids."""
+    stations = []
+    for folder in ("a", "b"):
+        stations += [
+            _station(
+                "boil",
+                node_id=f"{folder}/stations.py::boil",
+                result="failed" if folder == "a" else "visited",
+            ),
+            _station(
+                f"pour_{folder}",
+                "boil",
+                upstream_ids=(f"{folder}/stations.py::boil",),
+                result="blocked" if folder == "a" else "failed",
+                blocked_by=("boil",) if folder == "a" else (),
+            ),
+        ]
+    page = open_page(tuple(stations))
+
+    assert [each.inner_text() for each in page.query_selector_all(".stop")] == [
+        "F\nboil\n\nfirst visit\n\nblocks 1",
+        "F\npour_b\n\nfirst visit",
+    ]
+    page.click(".row[data-index='3']")
+    page.click("#details .links a:has-text('boil')")
+    assert page.inner_text("#details .id") == "b/stations.py::boil"
+    assert page.url.endswith("#b%2Fstations.py%3A%3Aboil")
 
 
 def test_two_thousand_stations_are_usable_within_two_seconds(open_page: Opener) -> None:

@@ -53,6 +53,7 @@
     if (minutes < 60) return `${minutes} min`;
     return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
   }
+  const took = (seconds) => seconds < 0.05 ? "less than 0.1 s" : elapsed(seconds);
   const local = (date) => new Date(date).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
   const shorter = (name, length) => { const all = [...name]; return all.length > length ? all.slice(0, length - 1).join("") + "…" : name; };
   const badge = (each) => h("span", { class: `badge tone-${each.tone}`, "aria-hidden": "true" }, each.letter);
@@ -137,7 +138,7 @@
   }
 
   // --- the graph: from afar a path for each colour, close by only the stations in view
-  const WIDE = 184, HIGH = 46, ACROSS = 210, FAR = 0.42, svg = $("route"), view = $("view"), nodes = new Map();
+  const WIDE = 184, HIGH = 46, ACROSS = 210, FAR = 0.42, BUTTONS = 58, svg = $("route"), view = $("view"), nodes = new Map();
   let DOWN = 92;
   const TONES = ["none", "calm", "ok", "adopt", "plan", "warn", "block", "bad"];
   const at = (each) => [each.x * ACROSS, each.y * DOWN];
@@ -198,9 +199,10 @@
     const { clientWidth: width, clientHeight: height } = svg;
     if (!stations.length || !width) return;
     const [wide, high] = extent();
-    scale = Math.min(1.15, (width - 40) / wide, (height - 40) / high);
+    // Nothing is below the buttons.
+    scale = Math.min(1.15, (width - 40) / wide, (height - BUTTONS - 20) / high);
     left = (width - wide * scale) / 2;
-    top = Math.max(20, (height - high * scale) / 2);
+    top = Math.max(BUTTONS, (height - high * scale) / 2);
     place();
   }
   function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {
@@ -215,7 +217,7 @@
     const isFar = scale < FAR;
     if (isFar) scale = 0.85;
     const sx = x * scale + left, sy = y * scale + top;
-    if (sx < 10 || sy < 10 || sx + WIDE * scale > width - 10 || sy + HIGH * scale > height - 10 || isFar) {
+    if (sx < 10 || sy < BUTTONS || sx + WIDE * scale > width - 10 || sy + HIGH * scale > height - 10 || isFar) {
       left = width / 2 - (x + WIDE / 2) * scale;
       top = height / 2 - (y + HIGH / 2) * scale;
     }
@@ -364,12 +366,12 @@
       h("td", {}, h("div", {}, text(status)), texts(reasons).length ? h("div", { class: "muted" }, texts(reasons).join("; ")) : null,
         text(error) ? h("div", {}, text(error)) : null))));
   }
-  const pairs = (found) => found ? table(["name", "value"], found.map(([name, value]) => h("tr", {}, h("td", {}, text(name)), h("td", {}, h("code", {}, text(value)))))) : null;
+  const pairs = (found, heads = ["name", "value"]) => found ? table(heads, found.map(([name, value]) => h("tr", {}, h("td", {}, text(name)), h("td", {}, h("code", {}, text(value)))))) : null;
   const closer = () => h("button", { type: "button", class: "quiet close", onclick: shut }, "Close");
   function facts(each) {
     const found = [];
-    if (each.from !== undefined) found.push(`began ${elapsed(each.from)} into the session and took ${elapsed(each.to - each.from)}, in ${text(each.k)}`.replace(/, in main$/, ""));
-    if (each.s >= 0.05) found.push(`its visit took ${elapsed(each.s)}`);
+    if (each.from !== undefined) found.push(`began ${elapsed(each.from)} into the session and took ${took(each.to - each.from)}, in ${text(each.k)}`.replace(/, in main$/, ""));
+    if (each.s >= 0.05) found.push(`its ${each.from === undefined ? "last " : ""}visit took ${elapsed(each.s)}`);
     if (each.sp) found.push(`${elapsed(each.sp)} spared`);
     if (each.v) found.push(`visited ${local(each.v)}`);
     return found;
@@ -384,7 +386,7 @@
       ...part("Why", items(texts(each.r))),
       ...(each.tb === undefined ? [] : part("Traceback", block(text(each.tb)))),
       ...part("Time", items(facts(each))),
-      ...part("Checks", each.ch ? pairs(each.ch) : null),
+      ...part("Checks", pairs(each.ch, ["check", "answer"])),
       ...part("Inputs", ...inputs(each)),
       ...part("Upstream", links(each.above)), ...part("Downstream", links(each.below)),
       ...(each.o === undefined ? [] : part("Outcome", block(text(each.o)))),
@@ -394,17 +396,18 @@
     ];
   }
   function overview() {
-    const failed = stations.filter((each) => each.tone === "bad"), blocked = new Map();
-    for (const each of stations) for (const name of texts(each.b)) blocked.set(name, (blocked.get(name) || 0) + 1);
+    const failed = stations.filter((each) => each.tone === "bad");
+    const blocks = (each) => new Set(reach(each.index, "below").map(([, index]) => index).filter((index) => stations[index].word === "blocked")).size;
     const slow = stations.filter((each) => each.s >= 0.05).sort((one, other) => other.s - one.s).slice(0, 8);
-    const stop = (each) => h("div", { class: "stop" }, h("div", { class: "links" }, link(each)), each.c === undefined ? null : h("p", {}, text(each.c)),
-      blocked.get(each.name) ? h("p", {}, `blocks ${blocked.get(each.name)}`) : null);
-    const past = data.history.map(([started, command, counts, seconds]) => h("tr", {}, h("td", { class: "nowrap" }, local(started)), h("td", {}, command),
-      h("td", {}, Object.entries(counts).map(([word, count]) => `${count} ${word}`).join(", ")), h("td", { class: "nowrap" }, elapsed(seconds))));
+    const stop = (each, count = blocks(each)) => h("div", { class: "stop" }, h("div", { class: "links" }, link(each)), h("p", {}, each.c === undefined ? texts(each.r)[0] || "" : text(each.c)),
+      count ? h("p", {}, `blocks ${count}`) : null);
+    const past = data.history.map(([started, command, counts, seconds, exit]) => h("tr", {}, h("td", { class: "nowrap" }, local(started)),
+      h("td", {}, h("div", {}, `${command} in ${elapsed(seconds)}${exit ? `, exit code ${exit}` : ""}`),
+        h("div", { class: "muted" }, Object.entries(counts).map(([word, count]) => `${count} ${word}`).join(", ")))));
     return [h("div", { class: "headline" }, h("h2", {}, "Overview"), closer()),
-      ...part("Failed", failed.slice(0, 30).map(stop)),
+      ...part("Failed", failed.slice(0, 30).map((each) => stop(each)), failed.length > 30 ? h("p", { class: "muted" }, `and ${failed.length - 30} more`) : null),
       ...part("Longest visits", slow.length ? table(["station", "took"], slow.map((each) => h("tr", {}, h("td", {}, h("a", { href: anchor(each) }, each.name)), h("td", { class: "nowrap" }, elapsed(each.s))))) : null),
-      ...part("Earlier runs", past.length ? table(["when", "command", "stations", "took"], past) : null),
+      ...part("Earlier runs", past.length ? table(["when", "what came of it"], past) : null),
       ...part("Keys", table(["key", "does"], [["/", "search"], ["↑ ↓", "previous, next station; in the route: upstream, downstream"], ["Enter", "read the details"], ["+ − 0", "zoom, show all, in the route"], ["Esc", "back to the overview"]]
         .map(([key, does]) => h("tr", {}, h("td", { class: "nowrap" }, key), h("td", {}, does)))))];
   }
@@ -432,6 +435,7 @@
     if (quiet) history.replaceState(null, "", to); else if (location.hash !== to) history.pushState(null, "", to);
     show(index, quiet);
   }
+  $("overview").addEventListener("click", () => { select(null); document.body.classList.add("open"); $("details").focus(); });
   function shut() { select(null); list.focus(); }
   function follow() {
     let name = location.hash.slice(1);

@@ -170,6 +170,7 @@ def test_page_has_the_same_facts_as_the_json_file(project: Project) -> None:
     [
         ("--cc-plan", ["unchanged", "unchanged", "visit", "visit"]),
         ("--cc-status", ["complete", "complete", "failed", "never visited"]),
+        ("--cc-explain=sip", ["visit"]),
         ("--cc-check", None),
         ("--cc-clean", None),
     ],
@@ -182,12 +183,17 @@ def test_page_shows_other_commands(project: Project, option: str, words: list[st
     run = project.run(option, "--cc-report=page.html")
 
     page = _page(project)
-    assert page.facts["command"] == option.removeprefix("--cc-")
+    assert page.facts["command"] == option.removeprefix("--cc-").removesuffix("=sip")
+    [[_, *past]] = page.facts["history"]
+    assert (past[0], past[1], past[3]) == ("run", {"visited": 2, "failed": 1, "blocked": 1}, 1)
     shown = [each["w"] for each in page.stations.values()]
     if words is None:
         assert dict(zip(page.stations, shown)) == run.results
     else:
         assert shown == words
+    if "boil" in page.stations:
+        assert "boiling" in page.stations["boil"]["out"]  # in the visit
+        assert page.stations["pour"]["u"] == ["boil"]
 
 
 def test_browser_executes_nothing_but_our_script(project: Project, mode: str) -> None:

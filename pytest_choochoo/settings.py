@@ -21,7 +21,7 @@ from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.value import Value
 
 if TYPE_CHECKING:
-    from pytest_choochoo.engine.events import Event
+    from pytest_choochoo.engine.events import LocalEvent
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.engine.place import Place
 
@@ -139,7 +139,7 @@ class Process(Value):
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
     place: Place | None = None
-    tell: Callable[[Event], object] | None = None
+    tell: Callable[[LocalEvent], object] | None = None
 
 
 class Settings(Value):

@@ -318,7 +318,8 @@ class Project:
             file.unlink()
         without = [f"-pno:{OPTIONAL[name]}" for name in OPTIONAL.keys() - self._used]
         # Lines about visits, with times in them, would stand between pytest's own.
-        command = ["-p", "probe", "--cc-progress=off", *sorted(without), *arguments]
+        progress = () if "no:choochoo" in arguments else ("--cc-progress=off",)
+        command = ["-p", "probe", *progress, *sorted(without), *arguments]
         if self.workers:
             command += ["-n", str(self.workers)]
         with self._monkeypatch.context() as context, warnings.catch_warnings():

@@ -9,7 +9,7 @@ import msgspec
 
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.shown import shown
-from pytest_choochoo.engine.visit import AwaitsCheck, Progressed
+from pytest_choochoo.engine.visit import AwaitsCheck, Progressed, ProgressReport
 
 # Characters of a unit or a description; a screen has no room for more.
 _LONGEST = 200
@@ -28,7 +28,10 @@ class VisitEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     result: Result
 
 
+#: An event that can be sent to another process.
 Event = VisitStarted | Progressed | AwaitsCheck | VisitEnded
+#: An event in the process of the visit, where a report of progress can be looked at.
+LocalEvent = VisitStarted | ProgressReport | AwaitsCheck | VisitEnded
 
 
 def progress_to_show(told: Progressed) -> Progressed:

@@ -55,7 +55,7 @@ from pytest_choochoo.engine.station import Check
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.durable import DurableMapping
-    from pytest_choochoo.engine.visit import AwaitsCheck, Progressed, Visit
+    from pytest_choochoo.engine.visit import AwaitsCheck, ProgressReport, Visit
 
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
 _PROBE = 0.1
@@ -91,7 +91,7 @@ class Journey:
         outcomes: Outcomes,
         judge: Judge,
         results: Results,
-        tell: Callable[[Progressed | AwaitsCheck], object],
+        tell: Callable[[ProgressReport | AwaitsCheck], object],
         notify: Callable[[str], None],
         judged: Callable[[str, Verdict], object],
     ) -> None:
@@ -411,7 +411,10 @@ class Journey:
 
     def visit(self, key: str, reasons: Iterable[str] = ()) -> Visit:
         """Return the `Visit` of the station *key*, which is made for *reasons*."""
-        from pytest_choochoo.engine.visit import Visit  # a run that visits nothing has none
+        from pytest_choochoo.engine.visit import (
+            ProgressReport,
+            Visit,
+        )  # a run that visits nothing has none
 
         if key not in self._resources:
             self._resources[key] = self.ledger.resources(key)
@@ -423,7 +426,7 @@ class Journey:
             resources=self._resources[key],
             _directory=lambda: self.ledger.directory(key),
             _tell=self._tell,
-            _key=key,
+            _report=ProgressReport(key),
         )
 
 

@@ -31,26 +31,61 @@ class AwaitsCheck(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     within: float
 
 
-class Progress(AbstractContextManager["Progress"]):
-    """The progress of a part of a visit; made by `Visit.progress`."""
+class ProgressReport:
+    """The place where the visit of the station *key* leaves its progress.
 
-    def __init__(self, tell: Callable[[Progressed], object], start: Progressed) -> None:
-        self._tell = tell
-        self._state = start
-        tell(start)
+    A visit may report millions of times; the display looks here a few times a second.
+    """
+
+    __slots__ = ("key", "last")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        #: The progress that was reported last, of several that one visit may have.
+        self.last: Progress | None = None
+
+    @property
+    def state(self) -> Progressed | None:
+        """The progress at this moment, None before the first report."""
+        last = self.last
+        if last is None:
+            return None
+        return Progressed(
+            key=self.key,
+            done=last.done,
+            total=last.total,
+            unit=last.unit,
+            description=last.description,
+        )
+
+
+class Progress(AbstractContextManager["Progress"]):
+    """The progress of a part of a visit; made by `Visit.progress`.
+
+    *done* of *total* (None: unknown), in *unit*.
+    """
+
+    __slots__ = ("_report", "description", "done", "total", "unit")
+
+    def __init__(
+        self,
+        report: ProgressReport,
+        *,
+        total: float | None,
+        unit: str,
+        description: str,
+    ) -> None:
+        self.done: float = 0
+        self.total = total
+        self.unit = unit
+        self.description = description
+        self._report = report
+        report.last = self
 
     def update(self, n: float = 1) -> None:
         """Report that *n* more units are done."""
-        self._state = msgspec.structs.replace(self._state, done=self._state.done + n)
-        self._tell(self._state)
-
-    @property
-    def done(self) -> float:
-        return self._state.done
-
-    @property
-    def total(self) -> float | None:
-        return self._state.total
+        self.done += n
+        self._report.last = self
 
     def __exit__(self, *error: object) -> None: ...
 
@@ -70,8 +105,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     previous: Any
     resources: MutableMapping[str, Any]
     _directory: Callable[[], Path]
-    _tell: Callable[[Progressed], object]
-    _key: str
+    _tell: Callable[[ProgressReport], object]
+    _report: ProgressReport
 
     def __repr__(self) -> str:
         public = (name for name in self.__struct_fields__ if not name.startswith("_"))
@@ -86,8 +121,9 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         self, total: float | None = None, unit: str = "", description: str = ""
     ) -> Progress:
         """Return a progress, for `with` or by itself; *total* None means unknown."""
-        start = Progressed(key=self._key, done=0, total=total, unit=unit, description=description)
-        return Progress(self._tell, start)
+        progress = Progress(self._report, total=total, unit=unit, description=description)
+        self._tell(self._report)
+        return progress
 
     def track(
         self,

@@ -148,8 +148,9 @@ def it_or_them(number: int) -> str:
 
 
 def visit_starts(name: str, reasons: Sequence[str]) -> str:
-    """Return the line about a visit that starts."""
-    return f"visiting {name}" + (f" ({'; '.join(reasons)})" if reasons else "")
+    """Return the line about a visit that starts; *name* is "" where it stands there already."""
+    visiting = f"visiting {name}" if name else "visiting"
+    return visiting + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def visit_goes_on(name: str, seconds: float, how_far: str) -> str:

@@ -16,7 +16,7 @@ from pytest_choochoo.settings import PROCESS, Process, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_choochoo.engine.events import Event
+    from pytest_choochoo.engine.events import LocalEvent
     from pytest_choochoo.engine.ledger.location import LedgerLocation
     from pytest_choochoo.engine.ledger.protocol import Ledger
     from pytest_choochoo.parallel.messages import ControllerLink
@@ -46,7 +46,7 @@ def process_of(config: pytest.Config) -> Process:
     )
 
 
-def _event_sender(link: ControllerLink, *, is_shown: bool) -> Callable[[Event], object]:
+def _event_sender(link: ControllerLink, *, is_shown: bool) -> Callable[[LocalEvent], object]:
     """Return the function that sends the events of visits, where the controller shows them."""
     if not is_shown:
         return lambda event: None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.events import Event, VisitEnded
+from pytest_choochoo.engine.events import Event, LocalEvent, VisitEnded
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.reporting.progress import RunProgress, UnderWay
 from pytest_choochoo.reporting.terminal import RUN_FACTS
@@ -125,7 +125,7 @@ class Display:
 
     # --- events
 
-    def take(self, event: Event, worker: str = "") -> None:
+    def take(self, event: Event | LocalEvent, worker: str = "") -> None:
         """Take an event of a visit, in this process or in a *worker*."""
         if not self._is_running:
             return
@@ -209,7 +209,7 @@ class Display:
 DISPLAY = pytest.StashKey[Display]()
 
 
-def event_taker(config: pytest.Config) -> Callable[[Event], object]:
+def event_taker(config: pytest.Config) -> Callable[[LocalEvent], object]:
     """Return the function that takes the events of visits in this process."""
     tell = config.stash[PROCESS].tell
     if tell is not None:

@@ -10,9 +10,10 @@ from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.display import Display
-from pytest_choochoo.reporting.notices import notify
+from pytest_choochoo.reporting.notices import notify, uncaptured
 from pytest_choochoo.reporting.progress import UnderWay
 from pytest_choochoo.reporting.reports import COLOURS
+from pytest_choochoo.reporting.terminal_internals import begin_line
 
 # Seconds after which a line says that a visit goes on; each later pause is longer by the factor.
 _FIRST, _GROWTH = 30.0, 1.5
@@ -33,10 +34,21 @@ class Lines(Display):
 
     def visit_started(self, visit: UnderWay) -> None:
         self._mentions[visit.key] = (visit.began + _FIRST, _FIRST)
-        notify(self._config, wording.visit_starts(visit.name, visit.reasons))
+        writer = self._config.get_terminal_writer()
+        if self._names_items and writer.width_of_current_line:
+            # Pytest has written the name of the item.
+            with uncaptured(self._config):
+                writer.line(shown(wording.visit_starts("", visit.reasons)), flush=True)
+        else:
+            notify(self._config, wording.visit_starts(visit.name, visit.reasons))
 
     def station_ended(self, result: Result, visit: UnderWay | None) -> None:
         self._mentions.pop(result.key, None)
+
+    @property
+    def _names_items(self) -> bool:
+        """Whether pytest writes the name of an item when it starts, and its result behind it."""
+        return self._config.get_verbosity() > 0 and self.progress.workers == 1
 
     def tick(self) -> None:
         """Mention the visits that have gone on for long."""
@@ -82,9 +94,9 @@ class Lines(Display):
             self._write_file_name(report.nodeid)
             return category, letter, word
         if self._config.get_verbosity() > 0:
-            head, _, rest = text.partition(" (")
-            word = f"{head} in {wording.elapsed(seconds)}" + (f" ({rest}" if rest else "")
-            return category, letter, (word, markup)
+            if self._names_items and not self._config.get_terminal_writer().width_of_current_line:
+                begin_line(self._config, report)
+            return category, letter, (f"{text} in {wording.elapsed(seconds)}", markup)
         cause = facts["cause"] if result in {"failed", "skipped"} else ""
         line = wording.visit_ended(facts["name"], result, seconds, cause)
         return category, self._alone(f"choochoo: {shown(line)}"), (text, markup)

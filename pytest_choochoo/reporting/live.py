@@ -6,20 +6,21 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.display import Display, TerminalStream
 from pytest_choochoo.reporting.progress import UnderWay
-from pytest_choochoo.reporting.region import cells, fitted, padded, region
+from pytest_choochoo.reporting.region import cells, padded, region
 from pytest_choochoo.reporting.reports import COLOURS, Markup
-from pytest_choochoo.reporting.tables import Line
+from pytest_choochoo.reporting.tables import Line, paragraph
 from pytest_choochoo.reporting.terminal_internals import muted, written_through
 
 # Seconds between two drawings: where something has changed, and where only time has passed.
@@ -135,7 +136,7 @@ class Live(Display):
     def __init__(self, config: pytest.Config) -> None:
         super().__init__(config)
         self._screen = Screen(self._stream)
-        self._drawn_version = -1
+        self._drawn_version: tuple[object, ...] = ()
         self._drawn_at = 0.0
         self._tests: Counter[str] = Counter()
 
@@ -161,22 +162,26 @@ class Live(Display):
     def station_ended(self, result: Result, visit: UnderWay | None) -> None:
         told = None if visit is None else visit.progressed
         amount = "" if told is None else wording.amount(told.done, told.total, told.unit)
-        self._draw([self._result_line(result, amount)])
+        self._draw(self._result_lines(result, amount))
 
     def tick(self) -> None:
         """Draw if anything has changed, and now and then because time has passed."""
-        is_changed = self._drawn_version != self.progress.version
+        is_changed = self._drawn_version != self._version
         if is_changed or self.progress.now() - self._drawn_at >= _CLOCK:
             self._draw()
 
-    def _draw(self, lines: Sequence[Line] = ()) -> None:
-        self._drawn_version, self._drawn_at = self.progress.version, self.progress.now()
+    @property
+    def _version(self) -> tuple[object, ...]:
+        return (self._tests.total(), *self.progress.version)
+
+    def _draw(self, lines: Iterable[Line] = ()) -> None:
+        self._drawn_version, self._drawn_at = self._version, self.progress.now()
         columns, rows = self._screen.size
         # The last column stays free, and one row for what is written meanwhile.
         tests = [(word, self._tests[word]) for word in _OF_TESTS]
         drawn = region(self.progress, columns - 1, max(rows - 1, 1), tests)
         self._screen.write_lines(
-            [self._painted(fitted(line, columns - 1)) for line in lines],
+            [self._painted(line) for line in lines],
             [(self._painted(line), cells(line)) for line in drawn],
         )
 
@@ -184,12 +189,20 @@ class Live(Display):
         writer = self._config.get_terminal_writer()
         return "".join(writer.markup(text, **markup) if markup else text for text, markup in line)
 
-    def _result_line(self, result: Result, amount: str) -> Line:
+    def _result_lines(self, result: Result, amount: str) -> Iterator[Line]:
+        """Yield the line of a station that has ended, and below it a reason that is too long."""
         took = wording.elapsed(result.seconds) if result.seconds else ""
         width = min(self.progress.name_width, _NAMES)
-        reason = "  ".join(filter(None, (amount, shown(wording.why(result)[:1000]))))
         head = (f"  {result.word:<{_WORD}}  ", COLOURS.get(result.word, {}))
-        return [head, (f"{padded(shown(result.name[:200]), width)}  {took:>{_TIME}}  {reason}", {})]
+        facts = f"{padded(shown(result.name[:200]), width)}  {took:>{_TIME}}  {amount}".rstrip()
+        line: Line = [head, (facts, {})]
+        reason, columns = shown(wording.why(result)[:1000]), self._screen.size[0] - 1
+        if cells(line) + 2 + cell_len(reason) <= columns:
+            yield [*line, (f"  {reason}" if reason else "", {})]
+            return
+        yield line
+        for below in paragraph(reason, " " * (_WORD + 4), columns):
+            yield [(below, {})]
 
     # --- in the place of what pytest writes
 
@@ -222,7 +235,6 @@ class Live(Display):
         """Count a test, and show it where it did not pass."""
         outcome = str(report.outcome)
         self._tests[outcome] += 1
-        self.progress.version += 1
         text, markup = word if isinstance(word, tuple) else (word, _colour_of(outcome))
         if not report.passed or self._config.get_verbosity() > 0:
             name = shown(report.nodeid[:1000])

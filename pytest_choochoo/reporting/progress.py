@@ -9,11 +9,17 @@ from graphlib import TopologicalSorter
 import msgspec
 
 from pytest_choochoo.engine import clock
-from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted, progress_to_show
+from pytest_choochoo.engine.events import (
+    Event,
+    LocalEvent,
+    VisitEnded,
+    VisitStarted,
+    progress_to_show,
+)
 from pytest_choochoo.engine.graph import followers, reachable
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.route import StationInfo
-from pytest_choochoo.engine.visit import AwaitsCheck, Progressed
+from pytest_choochoo.engine.visit import AwaitsCheck, Progressed, ProgressReport
 
 # A visit that takes this many times as long as the last one is marked, after some seconds.
 _TOO_LONG, _LONG_ENOUGH = 2, 1.0
@@ -32,14 +38,14 @@ class UnderWay(msgspec.Struct, kw_only=True):
     worker: str
     began: float
     expected: float
-    last_told: Progressed | None = None
+    told: Progressed | ProgressReport | None = None
     awaits: AwaitsCheck | None = None
 
     @property
     def progressed(self) -> Progressed | None:
         """The progress that it told last, in numbers and texts that can be shown."""
-        # A visit may report a million times, of which few are looked at.
-        return None if self.last_told is None else progress_to_show(self.last_told)
+        told = self.told.state if isinstance(self.told, ProgressReport) else self.told
+        return None if told is None else progress_to_show(told)
 
     def elapsed(self, now: float) -> float:
         return max(now - self.began, 0.0)
@@ -61,8 +67,7 @@ class RunProgress:
         self.began = now()
         #: The workers of the run; 1 without any.
         self.workers = 1
-        #: Raised whenever anything but the time has changed.
-        self.version = 0
+        self._changes = 0
         self._stations: Mapping[str, StationInfo] = {}
         self._below: Mapping[str, Sequence[str]] = {}
         self._seconds: Mapping[str, float] = {}
@@ -86,11 +91,11 @@ class RunProgress:
             below = (seconds.get(each, 0.0) + ahead[each] for each in self._below[key])
             ahead[key] = max(below, default=0.0)
         self._ahead = ahead
-        self.version += 1
+        self._changes += 1
 
     # --- what happens
 
-    def take(self, event: Event, worker: str = "") -> UnderWay | None:
+    def take(self, event: Event | LocalEvent, worker: str = "") -> UnderWay | None:
         """Take an event of a visit, in a *worker* if there are any; return a visit that starts."""
         match event:
             case VisitStarted():
@@ -101,11 +106,11 @@ class RunProgress:
         visit = self._under_way.get(event.key)
         if visit is None:
             return None  # it came after the end
-        if isinstance(event, Progressed):
-            visit.last_told = event
-        else:
+        if isinstance(event, AwaitsCheck):
             visit.awaits = event
-        self.version += 1
+        else:
+            visit.told = event
+        self._changes += 1
         return None
 
     def _start(self, event: VisitStarted, worker: str) -> UnderWay | None:
@@ -123,7 +128,7 @@ class RunProgress:
         )
         self._under_way[event.key] = visit
         self._ended.pop(event.key, None)
-        self.version += 1
+        self._changes += 1
         return visit
 
     def end(self, result: Result) -> bool:
@@ -134,7 +139,7 @@ class RunProgress:
         # With --keep-duplicates a station runs twice; the second time nothing is left to do.
         if is_news and not (known and (known.word, result.word) == ("visited", "unchanged")):
             self._ended[result.key] = result
-            self.version += 1
+            self._changes += 1
             return True
         return False
 
@@ -161,6 +166,11 @@ class RunProgress:
     def visit(self, key: str) -> UnderWay | None:
         """Return the visit of the station *key*, None if none is under way."""
         return self._under_way.get(key)
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """A value that is another one whenever anything but the time has changed."""
+        return (self._changes, *(visit.progressed for visit in self.under_way))
 
     @property
     def total(self) -> int:

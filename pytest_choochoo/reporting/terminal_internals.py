@@ -26,6 +26,17 @@ def written_through(config: pytest.Config, wrapped: Callable[[Any], Any]) -> Ite
         writer._file = file
 
 
+def begin_line(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Write what stands before the word of *report* where each item has a line of its own.
+
+    Pytest's reporter writes an empty line before that, unless it wrote it when the item started.
+    """
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    line = reporter._locationline(report.nodeid, *report.location)
+    config.get_terminal_writer().write(line)
+    reporter.currentfspath = line
+
+
 @contextmanager
 def muted(config: pytest.Config) -> Iterator[None]:
     """Leave out what is written, as if it had not been.

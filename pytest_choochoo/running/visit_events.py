@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted
+from pytest_choochoo.engine.events import LocalEvent, VisitEnded, VisitStarted
 from pytest_choochoo.engine.ledger.record import Result
 
 
 class VisitEvents:
     """The hooks at the start and the end of each visit; *tell* takes the events."""
 
-    def __init__(self, tell: Callable[[Event], object]) -> None:
+    def __init__(self, tell: Callable[[LocalEvent], object]) -> None:
         self._tell = tell
 
     def pytest_choochoo_visit_started(self, node_id: str, reasons: tuple[str, ...]) -> None:

@@ -36,12 +36,17 @@ def test_visit_is_said_when_it_starts_and_when_it_ends(project: Project, mode: s
 
     run = project.run("--cc-run", LINES)
 
-    assert said(run) == [
-        "choochoo: visiting boil (first visit)",
-        "choochoo: visited boil in N s",
+    lines = said(run)
+    of_boil = ["choochoo: visiting boil (first visit)", "choochoo: visited boil in N s"]
+    of_pour = [
         "choochoo: visiting pour (first visit)",
         "choochoo: failed pour in N s: RuntimeError: boom\\x1b[2J",
     ]
+    # With workers, a line stands where its message arrives.
+    if mode == "serial":
+        assert lines == of_boil + of_pour
+    assert [line for line in lines if "boil" in line] == of_boil
+    assert [line for line in lines if "pour" in line] == of_pour
     assert run.last_line == "1 failed, 1 passed, 1 skipped"
 
 
@@ -77,13 +82,24 @@ def test_percentage_counts_visits(project: Project, mode: str) -> None:
 
 
 def test_verbose_lines_have_times(project: Project, mode: str) -> None:
-    """With `-v`, pytest's own line is the one at the end."""
-    project.stations("@station\ndef boil() -> None: ...")
+    """With `-v`, pytest's own line is the one at the end, and serially the one at the start too."""
+    project.stations("@station\ndef boil() -> None: ...\n@station\ndef pour(boil) -> None: ...")
 
     run = project.run("--cc-run", LINES, "-v")
 
-    assert "choochoo: visiting boil (first visit)" in run.outlines
-    assert re.search(r"VISITED in [\d.]+ s \(first visit\)", run.text)
+    lines = [re.sub(r" in [\d.]+ s +", " in N s ", line) for line in run.outlines]
+    if mode == "parallel":
+        assert "choochoo: visiting boil (first visit)" in lines
+        assert any("VISITED (first visit) in N s stations.py::boil" in line for line in lines)
+        return
+    first = lines.index("stations.py::boil visiting (first visit)")
+    assert lines[first : first + 5] == [
+        "stations.py::boil visiting (first visit)",
+        "stations.py::boil VISITED (first visit) in N s [ 50%]",
+        "stations.py::pour visiting (first visit)",
+        "stations.py::pour VISITED (first visit) in N s [100%]",
+        "",
+    ]
 
 
 def test_quiet_run_says_nothing_unless_asked(project: Project) -> None:

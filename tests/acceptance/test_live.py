@@ -109,6 +109,27 @@ def test_next_run_has_a_line_for_each_station(project: Project, start: Start) ->
     assert any("1 failed, 5 passed in" in line for line in run.all_lines)
 
 
+def test_long_reason_wraps_at_words(project: Project, start: Start) -> None:
+    """It stands below its station, indented; nothing of it is cut."""
+    project.stations(f"""
+        @station
+        def boil() -> None:
+            raise RuntimeError("{" ".join(f"word{number}" for number in range(20))}")
+    """)
+
+    run = start("--cc-run", "--tb=no")
+
+    assert run.until_over() == 1
+    assert [line.rstrip() for line in run.all_lines if line.startswith(("  failed  ", "    "))][
+        :4
+    ] == [
+        "  failed       boil     0.0 s",
+        "               RuntimeError: word0 word1 word2 word3 word4 word5 word6 word7",
+        "                 word8 word9 word10 word11 word12 word13 word14 word15 word16",
+        "                 word17 word18 word19",
+    ]
+
+
 def test_no_colours_where_the_user_wants_none(project: Project, start: Start) -> None:
     """`NO_COLOR` leaves the display as it is otherwise."""
     project.stations(BOIL)

@@ -105,8 +105,10 @@ def judge(facts: Facts) -> Fresh | Due:
         reasons += tuple(_product_changes(facts.products, facts.products))
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
-        unknown = Reason("outcome", "its outcome is unknown: checks cannot restore it")
-        return Due(reasons=(*reasons, unknown), check_settles=False)
+        if facts.record is not None or facts.elsewhere:  # a first visit needs no other reason
+            unknown = "its outcome is unknown: checks cannot restore it"
+            reasons += (Reason("outcome", unknown),)
+        return Due(reasons=reasons, check_settles=False)
     return Due(reasons=reasons, check_settles=seen_by_check)
 
 

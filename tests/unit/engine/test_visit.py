@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pytest_choochoo import Visit
-from pytest_choochoo.engine.visit import Progressed
+from pytest_choochoo.engine.visit import Progressed, ProgressReport
 
 
 def _visit(
-    *, reported: list[Progressed] | None = None, directory: Callable[[], Path] = Path
+    *, reports: list[ProgressReport] | None = None, directory: Callable[[], Path] = Path
 ) -> Visit:
-    reported = [] if reported is None else reported
+    reports = [] if reports is None else reports
     return Visit(
         station="boil",
         profile="default",
@@ -22,8 +22,8 @@ def _visit(
         previous=None,
         resources={},
         _directory=directory,
-        _tell=reported.append,
-        _key="stations.py::boil",
+        _tell=reports.append,
+        _report=ProgressReport("stations.py::boil"),
     )
 
 
@@ -32,24 +32,46 @@ def _progressed(done: float, total: float | None = None, unit: str = "") -> Prog
 
 
 def test_progress_is_reported_from_its_start() -> None:
-    """A progress is reported when it begins and with each update."""
-    reported: list[Progressed] = []
+    """The place where a visit leaves its progress is known from the start, and kept up to date."""
+    reports: list[ProgressReport] = []
 
-    with _visit(reported=reported).progress(total=3, unit="B") as progress:
-        progress.update()
-        progress.update(1.5)
+    with _visit(reports=reports).progress(total=3, unit="B") as progress:
+        [report] = reports
+        states = [report.state]
+        for n in (1, 1.5):
+            progress.update(n)
+            states.append(report.state)
 
-    assert reported == [_progressed(0, 3, "B"), _progressed(1, 3, "B"), _progressed(2.5, 3, "B")]
+    assert states == [_progressed(0, 3, "B"), _progressed(1, 3, "B"), _progressed(2.5, 3, "B")]
     assert (progress.done, progress.total) == (2.5, 3)
+    assert reports == [report]
+
+
+def test_progress_updated_last_is_reported() -> None:
+    """Of two that go on at once, each is seen when it has gone on."""
+    reports: list[ProgressReport] = []
+    visit = _visit(reports=reports)
+    files, bytes_ = visit.progress(total=2), visit.progress(total=100, unit="B")
+
+    bytes_.update(10)
+    assert reports[-1].state == _progressed(10, 100, "B")
+    files.update()
+    assert reports[-1].state == _progressed(1, 2)
+    assert reports[0] is reports[1]
+
+
+def test_report_says_nothing_before_any_progress() -> None:
+    """A visit may have none."""
+    assert ProgressReport("stations.py::boil").state is None
 
 
 def test_progress_works_without_with() -> None:
     """A progress of unknown length may be used without a `with` statement."""
-    reported: list[Progressed] = []
+    reports: list[ProgressReport] = []
 
-    _visit(reported=reported).progress().update(2)
+    _visit(reports=reports).progress().update(2)
 
-    assert reported == [_progressed(0), _progressed(2)]
+    assert [report.state for report in reports] == [_progressed(2)]
 
 
 def test_progress_swallows_no_error() -> None:
@@ -70,14 +92,12 @@ def test_tracking_counts_finished_items(
     iterable: Iterable[str], total: float | None, shown: float | None
 ) -> None:
     """Tracking yields each item, and counts it once the work on it is over."""
-    reported: list[Progressed] = []
+    reports: list[ProgressReport] = []
 
-    tracked = [
-        (each, reported[-1].done) for each in _visit(reported=reported).track(iterable, total)
-    ]
+    tracked = [(each, reports[-1].state) for each in _visit(reports=reports).track(iterable, total)]
 
-    assert tracked == [("a", 0), ("b", 1)]
-    assert reported == [_progressed(done, shown) for done in (0, 1, 2)]
+    assert tracked == [("a", _progressed(0, shown)), ("b", _progressed(1, shown))]
+    assert reports[-1].state == _progressed(2, shown)
 
 
 def test_directory_is_made_when_asked_for() -> None:

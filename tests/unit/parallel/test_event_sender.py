@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from pytest_choochoo.engine.events import Event, VisitStarted
-from pytest_choochoo.engine.visit import Progressed
+from pytest_choochoo.engine.events import Event, VisitEnded, VisitStarted
+from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.visit import Progress, Progressed, ProgressReport
 from pytest_choochoo.parallel.event_sender import EventSender
 
 PATIENCE = 10.0
@@ -14,6 +15,11 @@ PATIENCE = 10.0
 
 def told(done: float) -> Progressed:
     return Progressed(key="boil", done=done, total=None, unit="", description="")
+
+
+def report_of(key: str = "boil") -> tuple[ProgressReport, Progress]:
+    report = ProgressReport(key)
+    return report, Progress(report, total=None, unit="", description="")
 
 
 class Channel:
@@ -31,11 +37,13 @@ class Channel:
 def test_last_progress_is_sent_though_most_is_not() -> None:
     """Of ten thousand in a moment a few are sent, and the last one without any other event."""
     channel = Channel()
-    channel.last = told(9_999)
+    channel.last = told(10_000)
     sender = EventSender(channel.send)
+    report, progress = report_of()
+    sender(report)
 
-    for number in range(10_000):
-        sender(told(number))
+    for _ in range(10_000):
+        progress.update()
 
     assert channel.arrived.wait(PATIENCE)
     assert len(channel.sent) < 100
@@ -45,24 +53,42 @@ def test_progress_is_sent_at_most_once_in_a_pause() -> None:
     """A visit that reports all the time causes ten messages a second."""
     channel = Channel()
     sender = EventSender(channel.send, pause=0.1)
+    report, progress = report_of()
+    sender(report)
     began = time.perf_counter()
 
     while time.perf_counter() - began < 0.5:
-        sender(told(1))
+        progress.update()
         time.sleep(0.001)
 
     assert 1 <= len(channel.sent) <= 7
 
 
-def test_progress_precedes_the_event_after_it() -> None:
-    """The end of a visit is sent after its last progress."""
+def test_progress_that_stands_still_is_sent_once() -> None:
+    """Nothing is sent while nothing changes."""
     channel = Channel()
-    sender = EventSender(channel.send, pause=PATIENCE)
-    end = VisitStarted(key="brew")
-    sender(told(1))
-    sender(told(2))
+    sender = EventSender(channel.send, pause=0.001)
+    report, progress = report_of()
+    sender(report)
+    progress.update()
+
+    time.sleep(0.1)
+
+    assert channel.sent.count(told(1)) == 1
+
+
+def test_progress_precedes_the_event_after_it() -> None:
+    """The end of a visit is sent after its last progress, and its progress is not sent again."""
+    channel = Channel()
+    sender = EventSender(channel.send, pause=0.001)
+    report, progress = report_of()
+    end = VisitEnded(result=Result(key="boil", name="boil", title="boil", word="visited"))
+    sender(report)
+    progress.update(2)
 
     sender(end)
+    progress.update()
+    time.sleep(0.1)
 
     assert channel.sent[-2:] == [told(2), end]
 

@@ -203,7 +203,8 @@ class SessionFacts:
             found = tuple(facts_of_result(each, infos.get(each.key)) for each in self._results())
         # For the whole document, since downstream inputs are outcomes upstream.
         after = ledger.records() if found else {}
-        return tuple(self._without_secrets(self._completed(each, ledger, after)) for each in found)
+        hide = SecretStore(texts=self._settings.process.secrets).hider()
+        return tuple(_told(self._completed(each, ledger, after), hide) for each in found)
 
     def _completed(
         self, station: StationFacts, ledger: Ledger, after: Mapping[str, Record]
@@ -228,25 +229,25 @@ class SessionFacts:
         texts = {"traceback": "\n\n".join(seen.errors), "output": "".join(sections)}
         return found | {name: text for name, text in texts.items() if text}
 
-    def _without_secrets(self, station: StationFacts) -> StationFacts:
-        """Return *station* as it may leave this machine, its long texts cut."""
-        hide = SecretStore(texts=self._settings.process.secrets).hidden
-        changes: dict[str, Any] = {"reasons": tuple(map(hide, station.reasons))}
-        for name in ("traceback", "output"):
-            text = getattr(station, name)
-            changes[name] = text and tail(hide(text))
-        if station.cause:
-            changes["cause"] = hide(station.cause)
-        if station.checks:
-            changes["checks"] = {name: hide(text) for name, text in station.checks.items()}
-        if station.attempts:
-            changes["attempts"] = tuple(
-                msgspec.structs.replace(
-                    each, error=hide(each.error), reasons=tuple(map(hide, each.reasons))
-                )
-                for each in station.attempts
+
+def _told(station: StationFacts, hide: Callable[[str], str]) -> StationFacts:
+    """Return *station* as others may be told of it: without secrets, its long texts cut."""
+    changes: dict[str, Any] = {"reasons": tuple(map(hide, station.reasons))}
+    for name in ("traceback", "output"):
+        text = getattr(station, name)
+        changes[name] = text and tail(hide(text))
+    if station.cause:
+        changes["cause"] = hide(station.cause)
+    if station.checks:
+        changes["checks"] = {name: hide(text) for name, text in station.checks.items()}
+    if station.attempts:
+        changes["attempts"] = tuple(
+            msgspec.structs.replace(
+                each, error=hide(each.error), reasons=tuple(map(hide, each.reasons))
             )
-        return msgspec.structs.replace(station, **changes)
+            for each in station.attempts
+        )
+    return msgspec.structs.replace(station, **changes)
 
 
 def _recorded(

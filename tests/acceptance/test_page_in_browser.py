@@ -329,6 +329,27 @@ def test_buttons_hide_no_station(open_page: Opener, count: int, width: int) -> N
     assert drawn["x"] + drawn["width"] <= pane["x"] + pane["width"]
 
 
+def test_names_stay_within_their_boxes(open_page: Opener) -> None:
+    """Long and wide ones are cut, in the route and in the timeline; short ones are whole."""
+    moment = {"began": SECONDS.format(1), "ended": SECONDS.format(2), "worker": "main"}
+    page = open_page(
+        (
+            _station("W" * 40, **moment),
+            _station("a_long_name_of_a_station_that_fits_nowhere", "W" * 40),
+            _station("boil", ended=SECONDS.format(40), began=SECONDS.format(3), worker="main"),
+        )
+    )
+
+    for node in page.locator(".node").all():
+        box = node.locator("rect.box").bounding_box()
+        for text in node.locator("text").all():
+            drawn = text.bounding_box()
+            assert drawn["x"] + drawn["width"] <= box["x"] + box["width"]
+    names = [each.text_content() for each in page.locator(".node text:not([class])").all()]
+    assert [each[-1] for each in names] == ["…", "…", "l"]
+    assert [each.text_content() for each in page.locator(".on-bar").all()] == ["boil"]
+
+
 @pytest.mark.parametrize("width", [1280, 400])
 def test_overview_has_failures_and_earlier_runs(open_page: Opener, width: int) -> None:
     """In a narrow window a button leads there."""

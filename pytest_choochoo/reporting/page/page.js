@@ -56,6 +56,15 @@
   const took = (seconds) => seconds < 0.05 ? "less than 0.1 s" : elapsed(seconds);
   const local = (date) => new Date(date).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
   const shorter = (name, length) => { const all = [...name]; return all.length > length ? all.slice(0, length - 1).join("") + "…" : name; };
+  // The text for a place in a drawing, cut where it would be wider than that.
+  const pen = document.createElement("canvas").getContext("2d"), FAMILY = getComputedStyle(document.body).fontFamily;
+  function fitting(name, room, font) {
+    pen.font = `${font} ${FAMILY}`;
+    const fits = (length) => pen.measureText(shorter(name, length)).width <= room;
+    let [least, most] = [1, Math.min([...name].length, 80)];
+    while (least < most) { const length = Math.ceil((least + most) / 2); if (fits(length)) least = length; else most = length - 1; }
+    return shorter(name, least);
+  }
   const badge = (each) => h("span", { class: `badge tone-${each.tone}`, "aria-hidden": "true" }, each.letter);
 
   // --- what is shown of all, and which station is selected
@@ -169,8 +178,8 @@
   function node(each) {
     const [x, y] = at(each), letter = g("text", { class: "letter", x: 19, y: 27.5 }), name = g("text", { x: 38, y: 20 }), small = g("text", { class: "small", x: 38, y: 36 }), hint = g("title", {});
     letter.textContent = each.letter;
-    name.textContent = shorter(each.name, 18);
-    small.textContent = each.s >= 0.05 ? `${shorter(each.word, 13)} · ${elapsed(each.s)}` : each.word;
+    name.textContent = fitting(each.name, WIDE - 46, "550 13px");
+    small.textContent = fitting(each.s >= 0.05 ? `${each.word} · ${elapsed(each.s)}` : each.word, WIDE - 46, "11px");
     hint.textContent = `${each.name}: ${each.word}`;
     return g("g", { class: `node tone-${each.tone}${isOut(each.index) ? " out" : ""}${each.index === selected ? " sel" : ""}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, "data-index": each.index },
       hint, g("rect", { class: "box", width: WIDE, height: HIGH, rx: 7 }), g("rect", { class: "flag", x: 8, y: 12, width: 22, height: 22, rx: each.tone === "bad" ? 3 : 11 }), letter, name, small);
@@ -314,10 +323,10 @@
       if (some.length) drawn.append(g("path", { class: `bar tone-${tone}${out ? " out" : ""}`, d: some.map(bar).join("") }));
     }
     for (const each of timed) {
-      const room = Math.floor((long(each) - 8) / 7);
-      if (room < 3) continue;
+      const room = long(each) - 8;
+      if (room < 24) continue;
       const label = g("text", { class: "on-bar", x: x(each.from) + 5, y: row(each) + 15 });
-      label.textContent = shorter(each.name, room);
+      label.textContent = fitting(each.name, room, "11px");
       drawn.append(label);
     }
     const mark = g("path", { class: "mark" }), hint = g("title", {});

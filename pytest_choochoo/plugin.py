@@ -64,6 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[_COLLECTION])
     if read.mode.collects:
         _register_front(config, read)
+    elif settings.wants_facts(config) and not read.process.is_worker:
+        text = "--cc-json and --cc-report write what a --cc-* command did: there is none"
+        config.issue_config_time_warning(pytest.PytestConfigWarning(text), stacklevel=2)
 
 
 def _register_front(config: pytest.Config, read: Settings) -> None:
@@ -73,7 +76,7 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
         terminal = Terminal(config, read)
         config.pluginmanager.register(terminal)
-        if config.getoption("cc_json") or config.getoption("cc_report"):
+        if settings.wants_facts(config):
             _register_files(config, read, terminal)
         _register_display(config, read, terminal)
     if parallel.is_controller(config):

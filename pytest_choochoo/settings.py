@@ -433,6 +433,11 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     return folder
 
 
+def wants_facts(config: pytest.Config) -> bool:
+    """Return whether the session is to write the facts of its stations into a file."""
+    return bool(config.getoption("cc_json") or config.getoption("cc_report"))
+
+
 def file_of(config: pytest.Config, option: str) -> Path:
     """Return the file that *option* names. Raises `BadSetting` where a folder has that name."""
     given = config.getoption(option)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import pytest
 
+from pytest_choochoo import settings
 from pytest_choochoo.commands import reading
 from pytest_choochoo.commands.plan import facts_of_plan, planner
 from pytest_choochoo.engine.journey import Journey
@@ -43,7 +44,8 @@ class Command(reading.Command):
         made = planner(self.workflow, self.judge, frozenset(above))
         planned = {each.key: each for each in made.plan(frozenset(above))}
         shown = (planned[key] for key in self.chosen)
-        session.config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, shown))
+        if settings.wants_facts(session.config):
+            session.config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, shown))
         for key in self.chosen:
             write(session.config, self._screen(key, planned, columns))
         return True

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pytest
 
-from pytest_choochoo import selection
+from pytest_choochoo import selection, settings
 from pytest_choochoo.commands import reading
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
@@ -34,11 +34,12 @@ class Command(reading.Command):
         config, verbosity = session.config, self.workflow.settings.verbosity
         selected = frozenset(self.chosen)
         planned = planner(self.workflow, self.judge, selected).plan(selected)
-        config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, planned))
-        rows = [*self._rows(planned)]
-        lines = [] if verbosity < 0 else [[], *table(rows, columns_of(config))]
+        if settings.wants_facts(config):
+            config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, planned))
+        if verbosity >= 0:
+            write(config, [[], *table([*self._rows(planned)], columns_of(config))])
         if verbosity >= -1:
-            write(config, [*lines, *self._closing(planned)])
+            write(config, self._closing(planned))
         return True
 
     def _rows(self, planned: Sequence[Planned]) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from pytest_choochoo.commands import reading
 from pytest_choochoo.engine.errors import NoRecord
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Record
-from pytest_choochoo.engine.wording import elapsed
+from pytest_choochoo.engine.wording import counted, elapsed
 from pytest_choochoo.reporting.document import (
     SHOWN,
     StationFacts,
@@ -37,8 +37,8 @@ class Command(reading.Command):
         with self.workflow.ledger.snapshot():
             found = (*self._stations(), *self._gone(config))
         config.stash[SHOWN] = found
-        counted = ", ".join(f"{number} {word}" for word, number in counts_of(found).items())
-        closing = f"choochoo: {counted or 'no station'}"
+        words = ", ".join(f"{number} {word}" for word, number in counts_of(found).items())
+        closing = f"choochoo: {words or 'no station'}"
         if verbosity >= 0:
             write(config, [[], *table([_row(each) for each in found], columns_of(config))])
             write(config, self._past_runs())
@@ -48,11 +48,11 @@ class Command(reading.Command):
 
     def _past_runs(self) -> Iterator[Line]:
         """Yield a line for each of the last runs; with `-v` for all that are kept."""
-        number = None if self.workflow.settings.verbosity else _RUNS
+        number = None if self.workflow.settings.verbosity > 0 else _RUNS
         for past in self.workflow.ledger.history()[:number]:
             ago, took = elapsed(time.time() - past.began), elapsed(past.seconds)
-            counts = ", ".join(f"{count} {word}" for word, count in past.counts.items())
-            yield [(f"last {past.command} {ago} ago: {counts} in {took}", {"light": True})]
+            line = f"last {past.command} {ago} ago: {counted(past.counts)} in {took}"
+            yield [(line, {"light": True})]
 
     def _stations(self) -> Iterator[StationFacts]:
         route, ledger = self.workflow.route, self.workflow.ledger

@@ -57,10 +57,14 @@ def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
     return shown(line)
 
 
+def counted(counts: Mapping[str, int]) -> str:
+    """Return the number of stations of each result in the order of `Word`, zeros left out."""
+    return ", ".join(f"{counts[word]} {word}" for word in get_args(Word) if counts.get(word))
+
+
 def closing_line(results: Sequence[Result], seconds: float) -> str:
     """Return the number of stations of each result in one line, zeros left out."""
-    counts = Counter(result.word for result in results)
-    words = ", ".join(f"{counts[word]} {word}" for word in get_args(Word) if counts[word])
+    words = counted(Counter(result.word for result in results))
     spared = sum(result.spared for result in results)
     tail = f", {elapsed(spared)} spared" if spared >= 0.05 else ""
     return f"choochoo: {words or 'no station'} in {elapsed(seconds)}{tail}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -207,17 +207,16 @@ class Terminal:
         """
         told = {result.key: result for result in self._results if result.word == "failed"}
         for category in ("failed", "error"):
-            self._whole[category] = stats.get(category, [])
             if category in stats:
+                self._whole[category] = stats[category]
                 stats[category] = [_named(each, told) for each in stats[category]]
 
-    @pytest.hookimpl(specname="pytest_terminal_summary", wrapper=True, tryfirst=True)
-    def restore_errors(self, terminalreporter: Any) -> Generator[None, None, None]:
-        """Give the reports back their errors when pytest has shown its short summary."""
-        try:
-            yield
-        finally:
-            terminalreporter.stats.update({k: v for k, v in self._whole.items() if v})
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Give the reports back their errors, for plugins that look at them last."""
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.stats.update(self._whole)
 
     def _all_results(self) -> tuple[Result, ...]:
         """Return the result of every selected station; one without reports was not reached."""

@@ -112,6 +112,19 @@ def test_document_without_stations(project: Project) -> None:
     assert (found["stations"], found["exit_code"]) == ([], 0)
 
 
+@pytest.mark.parametrize("option", ["--cc-json", "--cc-report"])
+def test_file_without_a_command_is_a_warning(project: Project, mode: str, option: str) -> None:
+    """Plain pytest does nothing with stations, of which a file could tell."""
+    project.write("test_it.py", "def test_it(): pass")
+
+    run = project.run(f"{option}=facts.html")
+
+    text = "--cc-json and --cc-report write what a --cc-* command did: there is none"
+    assert run.exit_code == 0
+    assert run.text.count(f"PytestConfigWarning: {text}") == 1
+    assert not (project.path / "facts.html").exists()
+
+
 def test_file_that_cannot_be_written(project: Project) -> None:
     """The command did its work, but the one who reads the file must not take an old one for it."""
     project.stations("@station\ndef boil(): pass")

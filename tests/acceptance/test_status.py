@@ -101,7 +101,7 @@ def test_history_has_runs_and_cleans(workflow: Project, mode: str) -> None:
     lines = [line for line in table(workflow, "--cc-status") if line.startswith("last")]
 
     assert [re.sub(r" in [\d.]+ s", "", line) for line in lines] == [
-        "last replay … ago: 2 unchanged, 1 visited",
+        "last replay … ago: 1 visited, 2 unchanged",
         "last run … ago: 3 unchanged",
         "last run … ago: 3 visited",
     ]

@@ -439,3 +439,25 @@ def test_reasons_are_wrapped_on_a_terminal(mix: Project) -> None:
         "  failed   pour  RuntimeError: the pump in the cellar does not answer any more,\n"
         "                 although it was repaired last week\n"
     ) in text
+
+
+def test_reports_have_their_errors_after_the_summary(project: Project, mode: str) -> None:
+    """Pytest's short summary names the station alone; a plugin that looks later sees all."""
+    project.stations("@station\ndef boil():\n    raise RuntimeError('too hot')")
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_unconfigure(config):
+            reporter = config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None and not hasattr(config, "workerinput"):
+                print("seen last:", "too hot" in str(reporter.stats["failed"][0].longrepr))
+        """,
+    )
+
+    run = project.run("--cc-run", apart=True)
+
+    assert "FAILED stations.py::boil" in run.outlines
+    assert "seen last: True" in run.outlines

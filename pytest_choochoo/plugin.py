@@ -114,11 +114,22 @@ def _register_display(config: pytest.Config, read: Settings, terminal: Terminal)
         config.pluginmanager.register(StepSummary(path, read, lambda: terminal.results))
 
 
+def _register_reporters(config: pytest.Config, read: Settings) -> None:
+    """Register what shows stations in the reports of other plugins, where there are any."""
+    if any(config.getoption(name, None) for name in ("htmlpath", "allure_report_dir")):
+        from pytest_choochoo.reporting import reporters
+
+        shows, runs_items = not read.process.is_worker, not parallel.is_controller(config)
+        reporters.register(config, shows=shows, runs_items=runs_items)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     # Registered last, to wrap the selections and shuffles of all other plugins, --ff included.
     config = session.config
     config.pluginmanager.register(SessionStart(config))
     read = config.stash[SETTINGS]
+    if read.mode.collects:
+        _register_reporters(config, read)
     if parallel.is_controller(config) and not read.writes and read.folder is not None:
         # Its workers look for stations, and have no terminal.
         if read.folder.exists():

@@ -22,6 +22,7 @@ SERVICES = Path(__file__).resolve().parent / "services"
 PATIENCE = 20  # seconds for a service to come up or to go away
 TIMEOUT = 5  # seconds for it to answer
 PIECE = 1024  # bytes that are sent or received at once
+RATE = 64 * 1024  # bytes a second at most, as on a slow line, so that there is something to watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ def request(
         pieces = []
         while piece := answer.read(PIECE):
             pieces.append(piece)
+            time.sleep(len(piece) / RATE)
             received(len(piece))
         response = Response(
             status=answer.status, headers=dict(answer.getheaders()), body=b"".join(pieces)
@@ -102,6 +104,7 @@ def upload(url: str, content: bytes, sent: Callable[[int], object]) -> None:
         for start in range(0, len(content), PIECE):
             piece = content[start : start + PIECE]
             yield piece
+            time.sleep(len(piece) / RATE)
             sent(len(piece))
 
     request("PUT", url, pieces(), {"Content-Length": str(len(content))})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,18 +73,8 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
         terminal = Terminal(config, read)
         config.pluginmanager.register(terminal)
-        if config.getoption("cc_json"):
-            from pytest_choochoo import storage
-            from pytest_choochoo.reporting.json_file import JsonFile
-
-            config.pluginmanager.register(
-                JsonFile(
-                    config.invocation_params.dir / config.getoption("cc_json"),
-                    read,
-                    results=lambda: terminal.results,
-                    records=partial(storage.records, config, read),
-                )
-            )
+        if config.getoption("cc_json") or config.getoption("cc_report"):
+            _register_files(config, read, terminal)
         _register_display(config, read, terminal)
     if parallel.is_controller(config):
         parallel.register_controller(config, read)
@@ -121,6 +110,30 @@ def _register_reporters(config: pytest.Config, read: Settings) -> None:
 
         shows, runs_items = not read.process.is_worker, not parallel.is_controller(config)
         reporters.register(config, shows=shows, runs_items=runs_items)
+
+
+def _register_files(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
+    """Register the hooks that write the facts of the session into files."""
+    from pytest_choochoo.reporting import json_file
+    from pytest_choochoo.reporting.facts import FactsFile, SessionFacts
+
+    renders = {"--cc-json": json_file.render}
+    try:
+        if config.getoption("cc_report"):
+            from pytest_choochoo.reporting import page
+
+            page.require_libraries()
+            renders["--cc-report"] = page.render
+        asked_for = [option for option in renders if config.getoption(option)]
+        files = [
+            FactsFile(option, settings.file_of(config, option), renders[option])
+            for option in asked_for
+        ]
+    except ChoochooError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(
+        SessionFacts(config, read, files, results=lambda: terminal.results)
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -87,6 +87,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return self.workflow.ledger if self.workflow.settings.writes else None
 
     @property
+    def open_ledger(self) -> Ledger:
+        return self.workflow.ledger
+
+    @property
     def durations(self) -> dict[str, float]:
         return durations_of(self.journey.ledger.records())
 

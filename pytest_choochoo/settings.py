@@ -302,6 +302,11 @@ def _declare_where(group: pytest.OptionGroup) -> None:
         "lines elsewhere, off with -q)",
     )
     group.addoption(
+        "--cc-report",
+        metavar="FILE",
+        help="write a page about the stations to this file, for browsers (extra: `report`)",
+    )
+    group.addoption(
         "--cc-lock-timeout",
         metavar="SECONDS",
         help="how long to wait for a station that another process is visiting, and for cleans "
@@ -426,6 +431,20 @@ def _folder_asked_for(config: pytest.Config) -> Path | None:
     if option and _is_taken_for_an_argument(config, folder) and _is_of_another_root(config, folder):
         raise BadSetting("--cc-state", given, f"given in one word here, --cc-state={given}")
     return folder
+
+
+def file_of(config: pytest.Config, option: str) -> Path:
+    """Return the file that *option* names. Raises `BadSetting` where a folder has that name."""
+    given = config.getoption(option)
+    path: Path = config.invocation_params.dir / given
+    try:
+        is_wrong = path.is_dir()
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise BadSetting(option, given, f"a file ({cause.lower()})") from None
+    if is_wrong:
+        raise BadSetting(option, given, "a file, not a folder")
+    return path
 
 
 def _may_become_folder(path: Path) -> bool:

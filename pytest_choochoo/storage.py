@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, MutableMapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -19,7 +19,6 @@ from pytest_choochoo.engine.ledger.opening import (
     read_ledger,
 )
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, SourceCache
-from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.settings import PROCESS, Settings, cache_folder
 
@@ -46,13 +45,29 @@ def ledger_of(config: pytest.Config, settings: Settings) -> Ledger:
     return _open(lambda warn: open_ledger(settings.location, warn=warn))
 
 
-def records(config: pytest.Config, settings: Settings) -> dict[str, Record]:
-    """Return the records as they are now, by key; none where there is no ledger to be read."""
+@contextmanager
+def reading(config: pytest.Config, settings: Settings) -> Iterator[Ledger]:
+    """Return a context with the ledger, opened to be read; an empty one where it cannot be.
+
+    Of such a ledger it warns. Raises `UsageError` where that warning is an error.
+    """
+    with closing(_readable(config, settings.reading())) as ledger:
+        yield ledger
+
+
+def _readable(config: pytest.Config, settings: Settings) -> Ledger:
     if settings.folder is None:
-        return {}
-    with suppress(UnusableLedger), closing(ledger_of(config, settings.reading())) as ledger:
-        return ledger.records()
-    return {}
+        return empty_ledger()
+    try:
+        return ledger_of(config, settings)
+    except UnusableLedger as error:  # of another plugin
+        cause = f"{error.path} could not be read: {error.cause}"
+    return _open(lambda warn: _empty(warn, f"the ledger {cause}; treating it as empty"))
+
+
+def _empty(warn: Callable[[str], None], text: str) -> Ledger:
+    warn(text)
+    return empty_ledger()
 
 
 def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock | None:

@@ -14,22 +14,23 @@ import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pyte
-from harness import HERE, OPTIONAL, Project, outside
+from harness import HERE, OPTIONAL, outside
 
 PATIENCE = 90.0
 
 
 class Emulator:
-    """A pytest command whose output a terminal of *columns* by *rows* shows.
+    """A pytest command in *folder* whose output a terminal of *columns* by *rows* shows.
 
     *text*: all that it wrote, with what the terminal obeys.
     """
 
     def __init__(
         self,
-        project: Project,
+        folder: Path,
         *arguments: str,
         columns: int = 80,
         rows: int = 24,
@@ -44,7 +45,7 @@ class Emulator:
         command = [sys.executable, "-m", "pytest", *without, *arguments]
         self.process = subprocess.Popen(
             command,
-            cwd=project.path,
+            cwd=folder,
             stdin=other,
             stdout=other,
             stderr=other,

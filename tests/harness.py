@@ -48,6 +48,7 @@ from pytest_choochoo.engine.ledger.schema import with_checksum
 # Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
     import_module(_room.name)
+import_module("jinja2")  # of the extra `report`
 
 HERE = Path(__file__).resolve().parent
 #: The first four lines of a file that `Project.stations` writes: its text begins on the fifth.

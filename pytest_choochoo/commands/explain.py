@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import pytest
 
-from pytest_choochoo import commands
-from pytest_choochoo.commands.plan import planner
+from pytest_choochoo.commands import reading
+from pytest_choochoo.commands.plan import facts_of_plan, planner
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.plan import Planned
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Record, to_text
 from pytest_choochoo.engine.wording import elapsed
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.document import SHOWN, outcome_of
 from pytest_choochoo.reporting.tables import Line, columns_of, markup_of, paragraph, write
 from pytest_choochoo.selection import Selection
 
@@ -25,26 +25,26 @@ _LINES = 10
 _LABELS = 12  # columns
 
 
-class Command(commands.Command):
+class Command(reading.Command):
     """Shows one screen a station instead of running items."""
-
-    succeeds_without_items = True
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         chosen = self.workflow.named("--cc-explain", self.workflow.settings.named)
-        self._chosen = tuple(key for key in self.workflow.route.order if key in chosen)
+        self.chosen = tuple(key for key in self.workflow.route.order if key in chosen)
         known = self.workflow.registry.items
-        items[:] = [known[key] for key in self._chosen if key in known]
+        items[:] = [known[key] for key in self.chosen if key in known]
         return Selection()
 
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
     ) -> bool | None:
         route, columns = self.workflow.route, columns_of(session.config)
-        above = route.closure(self._chosen, route.upstream)
+        above = route.closure(self.chosen, route.upstream)
         made = planner(self.workflow, self.judge, frozenset(above))
         planned = {each.key: each for each in made.plan(frozenset(above))}
-        for key in self._chosen:
+        shown = (planned[key] for key in self.chosen)
+        session.config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, shown))
+        for key in self.chosen:
             write(session.config, self._screen(key, planned, columns))
         return True
 

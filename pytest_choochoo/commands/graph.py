@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pytest
 
-from pytest_choochoo import commands
+from pytest_choochoo.commands import reading
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.route import Route, StationInstance
 from pytest_choochoo.engine.shown import shown
@@ -15,22 +15,14 @@ from pytest_choochoo.reporting.tables import write
 from pytest_choochoo.selection import Selection
 
 
-class Command(commands.Command):
+class Command(reading.Command):
     """Shows the route of the selected stations instead of running items."""
-
-    succeeds_without_items = True
-    _selected: tuple[str, ...] = ()
-
-    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        among = self.workflow.among(items)
-        self._selected = tuple(key for key in self.workflow.route.order if key in among)
-        return Selection()
 
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
     ) -> bool | None:
         draw = _FORMS[self.workflow.settings.form]
-        lines = draw(self.workflow.route, self._selected)
+        lines = draw(self.workflow.route, self.chosen)
         if not self.workflow.settings.is_for_tools:
             write(session.config, [[]])
         write(session.config, ([(line, {})] for line in lines))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pytest
 
-from pytest_choochoo import commands, selection
+from pytest_choochoo import selection
+from pytest_choochoo.commands import reading
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.plan import Planned, Planner, counts, expected_seconds
 from pytest_choochoo.engine.wording import elapsed
-from pytest_choochoo.reporting.document import SHOWN, StationFacts
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.document import SHOWN, StationFacts, facts_of_station
 from pytest_choochoo.reporting.tables import Line, Row, columns_of, table, write
 from pytest_choochoo.selection import Selection, Workflow
 
@@ -20,42 +20,26 @@ from pytest_choochoo.selection import Selection, Workflow
 _SKIPPING = ("skip", "skipif", "xfail")
 
 
-class Command(commands.Command):
+class Command(reading.Command):
     """Shows a table of the selected stations instead of running items."""
-
-    succeeds_without_items = True
-    _selected: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         made = selection.select_to_run(self.workflow, self.judge, items)
-        self._selected = made.selected
+        self.chosen = tuple(key for key in self.workflow.route.order if key in made.selected)
         return Selection(header=made.header)  # no station is awaited
 
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
     ) -> bool | None:
         config, verbosity = session.config, self.workflow.settings.verbosity
-        planned = planner(self.workflow, self.judge, self._selected).plan(self._selected)
-        config.stash[SHOWN] = tuple(self._facts(planned))
+        selected = frozenset(self.chosen)
+        planned = planner(self.workflow, self.judge, selected).plan(selected)
+        config.stash[SHOWN] = tuple(facts_of_plan(self.workflow, planned))
         rows = [*self._rows(planned)]
         lines = [] if verbosity < 0 else [[], *table(rows, columns_of(config))]
         if verbosity >= -1:
             write(config, [*lines, *self._closing(planned)])
         return True
-
-    def _facts(self, planned: Sequence[Planned]) -> Iterator[StationFacts]:
-        route = self.workflow.route
-        for each in planned:
-            yield StationFacts(
-                name=route.name(each.key),
-                node_id=each.key,
-                title=route[each.key].station.title,
-                upstream=route.names(route.upstream[each.key]),
-                reasons=each.reasons,
-                seconds=each.seconds or 0.0,
-                verdict=each.forecast,
-                outcome=outcome_of(self.workflow.ledger.record(each.key)),
-            )
 
     def _rows(self, planned: Sequence[Planned]) -> Iterator[Row]:
         route = self.workflow.route
@@ -77,6 +61,19 @@ class Command(commands.Command):
         yield [(f"choochoo: {words or 'no station'}{_times(planned)}", {})]
         if found.keys() - {"unchanged"}:
             yield [(f"next: {self.workflow.settings.command('run')}", {"bold": True})]
+
+
+def facts_of_plan(workflow: Workflow, planned: Iterable[Planned]) -> Iterator[StationFacts]:
+    """Yield the facts of the stations that are *planned*."""
+    for each in planned:
+        yield facts_of_station(
+            workflow.route,
+            each.key,
+            workflow.ledger.record(each.key),
+            reasons=each.reasons,
+            seconds=each.seconds or 0.0,
+            verdict=each.forecast,
+        )
 
 
 def planner(workflow: Workflow, judge: Judge, selected: Collection[str]) -> Planner:

@@ -7,13 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_choochoo import commands
+from pytest_choochoo.commands import reading
 from pytest_choochoo.engine.errors import NoRecord
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.wording import elapsed
-from pytest_choochoo.reporting.document import SHOWN, StationFacts, counts_of, in_utc
-from pytest_choochoo.reporting.json_file import outcome_of
+from pytest_choochoo.reporting.document import (
+    SHOWN,
+    StationFacts,
+    counts_of,
+    facts_of_station,
+    in_utc,
+    outcome_of,
+)
 from pytest_choochoo.reporting.tables import Line, Row, columns_of, table, write
 from pytest_choochoo.selection import Selection
 
@@ -21,16 +27,8 @@ from pytest_choochoo.selection import Selection
 _RUNS = 3
 
 
-class Command(commands.Command):
+class Command(reading.Command):
     """Shows a table of the selected stations, and of records without one."""
-
-    succeeds_without_items = True
-    _selected: tuple[str, ...] = ()
-
-    def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        among = self.workflow.among(items)
-        self._selected = tuple(key for key in self.workflow.route.order if key in among)
-        return Selection()
 
     def perform(
         self, session: pytest.Session, journey: Journey, selection: Selection
@@ -60,7 +58,7 @@ class Command(commands.Command):
         route, ledger = self.workflow.route, self.workflow.ledger
         due: set[str] = set()
         for key in route.order:
-            record, stop = ledger.record(key), route[key]
+            record = ledger.record(key)
             status, reasons = self._status(key, record)
             if status != "complete":
                 due.add(key)
@@ -68,18 +66,16 @@ class Command(commands.Command):
                 due.add(key)
                 names = route.names(each for each in route.upstream[key] if each in above)
                 reasons = tuple(f"upstream {name} is due" for name in names)
-            if key not in self._selected:
+            if key not in self.chosen:
                 continue
-            yield StationFacts(
-                name=stop.name,
-                node_id=key,
-                title=stop.station.title,
-                upstream=route.names(route.upstream[key]),
+            yield facts_of_station(
+                route,
+                key,
+                record,
                 reasons=reasons,
                 seconds=0.0 if record is None else record.seconds,
                 status=status,
                 visited=_time(record),
-                outcome=outcome_of(record),
             )
 
     def _status(self, key: str, record: Record | None) -> tuple[str, tuple[str, ...]]:
@@ -100,7 +96,7 @@ class Command(commands.Command):
     def _gone(self, config: pytest.Config) -> Iterator[StationFacts]:
         """Yield the records whose stations no longer exist, if all stations are collected."""
         route = self.workflow.route
-        if len(self._selected) < len(route.stops) or config.args_source.name != "INVOCATION_DIR":
+        if len(self.chosen) < len(route.stops) or config.args_source.name != "INVOCATION_DIR":
             return
         for key, record in self.workflow.ledger.records().items():
             if key not in route and not record.is_forgotten:
@@ -109,6 +105,7 @@ class Command(commands.Command):
                     node_id=key,
                     title="",
                     upstream=(),
+                    upstream_ids=(),
                     reasons=(f"no such station any more: {key}",),
                     seconds=record.seconds,
                     status="gone",

@@ -95,6 +95,20 @@ class BadSetting(ChoochooError):
     template = "{where} is {value!r}; it must be {must}"
 
 
+class MissingExtra(ChoochooError):
+    option: str
+    libraries: tuple[str, ...]
+    extra: str
+    template = (
+        "{option} needs {libraries}, which this Python cannot import: "
+        "pip install 'pytest-choochoo[{extra}]'"
+    )
+
+    def sentence(self, command: str = "pytest --cc-run") -> str:
+        facts = vars(self) | {"libraries": " and ".join(self.libraries)}
+        return self.template.format_map(facts)
+
+
 class NotAFunction(ChoochooError):
     where: str
     value: str

@@ -134,10 +134,19 @@ class SecretStore:
 
     def hidden(self, text: str) -> str:
         """Return *text* with `***` in place of each string that is a secret, or in one."""
+        return self.hider()(text)
+
+    def hider(self) -> Callable[[str], str]:
+        """Return a function like `hidden`, for many texts; it hides the secrets of this moment."""
         found = {each for kept in [*self._texts.values()] for each in _strings(kept)}
-        for each in sorted(found, key=len, reverse=True):
-            text = text.replace(each, "***")
-        return text
+        longest_first = sorted(found, key=len, reverse=True)
+
+        def hide(text: str) -> str:
+            for each in longest_first:
+                text = text.replace(each, _SHOWN)
+            return text
+
+        return hide
 
     def find(self, token: str) -> str | None:
         """Return the text that *token* stands for, None where it is unknown."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import pytest
 
-from pytest_choochoo.engine.ledger.protocol import History
+from pytest_choochoo.engine.ledger.protocol import History, Ledger
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
@@ -64,6 +64,10 @@ class Controller:
     @property
     def ledger(self) -> History | None:
         return None  # only runs are noted
+
+    @property
+    def open_ledger(self) -> Ledger | None:
+        return None  # the workers read it
 
     def unreported(self, station: StationInfo) -> Result | None:
         """Return the result of a station that was never reported, None if it was not reached."""

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_choochoo.engine.errors import ChoochooError
 from pytest_choochoo.engine.events import VisitEnded, VisitStarted
-from pytest_choochoo.engine.ledger.protocol import HeldLock, History
+from pytest_choochoo.engine.ledger.protocol import HeldLock, History, Ledger
 from pytest_choochoo.engine.ledger.record import Result, durations_of
 from pytest_choochoo.engine.ledger.remote import LedgerServer
 from pytest_choochoo.engine.route import StationInfo
@@ -288,6 +288,10 @@ class RunController(Controller):
 
     @property
     def ledger(self) -> History | None:
+        return self.open_ledger
+
+    @property
+    def open_ledger(self) -> Ledger | None:
         return None if self._begun is None else self._begun.run.ledger
 
     @property

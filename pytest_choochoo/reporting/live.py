@@ -194,13 +194,14 @@ class Live(Display):
         took = wording.elapsed(result.seconds) if result.seconds else ""
         width = min(self.progress.name_width, _NAMES)
         head = (f"  {result.word:<{_WORD}}  ", COLOURS.get(result.word, {}))
-        facts = f"{padded(shown(result.name[:200]), width)}  {took:>{_TIME}}  {amount}".rstrip()
-        line: Line = [head, (facts, {})]
-        reason, columns = shown(wording.why(result)[:1000]), self._screen.size[0] - 1
-        if cells(line) + 2 + cell_len(reason) <= columns:
-            yield [*line, (f"  {reason}" if reason else "", {})]
+        facts = f"{padded(shown(result.name[:200]), width)}  {took:>{_TIME}}"
+        facts += f"  {amount}" if amount else ""
+        why = f"by {', '.join(result.by)}" if result.word == "blocked" else wording.why(result)
+        reason, columns = shown(why[:1000]), self._screen.size[0] - 1
+        if len(head[0]) + cell_len(facts) + 2 + cell_len(reason) <= columns:
+            yield [head, (f"{facts}  {reason}".rstrip(), {})]
             return
-        yield line
+        yield [head, (facts.rstrip(), {})]
         for below in paragraph(reason, " " * (_WORD + 4), columns):
             yield [(below, {})]
 

@@ -18,6 +18,9 @@ _NAMES = 30  # columns of a title, at most
 _WORDS = ("visited", "unchanged", "adopted", "failed", "blocked", "skipped", "not reached")
 _DIM: Markup = {"light": True}
 _MORE = "…"
+_TOLD = "choochoo: "
+# Seconds below which an expected time says nothing.
+_NOTICEABLE = 0.1
 
 
 def region(
@@ -27,7 +30,7 @@ def region(
 
     *tests*: the number of tests of each outcome.
     """
-    last = [_last_line(progress, tests)]
+    last = [_last_line(progress, tests, columns)]
     room = max(rows - 1, 0)
     visits = [*progress.under_way]
     shown_visits = visits if len(visits) <= room else visits[: max(room - 1, 0)]
@@ -85,7 +88,7 @@ def _visit_line(visit: UnderWay, now: float, width: int, columns: int, workers: 
         text = " ".join(filter(None, (amount, told.description)))
         line.append((f"{text}  ", {}))
     line.append((elapsed, {}))
-    if visit.expected:
+    if visit.expected >= _NOTICEABLE:
         line.append((f" of about {wording.elapsed(visit.expected)}", _DIM))
     if visit.is_late(now):
         line.append(("  longer than ever", {"yellow": True, "bold": True}))
@@ -110,18 +113,21 @@ def _waiting_lines(progress: RunProgress, room: int) -> Iterator[Line]:
         yield [(f"  {_MORE} and {len(waiting) - room + 1} more wait", _DIM)]
 
 
-def _last_line(progress: RunProgress, tests: Sequence[tuple[str, int]]) -> Line:
+def _last_line(progress: RunProgress, tests: Sequence[tuple[str, int]], columns: int) -> Line:
+    """Return the line with counts and times, without the details for which there is no room."""
     counts, under_way = progress.counts, progress.under_way
-    parts = [f"{sum(counts.values())}/{progress.total} stations"]
-    parts += [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
+    head = f"{sum(counts.values())}/{progress.total} stations"
+    details = [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
     if any(number for _, number in tests):
-        parts.append(f"tests: {' '.join(f'{n} {word}' for word, n in tests if n)}")
+        details.append(f"tests: {' '.join(f'{n} {word}' for word, n in tests if n)}")
     if progress.workers > 1:
         busy = len({visit.worker for visit in under_way})
-        parts.append(f"{busy} of {progress.workers} workers busy")
-    parts.append(wording.elapsed(progress.elapsed))
+        details.append(f"{busy} of {progress.workers} workers busy")
+    times = [wording.elapsed(progress.elapsed)]
     left = progress.left()
     if left is not None:
         seconds, is_known = left
-        parts.append(f"{'about' if is_known else 'at least'} {wording.elapsed(seconds)} left")
-    return [("choochoo: ", {}), (", ".join(parts), {"bold": True})]
+        times.append(f"{'about' if is_known else 'at least'} {wording.elapsed(seconds)} left")
+    while details and len(_TOLD) + len(", ".join([head, *details, *times])) > columns:
+        details.pop()
+    return [(_TOLD, {}), (", ".join([head, *details, *times]), {"bold": True})]

@@ -52,37 +52,63 @@ def table(rows: Sequence[Row], columns: int) -> Iterator[Line]:
 
     *columns*: the width of the terminal, 0 where the output goes elsewhere and no line is wrapped.
     """
-    words, names, whens = (
-        (
-            max((len(shown(cell)) for cell in cells), default=0)
-            for cells in zip(*((row.word, row.name, row.when) for row in rows))
+    words, names, whens, titles = (
+        max(map(width, cells), default=0)
+        for cells in (
+            [row.word for row in rows],
+            [shown(row.name) for row in rows],
+            [row.when for row in rows],
+            [shown(row.title) for row in rows],
         )
-        if rows
-        else (0, 0, 0)
     )
+    before = sum(size + len(_GAP) for size in (words, names, whens) if size)
+    # Titles have a column of their own where everything fits beside it.
+    widest = max((width(_beside(row)) for row in rows), default=0)
+    is_narrow = bool(columns) and before + titles + widest + 2 * len(_GAP) > columns
     for row in rows:
-        head = f"{_GAP}{row.word:<{words}}"
-        yield from _row(row, head, names, whens, columns)
+        head = f"{_GAP}{_filled(row.word, words)}"
+        facts = f"{_GAP}{_filled(shown(row.name), names)}"
+        facts += f"{_GAP}{_filled(row.when, whens)}" if whens else ""
+        yield from _row(row, head, facts, 0 if is_narrow else titles, columns)
 
 
-def _row(row: Row, head: str, names: int, whens: int, columns: int) -> Iterator[Line]:
-    name, title = shown(row.name), shown(row.title)
-    rest = f"{_GAP}{name:<{names}}{_GAP}{row.when:<{whens}}" if whens else f"{_GAP}{name:<{names}}"
-    used, texts = len(head) + len(rest) + len(_GAP), [*map(shown, row.texts)]
-    first: Line = [(head, markup_of(row.word)), (rest, {})]
-    beside = "; ".join(texts)
-    if title and (not columns or used + len(title) <= columns):
-        first.append((f"{_GAP}{title}", {"light": True} if columns else {}))
-        used += len(title) + len(_GAP)
-    if beside and (not columns or used + len(beside) <= columns):
+def _row(row: Row, head: str, facts: str, titles: int, columns: int) -> Iterator[Line]:
+    title, beside = shown(row.title), _beside(row)
+    texts = [*map(shown, row.texts)]
+    used = width(head) + width(facts) + len(_GAP)
+    first: Line = [(head, markup_of(row.word)), (facts, {})]
+    if titles or (title and used + width(title) <= columns):
+        filled = _filled(title, titles)
+        first.append((f"{_GAP}{filled}", {"light": True} if columns else {}))
+        used += width(filled) + len(_GAP)
+    if beside and (not columns or used + width(beside) <= columns):
         first.append((f"{_GAP}{beside}", {}))
         texts = []
+    while len(first) > 1 and not first[-1][0].strip():
+        del first[-1]
     first[-1] = (first[-1][0].rstrip(), first[-1][1])
     yield first
     indent = " " * (len(head) + len(_GAP))
     for text in (*texts, *row.more):
         for line in paragraph(text, indent, columns):
             yield [(line, {})]
+
+
+def _beside(row: Row) -> str:
+    return "; ".join(map(shown, row.texts))
+
+
+def _filled(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))
+
+
+def width(text: str) -> int:
+    """Return the number of columns that a terminal takes for *text*."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # few texts need it
+
+    return cell_len(text)
 
 
 def markup_of(word: str) -> Markup:
@@ -93,7 +119,7 @@ def markup_of(word: str) -> Markup:
 def paragraph(text: str, indent: str, columns: int) -> list[str]:
     """Return *text* as indented lines that fit *columns*; 0 for one line of any length."""
     text = shown(text)
-    if not columns or len(indent) + len(text) <= columns:
+    if not columns or len(indent) + width(text) <= columns:
         return [indent + text]
     from textwrap import wrap  # few tables need it
 

@@ -15,7 +15,7 @@ import pytest
 from pytest_choochoo.engine import clock, wording
 from pytest_choochoo.engine.errors import UnusableLedger
 from pytest_choochoo.engine.graph import reachable
-from pytest_choochoo.engine.ledger.protocol import History
+from pytest_choochoo.engine.ledger.protocol import History, Ledger
 from pytest_choochoo.engine.ledger.record import PastRun, Result
 from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
@@ -41,6 +41,10 @@ class RunFacts(Protocol):
     @property
     def ledger(self) -> History | None:
         """The ledger in which the run is noted, None where the run is not."""
+
+    @property
+    def open_ledger(self) -> Ledger | None:
+        """The ledger that this process has open until it ends, None where it has none."""
 
     @property
     def durations(self) -> Mapping[str, float]:

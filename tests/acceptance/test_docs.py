@@ -6,7 +6,8 @@ A page is a story: its blocks follow each other in one project, or in the projec
 * `python`, `ini` and `toml` blocks are files; a comment in the first line gives the name.
 * `console` blocks are commands with their output. A line `...` stands for any lines, and
   times, versions and paths may differ. With `<!-- meanwhile: node id -->` above, another
-  process is visiting that station.
+  process is visiting that station. With `<!-- output: on a terminal -->` somewhere above, the
+  commands run on a terminal, else with `--cc-progress=off`.
 * `xml` blocks show lines of the file that the first line names.
 * `bash` blocks are commands for the reader; the names in them must exist.
 * `text` blocks are drawings.
@@ -15,6 +16,7 @@ A page is a story: its blocks follow each other in one project, or in the projec
 from __future__ import annotations
 
 import ast
+import os
 import pkgutil
 import re
 import shlex
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from emulator import Emulator
 
 import pytest_choochoo
 from pytest_choochoo import hookspecs
@@ -44,13 +47,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "pytest_choochoo"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FILES, RUN, NOT_RUN = {"python", "ini", "toml"}, {"console", "xml"}, {"bash", "text"}
-DIRECTIVE = re.compile(r"<!-- (project|meanwhile): (.+) -->")
+DIRECTIVE = re.compile(r"<!-- (project|meanwhile|output): (.+) -->")
 
 #: Parts that differ from run to run, and their replacements on both sides of a comparison.
 DIFFERS = [
     (r"(platform \S+) -- .*", r"\1"),
     (r"^(rootdir|cachedir|plugins|created): .*", r"\1"),
     (r", [\d.]+ (s|min|h)( \d+ min)? spared", ""),
+    # Known where the visits took a noticeable time.
+    (r"[;,] (about|up to) [\d.]+ s( with what may be visited)?$", ""),
     (r"\b\d+(\.\d+)? ?(s|min|h)\b( \d+ min)?", "T"),
     (r"process \d+ on \S+ \(since [\d:]+\)", "process P"),
     (r"process \d+ on \S+", "process P"),
@@ -91,6 +96,7 @@ class Block:
     text: str
     project: str
     meanwhile: str
+    is_on_terminal: bool
 
     @property
     def file_name(self) -> str:
@@ -108,7 +114,7 @@ class Block:
 
 def _blocks(page: Path) -> list[Block]:
     blocks: list[Block] = []
-    project, meanwhile, fence = page.stem, "", ""
+    project, meanwhile, output, fence = page.stem, "", "", ""
     begin, lines = 0, page.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         if fence and line == "```":
@@ -122,16 +128,20 @@ def _blocks(page: Path) -> list[Block]:
                     text=text,
                     project=project,
                     meanwhile=meanwhile,
+                    is_on_terminal=output == "on a terminal",
                 )
             )
             fence = meanwhile = ""
         elif not fence and line.startswith("```"):
             fence, begin = line.removeprefix("```") or "nothing", number + 1
         elif not fence and (found := DIRECTIVE.fullmatch(line)):
-            if found[1] == "project":
-                project = found[2]
-            else:
-                meanwhile = found[2]
+            match found.groups():
+                case "project", name:
+                    project = name
+                case "meanwhile", key:
+                    meanwhile = key
+                case _, where:
+                    output = where
     assert not fence, f"{page.name}:{begin}: a block does not end"
     return blocks
 
@@ -169,8 +179,7 @@ class Reader:
         monkeypatch.setenv("COLUMNS", "80")
         # As after `pip install pytest-choochoo`, without other installed plugins.
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        # The pages show what pytest itself prints.
-        monkeypatch.setenv("PYTEST_ADDOPTS", "-p choochoo -p xdist --cc-progress=off")
+        monkeypatch.setenv("PYTEST_ADDOPTS", "-p choochoo -p xdist")
         # Otherwise an edit within a second that keeps the size would be hidden by a stale .pyc.
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -190,10 +199,11 @@ class Reader:
         else:
             with self._meanwhile(block.meanwhile):
                 for command, output in block.commands():
-                    shown, was = _normal(output), _normal(self.run(command))
+                    was = _normal(self.run(command, on_terminal=block.is_on_terminal))
+                    shown = _normal(output)
                     assert _elided(was, shown) == shown, f"{block.page}:{block.line}: $ {command}"
 
-    def run(self, command: str) -> str:
+    def run(self, command: str, *, on_terminal: bool = False) -> str:
         """Return the output of *command*."""
         pytests = re.fullmatch(r"(?:cd (\S+) && )?((?:[A-Z_]+=\S+ )*)pytest\b(.*)", command)
         if pytests is None:
@@ -211,6 +221,9 @@ class Reader:
             context.chdir(self._pytester.path / (pytests[1] or "."))
             for assignment in pytests[2].split():
                 context.setenv(*assignment.split("=", 1))
+            if on_terminal:
+                return _on_terminal(Path.cwd(), arguments)
+            arguments.insert(0, "--cc-progress=off")
             # xdist starts its workers with the command line of this process.
             if "-n" in arguments:
                 seen = self._pytester.run(sys.executable, "-m", "pytest", *arguments)
@@ -231,6 +244,18 @@ class Reader:
             assert other.stdout and other.stdout.readline() == "held\n"
             yield
             other.communicate()
+
+
+def _on_terminal(folder: Path, arguments: Sequence[str]) -> str:
+    """Return what a terminal shows after a pytest command."""
+    names = "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE"
+    environment = {name: os.environ[name] for name in names}
+    run = Emulator(folder, *arguments, columns=80, rows=200, **environment)
+    try:
+        run.until_over()
+        return "\n".join(run.all_lines)
+    finally:
+        run.close()
 
 
 @pytest.fixture
@@ -267,7 +292,7 @@ def test_set_up_commands_are_real() -> None:
     named = set(re.findall(r"tox run -e (\S+)", text))
     installed = set(re.findall(r"pip install (?!tox\b)(?:-e )?['\"]?([\w-]+)", text))
 
-    assert named == {"example", "faults", "peers"} and named <= environments
+    assert named == {"example", "faults", "peers", "pictures"} and named <= environments
     assert installed == {project["name"]}
 
 

@@ -122,3 +122,212 @@ def test_file_that_cannot_be_written(project: Project) -> None:
     file = project.path / "out/run.json"
     assert f"choochoo: --cc-json: {file} could not be written: not a directory" in run.outlines
     assert (run.exit_code, run.visited) == (1, ("boil",))
+
+
+def test_document_has_what_earlier_runs_came_to(project: Project, mode: str) -> None:
+    """The last one comes first, and the session itself is not among them."""
+    project.stations(WORKFLOW)
+    project.run("--cc-run")
+    project.run("--cc-run", "--cc-replay", "login")
+
+    found = document(project, "--cc-run")
+
+    past = [(each["command"], each["counts"], each["exit_code"]) for each in found["history"]]
+    assert past == [
+        ("replay", {"unchanged": 1, "visited": 1, "failed": 1, "blocked": 1}, 1),
+        ("run", {"visited": 2, "failed": 1, "blocked": 1}, 1),
+    ]
+    starts = [datetime.fromisoformat(each["started"]) for each in found["history"]]
+    assert datetime.fromisoformat(found["started"]) > starts[0] > starts[1]
+    assert all(0 < each["seconds"] < 60 for each in found["history"])
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "check"])
+def test_document_has_what_the_last_visit_printed(
+    project: Project, mode: str, command: str
+) -> None:
+    """Without secrets, and without a part of what the session itself did not print."""
+    project.stations("""
+        from pytest_choochoo import Secret
+
+        @station
+        def login() -> Secret[str]:
+            print("the password is hunter2")
+            return Secret("hunter2")
+
+        @station
+        def quiet(login) -> None: ...
+    """)
+    project.run("--cc-run")
+
+    found = stations(document(project, f"--cc-{command}"))
+
+    assert found["login"]["output"] == "--- stdout call ---\nthe password is ***\n"
+    assert "output" not in found["quiet"]
+    assert "hunter2" not in (project.path / "out/run.json").read_text()
+
+
+def test_output_of_this_session_comes_first(project: Project, mode: str) -> None:
+    """An answer of a check is news, where the station is not visited."""
+    project.stations("""
+        from pathlib import Path
+
+        @station
+        def boil() -> None:
+            print("boiling")
+            Path("hot").touch()
+
+        @boil.check
+        def is_hot():
+            print("looking")
+            assert Path("hot").exists()
+    """)
+    assert "boiling" in stations(document(project, "--cc-run"))["boil"]["output"]
+
+    found = stations(document(project, "--cc-run"))
+
+    assert found["boil"]["output"] == "--- stdout setup ---\nlooking\n"
+
+
+def test_secret_that_was_raised_is_nowhere_in_the_document(project: Project, mode: str) -> None:
+    """It is hidden in the error, the attempts, the answers of checks and the traceback."""
+    project.stations("""
+        from pytest_choochoo import Secret
+
+        @station
+        def account() -> dict[str, Secret[str]]:
+            return {"password": Secret("correct-" + "horse")}
+
+        @station
+        def login(account) -> None:
+            raise RuntimeError("no " + account["password"].reveal())
+
+        @station
+        def logout(account) -> None: ...
+
+        @logout.check
+        def is_out(account):
+            raise RuntimeError("still " + account["password"].reveal())
+    """)
+
+    found = stations(document(project, "--cc-run", "--tb=short"))
+
+    assert found["login"]["cause"] == "RuntimeError: no ***"
+    assert found["login"]["attempts"][0]["error"] == "RuntimeError: no ***"
+    assert "RuntimeError: no ***" in found["login"]["traceback"]
+    assert found["logout"]["checks"] == {"is_out": "RuntimeError: still ***"}
+    assert "correct-horse" not in (project.path / "out/run.json").read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "check", "explain"])
+def test_stations_upstream_have_node_ids(project: Project, mode: str, command: str) -> None:
+    """Names beside them, as they may belong to several stations."""
+    for folder in ("a", "b"):
+        project.write(
+            f"{folder}/stations.py",
+            f"""
+            from pytest_choochoo import station
+
+            @station
+            def boil() -> str: return "{folder}"
+
+            @station
+            def pour_{folder}(boil) -> str: return boil
+            """,
+        )
+    project.run("--cc-run")
+    selectors = ["pour_a,pour_b"] if command == "explain" else []
+
+    found = stations(document(project, f"--cc-{command}", *selectors))
+
+    for folder in ("a", "b"):
+        pour = found[f"pour_{folder}"]
+        assert (pour["upstream"], pour["upstream_ids"]) == (
+            ["boil"],
+            [f"{folder}/stations.py::boil"],
+        )
+        [consumed] = [each for each in pour["inputs"] if each["kind"] == "upstream"]
+        assert consumed["new"] == f'"{folder}"'
+
+
+def test_session_opens_its_ledger_once(project: Project, mode: str) -> None:
+    """The facts at the end are read from the ledger that is open."""
+    project.stations(WORKFLOW)
+    project.write(
+        "conftest.py",
+        """
+        from pytest_choochoo.engine.ledger import opening
+        from pytest_choochoo import storage
+
+        opened = []
+
+        def counting(function):
+            def call(*arguments, **more):
+                opened.append(function.__name__)
+                return function(*arguments, **more)
+            return call
+
+        storage.open_ledger = counting(opening.open_ledger)
+        storage.read_ledger = counting(opening.read_ledger)
+
+        def pytest_unconfigure(config):
+            if not hasattr(config, "workerinput"):
+                print("opened:", opened)
+            storage.open_ledger, storage.read_ledger = opening.open_ledger, opening.read_ledger
+        """,
+    )
+
+    run = project.run("--cc-run", "--cc-json", "run.json", "-s")
+
+    assert "opened: ['open_ledger']" in run.text
+
+
+def test_ledger_that_cannot_be_read_is_a_warning(project: Project, mode: str) -> None:
+    """In the session that opens it, and where only the file's facts are read from it."""
+    project.stations(WORKFLOW)
+    project.run("--cc-run")
+    ledger = project.path / ".pytest_cache/d/choochoo/default.sqlite"
+    ledger.write_bytes(b"no database at all " * 100)
+
+    run = project.run("--cc-check", "--cc-json", "check.json")
+
+    found = json.loads((project.path / "check.json").read_text())
+    assert len(found["stations"]) == 4
+    assert (
+        f"PytestWarning: the ledger {ledger} could not be read: it is damaged "
+        "(file is not a database); treating it as empty; 'pytest --cc-run' will deal with it"
+    ) in run.text
+
+
+def test_ledger_of_another_plugin_that_fails_at_the_end(project: Project, mode: str) -> None:
+    """The results are in the file nevertheless, and a warning says what is not."""
+    project.stations(WORKFLOW)
+    project.write(
+        "conftest.py",
+        """
+        from pytest_choochoo.engine.errors import UnusableLedger
+        from pytest_choochoo.engine.ledger.location import LedgerLocation
+        from pytest_choochoo.engine.ledger.opening import open_ledger
+
+        def pytest_choochoo_make_ledger(config, folder, profile):
+            ledger = open_ledger(LedgerLocation(folder, profile))
+            def history():
+                raise UnusableLedger("there", "the server has gone")
+            ledger.history = history
+            return ledger
+        """,
+    )
+
+    run = project.run("--cc-run", "--cc-json", "run.json")
+
+    found = json.loads((project.path / "run.json").read_text())
+    assert [each["result"] for each in found["stations"]] == [
+        "visited",
+        "visited",
+        "failed",
+        "blocked",
+    ]
+    assert found["history"] == []
+    assert (
+        "PytestWarning: --cc-json: what is in the ledger there is left out: the server has gone"
+    ) in run.text

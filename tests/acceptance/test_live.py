@@ -46,7 +46,7 @@ def start(project: Project) -> Iterator[Start]:
     started: list[Emulator] = []
 
     def start(*arguments: str, **facts: Any) -> Emulator:
-        started.append(Emulator(project, *arguments, **facts))
+        started.append(Emulator(project.path, *arguments, **facts))
         return started[-1]
 
     yield start

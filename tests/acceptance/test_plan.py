@@ -106,8 +106,8 @@ def test_plan_as_text(chain: Project) -> None:
     assert run.outlines[shown + 1 : shown + 7] == (
         "",
         "  visit  boil   Boil the water  file water.txt changed",
-        "  maybe  pour   depends on boil",
-        "  visit  grind  code of stations.py::grind changed",
+        "  maybe  pour                   depends on boil",
+        "  visit  grind                  code of stations.py::grind changed",
         "choochoo: 2 to visit, 1 maybe",
         "next: pytest --cc-run",
     )

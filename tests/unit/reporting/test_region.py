@@ -55,6 +55,24 @@ def test_visit_that_takes_too_long_is_marked() -> None:
     assert texts(run)[0] == "  The boil  5.0 s of about 2.0 s  longer than ever"
 
 
+def test_last_line_keeps_its_times_where_there_is_little_room() -> None:
+    """Details go first, the workers before the counts."""
+    run = progress(Clock(), boil=40.0)
+    run.take(started("boil"), "gw0")
+    run.end(ended("serve", "failed"))
+
+    full = "choochoo: 1/4 stations, 1 failed, 1 of 2 workers busy, 0.0 s, about 40 s left"
+    short = "choochoo: 1/4 stations, 1 failed, 0.0 s, about 40 s left"
+    shortest = "choochoo: 1/4 stations, 0.0 s, about 40 s left"
+    for columns, line in [
+        (len(full), full),
+        (len(full) - 1, short),
+        (len(short) - 1, shortest),
+        (len(shortest) - 1, shortest[:-2] + "…"),
+    ]:
+        assert texts(run, columns)[-1] == line
+
+
 def test_tests_are_counted_in_the_last_line() -> None:
     """Each outcome that there is."""
     lines = region(progress(Clock()), 80, 24, [("passed", 3), ("failed", 1), ("skipped", 0)])

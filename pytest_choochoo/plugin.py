@@ -106,6 +106,15 @@ def _register_display(config: pytest.Config, read: Settings, terminal: Terminal)
         config.pluginmanager.register(StepSummary(path, read, lambda: terminal.results))
 
 
+def _register_reporters(config: pytest.Config, read: Settings) -> None:
+    """Register what shows stations in the reports of other plugins, where there are any."""
+    if any(config.getoption(name, None) for name in ("htmlpath", "allure_report_dir")):
+        from pytest_choochoo.reporting import reporters
+
+        shows, runs_items = not read.process.is_worker, not parallel.is_controller(config)
+        reporters.register(config, shows=shows, runs_items=runs_items)
+
+
 def _register_files(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
     """Register the hooks that write the facts of the session into files."""
     from pytest_choochoo.reporting import json_file
@@ -135,6 +144,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     config.pluginmanager.register(SessionStart(config))
     read = config.stash[SETTINGS]
+    if read.mode.collects:
+        _register_reporters(config, read)
     if parallel.is_controller(config) and not read.writes and read.folder is not None:
         # Its workers look for stations, and have no terminal.
         if read.folder.exists():

@@ -34,7 +34,11 @@ from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
 from pytest_choochoo.reporting.display import event_taker
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.reporting.reports import MissingStationHint, report_collection_error
+from pytest_choochoo.reporting.reports import (
+    RUNS_SETTLED,
+    MissingStationHint,
+    report_collection_error,
+)
 from pytest_choochoo.reporting.terminal import RUN_FACTS
 from pytest_choochoo.running.hook_calls import call_hook
 from pytest_choochoo.running.injection import Injection
@@ -211,6 +215,7 @@ def _assemble(
         injection=_injection(workflow, command),
         dependencies=dependencies,
         deadline=deadline,
+        runs_settled=RUNS_SETTLED in config.stash,
     )
     registry.fixture_value = runner.fixture_value
     return Session(

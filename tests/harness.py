@@ -60,6 +60,7 @@ from harness import log
 """
 #: Plugins that a run does not load unless a test requests them with `Project.use`.
 OPTIONAL = {
+    "allure": "allure_pytest",
     "anyio": "anyio",
     "asyncio": "asyncio",
     "check": "check",

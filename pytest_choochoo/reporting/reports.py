@@ -21,6 +21,11 @@ class StationDueWarning(pytest.PytestWarning):
 
 Markup = Mapping[str, bool]
 
+#: The beginning of the names of all properties of ours.
+PROPERTY = "choochoo."
+#: Set where items that need not be run pass through all phases, since a reporter looks at them.
+RUNS_SETTLED = pytest.StashKey[bool]()
+
 #: The letter of each result that pytest has none for.
 LETTERS = {
     "visited": "v",
@@ -72,6 +77,12 @@ def put_facts(report: pytest.TestReport, plain: dict[str, Any]) -> None:
 Location = tuple[str, int | None, str]
 
 
+def long_text_of_skip(location: Location, result: Result) -> tuple[str, int, str]:
+    """Return what pytest shows of an item at *location* that is skipped, with its reason."""
+    path, line, _ = location
+    return path, (line or 0) + 1, f"Skipped: {shown(why(result))}"
+
+
 def settled_reports(
     config: pytest.Config, result: Result, location: Location
 ) -> Iterator[pytest.TestReport]:
@@ -86,13 +97,12 @@ def settled_reports(
     marked = properties(result, config.stash[SETTINGS].profile) if is_shown else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
-        path, line, _ = location
         report = pytest.TestReport(
             nodeid=result.key,
             location=location,
             keywords={},
             outcome="skipped" if is_skip else "passed",
-            longrepr=(path, (line or 0) + 1, f"Skipped: {shown(why(result))}") if is_skip else None,
+            longrepr=long_text_of_skip(location, result) if is_skip else None,
             when=when,
             user_properties=marked if is_last else (),
         )

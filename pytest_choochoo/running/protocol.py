@@ -14,9 +14,16 @@ from pytest_choochoo.collection.functions import requests_fixtures
 from pytest_choochoo.engine.errors import ChoochooError, OnlyInStations, error_line
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result, Word
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station
-from pytest_choochoo.engine.wording import INTERRUPTED, full_message
-from pytest_choochoo.reporting.reports import StationDueWarning
+from pytest_choochoo.engine.wording import INTERRUPTED, full_message, why
+from pytest_choochoo.reporting.reports import (
+    StationDueWarning,
+    facts,
+    long_text_of_skip,
+    properties,
+    put_facts,
+)
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.settled import report_settled
 from pytest_choochoo.running.stopping import (
@@ -80,14 +87,22 @@ class StationRun:
 
 
 class ItemRun(msgspec.Struct, frozen=True):
-    """One item that is being run: a test, or a *station*."""
+    """One item that is being run: a test, or a *station*.
+
+    *settled*: its result, where it is run only because a reporter looks at the phases.
+    """
 
     item: pytest.Function
     station: StationRun | None
+    settled: Result | None = None
 
 
 class Runner:
-    """Runs the items of one session in this process, one at a time."""
+    """Runs the items of one session in this process, one at a time.
+
+    *runs_settled*: items that need not be run pass through all phases, too, without any effect,
+    since a reporter looks at the phases.
+    """
 
     def __init__(
         self,
@@ -97,9 +112,11 @@ class Runner:
         injection: Injection,
         dependencies: Dependencies,
         deadline: Deadline,
+        runs_settled: bool,
     ) -> None:
         self.journey = journey
         self.injection = injection
+        self.runs_settled = runs_settled
         #: The item that is being run, None between two items.
         self.current: ItemRun | None = None
         self._command = command
@@ -129,8 +146,11 @@ class Runner:
     def settle_early(self, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Result]]:
         """Yield the stations among *items* that need not be run, each with its result.
 
-        Settled one by one, each would be prepared by every plugin as an item to run.
+        Settled one by one, each would be prepared by every plugin as an item to run. There are
+        none where settled items are run.
         """
+        if self.runs_settled:
+            return
         results = self.journey.results
         upstream, selected = self.journey.route.upstream, self.journey.options.selected
         with self.journey.ledger.snapshot():
@@ -155,11 +175,15 @@ class Runner:
 
     # --- an item that is run, phase by phase
 
-    def start(self, item: pytest.Function) -> None:
-        """Start *item*; nothing has been set up yet."""
+    def start(self, item: pytest.Function, settled: Result | None = None) -> None:
+        """Start *item*; nothing has been set up yet.
+
+        *settled*: its result, where it need not be run: it then passes through all phases,
+        without any fixture or call.
+        """
         self.journey.outcomes.look_again()
         if not self.is_station(item):
-            self.current = ItemRun(item, None)
+            self.current = ItemRun(item, None, settled)
             return
         from pytest_choochoo.running.station_item import StationItem  # not for a run without due
 
@@ -174,17 +198,22 @@ class Runner:
             why_unknown=self.journey.judge.why_incomplete,
             deadline=self._deadline,
         )
-        station = StationRun(station_item, self._command.trip(station_item, self.journey))
-        self.current = ItemRun(item, station)
+        if settled is None:
+            trip = self._command.trip(station_item, self.journey)
+        else:
+            trip = SettledTrip(station_item, settled)
+        self.current = ItemRun(item, StationRun(station_item, trip), settled)
 
     def before_setup(self, current: ItemRun) -> None:
         """Prepare set-up: give a test its outcomes; set up none of a station's fixtures yet."""
         __tracebackhide__ = True
-        if current.station is None:
-            self.injection.inject(current.item)
-        else:
+        if current.station is not None:
             current.station.observer.start_again()
             current.station.item.strip()
+        if current.settled is not None and current.settled.word == "blocked":
+            pytest.skip(shown(why(current.settled)))
+        if current.station is None:
+            self.injection.inject(current.item)
 
     def after_setup(self, current: ItemRun) -> None:
         """Let the command decide what becomes of the station, and what is called."""
@@ -254,6 +283,31 @@ def result_of_item(journey: Journey, item: pytest.Item, word: Word, **facts: Any
     return Result(key=item.nodeid, name=name, title=name, word=word, is_station=False, **facts)
 
 
+class SettledTrip:
+    """A station that is settled, but is run for a reporter: nothing is judged or recorded."""
+
+    has_begun = False
+
+    def __init__(self, item: StationItem, settled: Result) -> None:
+        self._item = item
+        self._settled = settled
+
+    def set_up(self) -> None:
+        self._item.ignore_xfail()
+        self._item.call_nothing()
+
+    def after_call(self) -> None: ...
+
+    def result(self, ending: Ending) -> Result:
+        return self._settled
+
+    def finish(self, ending: Ending) -> Result:
+        return self._settled
+
+    def note_failure(self, error: str) -> None:
+        """Do nothing: nothing is recorded."""
+
+
 class SettleHooks:
     """The hooks that settle items which need not be run, and start those that must.
 
@@ -286,8 +340,8 @@ class SettleHooks:
         if option.setuponly and self._runner.is_station(item):
             return True  # else the station would be set up, never called, and count as visited
         result = None if option.setuponly else self._runner.settle(item)
-        if result is None:
-            self._runner.start(item)
+        if result is None or (self._runner.runs_settled and result.word != "not reached"):
+            self._runner.start(item, result)
             return None
         report_settled(item, result, nextitem)
         return True
@@ -372,6 +426,8 @@ class ItemHooks:
 
             has_colours = item.config.get_terminal_writer().hasmarkup
             report.longrepr = bounded(report.longrepr, has_colours=has_colours)
+        if report.skipped and current is not None and current.settled is not None:
+            report.longrepr = long_text_of_skip(item.location, current.settled)
         return report
 
     def _text_on_checks(self, item: pytest.Item, error: BaseException | None) -> Any:
@@ -391,7 +447,13 @@ class ItemHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         current = self._runner.current
-        if current is None or current.station is None:
+        if current is None or report.nodeid != current.item.nodeid:
             return
-        if report.nodeid == current.station.item.key:
+        if current.station is not None:
             current.station.observer.observe(report)
+        elif current.settled is not None:  # a test that is blocked
+            put_facts(report, facts(current.settled))
+            if report.when == "teardown":
+                profile = current.item.config.stash[SETTINGS].profile
+                found = properties(current.settled, profile)
+                report.user_properties = [*report.user_properties, *found]

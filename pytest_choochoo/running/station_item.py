@@ -147,6 +147,7 @@ class StationItem:
             self.item.obj = outside_loop(self.item, called, is_awaited=self._is_awaited)
         else:
             self.item.obj = awaited if self._is_awaited else called
+        self.item.obj.__doc__ = self.function.__doc__  # reporters show it
 
     def call_nothing(self) -> None:
         """Let pytest call a function that does nothing."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures, parallel, startup
+from benchmarks import figures, parallel, showing, startup
 from benchmarks.figures import Figure
 
-FIGURES = figures.FIGURES | startup.FIGURES | parallel.FIGURES
+FIGURES = figures.FIGURES | startup.FIGURES | showing.FIGURES | parallel.FIGURES
 
 
 def main() -> None:

@@ -146,9 +146,9 @@ def visit_all(project: Path, count: int, *options: str) -> Cost:
     return cost(project, *RUN, *options, says=f"choochoo: {count} visited")
 
 
-def run_unchanged(project: Path, count: int) -> Cost:
+def run_unchanged(project: Path, count: int, *options: str) -> Cost:
     """Return the cost of a run of *project* after it was visited."""
-    return cost(project, *RUN, says=f"choochoo: {count} unchanged")
+    return cost(project, *RUN, *options, says=f"choochoo: {count} unchanged")
 
 
 def cost_per_station(taken: Cost) -> float:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -46,6 +52,7 @@ def cost(
     says: str,
     exits: int = 0,
     variables: Mapping[str, str] = _NO_VARIABLES,
+    on_terminal: bool = False,
 ) -> Cost:
     """Run pytest in *folder*, with *variables* in its environment; return its cost.
 
@@ -53,7 +60,7 @@ def cost(
     a run that failed early must not count as a fast one.
     """
     command = (sys.executable, "-m", "pytest", *arguments)
-    taken, output = run(folder, command, exits, variables)
+    taken, output = run(folder, command, exits, variables, on_terminal=on_terminal)
     if says not in output:
         raise RuntimeError(f"{command} in {folder} does not say {says!r}:\n{output[-4000:]}")
     return taken
@@ -64,13 +71,15 @@ def run(
     command: Sequence[str],
     exits: int = 0,
     variables: Mapping[str, str] = _NO_VARIABLES,
+    *,
+    on_terminal: bool = False,
 ) -> tuple[Cost, str]:
-    """Run *command* in *folder*; return its cost and its output.
+    """Run *command* in *folder*, perhaps *on_terminal*; return its cost and its output.
 
     Raises `RuntimeError` unless it exits with the status *exits*.
     """
     environment = _environment() | dict(variables)
-    with tempfile.TemporaryFile("w+") as output:
+    with _terminal() if on_terminal else _file() as (output, text_of):
         began = perf_counter()
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=output, stderr=output
@@ -78,12 +87,48 @@ def run(
         _, status, usage = os.wait4(process.pid, 0)
         wall = perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read()
+        text = text_of()
     if process.returncode != exits:
         raise RuntimeError(f"{command} in {folder} ends with {process.returncode}:\n{text[-4000:]}")
     seconds, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MEMORY_UNIT
     return Cost(seconds=seconds, wall=wall, memory=memory), text
+
+
+@contextmanager
+def _file() -> Iterator[tuple[int, Callable[[], str]]]:
+    """Yield the number of a file for the output of a process, and what returns its text."""
+
+    def text_of() -> str:
+        output.seek(0)
+        return output.read()
+
+    with tempfile.TemporaryFile("w+") as output:
+        yield output.fileno(), text_of
+
+
+@contextmanager
+def _terminal() -> Iterator[tuple[int, Callable[[], str]]]:
+    """Yield the number of a terminal of 80 columns, and what closes it and returns its text."""
+    main, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    parts: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # Linux reports the end of the other side so
+            while part := os.read(main, 65536):
+                parts.append(part)
+
+    def text_of() -> str:
+        os.close(other)
+        reader.join()
+        return b"".join(parts).decode(errors="replace")
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield other, text_of
+    finally:
+        os.close(main)
 
 
 def _environment() -> dict[str, str]:

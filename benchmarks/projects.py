@@ -44,6 +44,20 @@ def stations(folder: Path, count: int, shape: str) -> Path:
     return _written(folder, "stations.py", "\n\n\n".join(texts))
 
 
+def reporters(folder: Path, count: int, reports: int) -> Path:
+    """Write a project of *count* stations that work a little, and report their progress."""
+    texts = [
+        "from pytest_choochoo import Visit, station",
+        "def work(number):\n    return sum(each * each for each in range(number))",
+    ]
+    texts += [
+        f"@station\ndef station_{number}(visit: Visit) -> None:\n"
+        f"    for each in visit.track(range({reports})):\n        work(1000)"
+        for number in range(count)
+    ]
+    return _written(folder, "stations.py", "\n\n\n".join(texts))
+
+
 def sleepers(folder: Path, steps: Sequence[tuple[float, tuple[int, ...]]]) -> Path:
     """Write a project of stations, each with the seconds that it sleeps and what it needs.
 

@@ -21,14 +21,15 @@ from pytest_choochoo.commands import Command
 from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.digest import KeyedDigests
+from pytest_choochoo.engine.errors import FindsNothing
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
 from pytest_choochoo.engine.ledger.protocol import HeldLock, History, Ledger
 from pytest_choochoo.engine.ledger.record import Result, durations_of
-from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
+from pytest_choochoo.engine.outcomes.annotations import annotation_of, unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
-from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.outcomes.outcomes import Outcomes, returns_outcome
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
@@ -174,6 +175,10 @@ def _report_faults(
         fault = unkept_outcome(station)
         if fault is not None:
             registry.add_fault(fault)
+    for station in stations:
+        find = station.find_function
+        if find is not None and not returns_outcome(station, annotation_of(station)):
+            registry.add_fault(FindsNothing(station.name, station.location_of(find)))
     faults = registry.faults + dependencies.faults
     for each in faults:
         report_collection_error(config, str(each))
@@ -332,6 +337,8 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     if made.selection.listed:
         manager.register(_look_hooks(config, made))
+    if made.command.finds:
+        manager.register(_find_hooks(made))
     if visits:
         manager.register(VisitEvents(event_taker(config)))
         manager.register(StopHooks(partial(runner.finish_first, is_worker=is_worker)))
@@ -351,6 +358,16 @@ def _look_hooks(config: pytest.Config, made: Session) -> object:
             config,
             wording.not_made_here(workflow.route.labels(found), command, shlex.quote(found[0])),
         ),
+    )
+
+
+def _find_hooks(made: Session) -> object:
+    """Return the hooks that find what items need, and what no record has."""
+    from pytest_choochoo.running.looking import FindHooks  # few sessions need it
+
+    command = made.command
+    return FindHooks(
+        made.runner, command.to_find, lambda key, find: command.find(key, made.journey, find)
     )
 
 

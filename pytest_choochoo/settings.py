@@ -100,6 +100,12 @@ MODES = {
         help="forget that the selected stations are complete, and touch nothing else",
         selects=True,
     ),
+    "--cc-accept": ModeOption(
+        mode=Mode(name="accept", writes=True, is_serial=True, holds="together"),
+        help="take the selected stations for complete as things are now: ask their checks, and "
+        "record today's inputs; visit nothing",
+        selects=True,
+    ),
     "--cc-plan": ModeOption(
         mode=_reading("plan"), help="show what a run would do to each station, and why"
     ),
@@ -315,7 +321,7 @@ def _declare_where(group: pytest.OptionGroup) -> None:
 
 
 # The modes whose option names the stations that they are about.
-_NAMING = frozenset({"forget", "explain"})
+_NAMING = frozenset({"accept", "forget", "explain"})
 
 PROCESS = pytest.StashKey[Process]()
 SETTINGS = pytest.StashKey[Settings]()

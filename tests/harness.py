@@ -195,6 +195,10 @@ class Run:
         return self.with_result("unchanged")
 
     @property
+    def verified(self) -> tuple[str, ...]:
+        return self.with_result("verified")
+
+    @property
     def adopted(self) -> tuple[str, ...]:
         return self.with_result("adopted")
 

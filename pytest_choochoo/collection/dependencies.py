@@ -106,10 +106,13 @@ class Dependencies:
     def upstream_of_checks(self, item: pytest.Function) -> tuple[str, ...]:
         """Return the keys of the stations without which a station's *item* cannot be judged.
 
-        Its checks request them, or the fixtures whose values are its inputs.
+        Its checks and its find request them, or the fixtures whose values are its inputs.
         """
         station = self._registry.instances[item.nodeid].station
-        names = _requested_beside(station, (check.function for check in station.checks))
+        asked = [check.function for check in station.checks]
+        if station.find_function is not None:
+            asked.append(station.find_function)
+        names = _requested_beside(station, asked)
         keys = self._keys(item, _item_requesting(item, names).fixturenames) if names else ()
         return tuple(key for key in keys if key != item.nodeid)
 

@@ -36,10 +36,12 @@ def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def attached(station: Station[Any]) -> tuple[Callable[..., Any], ...]:
-    """Return the functions of the checks and the clean of *station*."""
-    clean = station.clean_function
-    checks = [check.function for check in station.checks] if station.checks else []
-    return tuple(checks if clean is None else [*checks, clean])
+    """Return the functions of the checks, the find and the clean of *station*."""
+    others = (station.find_function, station.clean_function)
+    if not station.checks and others == (None, None):
+        return ()
+    checks = (check.function for check in station.checks)
+    return (*checks, *(each for each in others if each is not None))
 
 
 _NO_PARAMETERS: Mapping[str, object] = {}

@@ -32,7 +32,7 @@ def unknown_parameter(
             if any(name in definition.argnames for definition in definitions):
                 subject = f"station {station.name!r} requests the fixture {fixture!r}"
                 request = f"{subject}, which requests"
-    # Only its checks and its clean may request a station itself.
+    # Only what is attached to it may request a station itself.
     own = {station.name} if location == station.location else set()
     others = tuple(each for each in fixture_names(item) if each not in own)
     return UnknownParameter(station.name, location, request, name, others)
@@ -48,9 +48,8 @@ def _functions(station: Station[Any]) -> Iterator[tuple[Any, str]]:
             check = checks[id(function)]
             yield function, f"check {check!r} of {named} could not be asked: it"
         else:
-            is_clean = function is station.clean_function
-            what = "the clean" if is_clean else f"{getattr(function, '__name__', '?')!r}"
-            yield function, f"{what} of {named}"
+            what = "find" if function is station.find_function else "clean"
+            yield function, f"the {what} of {named}"
 
 
 def may_be_skipped(item: pytest.Item) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +21,7 @@ from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Mode
 
 if TYPE_CHECKING:
+    from pytest_choochoo.engine.attempt import Find
     from pytest_choochoo.running.station_item import StationItem
 
 _WARNED = pytest.StashKey[set[str]]()
@@ -59,6 +61,19 @@ class Command:
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         """Return the trip of a station that is run."""
         raise NotImplementedError(f"plain pytest runs no station: {item.key}")
+
+    # --- what is there without a record
+
+    #: Whether stations are found without being visited.
+    finds = False
+
+    def to_find(self, items: Sequence[pytest.Item]) -> Iterator[pytest.Function]:
+        """Yield the stations to be found before *items* are run, which need their outcomes."""
+        yield from ()
+
+    def find(self, key: str, journey: Journey, find: Find) -> bool:
+        """Keep what *find* returns as the outcome of *key*; return whether anything is there."""
+        raise NotImplementedError(f"no station is found here: {key}")
 
     # --- which outcomes may be handed out
 

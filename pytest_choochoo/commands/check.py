@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.attempt import Ending, Find
 from pytest_choochoo.engine.errors import (
     CheckFailed,
     CheckNotAsked,
+    NoRecord,
+    NothingFound,
     StationDue,
     answers,
     check_line,
@@ -20,26 +23,69 @@ from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import failed_check
 from pytest_choochoo.engine.ledger.record import Result
+from pytest_choochoo.engine.wording import NOTHING_TO_VERIFY_BY
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.running.tracebacks import traceback_from
-from pytest_choochoo.selection import Selection
+from pytest_choochoo.selection import Selection, Workflow
 
 
 class Command(commands.Command):
     """Verifies every selected station, whether its upstream passes or not."""
+
+    finds = True
+
+    def __init__(self, workflow: Workflow, judge: Judge) -> None:
+        super().__init__(workflow, judge)
+        #: Whether the find of each station that was asked returned anything.
+        self._found: dict[str, bool] = {}
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         selection.arrange(self.workflow, items)
         return Selection(selected=self.workflow.among(items))
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
-        return CheckTrip(item, journey, self.judge)
+        return CheckTrip(item, journey, self)
+
+    def to_find(self, items: Sequence[pytest.Item]) -> Iterator[pytest.Function]:
+        """Yield the stations to be found before *items* are run, which need their outcomes.
+
+        A station that is run in this process is found when its turn comes, which is before its
+        consumers'. Workers do not know beforehand which items they run.
+        """
+        route, registry = self.workflow.route, self.workflow.registry
+        is_worker = self.workflow.settings.process.is_worker
+        own = frozenset() if is_worker else {item.nodeid for item in items}
+        upstream_of = self.workflow.dependencies.upstream_of
+        needed = route.closure({key for item in items for key in upstream_of(item)}, route.upstream)
+        for key in route.order:
+            has_find = route[key].station.find_function is not None
+            if key in needed and key not in own and has_find and not self.is_known(key):
+                yield registry.items[key]
+
+    def find(self, key: str, journey: Journey, find: Find) -> bool:
+        """Keep what *find* returns as the outcome of *key*; return whether anything is there."""
+        if key not in self._found:
+            self._found[key] = journey.find_outcome(key, find)
+        return self._found[key]
+
+    def is_known(self, key: str) -> bool:
+        """Return whether the outcome of the station *key* is recorded, with all its secrets."""
+        outcomes = self.workflow.outcomes
+        is_recorded = self.judge.has_record(key) and outcomes.find(key) is not None
+        return is_recorded and not outcomes.has_lost_secret(key)
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         # A check runs even if upstream is stale; a test must fail or warn.
-        if item.nodeid not in self.workflow.route:
+        if item.nodeid in self.workflow.route:
+            return
+        try:
             super().before_use(dependency, item)
+        except NoRecord:
+            # What was found, and a station that returns nothing, need no record.
+            unknown = (key for key in dependency.keys if self.why_unknown(key) is not None)
+            if any(self.workflow.outcomes.find(key) is None for key in unknown):
+                raise
 
     def why_unknown(self, key: str) -> Exception | None:
         # The outcome of a station that returns nothing is known without a record.
@@ -53,24 +99,34 @@ class CheckTrip:
 
     has_begun = False
 
-    def __init__(self, item: StationItem, journey: Journey, judge: Judge) -> None:
+    def __init__(self, item: StationItem, journey: Journey, command: Command) -> None:
         self._item = item
         self._journey = journey
-        self._judge = judge
+        self._command = command
+        self._judge = command.judge
         self._reasons: tuple[str, ...] = ()
         self._causes: tuple[str, ...] = ()
         self._checks: dict[str, str] = {}
 
     def set_up(self) -> None:
-        """Ask the checks; the call then raises the first error of theirs, or judges the record."""
-        item, name = self._item, self._item.item.name
+        """Ask the find and the checks; the call raises the first error, or judges the record."""
+        item, name, station = self._item, self._item.item.name, self._item.station
+        if not (self._judge.has_record(item.key) or station.checks or station.find_function):
+            pytest.skip(NOTHING_TO_VERIFY_BY)
+        is_missing = not (
+            station.find_function is None
+            or self._command.is_known(item.key)
+            or self._command.find(item.key, self._journey, item.find)
+        )
         failures = item.ask(item.station.checks)
         # Without a record there is nothing to compare them with.
         values = item.set_up_values() if self._journey.ledger.record(item.key) else None
         item.strip()  # whatever fixture a check could not get, the call requests none
         visited_now = self._judge.visit_in_words(item.key)
-        self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
-        self._causes = tuple(check_line(*each) for each in failures.items())
+        missing = ("its find finds nothing",) if is_missing else ()
+        drift = (failed_check(name, *each, "").text for each in failures.items())
+        self._reasons = (*missing, *drift)
+        self._causes = (*missing, *(check_line(*each) for each in failures.items()))
         self._checks = answers((check.name for check in item.station.checks), failures)
         for each, error in failures.items():
             says_so = isinstance(error, CheckFailed | CheckNotAsked)
@@ -85,6 +141,8 @@ class CheckTrip:
                     error = failures[check.name]
                     raise error.with_traceback(traceback_from(check.function, error))
             try:
+                if is_missing:
+                    raise NothingFound(name)
                 self._judge.require_fresh(item.key, values)
             except StationDue as due:
                 self._reasons = due.reasons
@@ -107,7 +165,7 @@ class CheckTrip:
         if ending.error:
             cause = "; ".join(self._causes) or ending.error
             return self._journey.result(key, "failed", cause=cause, **facts)
-        return self._journey.result(key, "unchanged", checks=self._checks)
+        return self._journey.result(key, "verified", checks=self._checks)
 
     def finish(self, ending: Ending) -> Result:
         return self._journey.results.share(self.result(ending))

@@ -92,7 +92,7 @@ class VisitTrip:
         """Judge the station, its checks included; set up its fixtures if it must be visited."""
         item, attempt = self._item, self._attempt
         self._journey.raise_hook_error(item.key)
-        self._journey.begin(attempt, item.set_up_values(), item.ask)
+        self._journey.begin(attempt, item.set_up_values(), item.ask, item.find)
         if isinstance(attempt.stage, NotReached):
             pytest.skip("the run was stopped before it was reached")
         if isinstance(attempt.stage, Settled):

@@ -18,6 +18,13 @@ from pytest_choochoo.engine.station import Check
 
 # Asks the checks once, and returns the error of each that does not pass.
 Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
+# Asks the find, and returns what it returns: None where nothing is there.
+Find = Callable[[], object]
+
+
+def nothing_found() -> object:
+    """Return None, as the find of a station that finds nothing."""
+    return None
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +79,15 @@ class Settled(Stage, frozen=True, kw_only=True):
     fingerprint: Fingerprint
     result: Result
     is_news: bool = False
+
+
+class Refused(Stage, frozen=True, kw_only=True):
+    """The station cannot be taken for complete: its checks do not pass, as *refusal* says."""
+
+    refusal: str
+
+    def cause(self, ending: Ending) -> str:
+        return ending.error and self.refusal
 
 
 class ToVisit(Stage, frozen=True, kw_only=True):

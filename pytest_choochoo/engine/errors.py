@@ -347,11 +347,29 @@ class AttachedTwice(ChoochooError):
     location: str
 
     def sentence(self, command: str = "") -> str:
-        if self.what == "clean":
-            fault = f"a second clean, {self.function!r}; merge them into one function"
+        if self.what in {"clean", "find"}:
+            fault = f"a second {self.what}, {self.function!r}; merge them into one function"
         else:
             fault = f"two checks called {self.function!r}; rename one of them"
         return f"{self.location}: station {self.name!r} has {fault}"
+
+
+class FindsItself(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: the find of station {name!r} requests {name!r} itself, whose outcome it is to "
+        "find; remove that parameter"
+    )
+
+
+class FindsNothing(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: station {name!r} returns nothing, so that its find has nothing to find; "
+        "use a check"
+    )
 
 
 class NoSuchInstance(ChoochooError):
@@ -506,6 +524,41 @@ class CheckNotAsked(ChoochooError):
         return (
             f"check {self.check} could not be asked: {self.cause} ({self.location}); {self.way_out}"
         )
+
+
+class FindNotAsked(ChoochooError):
+    """A mistake in a find, which says nothing about what is there."""
+
+    name: str
+    cause: str
+    location: str
+    way_out: str
+    template = "station {name!r}: its find could not be asked: {cause} ({location}); {way_out}"
+
+
+class NotAcceptable(ChoochooError):
+    names: tuple[str, ...]
+
+    def sentence(self, command: str = "pytest --cc-run") -> str:
+        subject = "it returns" if len(self.names) == 1 else "they return"
+        return (
+            f"--cc-accept: the outcome of {', '.join(self.names)} is unknown, although {subject} "
+            f"one; run '{command}', or give a find to what is there"
+        )
+
+
+class ProductNotThere(ChoochooError):
+    name: str
+    path: str
+    template = (
+        "station {name!r} cannot be accepted: its product {path} does not exist; "
+        "run '{command}', which makes it"
+    )
+
+
+class NothingFound(ChoochooError):
+    name: str
+    template = "station {name!r}: its find finds nothing"
 
 
 class StationDue(ChoochooError):

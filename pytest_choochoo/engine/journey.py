@@ -18,15 +18,18 @@ from pytest_choochoo.engine.attempt import (
     Attempt,
     Begun,
     Ending,
+    Find,
     NotReached,
     Passed,
     RecheckFailed,
     Rechecking,
+    Refused,
     Returned,
     Settled,
     Stage,
     ToVisit,
     advance,
+    nothing_found,
     record_of_check,
     record_of_start,
     record_of_visit,
@@ -39,13 +42,15 @@ from pytest_choochoo.engine.errors import (
     LateChange,
     LockTimeout,
     MissingProduct,
+    NothingFound,
+    ProductNotThere,
     UnkeptResource,
     UnusableLedger,
     answers,
     check_line,
 )
 from pytest_choochoo.engine.judging.judge import Judge
-from pytest_choochoo.engine.judging.verdict import Blocked, Fresh, Verdict, failed_check
+from pytest_choochoo.engine.judging.verdict import Blocked, Due, Fresh, Verdict, failed_check
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
@@ -57,6 +62,8 @@ if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.durable import DurableMapping
     from pytest_choochoo.engine.visit import AwaitsCheck, ProgressReport, Visit
 
+#: The reason of a station that `--cc-accept` took for complete.
+ACCEPTED = "accepted as it is now"
 # Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
 _PROBE = 0.1
 # Seconds between two checks that the run goes on, while waiting for a lock.
@@ -107,6 +114,8 @@ class Journey:
         #: Stations that `settle` found due, which are judged once more under their lock.
         self._found_due: set[str] = set()
         self._hook_errors: dict[str, HookFailed] = {}
+        #: What the find of the station under way returned, if that did not settle it.
+        self._found: dict[str, Any] = {}
         #: The resources that the station under way, or its clean, was given.
         self._resources: dict[str, DurableMapping] = {}
 
@@ -161,7 +170,9 @@ class Journey:
 
     # --- an attempt, step by step
 
-    def begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
+    def begin(
+        self, attempt: Attempt, values: Mapping[str, object], ask: Ask, find: Find = nothing_found
+    ) -> None:
         """Judge the station; where it is due, lock it, judge it again, and begin its visit.
 
         Afterwards the stage is `Settled`, `NotReached` or `Begun`. Raises `LockTimeout`,
@@ -171,7 +182,7 @@ class Journey:
             attempt.restart()
             return
         try:
-            self._begin(attempt, values, ask)
+            self._begin(attempt, values, ask, find)
         except RunStopped:
             attempt.stage = NotReached()
 
@@ -180,14 +191,14 @@ class Journey:
         if key in self._hook_errors:
             raise self._hook_errors[key]
 
-    def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask) -> None:
+    def _begin(self, attempt: Attempt, values: Mapping[str, object], ask: Ask, find: Find) -> None:
         key = attempt.key
         # A station that `settle` found due is judged once more only, under its lock; and
         # only the lock tells whether another process is still visiting.
         record = None if key in self._found_due else self.ledger.record(key)
         stage: Settled | ToVisit | None = None
         if key not in self._found_due and not (record and record.is_visiting):
-            stage = self._judge(attempt, values, ask, record)
+            stage = self._judge(attempt, values, ask, find, record)
             if isinstance(stage, ToVisit) or not stage.is_news:
                 attempt.stage = stage
             if isinstance(stage, Settled) and not stage.is_news:
@@ -196,7 +207,7 @@ class Journey:
         attempt.lock = attempt.lock or self.lock(key)
         found = self.ledger.record(key)
         if stage is None or found != record:  # another process may have visited it
-            stage = self._judge(attempt, values, ask, found)
+            stage = self._judge(attempt, values, ask, find, found)
         attempt.stage = stage
         if isinstance(attempt.stage, ToVisit):
             self.results.raise_if_stopped()  # the lock and the checks may have taken their time
@@ -213,9 +224,14 @@ class Journey:
         return {"began": time.time(), "started": clock.monotonic(), "renewal": renewal}
 
     def _judge(
-        self, attempt: Attempt, values: Mapping[str, object], ask: Ask, record: Record | None
+        self,
+        attempt: Attempt,
+        values: Mapping[str, object],
+        ask: Ask,
+        find: Find,
+        record: Record | None,
     ) -> Settled | ToVisit:
-        """Return whether the station must be visited, by its record and by its checks."""
+        """Return whether the station must be visited, by its record, its find and its checks."""
         key = attempt.key
         station, name = self.route[key].station, self.route[key].name
         self.outcomes.look_again()
@@ -225,10 +241,17 @@ class Journey:
         is_fresh = isinstance(verdict, Fresh)
         reasons = () if isinstance(verdict, Fresh) else verdict.texts
         may_stand = isinstance(verdict, Fresh) or verdict.check_settles
+        was_found = False
+        if isinstance(verdict, Due) and verdict.asks_find:
+            was_found = self.find_outcome(key, find)
+            may_stand &= was_found
         failures = _asked(attempt, ask, station.checks) if may_stand else {}
         for mistake in _mistakes(failures):
             raise mistake
         if failures or not may_stand:
+            if was_found:
+                self._found[key] = self.outcomes.copy(key)
+                self.outcomes.keep(key, None)
             prefix = "drift: " if is_fresh else ""
             drift = (failed_check(name, *each, prefix).text for each in failures.items())
             return ToVisit(before=record, fingerprint=taken, reasons=(*reasons, *drift))
@@ -239,6 +262,46 @@ class Journey:
         else:
             result = self.result(key, "adopted", **facts)
         return Settled(before=record, fingerprint=taken, result=result, is_news=not is_fresh)
+
+    def find_outcome(self, key: str, find: Find) -> bool:
+        """Keep what *find* returns as the outcome of *key*; return whether it returned anything.
+
+        Raises `FindNotAsked`, and `Unstorable` where it does not fit the station's annotation.
+        """
+        value = find()
+        if value is None:
+            return False
+        self.outcomes.keep(key, self.outcomes.encoded(key, value))
+        return True
+
+    def accept(
+        self, attempt: Attempt, values: Callable[[], Mapping[str, object]], ask: Ask, find: Find
+    ) -> None:
+        """Take the station for complete as things are now, with the outcome that is known.
+
+        *values* returns the values that are inputs. Raises `LockTimeout`, `NothingFound`,
+        `ProductNotThere`, `NoRecord` of a station upstream, and the error of a check that does not
+        pass; nothing is recorded then.
+        """
+        key = attempt.key
+        station, outcomes = self.route[key].station, self.outcomes
+        attempt.lock = attempt.lock or self.lock(key)
+        outcomes.look_again()
+        record = self.ledger.record(key)
+        is_known = outcomes.find(key) is not None and not outcomes.has_lost_secret(key)
+        if outcomes.is_expected(station) and not is_known and not self.find_outcome(key, find):
+            raise NothingFound(station.name)
+        taken = self.judge.fingerprint(key, values(), record)
+        failures = _asked(attempt, ask, station.checks)
+        for error in (*_mistakes(failures), *failures.values()):
+            refusal = "; ".join(check_line(*each) for each in failures.items())
+            attempt.stage = Refused(refusal=refusal)
+            raise error
+        for product, digest in self.judge.products(key).items():
+            if not digest:
+                raise ProductNotThere(station.name, product)
+        result = self.result(key, "adopted", reasons=(ACCEPTED,), checks=dict(attempt.checks))
+        attempt.stage = Settled(before=record, fingerprint=taken, result=result, is_news=True)
 
     def complete(
         self,
@@ -340,6 +403,7 @@ class Journey:
             raise
         finally:
             self._resources.pop(key, None)
+            self._found.pop(key, None)
             if attempt.lock is not None:
                 attempt.lock.release()
         self.outcomes.keep(key, None)  # from now on the ledger knows
@@ -411,10 +475,8 @@ class Journey:
 
     def visit(self, key: str, reasons: Iterable[str] = ()) -> Visit:
         """Return the `Visit` of the station *key*, which is made for *reasons*."""
-        from pytest_choochoo.engine.visit import (
-            ProgressReport,
-            Visit,
-        )  # a run that visits nothing has none
+        # A run that visits nothing has none.
+        from pytest_choochoo.engine.visit import ProgressReport, Visit
 
         if key not in self._resources:
             self._resources[key] = self.ledger.resources(key)
@@ -423,6 +485,7 @@ class Journey:
             profile=self.options.profile,
             reasons=tuple(reasons),
             previous=self.outcomes.previous(key),
+            found=self._found.get(key),
             resources=self._resources[key],
             _directory=lambda: self.ledger.directory(key),
             _tell=self._tell,

@@ -1,4 +1,4 @@
-"""Stations as users declare them: a function, its keywords, its checks and its clean."""
+"""Stations as users declare them: a function, its keywords, its checks, its find and its clean."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pytest_choochoo.engine.errors import (
     AttachedTwice,
     BadSetting,
     ChoochooError,
+    FindsItself,
     NotAFunction,
     YieldStation,
 )
@@ -64,6 +65,7 @@ class Station(Generic[T_co]):
         "__weakref__",
         "_binding",
         "_cleans",
+        "_finds",
         "_is_made",
         "_namespace",
         "checks",
@@ -107,6 +109,7 @@ class Station(Generic[T_co]):
         self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
         self.checks: tuple[Check, ...] = ()
         self._cleans: tuple[Callable[..., object], ...] = ()
+        self._finds: tuple[Callable[..., object], ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T_co:
         return self.function(*args, **kwargs)
@@ -163,6 +166,10 @@ class Station(Generic[T_co]):
     def clean_function(self) -> Callable[..., object] | None:
         return self._cleans[0] if self._cleans else None
 
+    @property
+    def find_function(self) -> Callable[..., object] | None:
+        return self._finds[0] if self._finds else None
+
     @overload
     def check(self, function: F, /) -> F: ...
     @overload
@@ -190,8 +197,18 @@ class Station(Generic[T_co]):
         self._cleans += (function,)
         return function
 
+    def find(self, function: F, /) -> F:
+        """Attach the function that returns the outcome of what is already there.
+
+        It returns None, or raises anything, where nothing is there. It is asked where the outcome
+        is not known.
+        """
+        _require_function(callable(function), f"@{self.name}.find", function)
+        self._finds += (function,)
+        return function
+
     def location_of(self, function: Callable[..., object]) -> str:
-        """Return the position in the source of *function*, one of its checks or its clean."""
+        """Return the position in the source of *function*, which is attached to the station."""
         plain = inspect.unwrap(function)
         code = getattr(plain, "__code__", None)
         return self.location if code is None else _location(code.co_filename, code.co_firstlineno)
@@ -202,7 +219,7 @@ class Station(Generic[T_co]):
         plain = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
             found.append(YieldStation(self.name, self.location))
-        if not self.checks and not self._cleans:
+        if not self.checks and not self._cleans and not self._finds:
             return tuple(found)
         by_name: dict[str, list[Check]] = {}
         for check in self.checks:
@@ -214,9 +231,15 @@ class Station(Generic[T_co]):
         ]
         found += [
             AttachedTwice(
-                self.name, "clean", getattr(extra, "__name__", "clean"), self.location_of(extra)
+                self.name, what, getattr(extra, "__name__", what), self.location_of(extra)
             )
-            for extra in self._cleans[1:]
+            for what, functions in (("clean", self._cleans), ("find", self._finds))
+            for extra in functions[1:]
+        ]
+        found += [
+            FindsItself(self.name, self.location_of(each))
+            for each in self._finds
+            if self.name in inspect.signature(each).parameters
         ]
         return tuple(found)
 

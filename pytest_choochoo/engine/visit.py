@@ -94,15 +94,17 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """The visit under way: the fixture `visit` in stations, checks and cleans.
 
     *station*: its name. *profile*: the namespace of the record. *reasons*: why
-    it is visited. *previous*: the outcome recorded before, or None. *resources*:
-    ids of things created; each write is durable at once, even if the visit then
-    fails or is killed, and the next visit and the clean see it.
+    it is visited. *previous*: the outcome recorded before, or None. *found*: what its find
+    returned, where a check did not pass with it, or None. *resources*: ids of things created;
+    each write is durable at once, even if the visit then fails or is killed, and the next visit
+    and the clean see it.
     """
 
     station: str
     profile: str
     reasons: tuple[str, ...]
     previous: Any
+    found: Any
     resources: MutableMapping[str, Any]
     _directory: Callable[[], Path]
     _tell: Callable[[ProgressReport], object]

@@ -57,6 +57,10 @@ def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
     return shown(line)
 
 
+#: Why a station is skipped that nothing can verify.
+NOTHING_TO_VERIFY_BY = "nothing to verify it by: never visited here, no check"
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """Return the number of stations of each result in the order of `Word`, zeros left out."""
     return ", ".join(f"{counts[word]} {word}" for word in get_args(Word) if counts.get(word))

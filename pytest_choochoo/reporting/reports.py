@@ -30,6 +30,7 @@ RUNS_SETTLED = pytest.StashKey[bool]()
 LETTERS = {
     "visited": "v",
     "unchanged": "u",
+    "verified": "v",
     "adopted": "a",
     "blocked": "b",
     "cleaned": "c",
@@ -39,6 +40,7 @@ LETTERS = {
 COLOURS: dict[str, dict[str, bool]] = {
     "visited": {"green": True, "bold": True},
     "unchanged": {"cyan": True},
+    "verified": {"green": True},
     "adopted": {"green": True},
     "failed": {"red": True, "bold": True},
     "blocked": {"purple": True},

@@ -72,6 +72,7 @@ class Terminal:
         self._facts: dict[str, dict[str, Any]] = {}
         self._results: tuple[Result, ...] = ()
         self._has_run = False
+        self._has_run_tests = False
         self._is_over = False
         #: The reports of failures with their errors, while pytest's short summary has none.
         self._whole: dict[str, list[Any]] = {}
@@ -146,6 +147,8 @@ class Terminal:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         facts = getattr(report, "choochoo", None)
         is_early = report.when == "setup" and report.passed
+        if facts is None and report.when == "call":
+            self._has_run_tests = True
         if facts is None or is_early:  # the visit has yet to begin
             return
         key = report.nodeid
@@ -155,13 +158,20 @@ class Terminal:
             self._facts[key] = facts
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._is_over = True
         self._results = self._all_results()
         self._remember_blocked()
         self._note_run(exitstatus)
         if self._settings.mode.name == "check":
             self._fold_failures()
+            if exitstatus == pytest.ExitCode.OK and self._has_verified_nothing():
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+    def _has_verified_nothing(self) -> bool:
+        """Return whether all stations were skipped as nothing can verify them, and no test ran."""
+        causes = {result.cause for result in self._results}
+        return causes == {wording.NOTHING_TO_VERIFY_BY} and not self._has_run_tests
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:

@@ -1,13 +1,14 @@
-"""Asks the checks of stations that are not run, after all items; nothing is reported."""
+"""Asks the checks or the finds of stations that are not run; nothing is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
-from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.attempt import Ending, Find
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.running.protocol import Runner
 from pytest_choochoo.running.station_item import StationItem
@@ -31,19 +32,43 @@ class LookHooks:
         answer = yield
         option = session.config.option
         if not (option.collectonly or option.setuponly or session.shouldstop):
-            found = [item.nodeid for item in self._items if _is_there(self._runner, item)]
+            found = [item.nodeid for item in self._items if _look(self._runner, item, Look)]
             if found:
                 self._tell(found)
         return answer
 
 
-def _is_there(runner: Runner, item: pytest.Function) -> bool:
-    """Return whether the checks of the station *item* pass; one that cannot be asked does not."""
+class FindHooks:
+    """The hook that asks the finds of the stations that *to_find* returns, before any item.
+
+    *keep* asks a find, and keeps what it returns.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        to_find: Callable[[Sequence[pytest.Item]], Iterable[pytest.Function]],
+        keep: Callable[[str, Find], bool],
+    ) -> None:
+        self._runner = runner
+        self._to_find = to_find
+        self._keep = keep
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        option = session.config.option
+        if not (option.collectonly or option.setuponly or session.shouldstop):
+            for item in self._to_find(session.items):
+                _look(self._runner, item, partial(FindLook, keep=self._keep))
+        return (yield)
+
+
+def _look(runner: Runner, item: pytest.Function, look: Callable[[StationItem], Look]) -> bool:
+    """Return whether *look* finds the station *item*; what cannot be asked finds nothing."""
     runner.start(item)
     assert runner.current is not None and runner.current.station is not None
     station = runner.current.station
-    look = Look(station.item)
-    station.trip = look
+    made = station.trip = look(station.item)
     try:
         with suppress(Exception, pytest.skip.Exception):
             item.ihook.pytest_runtest_setup(item=item)
@@ -51,7 +76,7 @@ def _is_there(runner: Runner, item: pytest.Function) -> bool:
             item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
     finally:
         runner.finish()
-    return look.is_there
+    return made.is_there
 
 
 class Look:
@@ -77,3 +102,14 @@ class Look:
 
     def note_failure(self, error: str) -> None:
         """Do nothing: nothing is recorded."""
+
+
+class FindLook(Look):
+    """The trip of a station whose find is asked in set-up; *keep* keeps what it returns."""
+
+    def __init__(self, item: StationItem, keep: Callable[[str, Find], bool]) -> None:
+        super().__init__(item)
+        self._keep = keep
+
+    def set_up(self) -> None:
+        self.is_there = self._keep(self._item.key, self._item.find)

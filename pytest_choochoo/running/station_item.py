@@ -17,7 +17,7 @@ from pytest_choochoo.collection.functions import (
     run_in_loop,
 )
 from pytest_choochoo.collection.pytest_internals import init_request
-from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, UnusableLedger
+from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, FindNotAsked, UnusableLedger
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.station import Check, Station
 from pytest_choochoo.engine.visit import Visit
@@ -178,6 +178,41 @@ class StationItem:
         if self._is_awaited:
             self.set_up(())  # the item could not be called again without a new event loop
         return failures
+
+    def find(self) -> object:
+        """Return what the find of the station returns, with fixtures of its own.
+
+        None where there is no find, or where it raises: nothing is there. Raises `FindNotAsked`.
+        """
+        function = self.station.find_function
+        if function is None:
+            return None
+        answers: list[object] = []
+
+        async def ask() -> None:
+            answer = function(**self.arguments(function))
+            answers.append(await answer if inspect.isawaitable(answer) else answer)
+
+        try:
+            self._injection.tear_down()
+            self.set_up_for(function)
+            self.call(ask, awaits=is_coroutine(function))
+            self.item.runtest()
+            self._injection.tear_down()
+        except _NO_ANSWER:
+            raise
+        except BaseException as error:  # as in a check, raising anything means: not there
+            if self._deadline.is_over:
+                raise  # it did not answer, it was stopped
+            answers.clear()
+            mistake = mistake_in(function, error, self.item.config.rootpath)
+            if mistake is not None:
+                self.ignore_xfail()  # a mistake is never expected
+                raise FindNotAsked(self.item.name, *mistake) from error
+        finally:
+            if self._is_awaited:
+                self.set_up(())  # the item could not be called again without a new event loop
+        return answers[0] if answers else None
 
     def _answer(self, check: Check, error: BaseException) -> BaseException:
         """Return *error*, of a check that was asked, or `CheckNotAsked` where it is a mistake."""

@@ -434,7 +434,7 @@ def test_ledger_with_plain_digests_needs_no_key(pins: Project) -> None:
     key.unlink()
 
     check = pins.run("--cc-check")
-    assert (check.closing, key.exists()) == ("2 unchanged", False)
+    assert (check.closing, key.exists()) == ("2 verified", False)
     run = pins.run("--cc-run")
 
     assert (run.closing, key.exists()) == ("2 unchanged", True)

@@ -172,7 +172,7 @@ def test_mistake_fails_a_verification(
 
     run = project.run("--cc-check")
 
-    assert (run.failed, run.unchanged) == (("boil",), ("pour",))
+    assert (run.failed, run.verified) == (("boil",), ("pour",))
     assert run.errors["boil"] == f"station 'boil': check is_hot could not be asked: {mistake}"
 
 

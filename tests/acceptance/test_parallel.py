@@ -841,7 +841,7 @@ def test_check_that_kills_its_worker_fails(project: Project) -> None:
     run = project.run("--cc-check")
 
     assert run.exit_code == 1
-    assert run.closing == "1 unchanged, 1 failed"
+    assert run.closing == "1 verified, 1 failed"
     assert re.search(r"failed +boil +the worker process died\nnext: pytest --cc-run", run.text)
 
 
@@ -932,15 +932,17 @@ def test_exit_with_a_return_code_ends_the_run_with_it(project: Project, workers:
     assert "INTERNALERROR" not in run.text and again.results["boil"] == "failed"
 
 
-@pytest.mark.parametrize("mode", ["--cc-run", "--cc-check"])
-def test_groups_are_not_part_of_node_ids(project: Project, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "word"), [("--cc-run", "unchanged"), ("--cc-check", "verified")]
+)
+def test_groups_are_not_part_of_node_ids(project: Project, option: str, word: str) -> None:
     """With `--dist loadgroup` stations keep their own node ids."""
     project.stations("@station\n@pytest.mark.xdist_group('db')\ndef boil(): ...")
     project.run("--cc-run")
 
-    run = project.run(mode, "--dist", "loadgroup")
+    run = project.run(option, "--dist", "loadgroup")
 
-    assert (run.exit_code, run.results) == (0, {"boil": "unchanged"})
+    assert (run.exit_code, run.results) == (0, {"boil": word})
 
 
 def test_tests_of_a_large_module_keep_all_workers_busy(project: Project) -> None:

@@ -106,10 +106,9 @@ def test_junit_has_what_a_check_verified(tea: Project) -> None:
     tea.run("--cc-check", "--junitxml=junit.xml")
 
     cases = _junit(tea)
-    assert cases["boil"][0]["choochoo.result"] == "unchanged" and not cases["boil"][1]
+    assert cases["boil"][0]["choochoo.result"] == "verified" and not cases["boil"][1]
     assert cases["brew[green]"][0]["choochoo.check.is_brewed"] == "passed"
-    assert cases["eat"][0]["choochoo.reasons"] == "first visit"
-    assert cases["eat"][1] == {"failure"}
+    assert cases["eat"][1] == {"skipped"}
 
 
 # --- pytest-html
@@ -186,8 +185,8 @@ def test_page_of_a_check(tea: Project) -> None:
     tea.run("--cc-check", "--html=page.html")
 
     cells = _in_page(tea)
-    assert cells["boil"] == f"unchanged\n{SHOWN_TITLE}"
-    assert cells["eat"] == "failed: due: first visit\nfirst visit"
+    assert cells["boil"] == f"verified\n{SHOWN_TITLE}"
+    assert cells["eat"] == ("skipped: nothing to verify it by: never visited here, no check")
     assert cells["test_alone"] == ""
 
 

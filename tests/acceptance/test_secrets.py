@@ -342,7 +342,7 @@ def test_check_that_reveals_nothing_passes(project: Project) -> None:
 
     run, check = project.run("--cc-run"), project.run("--cc-check")
 
-    assert (run.closing, check.closing) == ("1 unchanged", "1 unchanged")
+    assert (run.closing, check.closing) == ("1 unchanged", "1 verified")
 
 
 def test_drift_is_known_too_late_for_the_secret(project: Project, mode: str) -> None:

@@ -125,7 +125,7 @@ def test_wrong_setting_is_usage_error(
 @pytest.mark.parametrize(
     ("addopts", "arguments", "results"),
     [
-        pytest.param("--cc-run", ("--cc-check",), {"boil": "unchanged"}, id="check-after-run"),
+        pytest.param("--cc-run", ("--cc-check",), {"boil": "verified"}, id="check-after-run"),
         pytest.param("--cc-run", ("--cc-clean",), {"boil": "left in place"}, id="clean-after-run"),
         pytest.param("--cc-check", ("--cc-replay", "all"), {"boil": "visited"}, id="replay-last"),
         pytest.param("--cc-replay=all", ("--cc-run",), {"boil": "visited"}, id="one-mode-twice"),

@@ -52,7 +52,7 @@ def test_complete_stations_pass(hot: Project, mode: str) -> None:
     """If everything is in its desired state, every station passes, and nothing is visited."""
     run = hot.run("--cc-check")
 
-    assert (run.closing, run.log, run.exit_code) == ("3 unchanged", (), 0)
+    assert (run.closing, run.log, run.exit_code) == ("3 verified", (), 0)
     assert run.last_line == "3 passed"
 
 
@@ -62,7 +62,7 @@ def test_failing_check_fails_with_detail(hot: Project) -> None:
 
     run = hot.run("--cc-check")
 
-    assert (run.failed, run.unchanged, run.exit_code) == (("boil",), ("pour", "sip"), 1)
+    assert (run.failed, run.verified, run.exit_code) == (("boil",), ("pour", "sip"), 1)
     assert '>       assert (HERE / "steam").exists(), "no steam"' in run.errors["boil"]
     assert "E       check 'steams' of station 'boil' does not pass" in run.errors["boil"]
     assert "pytest_choochoo" not in run.errors["boil"]
@@ -76,7 +76,7 @@ def test_every_check_runs_despite_failing_upstream(hot: Project) -> None:
 
     run = hot.run("--cc-check")
 
-    assert (run.failed, run.closing) == (("boil", "pour"), "1 unchanged, 2 failed")
+    assert (run.failed, run.closing) == (("boil", "pour"), "1 verified, 2 failed")
 
 
 def test_due_station_fails_with_reasons(hot: Project) -> None:
@@ -89,15 +89,16 @@ def test_due_station_fails_with_reasons(hot: Project) -> None:
     assert run.errors["sip"] == "station 'sip' is due: code of stations.py::sip changed"
 
 
-def test_station_without_record_and_check_fails(stove: Project) -> None:
-    """A station without a check passes only if its record is fresh."""
+def test_station_without_record_and_check_is_skipped(stove: Project) -> None:
+    """Nothing can verify it; one with a check is judged by the world alone."""
     stove.write("steam", "")
     stove.write("tea", "")
 
     run = stove.run("--cc-check")
 
-    assert (run.failed, run.unchanged) == (("sip",), ("boil", "pour"))
-    assert run.errors["sip"] == "station 'sip' is due: first visit"
+    assert (run.closing, run.verified) == ("2 verified, 1 skipped", ("boil", "pour"))
+    assert run.causes["sip"] == "nothing to verify it by: never visited here, no check"
+    assert run.exit_code == 0
 
 
 @pytest.mark.parametrize("state", ["never visited", "drifted"])
@@ -121,7 +122,7 @@ def test_passing_checks_pass_without_any_ledger(stove: Project) -> None:
 
     run = stove.run("--cc-check", "-k", "boil or pour")
 
-    assert (run.closing, run.exit_code) == ("2 unchanged", 0)
+    assert (run.closing, run.exit_code) == ("2 verified", 0)
     assert not (stove.path / ".pytest_cache/d").exists()
 
 
@@ -131,7 +132,7 @@ def test_works_without_cache_provider(stove: Project) -> None:
 
     run = stove.run("--cc-check", "-k", "boil", "-p", "no:cacheprovider")
 
-    assert (run.closing, run.exit_code) == ("1 unchanged", 0)
+    assert (run.closing, run.exit_code) == ("1 verified", 0)
 
 
 @pytest.mark.parametrize("state", ["complete", "drifted", "due", "failed"])
@@ -176,7 +177,7 @@ def test_changed_value_fails(project: Project, mode: str, check: str) -> None:
     project.edit("stations.py", "red", "blue")
     changed = project.run("--cc-check")
 
-    assert (same.unchanged, same.log) == (("paint",), ("gone",))
+    assert (same.verified, same.log) == (("paint",), ("gone",))
     assert (changed.failed, changed.log) == (("paint",), ("gone",))
     assert changed.reasons["paint"] == ("value colour changed: 'red' -> 'blue'",)
 
@@ -198,7 +199,7 @@ def test_value_is_not_needed_without_a_record(project: Project) -> None:
 
     run = project.run("--cc-check")
 
-    assert (run.closing, run.log) == ("1 unchanged", ())
+    assert (run.closing, run.log) == ("1 verified", ())
 
 
 def test_check_that_uses_its_directory_does_not_create_it(project: Project) -> None:
@@ -227,7 +228,7 @@ def test_check_with_changed_code_passes(hot: Project) -> None:
 
     run = hot.run("--cc-check", "-k", "boil")
 
-    assert (run.closing, run.exit_code) == ("1 unchanged", 0)
+    assert (run.closing, run.exit_code) == ("1 verified", 0)
 
 
 def test_tests_run_on_recorded_outcomes(hot: Project) -> None:
@@ -259,7 +260,7 @@ def test_check_that_requests_an_unknown_outcome_fails(project: Project) -> None:
 
     run = project.run("--cc-check")
 
-    assert run.failed == ("boil", "pour")
+    assert run.closing == "1 failed, 1 skipped"
     assert (
         "station 'boil' has no complete record: never visited; run 'pytest --cc-run' first"
         in (run.errors["pour"])
@@ -289,7 +290,7 @@ def test_check_may_request_upstream_that_returns_nothing(project: Project) -> No
 
     run = project.run("--cc-check")
 
-    assert (run.closing, run.exit_code) == ("2 unchanged", 0)
+    assert (run.closing, run.exit_code) == ("2 verified", 0)
 
 
 def test_check_runs_once_despite_within(project: Project) -> None:
@@ -355,7 +356,7 @@ def test_station_that_is_expected_to_fail_may_be_in_place(
 
     run = project.run("--cc-check")
 
-    assert (run.closing, run.tests) == ("2 unchanged", {"test_wrong": "failed"})
+    assert (run.closing, run.tests) == ("2 verified", {"test_wrong": "failed"})
     assert (run.last_line, run.exit_code) == ("1 failed, 2 passed", 1)
 
 

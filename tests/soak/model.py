@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-GOOD = {"visited", "unchanged", "adopted"}
+GOOD = {"visited", "unchanged", "verified", "adopted"}
 
 
 @dataclass
@@ -229,7 +229,7 @@ class Model:
             is_there = self.effect(step, here) in self.done
             is_right = is_there if step.has_check else self.record(step, here).code == step.code
             is_right = is_right and not self._is_changed(step, here)
-            results[step.name] = "unchanged" if is_right else "failed"
+            results[step.name] = "verified" if is_right else "failed"
         return results
 
     def tests(self, here: Here, results: dict[str, str]) -> list[str]:

@@ -288,7 +288,7 @@ def test_check_names_the_process_that_is_visiting(background: BackgroundRuns, mo
     assert changed <= {"default.sqlite-shm"}
     assert (sorted(run.failed), run.exit_code) == (["boil", "pour"], 1)
     assert background.end(first) and first.returncode == 0
-    assert background.project.run("--cc-check").closing == "2 unchanged"
+    assert background.project.run("--cc-check").closing == "2 verified"
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_checks_run_during_a_visit(background: BackgroundRuns, check: str, said:
     background.release()
     background.end(first)
 
-    assert run.results == {"boil": "failed" if said else "unchanged"}
+    assert run.results == {"boil": "failed" if said else "verified"}
     visitor = rf"process {first.pid} on \S+ \(since \d\d:\d\d:\d\d\)"
     assert not said or re.search(
         rf"^{said}; it is being visited right now by {visitor}$",

@@ -247,7 +247,7 @@ class Judge:
         take them now.
         """
         station = self._route[key].station
-        has_check = bool(station.checks)
+        has_check, has_find = bool(station.checks), station.find_function is not None
         if products is None:
             products = self.products(key) if station.declaration.products else {}
         if record is not None and record.fingerprint is not None:
@@ -261,7 +261,8 @@ class Judge:
                 products=products,
                 max_age=station.declaration.max_age,
                 has_check=has_check,
-                returns_outcome=has_check and self._outcomes.is_expected(station),
+                has_find=has_find,
+                returns_outcome=(has_check or has_find) and self._outcomes.is_expected(station),
                 is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
                 is_locked=is_locked,
                 now=time.time(),
@@ -370,15 +371,25 @@ class Judge:
         record = self._ledger.record(key)
         return self.why_incomplete(key) if self._is_locked(key, record) else ""
 
-    def require_fresh(self, key: str, values: Mapping[str, object] | None) -> None:
-        """Raise `StationDue` if a run would visit *key* although all its checks pass."""
+    def has_record(self, key: str) -> bool:
+        """Return whether *key* was visited or attempted here, and not forgotten since."""
         record = self._ledger.record(key)
+        return record is not None and not record.is_forgotten
+
+    def require_fresh(self, key: str, values: Mapping[str, object] | None) -> None:
+        """Raise `StationDue` if a run would visit *key* although all its checks pass.
+
+        Without a record only the world counts: then a product that is missing is the only reason.
+        """
+        record, has_record = self._ledger.record(key), self.has_record(key)
         # Without a record nothing is compared, so upstream needs no record either.
-        has_record = record is not None and not record.is_forgotten
         taken = self.fingerprint(key, values, record) if has_record else Fingerprint()
         verdict = self.verdict(key, record, taken, is_locked=self._is_locked(key, record))
         if isinstance(verdict, Due) and not verdict.check_settles:
-            raise StationDue(self._route[key].name, verdict.texts)
+            counting = {each.kind for each in verdict.reasons} if has_record else {"product"}
+            texts = tuple(each.text for each in verdict.reasons if each.kind in counting)
+            if texts:
+                raise StationDue(self._route[key].name, texts)
 
     def needed(self, wanted: Iterable[str], selected: frozenset[str]) -> tuple[str, ...]:
         """Return the stations to run beside *selected*, so that *wanted* consumes nothing stale.

@@ -94,9 +94,16 @@ class Planner:
         if made_again or (isinstance(certain, Due) and not certain.check_settles):
             return "visit", reasons
         if isinstance(known, Due):
-            checks = ("its check decides",) if known.check_settles else ()
+            checks = (self._decides(key, known),) if known.check_settles else ()
             return "maybe", (*reasons, *checks, *unknown)
         return ("maybe", tuple(unknown)) if unknown else ("unchanged", ())
+
+    def _decides(self, key: str, verdict: Due) -> str:
+        """Return in words what decides in the run whether *key* is visited."""
+        if not verdict.asks_find:
+            return "its check decides"
+        has_check = bool(self._route[key].station.checks)
+        return "its find and its check decide" if has_check else "its find decides"
 
     def _unknown(self, key: str, moving: Sequence[str], *, is_reached: bool) -> Iterator[str]:
         """Yield what only the run can tell of the inputs of *key*, which needs *moving*."""

@@ -42,10 +42,15 @@ class Fresh(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """The station must be visited, unless *check_settles* and all its checks pass."""
+    """The station must be visited, unless *check_settles* and all its checks pass.
+
+    *asks_find*: its outcome is unknown, and its find may know it; *check_settles* then means that
+    it need not be visited if its find returns an outcome, and all its checks pass with it.
+    """
 
     reasons: tuple[Reason, ...]
     check_settles: bool
+    asks_find: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -62,6 +67,8 @@ Verdict = Fresh | Due | Blocked
 
 # The reasons that a check can judge by itself; it cannot see that an input changed.
 _CHECK_SEES: frozenset[Kind] = frozenset({"no record", "last visit", "code"})
+# A find restores an outcome as well.
+_FIND_SEES: frozenset[Kind] = _CHECK_SEES | {"outcome", "secret"}
 
 # Seconds by which a visit may lie in the future, as the clocks of two machines differ.
 _CLOCK_SKEW = 300
@@ -82,6 +89,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     products: dict[str, str]
     max_age: float | None
     has_check: bool
+    has_find: bool = False
     returns_outcome: bool
     is_replayed: bool
     is_locked: bool
@@ -100,9 +108,12 @@ def judge(facts: Facts) -> Fresh | Due:
         reasons += (secret_needed(facts.secret_for),)
     if not reasons:
         return Fresh()
-    if facts.has_check and not _was_visited(facts.record):
+    if (facts.has_check or facts.has_find) and not _was_visited(facts.record):
         # Nothing is known of its products, but a check must not hide that one is missing.
         reasons += tuple(_product_changes(facts.products, facts.products))
+    if facts.has_find and not _is_known_as_things_are(facts, reasons):
+        settles = all(reason.kind in _FIND_SEES for reason in reasons)
+        return Due(reasons=reasons, check_settles=settles, asks_find=True)
     seen_by_check = facts.has_check and all(reason.kind in _CHECK_SEES for reason in reasons)
     if seen_by_check and not _outcome_is_known(facts):
         if facts.record is not None or facts.elsewhere:  # a first visit needs no other reason
@@ -117,6 +128,12 @@ def _outcome_is_known(facts: Facts) -> bool:
     if not facts.returns_outcome:
         return True
     return record is not None and record.fingerprint is not None and record.is_sound
+
+
+def _is_known_as_things_are(facts: Facts, reasons: tuple[Reason, ...]) -> bool:
+    """Return whether a visit has returned the outcome since the inputs changed."""
+    lost = {"input", "outcome", "secret"}
+    return _outcome_is_known(facts) and all(reason.kind not in lost for reason in reasons)
 
 
 def _was_visited(record: Record | None) -> bool:

@@ -150,6 +150,7 @@ class PastRun(msgspec.Struct, frozen=True, kw_only=True):
 Word = Literal[
     "visited",
     "unchanged",
+    "verified",
     "adopted",
     "failed",
     "blocked",
@@ -186,7 +187,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
 
     @property
     def is_complete(self) -> bool:
-        return self.word in {"visited", "unchanged", "adopted"}
+        return self.word in {"visited", "unchanged", "verified", "adopted"}
 
 
 def durations_of(records: Mapping[str, Record]) -> dict[str, float]:

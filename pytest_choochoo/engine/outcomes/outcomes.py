@@ -181,10 +181,14 @@ class Outcomes:
 
     def is_expected(self, station: Station[Any]) -> bool:
         """Return whether a visit of *station* returns a value that must be known."""
-        annotation = self._annotation(station)
-        return annotation is not type(None) and (
-            annotation is not Any or _returns_value(station.function)
-        )
+        return returns_outcome(station, self._annotation(station))
+
+
+def returns_outcome(station: Station[Any], annotation: Any) -> bool:
+    """Return whether a visit of *station*, with this return *annotation*, returns a value."""
+    return annotation is not type(None) and (
+        annotation is not Any or _returns_value(station.function)
+    )
 
 
 def _returns_value(function: Any) -> bool:

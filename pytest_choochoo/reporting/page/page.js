@@ -11,6 +11,7 @@
     "visit": ["plan", "V"], "maybe": ["warn", "?"], "due": ["warn", "D"],
     "visited": ["ok", "V"], "verified": ["ok", "V"], "cleaned": ["ok", "C"], "complete": ["ok", "C"],
     "adopted": ["adopt", "A"], "visiting": ["plan", "▸"], "unchanged": ["calm", "U"],
+    "verified": ["adopt", "✓"],
     "skipped": ["warn", "S"], "not reached": ["warn", "N"], "left in place": ["warn", "L"],
     "forgotten": ["warn", "O"], "never visited": ["none", "N"], "gone": ["none", "G"],
   };

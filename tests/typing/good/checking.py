@@ -55,6 +55,15 @@ async def answers_later() -> bool | None:
     return True
 
 
+@upload_app.find
+def uploaded(artifact_server: Server) -> Upload | None:
+    digest = artifact_server.sha256("app.zip")
+    return Upload("http://localhost/app.zip", digest) if digest else None
+
+
+assert_type(uploaded(Server()), Upload | None)
+
+
 @upload_app.clean
 def remove_from_server(artifact_server: Server, upload_app: Upload | None, visit: Visit) -> None:
     assert upload_app is None or upload_app.url

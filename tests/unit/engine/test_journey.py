@@ -136,6 +136,65 @@ def checked(*names: str, within: float = 0, **declared: Any) -> Station[None]:
     return pour
 
 
+# --- found
+
+
+def found() -> Station[int]:
+    """Return the station `boil`, with a find and a check."""
+    boil = boiled()
+
+    @boil.find
+    def find() -> int:
+        raise AssertionError("the journey asks it through what it is given")
+
+    @boil.check
+    def hot() -> None: ...
+
+    return boil
+
+
+def test_found_outcome_is_recorded(tmp_path: Path) -> None:
+    """The checks are asked with it; consumers receive it, and the next session knows it."""
+    line = Line(tmp_path, boil=found())
+    attempt = Attempt(BOIL)
+
+    line.journey.begin(attempt, {}, line.ask, lambda: 90)
+    asked_with = line.journey.outcomes.copy(BOIL)
+    result = line.journey.finish(attempt, Ending())
+
+    assert (result.word, result.reasons, asked_with) == ("adopted", ("first visit",), 90)
+    record = line.ledger.record(BOIL)
+    assert record is not None
+    assert (record.status, record.outcome) == ("complete", "90")
+
+
+def test_visit_has_what_was_found_but_does_not_stand(tmp_path: Path) -> None:
+    """A check does not pass with it: it is no outcome, and forgotten with the attempt."""
+    line = Line(tmp_path, boil=found())
+    line.failing.add("hot")
+    attempt = Attempt(BOIL)
+
+    line.journey.begin(attempt, {}, line.ask, lambda: 90)
+
+    assert attempt.has_begun
+    assert line.journey.visit(BOIL).found == 90
+    assert line.journey.outcomes.find(BOIL) is None
+    line.failing.clear()
+    line.journey.complete(attempt, 100, line.ask)
+    line.journey.finish(attempt, Ending())
+    assert line.journey.visit(BOIL).found is None
+    assert line.journey.outcomes.copy(BOIL) == 100
+
+
+def test_nothing_found_is_visited_without_asking_checks(tmp_path: Path) -> None:
+    """They could not be asked with an outcome."""
+    line = Line(tmp_path, boil=found())
+
+    attempt = line.begin(BOIL)
+
+    assert (attempt.has_begun, line.asked, line.journey.visit(BOIL).found) == (True, [], None)
+
+
 # --- settled by the record alone
 
 

@@ -412,3 +412,37 @@ def test_station_without_a_name_is_itself_only() -> None:
     one, other = (_module("@station\ndef boil(): ...\nALL = [boil]\ndel boil\n") for _ in range(2))
 
     assert one["ALL"][0].identity != other["ALL"][0].identity
+
+
+def test_find_is_attached() -> None:
+    """It is one function, and the decorated name stays that function."""
+    made = station(boil)
+
+    @made.find
+    def find() -> int:
+        return 90
+
+    assert made.find_function is find
+    assert find() == 90
+    assert made.faults() == ()
+
+
+def test_second_find_and_one_of_itself_are_faults() -> None:
+    """Both are told, each with its position."""
+    made = station(boil)
+
+    @made.find
+    def one() -> int:
+        return 90
+
+    @made.find
+    def two(boil: int) -> int:
+        return boil
+
+    assert [str(fault) for fault in made.faults()] == [
+        f"{_declared_at(two)}: station 'boil' has a second find, 'two'; merge them into one function",
+        (
+            f"{_declared_at(two)}: the find of station 'boil' requests 'boil' itself, whose "
+            "outcome it is to find; remove that parameter"
+        ),
+    ]

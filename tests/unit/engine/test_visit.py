@@ -20,6 +20,7 @@ def _visit(
         profile="default",
         reasons=("never visited",),
         previous=None,
+        found=None,
         resources={},
         _directory=directory,
         _tell=reports.append,
@@ -118,5 +119,5 @@ def test_visit_shows_no_inner_parts() -> None:
     """A failing assertion shows only the public parts of a visit."""
     assert repr(_visit()) == (
         "Visit(station='boil', profile='default', reasons=('never visited',), "
-        "previous=None, resources={})"
+        "previous=None, found=None, resources={})"
     )

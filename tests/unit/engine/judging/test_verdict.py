@@ -503,3 +503,37 @@ def test_reason_names_the_consumers_of_a_secret(names: tuple[str, ...], subject:
         reasons=(Reason("secret", f"its outcome has a secret, which {subject}"),),
         check_settles=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("facts", "asks", "settles"),
+    [
+        pytest.param({"record": None, "products": {}}, True, True, id="no record"),
+        pytest.param(
+            {"record": Record(status="failed", since=NOW), "products": {}}, True, True, id="failed"
+        ),
+        pytest.param({"record": _complete(status="failed")}, False, False, id="returned once"),
+        pytest.param({"fingerprint": _now(env={"HEAT": "2"})}, True, False, id="input changed"),
+        pytest.param({"record": None, "products": {"steam": ""}}, True, False, id="no product"),
+        pytest.param({"secret_for": ("station pour",)}, True, True, id="secret lost"),
+        pytest.param({"decode_error": "it does not fit"}, True, True, id="unreadable"),
+        pytest.param({"is_replayed": True}, False, False, id="replayed"),
+        pytest.param(
+            {"record": None, "products": {}, "is_replayed": True}, True, False, id="replayed first"
+        ),
+    ],
+)
+def test_find_is_asked_where_the_outcome_is_unknown(
+    facts: dict[str, Any], asks: bool, settles: bool
+) -> None:
+    """It settles what a check would, and restores outcomes; a visit wins over it."""
+    verdict = judge(_facts(has_find=True, returns_outcome=True, **facts))
+
+    assert isinstance(verdict, Due)
+    assert (verdict.asks_find, verdict.check_settles) == (asks, settles)
+    assert "its outcome is unknown: checks cannot restore it" not in verdict.texts
+
+
+def test_find_is_not_asked_of_what_is_fresh() -> None:
+    """The record knows the outcome."""
+    assert judge(_facts(has_find=True, returns_outcome=True)) == Fresh()

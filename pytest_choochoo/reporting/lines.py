@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Mapping
 
 import pytest
@@ -31,16 +32,19 @@ class Lines(Display):
         super().__init__(config)
         #: For each visit under way: when it is mentioned again, and after which pause.
         self._mentions: dict[str, tuple[float, float]] = {}
+        #: Held while a line is written that another thread must not divide.
+        self._is_writing = threading.Lock()
 
     def visit_started(self, visit: UnderWay) -> None:
         self._mentions[visit.key] = (visit.began + _FIRST, _FIRST)
         writer = self._config.get_terminal_writer()
-        if self._names_items and writer.width_of_current_line:
-            # Pytest has written the name of the item.
-            with uncaptured(self._config):
-                writer.line(shown(wording.visit_starts("", visit.reasons)), flush=True)
-        else:
-            notify(self._config, wording.visit_starts(visit.name, visit.reasons))
+        with self._is_writing:
+            if self._names_items and writer.width_of_current_line:
+                # Pytest has written the name of the item.
+                with uncaptured(self._config):
+                    writer.line(shown(wording.visit_starts("", visit.reasons)), flush=True)
+            else:
+                notify(self._config, wording.visit_starts(visit.name, visit.reasons))
 
     def station_ended(self, result: Result, visit: UnderWay | None) -> None:
         self._mentions.pop(result.key, None)
@@ -65,7 +69,8 @@ class Lines(Display):
             notify(self._config, text)
             return
         # While an item runs, pytest writes nothing: the line at its start stands above.
-        self._stream.write(f"choochoo: {shown(text)}\n")
+        with self._is_writing:
+            self._stream.write(f"choochoo: {shown(text)}\n")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> Generator[None, object, object]:

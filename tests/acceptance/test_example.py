@@ -59,7 +59,7 @@ class Town:
             check=False,
         )
         text = done.stdout + done.stderr
-        closing = re.search(r"^choochoo: (.*) in [\d.]+", text, re.MULTILINE)
+        closing = re.search(r"^choochoo: (\d.*) in [\d.]+", text, re.MULTILINE)
         return Run(
             exit_code=done.returncode,
             closing=closing[1] if closing else "",

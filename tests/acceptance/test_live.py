@@ -60,7 +60,8 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def is_half_done(run: Emulator) -> bool:
-    return any("26.0/52.0 KiB" in line for line in run.lines)
+    is_drawn = bool(run.lines) and run.lines[-1].startswith("choochoo: 0/")
+    return is_drawn and any("26.0/52.0 KiB" in line for line in run.lines)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])

@@ -48,6 +48,34 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.AttachedTwice("boil", "clean", "cool", "stations.py:3"): (
         "stations.py:3: station 'boil' has a second clean, 'cool'; merge them into one function"
     ),
+    errors.AttachedTwice("boil", "find", "look", "stations.py:3"): (
+        "stations.py:3: station 'boil' has a second find, 'look'; merge them into one function"
+    ),
+    errors.FindsItself("boil", "stations.py:3"): (
+        "stations.py:3: the find of station 'boil' requests 'boil' itself, whose outcome it is to "
+        "find; remove that parameter"
+    ),
+    errors.FindsNothing("boil", "stations.py:3"): (
+        "stations.py:3: station 'boil' returns nothing, so that its find has nothing to find; "
+        "use a check"
+    ),
+    errors.FindNotAsked("boil", "NameError: name 'x' is not defined", "s.py:3", "correct it"): (
+        "station 'boil': its find could not be asked: NameError: name 'x' is not defined (s.py:3); "
+        "correct it"
+    ),
+    errors.NothingFound("boil"): "station 'boil': its find finds nothing",
+    errors.NotAcceptable(("boil",)): (
+        "--cc-accept: the outcome of boil is unknown, although it returns one; "
+        "run 'pytest --cc-run', or give a find to what is there"
+    ),
+    errors.ProductNotThere("pour", "cup"): (
+        "station 'pour' cannot be accepted: its product cup does not exist; "
+        "run 'pytest --cc-run', which makes it"
+    ),
+    errors.MissingExtra("--cc-report", ("jinja2",), "report"): (
+        "--cc-report needs jinja2, which this Python cannot import: "
+        "pip install 'pytest-choochoo[report]'"
+    ),
     errors.UnknownPlaceholder(
         "boil", "stations.py:3", "files", "{pto}.txt", "it has no parameter 'pto'"
     ): (

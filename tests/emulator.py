@@ -19,7 +19,7 @@ from pathlib import Path
 import pyte
 from harness import HERE, OPTIONAL, outside
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 class Emulator:

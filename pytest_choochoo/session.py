@@ -146,7 +146,7 @@ def build(
     if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
         items.clear()
         return None
-    if not route.stops and not (settings.replay or settings.named):
+    if not route.stops and not (settings.replay or settings.named or settings.unprotect):
         if settings.mode.is_serial:
             items.clear()
         if not registry.has_stations:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_choochoo.engine.errors import BadSetting, NoLedger
+from pytest_choochoo.engine.errors import BadSetting, NoLedger, NothingToUnprotect
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.value import Value
 
@@ -35,6 +35,7 @@ class Mode(Value):
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
     the mode that may fix what went wrong in this one, if it is not the same one again.
+    *cleans*: stations are cleaned.
     *holds*: whether other sessions may work on the profile at the same time.
     *idle*: the line to show where no station was selected.
     """
@@ -44,6 +45,7 @@ class Mode(Value):
     visits: bool = False
     writes: bool = False
     is_serial: bool = False
+    cleans: bool = False
     fixed_by: str = ""
     holds: Literal["", "together", "alone"] = ""
     idle: str = ""
@@ -60,6 +62,7 @@ _CLEAN = Mode(
     name="clean",
     writes=True,
     is_serial=True,
+    cleans=True,
     holds="alone",
     idle="choochoo: there was nothing to clean",
 )
@@ -146,6 +149,7 @@ class Settings(Value):
     """The options and ini settings of a session, read once.
 
     *replay*, *named*: the stations to replay, and those that the option of the mode is about.
+    *unprotect*: the protected stations that a clean may undo.
     *form*: how the route is drawn.
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
@@ -158,6 +162,7 @@ class Settings(Value):
     mode: Mode
     replay: str
     named: str
+    unprotect: str
     form: str
     profile: str
     folder: Path | None
@@ -279,6 +284,12 @@ class _ChooseMode(argparse.Action):
 
 def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
+        "--cc-unprotect",
+        action="append",
+        metavar="SEL",
+        help="let a clean undo the selected stations although they are declared protect=True",
+    )
+    group.addoption(
         "--cc-profile",
         metavar="NAME",
         help="the namespace of the records: default, staging, prod, ... (environment: CC_PROFILE)",
@@ -336,6 +347,7 @@ def read(config: pytest.Config) -> Settings:
         # A plan is that of the run with the same options.
         replay=_selectors(config, "replay") if mode.visits or mode.name == "plan" else "",
         named=_selectors(config, mode.name) if mode.name in _NAMING else "",
+        unprotect=_unprotected(config, mode),
         form=_form(config) if mode.name == "graph" else "",
         profile=_profile(config),
         folder=folder,
@@ -387,6 +399,12 @@ def may_visit(early: pytest.Config) -> bool:
 def _form(config: pytest.Config) -> str:
     given = config.getoption("cc_graph")
     return given if isinstance(given, str) else MODES["--cc-graph"].forms[0]
+
+
+def _unprotected(config: pytest.Config, mode: Mode) -> str:
+    if config.getoption("cc_unprotect") and not mode.cleans:
+        raise NothingToUnprotect
+    return _selectors(config, "unprotect")
 
 
 def _selectors(config: pytest.Config, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 
 import pytest
 
@@ -10,7 +11,7 @@ from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import CheckNotAsked, StillThere
+from pytest_choochoo.engine.errors import CheckNotAsked, ProtectedStation, StillThere
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
@@ -36,10 +37,13 @@ class Command(commands.Command):
         self._cleaned: set[str] = set()
         #: The stations that were not made here; only their checks can say that they are there.
         self.unmade: frozenset[str] = frozenset()
+        self._protected: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        found = selection.select_to_clean(self.workflow, config, items)
-        self.unmade = found.unmade
+        expression = self.workflow.settings.unprotect
+        unprotected = self.workflow.named("--cc-unprotect", expression)
+        found = selection.select_to_clean(self.workflow, config, items, unprotected)
+        self.unmade, self._protected = found.unmade, found.protected
         return found
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
@@ -49,6 +53,13 @@ class Command(commands.Command):
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return CleanTrip(item, journey, self)
+
+    def require_unprotected(self, key: str) -> None:
+        """Raise `ProtectedStation` if *key* must not be cleaned."""
+        if key in self._protected:
+            route = self.workflow.route
+            [label] = route.labels([key])
+            raise ProtectedStation(route.name(key), shlex.quote(label))
 
     def note_clean(self, key: str) -> None:
         """Note that *key* is about to be forgotten; checks downstream still receive its outcome."""
@@ -102,6 +113,7 @@ class CleanTrip:
         if is_unmade and item.ask(item.station.checks):
             self._is_absent = True
             pytest.skip(NOT_THERE)
+        self._command.require_unprotected(item.key)
         if function is None or not (is_unmade or self._journey.ledger.has_traces(item.key)):
             item.call_nothing()
             return

@@ -50,6 +50,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     renews: bool = False
     in_order: bool = False
     place: Scope = "here"
+    protect: bool = False
 
 
 class Station(Generic[T_co]):
@@ -236,6 +237,7 @@ def station(
     renews: bool = False,
     in_order: bool = False,
     place: Scope = "here",
+    protect: bool = False,
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -251,6 +253,7 @@ def station(
     renews: bool = False,
     in_order: bool = False,
     place: Scope = "here",
+    protect: bool = False,
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -266,6 +269,7 @@ def station(
     *in_order*: its instances wait for each other, in the order of their parameters.
     *place*: where its effect lives, and its record is believed: "here" in this checkout on this
     machine, "host" in every checkout on this machine, "anywhere".
+    *protect*: a clean leaves it alone unless `--cc-unprotect` names it.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -280,6 +284,7 @@ def station(
         renews=_flag("renews", renews),
         in_order=_flag("in_order", in_order),
         place=_scope(place),
+        protect=_flag("protect", protect),
     )
 
     def declare(function: Callable[..., T]) -> Station[T]:

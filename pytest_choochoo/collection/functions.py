@@ -38,7 +38,7 @@ def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
 def attached(station: Station[Any]) -> tuple[Callable[..., Any], ...]:
     """Return the functions of the checks and the clean of *station*."""
     clean = station.clean_function
-    checks = [check.function for check in station.checks] if station.checks else []
+    checks = [check.function for check in station.all_checks]
     return tuple(checks if clean is None else [*checks, clean])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.attempt import Ending, decisive
 from pytest_choochoo.engine.errors import (
     CheckFailed,
     CheckNotAsked,
@@ -64,14 +64,16 @@ class CheckTrip:
     def set_up(self) -> None:
         """Ask the checks; the call then raises the first error of theirs, or judges the record."""
         item, name = self._item, self._item.item.name
-        failures = item.ask(item.station.checks)
+        asked = item.station.all_checks
+        answered = item.ask(asked)
+        failures = decisive(asked, answered)
         # Without a record there is nothing to compare them with.
         values = item.set_up_values() if self._journey.ledger.record(item.key) else None
         item.strip()  # whatever fixture a check could not get, the call requests none
         visited_now = self._judge.visit_in_words(item.key)
         self._reasons = tuple(failed_check(name, *each, "").text for each in failures.items())
         self._causes = tuple(check_line(*each) for each in failures.items())
-        self._checks = answers((check.name for check in item.station.checks), failures)
+        self._checks = answers((check.name for check in asked), answered)
         for each, error in failures.items():
             says_so = isinstance(error, CheckFailed | CheckNotAsked)
             subject = "" if says_so else f"check {each!r} of station {name!r} does not pass"
@@ -80,7 +82,7 @@ class CheckTrip:
 
         async def verify() -> None:
             __tracebackhide__ = True
-            for check in item.station.checks:
+            for check in asked:
                 if check.name in failures:
                     error = failures[check.name]
                     raise error.with_traceback(traceback_from(check.function, error))
@@ -94,6 +96,7 @@ class CheckTrip:
             item.ignore_xfail()
 
         item.call(verify)
+        item.warn_of({each: answered[each] for each in answered if each not in failures})
 
     def after_call(self) -> None: ...
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pytest_choochoo.engine import clock
+from pytest_choochoo.engine.errors import CheckNotAsked
 from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -18,6 +19,21 @@ from pytest_choochoo.engine.station import Check
 
 # Asks the checks once, and returns the error of each that does not pass.
 Ask = Callable[[Sequence[Check]], Mapping[str, BaseException]]
+
+
+def decisive(
+    checks: Sequence[Check], failures: Mapping[str, BaseException]
+) -> dict[str, BaseException]:
+    """Return those *failures* of *checks* that fail the station.
+
+    The error of a check that only warns does not, unless it is a mistake.
+    """
+    warning = {check.name for check in checks if check.warns}
+    return {
+        name: error
+        for name, error in failures.items()
+        if name not in warning or isinstance(error, CheckNotAsked)
+    }
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

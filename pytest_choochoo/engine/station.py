@@ -29,12 +29,14 @@ F = TypeVar("F", bound=Callable[..., object])
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """A function that passes when its station is in the desired state.
 
-    *within*: seconds for which it is tried again after a visit.
+    *within*: seconds for which it is tried again after a visit. *warns*: where it does not
+    pass, that is a warning, and the station is complete nevertheless.
     """
 
     function: Callable[..., object]
     name: str
     within: float
+    warns: bool = False
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ class Station(Generic[T_co]):
         "name",
         "pytestmark",
         "shadowed",
+        "warning_checks",
     )
 
     def __init__(
@@ -106,7 +109,10 @@ class Station(Generic[T_co]):
         self.shadowed = shadowed
         # Marks below @station arrive with the function; those above are put here.
         self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
+        #: The checks that decide whether the station is in its desired state.
         self.checks: tuple[Check, ...] = ()
+        #: The checks that only warn: they decide nothing.
+        self.warning_checks: tuple[Check, ...] = ()
         self._cleans: tuple[Callable[..., object], ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T_co:
@@ -164,23 +170,44 @@ class Station(Generic[T_co]):
     def clean_function(self) -> Callable[..., object] | None:
         return self._cleans[0] if self._cleans else None
 
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The checks, and after them those that only warn."""
+        return self.checks + self.warning_checks
+
     @overload
     def check(self, function: F, /) -> F: ...
     @overload
-    def check(self, /, *, within: float | timedelta) -> Callable[[F], F]: ...
     def check(
-        self, function: F | None = None, /, *, within: float | timedelta = 0
+        self, /, *, within: float | timedelta = 0, warn: bool = False
+    ) -> Callable[[F], F]: ...
+    def check(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        within: float | timedelta = 0,
+        warn: bool = False,
     ) -> F | Callable[[F], F]:
         """Attach a check: it passes when it returns None or True and raises nothing.
 
         *within*: seconds, or a `timedelta`, for which it is tried again after a visit.
+        *warn*: it is asked after a visit and by `--cc-check`; where it does not pass, there is a
+        warning, and the station is complete nevertheless.
+
+        Raises `ChoochooError` when a keyword has a wrong type.
         """
         seconds = _seconds(f"@{self.name}.check(within=...)", within)
+        warns = _true_or_false(f"@{self.name}.check(warn=...)", warn)
 
         def attach(function: F) -> F:
             _require_function(callable(function), f"@{self.name}.check", function)
             name = getattr(function, "__name__", "check")
-            self.checks += (Check(function=function, name=name, within=seconds),)
+            check = Check(function=function, name=name, within=seconds, warns=warns)
+            if warns:
+                self.warning_checks += (check,)
+            else:
+                self.checks += (check,)
             return function
 
         return attach if function is None else attach(function)
@@ -203,10 +230,10 @@ class Station(Generic[T_co]):
         plain = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
             found.append(YieldStation(self.name, self.location))
-        if not self.checks and not self._cleans:
+        if not self.all_checks and not self._cleans:
             return tuple(found)
         by_name: dict[str, list[Check]] = {}
-        for check in self.checks:
+        for check in self.all_checks:
             by_name.setdefault(check.name, []).append(check)
         found += [
             AttachedTwice(self.name, "check", name, self.location_of(again[0].function))
@@ -326,8 +353,12 @@ def _string(keyword: str, given: str | None) -> str | None:
 
 
 def _flag(keyword: str, given: bool) -> bool:
+    return _true_or_false(f"@station({keyword}=...)", given)
+
+
+def _true_or_false(where: str, given: bool) -> bool:
     if not isinstance(given, bool):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "True or False")
+        raise BadSetting(where, str(given), "True or False")
     return given
 
 

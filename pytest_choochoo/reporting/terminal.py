@@ -297,8 +297,10 @@ def _named(report: Any, told: Mapping[str, Result]) -> Any:
     is_station = isinstance(report, pytest.TestReport) and report.nodeid in told
     if not is_station or isinstance(report, pytest.SubtestReport):
         return report
-    answers = told[report.nodeid].checks
-    checks = ", ".join(name for name, answer in answers.items() if answer != "passed")
+    result = told[report.nodeid]
+    # A check that only warns may not have passed either, and is no cause.
+    failed = (name for name, answer in result.checks.items() if answer != "passed")
+    checks = ", ".join(name for name in failed if f"check {name} " in result.cause)
     named = copy(report)
     # Pytest's summary shows the message of an error, as its own reports have it.
     message = SimpleNamespace(message=shown(f"check {checks}"))

@@ -17,10 +17,13 @@ from pytest_choochoo.collection.functions import (
     run_in_loop,
 )
 from pytest_choochoo.collection.pytest_internals import init_request
-from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, UnusableLedger
+from pytest_choochoo.engine.attempt import decisive
+from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, UnusableLedger, check_line
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Check, Station
 from pytest_choochoo.engine.visit import Visit
+from pytest_choochoo.reporting.reports import CheckWarning
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.mistakes import Mistake, mistake_in
 from pytest_choochoo.running.stopping import Deadline
@@ -174,10 +177,16 @@ class StationItem:
                     failures.setdefault(check.name, self._answer(check, error))
         for check in checks:
             self.failures.pop(check.name, None)
-        self.failures |= failures
+        self.failures |= decisive(checks, failures)
         if self._is_awaited:
             self.set_up(())  # the item could not be called again without a new event loop
         return failures
+
+    def warn_of(self, failures: Mapping[str, BaseException]) -> None:
+        """Issue a warning for each of *failures*, of checks that only warn."""
+        for name, error in failures.items():
+            text = f"station {self.item.name!r}: {check_line(name, error)}; this is a warning only"
+            self.item.warn(CheckWarning(shown(text)))
 
     def _answer(self, check: Check, error: BaseException) -> BaseException:
         """Return *error*, of a check that was asked, or `CheckNotAsked` where it is a mistake."""

@@ -45,8 +45,7 @@ def test_protected_station_and_its_upstream_stay(cellar: Project, mode: str) -> 
     run = cellar.run("--cc-clean")
 
     cause = (
-        "station 'store' is protected, so it was not cleaned; "
-        "to clean it, add --cc-unprotect=store"
+        "station 'store' is protected, so it was not cleaned; to clean it, add --cc-unprotect=store"
     )
     assert run.log == ("hush", "peel off")
     assert run.results == {
@@ -202,6 +201,5 @@ def test_selector_must_not_be_empty(cellar: Project) -> None:
 
     assert run.exit_code == 4
     assert (
-        "ERROR: --cc-unprotect is ''; it must be a comma-separated list of stations"
-        in run.outlines
+        "ERROR: --cc-unprotect is ''; it must be a comma-separated list of stations" in run.outlines
     )

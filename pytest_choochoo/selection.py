@@ -16,7 +16,7 @@ from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
-from pytest_choochoo.engine.route import Route, arranged
+from pytest_choochoo.engine.route import Route, arranged, split
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.settings import Settings
 
@@ -106,13 +106,15 @@ def select_to_clean(
     config: pytest.Config,
     items: list[pytest.Item],
     unprotected: Collection[str] = (),
+    named: Collection[str] | None = None,
 ) -> Selection:
     """Keep in *items* the selected stations and their downstream, downstream first.
 
-    *unprotected*: the stations that may be cleaned although they are protected.
+    *unprotected*: the stations that may be cleaned although they are protected. *named*: the
+    stations that are selected instead of those in *items*.
     """
     route = workflow.route
-    chosen = workflow.among(items)
+    chosen = workflow.among(items) if named is None else frozenset(named)
     below = route.closure(chosen, route.downstream())
     unmade = _unmade_by_node_id(workflow, config, chosen)
     keys = {
@@ -174,14 +176,16 @@ def _unmade_by_node_id(
 ) -> frozenset[str]:
     """Return those of *chosen* that were not made here, have checks, and are named by node id."""
     given = [argument.partition("::") for argument in config.args if "::" in argument]
+    selectors = {each.strip() for each in split(workflow.settings.named)} - {""}
     named = {
         (os.path.normpath(config.invocation_params.dir / path), name) for path, _, name in given
     }
     found = set()
-    for key in chosen if named else ():
+    for key in chosen if named or selectors else ():
         item, station = workflow.registry.items[key], workflow.route[key].station
         names = {(str(item.path), name) for name in (item.name, item.originalname)}
-        if station.checks and not named.isdisjoint(names) and not _is_to_clean(workflow, key):
+        is_named = key in selectors or not named.isdisjoint(names)
+        if station.checks and is_named and not _is_to_clean(workflow, key):
             found.add(key)
     return frozenset(found)
 

@@ -318,7 +318,7 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         self._made.journey.ledger.close()
         if self._made.held is not None:
-            self._made.held.release()
+            storage.release_profile(self._made.workflow.settings, self._made.held)
 
 
 def _register_hooks(config: pytest.Config, made: Session) -> None:

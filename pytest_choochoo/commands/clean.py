@@ -40,9 +40,11 @@ class Command(commands.Command):
         self._protected: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        expression = self.workflow.settings.unprotect
-        unprotected = self.workflow.named("--cc-unprotect", expression)
-        found = selection.select_to_clean(self.workflow, config, items, unprotected)
+        workflow, settings = self.workflow, self.workflow.settings
+        unprotected = workflow.named("--cc-unprotect", settings.unprotect)
+        # The clean of a redo is about the stations that it names.
+        named = workflow.named("--cc-redo", settings.named) if settings.named else None
+        found = selection.select_to_clean(workflow, config, items, unprotected, named)
         self.unmade, self._protected = found.unmade, found.protected
         return found
 

@@ -124,7 +124,7 @@ class Conflict(ChoochooError):
 class NothingToUnprotect(ChoochooError):
     template = (
         "--cc-unprotect lets a clean undo protected stations, and this command cleans nothing; "
-        "add --cc-clean, or leave it out"
+        "add --cc-clean or --cc-redo SEL, or leave it out"
     )
 
 

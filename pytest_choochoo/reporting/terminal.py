@@ -195,7 +195,7 @@ class Terminal:
         yield from wording.problem_lines(results)
         yield from wording.cleaned_with(results)
         yield from wording.left_in_place(results)
-        command = self._settings.command(mode.fixed_by or mode.name)
+        command = self._settings.command(mode.fixed_by or mode.resumed_by or mode.name)
         what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
         if what_next is not None:
             yield what_next
@@ -241,11 +241,14 @@ class Terminal:
         run = self._config.stash.get(RUN_FACTS, None)
         if run is None or run.ledger is None or not self._results or not self._has_run:
             return
+        mode = self._settings.mode
+        if mode.part_of and exitstatus == pytest.ExitCode.OK:
+            return  # the other part notes the whole
         began = self._settings.process.began
         past = PastRun(
             began=began,
             seconds=max(time.time() - began, 0.0),
-            command="replay" if self._settings.replay else self._settings.mode.name,
+            command="replay" if self._settings.replay and mode.name == "run" else mode.command,
             counts=Counter(result.word for result in self._results),
             exit_code=int(exitstatus),
         )

@@ -72,7 +72,7 @@ class Project:
         codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
         self.outcomes = Outcomes(self.route, self.ledger, codec)
         self.workflow = Workflow(
-            settings=cast(Settings, None),
+            settings=cast(Settings, SimpleNamespace(named="")),
             registry=Registered({name: self.items[name] for name in UPSTREAM}),
             dependencies=Requests(TESTS),
             route=self.route,
@@ -235,7 +235,7 @@ def test_protected_stations_are_selected_and_told(project: Project) -> None:
     made = select_to_clean(project.workflow, project.config, items)
     again = select_to_clean(project.workflow, project.config, items, {"sing"})
 
-    assert (names(items), made.protected) == (("sing", "boil"), {"sing"})
+    assert (names(items), made.protected) == (("sing", "boil"), frozenset({"sing"}))
     assert again.protected == frozenset()
 
 

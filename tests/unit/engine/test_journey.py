@@ -124,9 +124,7 @@ def line(tmp_path: Path) -> Line:
     return Line(tmp_path)
 
 
-def checked(
-    *names: str, within: float = 0, warn: bool = False, **declared: Any
-) -> Station[None]:
+def checked(*names: str, within: float = 0, warn: bool = False, **declared: Any) -> Station[None]:
     """Return the station `pour`, with checks called *names*."""
     pour = poured(**declared)
     for name in names:

@@ -133,9 +133,9 @@ def test_protected_station_is_not_to_be_fixed() -> None:
 
     command = "pytest --cc-clean"
     assert wording.next_command([protected], command) is None
-    assert wording.next_command([protected, _result("failed", "pour", cause="OSError")], command) == (
-        f"next: fix pour, then run {command}"
-    )
+    assert wording.next_command(
+        [protected, _result("failed", "pour", cause="OSError")], command
+    ) == (f"next: fix pour, then run {command}")
     assert wording.problem_lines([protected]) == [f"  failed   boil  {cause}"]
 
 

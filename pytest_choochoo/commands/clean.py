@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+from functools import partial
 
 import pytest
 
@@ -56,12 +57,13 @@ class Command(commands.Command):
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return CleanTrip(item, journey, self)
 
-    def require_unprotected(self, key: str) -> None:
-        """Raise `ProtectedStation` if *key* must not be cleaned."""
-        if key in self._protected:
-            route = self.workflow.route
-            [label] = route.labels([key])
-            raise ProtectedStation(route.name(key), shlex.quote(label))
+    def protection(self, key: str) -> ProtectedStation | None:
+        """Return the error of a station that must not be cleaned, None if *key* may be."""
+        if key not in self._protected:
+            return None
+        route = self.workflow.route
+        [label] = route.labels([key])
+        return ProtectedStation(route.name(key), shlex.quote(label))
 
     def note_clean(self, key: str) -> None:
         """Note that *key* is about to be forgotten; checks downstream still receive its outcome."""
@@ -115,7 +117,10 @@ class CleanTrip:
         if is_unmade and item.ask(item.station.checks):
             self._is_absent = True
             pytest.skip(NOT_THERE)
-        self._command.require_unprotected(item.key)
+        protection = self._command.protection(item.key)
+        if protection is not None:
+            item.call(partial(_refuse, protection))
+            return
         if function is None or not (is_unmade or self._journey.ledger.has_traces(item.key)):
             item.call_nothing()
             return
@@ -176,3 +181,8 @@ class CleanTrip:
 
     def note_failure(self, error: str) -> None:
         """Do nothing: the next clean continues where this one ended."""
+
+
+async def _refuse(protection: ProtectedStation) -> None:
+    __tracebackhide__ = True
+    raise protection

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar, cast, overload
@@ -314,11 +315,13 @@ def station(
         protect=_flag("protect", protect),
     )
 
-    def declare(function: Callable[..., T]) -> Station[T]:
-        _require_function(_can_be_visited(function), "@station", function)
-        return Station(function, declaration, shadowed=_shadowed(function))
-
+    declare = partial(_declare, declaration)
     return declare if function is None else declare(function)
+
+
+def _declare(declaration: Declaration, function: Callable[..., T]) -> Station[T]:
+    _require_function(_can_be_visited(function), "@station", function)
+    return Station(function, declaration, shadowed=_shadowed(function))
 
 
 def _can_be_visited(function: Callable[..., object]) -> bool:

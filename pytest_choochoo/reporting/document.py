@@ -107,7 +107,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     `clean` or `redo`.
     *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations
     of each result, verdict or status. *project*: the name of rootdir.
-    *history*: the runs, replays and cleans before this session, the last one first.
+    *history*: the runs, replays, redos and cleans before this session, the last one first.
     """
 
     schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]

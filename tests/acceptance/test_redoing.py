@@ -254,6 +254,20 @@ def test_options_that_only_show_clean_nothing(table: Project, option: str) -> No
     assert table.run("--cc-run").closing == "4 unchanged"
 
 
+def test_cache_is_cleared_once(table: Project) -> None:
+    """--cache-clear forgets before the clean, and what the clean writes is kept."""
+    run = table.run("--cc-redo", "serve", "--cache-clear")
+
+    assert run.log[:2] == ("take away", "serve")
+    assert run.results == {
+        "lay": "adopted",
+        "serve": "visited",
+        "sip": "visited",
+        "sing": "visited",
+    }
+    assert ageless(run.reasons["serve"])[0] == "cleaned ... ago"
+
+
 def test_last_mode_counts(table: Project) -> None:
     """The last option that says what to do counts: a run after a redo is a run."""
     run = table.run("--cc-redo", "lay", "--cc-run")

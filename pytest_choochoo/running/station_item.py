@@ -167,11 +167,9 @@ class StationItem:
             for part in (self._ask_one, self._tear_down_after):
                 try:
                     part(check)
-                except _NO_ANSWER:
-                    raise
                 except BaseException as error:  # a check that raises anything does not pass
-                    if self._deadline.is_over:
-                        raise  # it did not answer, it was stopped
+                    if _is_no_answer(check, error) or self._deadline.is_over:
+                        raise  # it did not answer, or was stopped
                     if check.name not in failures and part == self._tear_down_after:
                         self.broken_teardowns.add(check.name)
                     failures.setdefault(check.name, self._answer(check, error))
@@ -228,6 +226,16 @@ class StationItem:
                 raise Mistake(f"it returned {answer!r}", "a check must return None, True or False")
 
         return ask
+
+
+def _is_no_answer(check: Check, error: BaseException) -> bool:
+    """Return whether *error*, raised by *check*, ends the run or skips the station.
+
+    A check that only warns does not skip it: the station is complete in any case.
+    """
+    if check.warns and isinstance(error, pytest.skip.Exception):
+        return False
+    return isinstance(error, _NO_ANSWER)
 
 
 def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:

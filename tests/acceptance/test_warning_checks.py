@@ -121,10 +121,11 @@ def test_failure_after_the_visit_does_not_name_what_only_warns(project: Project)
             "ConnectionRefusedError: [Errno 111] refused",
         ),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("pytest.skip('no clock')", "Skipped: no clock"),
     ],
 )
 def test_whatever_it_raises_is_a_warning(project: Project, body: str, error: str) -> None:
-    """A check that only warns may return False or raise anything."""
+    """A check that only warns may return False, raise anything or skip: its station is complete."""
     project.stations(ONLY_WARNS.format(body=body))
 
     run = project.run("--cc-run")

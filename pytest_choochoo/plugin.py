@@ -42,9 +42,26 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not settings.is_redo(config):
+        return None
+    process = config.stash[PROCESS] = parallel.process_of(config)
+    if process.is_worker:
+        return None
+    try:
+        parallel.adapt_options(config, settings.read(config))  # else it would clean, and not run
+    except ChoochooError as error:
+        raise pytest.UsageError(str(error)) from None
+    from pytest_choochoo.commands.redo import clean_first
+
+    return clean_first(config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "station: every station of a workflow carries it")
-    config.stash[PROCESS] = parallel.process_of(config)
+    if PROCESS not in config.stash:
+        config.stash[PROCESS] = parallel.process_of(config)
     try:
         if config.getoption("cacheclear", False):
             from pytest_choochoo.storage import clear_cache

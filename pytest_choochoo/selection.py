@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -16,7 +16,8 @@ from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.ledger.protocol import Ledger
 from pytest_choochoo.engine.ledger.record import to_text
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
-from pytest_choochoo.engine.route import Route, arranged
+from pytest_choochoo.engine.route import Route, arranged, split
+from pytest_choochoo.engine.station import Station
 from pytest_choochoo.settings import Settings
 
 T = TypeVar("T")
@@ -77,7 +78,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     *header*: lines for the user about the selection. *forgotten*: the
     stations whose records are forgotten. *unmade*: stations to clean although
     they were not made here, if their checks say that they are there; *listed*:
-    stations that are only listed in this case.
+    stations that are only listed in this case. *protected*: stations that a clean must
+    not undo.
     """
 
     selected: frozenset[str] = frozenset()
@@ -85,6 +87,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     forgotten: tuple[str, ...] = ()
     unmade: frozenset[str] = frozenset()
     listed: tuple[str, ...] = ()
+    protected: frozenset[str] = frozenset()
 
 
 def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) -> Selection:
@@ -99,11 +102,19 @@ def select_to_run(workflow: Workflow, judge: Judge, items: list[pytest.Item]) ->
 
 
 def select_to_clean(
-    workflow: Workflow, config: pytest.Config, items: list[pytest.Item]
+    workflow: Workflow,
+    config: pytest.Config,
+    items: list[pytest.Item],
+    unprotected: Collection[str] = (),
+    named: Collection[str] | None = None,
 ) -> Selection:
-    """Keep in *items* the selected stations and their downstream, downstream first."""
+    """Keep in *items* the selected stations and their downstream, downstream first.
+
+    *unprotected*: the stations that may be cleaned although they are protected. *named*: the
+    stations that are selected instead of those in *items*.
+    """
     route = workflow.route
-    chosen = workflow.among(items)
+    chosen = workflow.among(items) if named is None else frozenset(named)
     below = route.closure(chosen, route.downstream())
     unmade = _unmade_by_node_id(workflow, config, chosen)
     keys = {
@@ -111,16 +122,12 @@ def select_to_clean(
         for key in reversed(route.order)
         if key in below and (key in unmade or _is_to_clean(workflow, key))
     }
-    # Their checks say whether they went with what is upstream, once that was cleaned.
-    cleaned = (key for key, station in keys.items() if station.clean_function is not None)
-    below_cleaned = route.closure(cleaned, route.downstream())
-    last = {
-        key: None
+    protected = frozenset(
+        key
         for key, station in keys.items()
-        if station.clean_function is None and station.checks and key in below_cleaned
-    }
-    first = (key for key in keys if key not in last)
-    keep = [workflow.registry.items[key] for key in (*first, *last)]
+        if station.declaration.protect and key not in unprotected
+    )
+    keep = [workflow.registry.items[key] for key in _order_of_cleans(route, keys, protected)]
     kept = {id(item) for item in keep}
     dropped = [item for item in items if id(item) not in kept]
     items[:] = keep
@@ -134,7 +141,29 @@ def select_to_clean(
         header=header,
         unmade=unmade,
         listed=tuple(key for key in listed if _can_be_seen_and_cleaned(route, key)),
+        protected=protected,
     )
+
+
+def _order_of_cleans(
+    route: Route, keys: Mapping[str, Station[Any]], protected: Collection[str]
+) -> tuple[str, ...]:
+    """Return *keys*, given downstream first, with those last that may go with their upstream.
+
+    These have no clean, and their checks are asked once that was cleaned. Those that are
+    *protected* keep their upstream.
+    """
+    cleaned = (key for key, station in keys.items() if station.clean_function is not None)
+    below_cleaned = route.closure(cleaned, route.downstream())
+    last = {
+        key: None
+        for key, station in keys.items()
+        if station.clean_function is None
+        and station.checks
+        and key in below_cleaned
+        and key not in protected
+    }
+    return (*(key for key in keys if key not in last), *last)
 
 
 def _can_be_seen_and_cleaned(route: Route, key: str) -> bool:
@@ -147,14 +176,16 @@ def _unmade_by_node_id(
 ) -> frozenset[str]:
     """Return those of *chosen* that were not made here, have checks, and are named by node id."""
     given = [argument.partition("::") for argument in config.args if "::" in argument]
+    selectors = {each.strip() for each in split(workflow.settings.named)} - {""}
     named = {
         (os.path.normpath(config.invocation_params.dir / path), name) for path, _, name in given
     }
     found = set()
-    for key in chosen if named else ():
+    for key in chosen if named or selectors else ():
         item, station = workflow.registry.items[key], workflow.route[key].station
         names = {(str(item.path), name) for name in (item.name, item.originalname)}
-        if station.checks and not named.isdisjoint(names) and not _is_to_clean(workflow, key):
+        is_named = key in selectors or not named.isdisjoint(names)
+        if station.checks and is_named and not _is_to_clean(workflow, key):
             found.add(key)
     return frozenset(found)
 

@@ -147,7 +147,7 @@ def build(
     if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
         items.clear()
         return None
-    if not route.stops and not (settings.replay or settings.named):
+    if not route.stops and not (settings.replay or settings.named or settings.unprotect):
         if settings.mode.is_serial:
             items.clear()
         if not registry.has_stations:
@@ -323,7 +323,7 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         self._made.journey.ledger.close()
         if self._made.held is not None:
-            self._made.held.release()
+            storage.release_profile(self._made.workflow.settings, self._made.held)
 
 
 def _register_hooks(config: pytest.Config, made: Session) -> None:

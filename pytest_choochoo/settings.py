@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_choochoo.engine.errors import BadSetting, NoLedger
+from pytest_choochoo.engine.errors import BadSetting, NoLedger, NothingToUnprotect
 from pytest_choochoo.engine.ledger.location import LedgerLocation
 from pytest_choochoo.engine.value import Value
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.events import LocalEvent
-    from pytest_choochoo.engine.ledger.protocol import Ledger
+    from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
     from pytest_choochoo.engine.place import Place
 
 _CONFIGURATION = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml")
@@ -35,6 +35,8 @@ class Mode(Value):
     *collects*: stations join the collection. *visits*: stations that are due are visited.
     *writes*: records are written. *is_serial*: xdist's workers are not used. *fixed_by*:
     the mode that may fix what went wrong in this one, if it is not the same one again.
+    *cleans*: stations are cleaned. *resumed_by*: the mode that goes on where this one ended,
+    if it is not the same one again. *part_of*: the mode whose first part this one is.
     *holds*: whether other sessions may work on the profile at the same time.
     *idle*: the line to show where no station was selected.
     """
@@ -44,9 +46,17 @@ class Mode(Value):
     visits: bool = False
     writes: bool = False
     is_serial: bool = False
+    cleans: bool = False
     fixed_by: str = ""
+    resumed_by: str = ""
+    part_of: str = ""
     holds: Literal["", "together", "alone"] = ""
     idle: str = ""
+
+    @property
+    def command(self) -> str:
+        """The name of the command that the user gave."""
+        return self.part_of or self.name
 
 
 def _reading(name: str) -> Mode:
@@ -54,14 +64,27 @@ def _reading(name: str) -> Mode:
     return Mode(name=name, is_serial=True, fixed_by="run")
 
 
+_NOTHING_TO_CLEAN = "choochoo: there was nothing to clean"
 PLAIN = Mode(collects=False)
 _RUN = Mode(name="run", visits=True, writes=True, holds="together")
 _CLEAN = Mode(
     name="clean",
     writes=True,
     is_serial=True,
+    cleans=True,
     holds="alone",
-    idle="choochoo: there was nothing to clean",
+    idle=_NOTHING_TO_CLEAN,
+)
+_REDO = Mode(name="redo", visits=True, writes=True, cleans=True, resumed_by="run", holds="alone")
+_CLEAN_OF_REDO = Mode(
+    name="clean",
+    writes=True,
+    is_serial=True,
+    cleans=True,
+    resumed_by="redo",
+    part_of="redo",
+    holds="alone",
+    idle=_NOTHING_TO_CLEAN,
 )
 
 
@@ -94,6 +117,11 @@ MODES = {
     ),
     "--cc-clean": ModeOption(
         mode=_CLEAN, help="undo the stations, downstream first, and forget them"
+    ),
+    "--cc-redo": ModeOption(
+        mode=_REDO,
+        help="clean the selected stations and all downstream, then run",
+        selects=True,
     ),
     "--cc-forget": ModeOption(
         mode=Mode(name="forget", writes=True, is_serial=True, holds="alone"),
@@ -152,6 +180,7 @@ class Settings(Value):
     """The options and ini settings of a session, read once.
 
     *replay*, *named*: the stations to replay, and those that the option of the mode is about.
+    *unprotect*: the protected stations that a clean may undo.
     *form*: how the route is drawn.
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
@@ -159,11 +188,14 @@ class Settings(Value):
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
     others may write it. *progress*: how a run is to be shown while it goes on.
+    *is_held*: this process holds the profile already. *take_over*: is called with the lock on
+    the profile at the end of the session, None if it is to be released.
     """
 
     mode: Mode
     replay: str
     named: str
+    unprotect: str
     form: str
     profile: str
     folder: Path | None
@@ -180,10 +212,13 @@ class Settings(Value):
     host: str
     trusts: bool
     progress: str
+    is_held: bool
+    take_over: Callable[[HeldLock], object] | None
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
-        return f"pytest --cc-{mode}{self.options}"
+        selectors = f"={shlex.quote(self.named)}" if mode == "redo" else ""
+        return f"pytest --cc-{mode}{selectors}{self.options}"
 
     @property
     def is_for_tools(self) -> bool:
@@ -285,6 +320,12 @@ class _ChooseMode(argparse.Action):
 
 def _declare_where(group: pytest.OptionGroup) -> None:
     group.addoption(
+        "--cc-unprotect",
+        action="append",
+        metavar="SEL",
+        help="let a clean undo the selected stations although they are declared protect=True",
+    )
+    group.addoption(
         "--cc-profile",
         metavar="NAME",
         help="the namespace of the records: default, staging, prod, ... (environment: CC_PROFILE)",
@@ -321,10 +362,15 @@ def _declare_where(group: pytest.OptionGroup) -> None:
 
 
 # The modes whose option names the stations that they are about.
-_NAMING = frozenset({"accept", "forget", "explain"})
+_FORESEEING = frozenset({"plan", "redo"})
+_NAMING = frozenset({"accept", "forget", "explain", "redo"})
 
 PROCESS = pytest.StashKey[Process]()
 SETTINGS = pytest.StashKey[Settings]()
+#: Whether this process holds the profile before the session begins.
+IS_HELD = pytest.StashKey[bool]()
+#: Takes over the lock on the profile from a session that cleans for a redo.
+TAKE_OVER = pytest.StashKey[Callable[["HeldLock"], object]]()
 
 
 def read(config: pytest.Config) -> Settings:
@@ -339,9 +385,10 @@ def read(config: pytest.Config) -> Settings:
         raise NoLedger
     return Settings(
         mode=mode,
-        # A plan is that of the run with the same options.
-        replay=_selectors(config, "replay") if mode.visits or mode.name == "plan" else "",
-        named=_selectors(config, mode.name) if mode.name in _NAMING else "",
+        # A plan is that of the run with the same options; a redo must know them before it cleans.
+        replay=_selectors(config, "replay") if mode.visits or mode.command in _FORESEEING else "",
+        named=_selectors(config, mode.command) if mode.command in _NAMING else "",
+        unprotect=_unprotected(config, mode),
         form=_form(config) if mode.name == "graph" else "",
         profile=_profile(config),
         folder=folder,
@@ -362,12 +409,21 @@ def read(config: pytest.Config) -> Settings:
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
+        is_held=config.stash.get(IS_HELD, False),
+        take_over=config.stash.get(TAKE_OVER, None),
     )
 
 
 def _mode(config: pytest.Config) -> Mode:
+    if TAKE_OVER in config.stash:
+        return _CLEAN_OF_REDO
     chosen: str | None = getattr(config.option, "cc_mode", None)
     return PLAIN if chosen is None else MODES[chosen].mode
+
+
+def is_redo(config: pytest.Config) -> bool:
+    """Return whether a clean comes before the session of *config*."""
+    return _mode(config) is _REDO
 
 
 def _mentions_us(path: Path) -> bool:
@@ -393,6 +449,12 @@ def may_visit(early: pytest.Config) -> bool:
 def _form(config: pytest.Config) -> str:
     given = config.getoption("cc_graph")
     return given if isinstance(given, str) else MODES["--cc-graph"].forms[0]
+
+
+def _unprotected(config: pytest.Config, mode: Mode) -> str:
+    if config.getoption("cc_unprotect") and not mode.cleans:
+        raise NothingToUnprotect
+    return _selectors(config, "unprotect")
 
 
 def _selectors(config: pytest.Config, name: str) -> str:

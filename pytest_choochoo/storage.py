@@ -76,7 +76,7 @@ def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock 
     Commands that only read wait for nobody, and *notify* is called with what is under way.
     Raises `ProfileBusy`.
     """
-    if settings.folder is None or settings.process.is_worker:
+    if settings.folder is None or settings.process.is_worker or settings.is_held:
         return None
     location, holds = settings.location, settings.mode.holds
     if not settings.writes or not holds:
@@ -86,11 +86,19 @@ def hold_profile(settings: Settings, notify: Callable[[str], None]) -> HeldLock 
         return None  # the ledger is another plugin's, and lies elsewhere
     return profile_lock.hold_profile(
         location,
-        f"--cc-{settings.mode.name}",
+        f"--cc-{settings.mode.command}",
         is_shared=holds == "together",
         timeout=settings.lock_timeout,
         notify=notify,
     )
+
+
+def release_profile(settings: Settings, held: HeldLock) -> None:
+    """Release the lock on the profile, unless another session of this process needs it."""
+    if settings.take_over is not None:
+        settings.take_over(held)
+    else:
+        held.release()
 
 
 def say_what_is_under_way(location: LedgerLocation, notify: Callable[[str], None]) -> None:

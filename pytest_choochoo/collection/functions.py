@@ -37,11 +37,11 @@ def arguments_of(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def attached(station: Station[Any]) -> tuple[Callable[..., Any], ...]:
     """Return the functions of the checks, the find and the clean of *station*."""
-    others = (station.find_function, station.clean_function)
-    if not station.checks and others == (None, None):
+    checks, others = station.all_checks, (station.find_function, station.clean_function)
+    if not checks and others == (None, None):
         return ()
-    checks = (check.function for check in station.checks)
-    return (*checks, *(each for each in others if each is not None))
+    functions = (check.function for check in checks)
+    return (*functions, *(each for each in others if each is not None))
 
 
 _NO_PARAMETERS: Mapping[str, object] = {}

@@ -42,7 +42,7 @@ def _functions(station: Station[Any]) -> Iterator[tuple[Any, str]]:
     """Yield the functions of *station*, each with the subject of a sentence about it."""
     named = f"station {station.name!r}"
     yield station.function, named
-    checks = {id(check.function): check.name for check in station.checks}
+    checks = {id(check.function): check.name for check in station.all_checks}
     for function in attached(station):
         if id(function) in checks:
             check = checks[id(function)]

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
-from pytest_choochoo.engine.attempt import Ending, Find
+from pytest_choochoo.engine.attempt import Ending, Find, decisive
 from pytest_choochoo.engine.errors import (
     CheckFailed,
     CheckNotAsked,
@@ -118,7 +118,9 @@ class CheckTrip:
             or self._command.is_known(item.key)
             or self._command.find(item.key, self._journey, item.find)
         )
-        failures = item.ask(item.station.checks)
+        asked = station.all_checks
+        answered = item.ask(asked)
+        failures = decisive(asked, answered)
         # Without a record there is nothing to compare them with.
         values = item.set_up_values() if self._journey.ledger.record(item.key) else None
         item.strip()  # whatever fixture a check could not get, the call requests none
@@ -127,7 +129,7 @@ class CheckTrip:
         drift = (failed_check(name, *each, "").text for each in failures.items())
         self._reasons = (*missing, *drift)
         self._causes = (*missing, *(check_line(*each) for each in failures.items()))
-        self._checks = answers((check.name for check in item.station.checks), failures)
+        self._checks = answers((check.name for check in asked), answered)
         for each, error in failures.items():
             says_so = isinstance(error, CheckFailed | CheckNotAsked)
             subject = "" if says_so else f"check {each!r} of station {name!r} does not pass"
@@ -136,7 +138,7 @@ class CheckTrip:
 
         async def verify() -> None:
             __tracebackhide__ = True
-            for check in item.station.checks:
+            for check in asked:
                 if check.name in failures:
                     error = failures[check.name]
                     raise error.with_traceback(traceback_from(check.function, error))
@@ -152,6 +154,7 @@ class CheckTrip:
             item.ignore_xfail()
 
         item.call(verify)
+        item.warn_of({each: answered[each] for each in answered if each not in failures})
 
     def after_call(self) -> None: ...
 

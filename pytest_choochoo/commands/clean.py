@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import shlex
+from functools import partial
 
 import pytest
 
@@ -10,7 +12,7 @@ from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
 from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.errors import CheckNotAsked, StillThere
+from pytest_choochoo.engine.errors import CheckNotAsked, ProtectedStation, StillThere
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
@@ -36,10 +38,15 @@ class Command(commands.Command):
         self._cleaned: set[str] = set()
         #: The stations that were not made here; only their checks can say that they are there.
         self.unmade: frozenset[str] = frozenset()
+        self._protected: frozenset[str] = frozenset()
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
-        found = selection.select_to_clean(self.workflow, config, items)
-        self.unmade = found.unmade
+        workflow, settings = self.workflow, self.workflow.settings
+        unprotected = workflow.named("--cc-unprotect", settings.unprotect)
+        # The clean of a redo is about the stations that it names.
+        named = workflow.named("--cc-redo", settings.named) if settings.named else None
+        found = selection.select_to_clean(workflow, config, items, unprotected, named)
+        self.unmade, self._protected = found.unmade, found.protected
         return found
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
@@ -49,6 +56,14 @@ class Command(commands.Command):
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return CleanTrip(item, journey, self)
+
+    def protection(self, key: str) -> ProtectedStation | None:
+        """Return the error of a station that must not be cleaned, None if *key* may be."""
+        if key not in self._protected:
+            return None
+        route = self.workflow.route
+        [label] = route.labels([key])
+        return ProtectedStation(route.name(key), shlex.quote(label))
 
     def note_clean(self, key: str) -> None:
         """Note that *key* is about to be forgotten; checks downstream still receive its outcome."""
@@ -102,6 +117,10 @@ class CleanTrip:
         if is_unmade and item.ask(item.station.checks):
             self._is_absent = True
             pytest.skip(NOT_THERE)
+        protection = self._command.protection(item.key)
+        if protection is not None:
+            item.call(partial(_refuse, protection))
+            return
         if function is None or not (is_unmade or self._journey.ledger.has_traces(item.key)):
             item.call_nothing()
             return
@@ -162,3 +181,8 @@ class CleanTrip:
 
     def note_failure(self, error: str) -> None:
         """Do nothing: the next clean continues where this one ended."""
+
+
+async def _refuse(protection: ProtectedStation) -> None:
+    __tracebackhide__ = True
+    raise protection

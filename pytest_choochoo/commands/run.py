@@ -109,7 +109,9 @@ class VisitTrip:
         """Keep what the visit returned, and ask the checks again."""
         if self._attempt.has_begun:
             entered = self._call.pop_entered()
-            self._journey.complete(self._attempt, self._call.pop(), self._item.ask, entered)
+            value = self._call.pop()
+            failures = self._journey.complete(self._attempt, value, self._item.ask, entered)
+            self._item.warn_of(failures)
 
     def result(self, ending: Ending) -> Result:
         return self._journey.so_far(self._attempt, ending)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pytest_choochoo.engine import clock
+from pytest_choochoo.engine.errors import CheckNotAsked
 from pytest_choochoo.engine.ledger.protocol import HeldLock
 from pytest_choochoo.engine.ledger.record import Fingerprint, Record, Result, Status
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -25,6 +26,21 @@ Find = Callable[[], object]
 def nothing_found() -> object:
     """Return None, as the find of a station that finds nothing."""
     return None
+
+
+def decisive(
+    checks: Sequence[Check], failures: Mapping[str, BaseException]
+) -> dict[str, BaseException]:
+    """Return those *failures* of *checks* that fail the station.
+
+    The error of a check that only warns does not, unless it is a mistake.
+    """
+    warning = {check.name for check in checks if check.warns}
+    return {
+        name: error
+        for name, error in failures.items()
+        if name not in warning or isinstance(error, CheckNotAsked)
+    }
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

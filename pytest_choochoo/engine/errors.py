@@ -121,6 +121,13 @@ class Conflict(ChoochooError):
     template = "{first} and {second} cannot be combined; choose one of them"
 
 
+class NothingToUnprotect(ChoochooError):
+    template = (
+        "--cc-unprotect lets a clean undo protected stations, and this command cleans nothing; "
+        "add --cc-clean or --cc-redo SEL, or leave it out"
+    )
+
+
 class NoLedger(ChoochooError):
     template = (
         "there is no place to remember stations: the cache provider is disabled; "
@@ -601,6 +608,22 @@ class ProfileBusy(ChoochooError):
         "still waiting for {holders}, after {seconds:g} s; "
         "let it end first, or raise --cc-lock-timeout"
     )
+
+
+class ProtectedStation(ChoochooError):
+    """*selector*: the station for `--cc-unprotect`, as a shell reads it."""
+
+    name: str
+    selector: str
+    template = (
+        "station {name!r} is protected, so it was not cleaned; "
+        "to clean it, add --cc-unprotect={selector}"
+    )
+
+    @classmethod
+    def is_cause(cls, cause: str, name: str) -> bool:
+        """Return whether *cause* is that the station *name* is protected."""
+        return cause.startswith(shown(cls(name, "").sentence().partition(",")[0]))
 
 
 class StillThere(ChoochooError):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -29,6 +29,7 @@ from pytest_choochoo.engine.attempt import (
     Stage,
     ToVisit,
     advance,
+    decisive,
     nothing_found,
     record_of_check,
     record_of_start,
@@ -309,8 +310,8 @@ class Journey:
         value: object,
         ask: Ask,
         entered: Sequence[CodeType] | None = None,
-    ) -> None:
-        """Keep the outcome of the visit, and ask all checks again.
+    ) -> Mapping[str, BaseException]:
+        """Keep the outcome of the visit, and ask all checks; return the errors to warn of.
 
         *value*: what the visit returned; *entered*: the code that it entered, None if that
         is not known. Raises `Unstorable`, `LateChange`, `MissingProduct`, `CheckNotAsked`, or
@@ -330,31 +331,45 @@ class Journey:
         for product, digest in products.items():
             if not digest:
                 raise MissingProduct(instance.station.name, product)
-        self._ask_again(attempt, ask)
+        warnings = self._ask_again(attempt, ask)
         attempt.stage = advance(Passed, attempt.stage, ended=clock.monotonic())
+        return warnings
 
-    def _ask_again(self, attempt: Attempt, ask: Ask) -> None:
-        """Ask the checks after the visit, again and again as long as `within` allows."""
-        checks, name = self.route[attempt.key].station.checks, self.route[attempt.key].name
+    def _ask_again(self, attempt: Attempt, ask: Ask) -> dict[str, BaseException]:
+        """Ask the checks after the visit, again and again as long as `within` allows.
+
+        Return the errors of those that only warn, and did not pass in time.
+        """
+        checks = self.route[attempt.key].station.all_checks
         began, pause = clock.monotonic(), 0.05
+        warnings: dict[str, BaseException] = {}
         while checks:
             failures = _asked(attempt, ask, checks)
-            refusal = "; ".join(check_line(*each) for each in failures.items())
             for mistake in _mistakes(failures):
-                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
+                _refuse(attempt, decisive(checks, failures))
                 raise mistake
             checks = tuple(check for check in checks if check.name in failures)
             waited = clock.monotonic() - began
-            left = {check.within - waited: check.name for check in reversed(checks)}
-            if left and min(left) <= 0:
-                attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
-                for check, error in failures.items():
-                    _explain(name, check, error)
-                raise failures[left[min(left)]]
-            if left:
+            over = [check for check in checks if check.within <= waited]
+            if failing := [check for check in over if not check.warns]:
+                first = min(failing, key=lambda check: check.within)
+                self._fail(attempt, decisive(checks, failures), first)
+            warnings |= {check.name: failures[check.name] for check in over}
+            checks = tuple(check for check in checks if check not in over)
+            if checks:
                 self._tell_of_wait(attempt.key, checks[0], waited)
-                time.sleep(min(pause, *left))
+                time.sleep(min(pause, *(check.within - waited for check in checks)))
                 pause = min(pause * 1.5, 2)
+        return warnings
+
+    def _fail(
+        self, attempt: Attempt, failures: Mapping[str, BaseException], first: Check
+    ) -> NoReturn:
+        """Raise the error of *first*, one of the *failures* of checks after the visit."""
+        _refuse(attempt, failures)
+        for check, error in failures.items():
+            _explain(self.route.name(attempt.key), check, error)
+        raise failures[first.name]
 
     def _tell_of_wait(self, key: str, check: Check, waited: float) -> None:
         from pytest_choochoo.engine.visit import AwaitsCheck  # few checks need several answers
@@ -491,6 +506,12 @@ class Journey:
             _tell=self._tell,
             _report=ProgressReport(key),
         )
+
+
+def _refuse(attempt: Attempt, failures: Mapping[str, BaseException]) -> None:
+    """Note in *attempt* that checks did not pass after the visit, or could not be asked."""
+    refusal = "; ".join(check_line(*each) for each in failures.items())
+    attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
 
 
 def _mistakes(failures: Mapping[str, BaseException]) -> list[CheckNotAsked]:

@@ -182,7 +182,7 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         """
         chosen: dict[str, None] = {}
         unknown: list[str] = []
-        for selector in filter(None, (each.strip() for each in _split(expression))):
+        for selector in filter(None, (each.strip() for each in split(expression))):
             keys = self._selected(selector, tuple(failed), tuple(also))
             if keys is None:
                 unknown.append(selector)
@@ -308,8 +308,8 @@ def arranged(
     return tuple(order)
 
 
-def _split(expression: str) -> list[str]:
-    """Split *expression* at commas outside of brackets: a parameter id may contain one."""
+def split(expression: str) -> list[str]:
+    """Split the selectors in *expression* at commas; a parameter id, in brackets, may have some."""
     parts, depth = [""], 0
     for letter in expression:
         depth += (letter == "[") - (letter == "]")

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar, cast, overload
@@ -30,12 +31,14 @@ F = TypeVar("F", bound=Callable[..., object])
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """A function that passes when its station is in the desired state.
 
-    *within*: seconds for which it is tried again after a visit.
+    *within*: seconds for which it is tried again after a visit. *warns*: where it does not
+    pass, that is a warning, and the station is complete nevertheless.
     """
 
     function: Callable[..., object]
     name: str
     within: float
+    warns: bool = False
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     renews: bool = False
     in_order: bool = False
     place: Scope = "here"
+    protect: bool = False
 
 
 class Station(Generic[T_co]):
@@ -77,6 +81,7 @@ class Station(Generic[T_co]):
         "name",
         "pytestmark",
         "shadowed",
+        "warning_checks",
     )
 
     def __init__(
@@ -107,7 +112,10 @@ class Station(Generic[T_co]):
         self.shadowed = shadowed
         # Marks below @station arrive with the function; those above are put here.
         self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
+        #: The checks that decide whether the station is in its desired state.
         self.checks: tuple[Check, ...] = ()
+        #: The checks that only warn: they decide nothing.
+        self.warning_checks: tuple[Check, ...] = ()
         self._cleans: tuple[Callable[..., object], ...] = ()
         self._finds: tuple[Callable[..., object], ...] = ()
 
@@ -170,23 +178,44 @@ class Station(Generic[T_co]):
     def find_function(self) -> Callable[..., object] | None:
         return self._finds[0] if self._finds else None
 
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The checks, and after them those that only warn."""
+        return self.checks + self.warning_checks
+
     @overload
     def check(self, function: F, /) -> F: ...
     @overload
-    def check(self, /, *, within: float | timedelta) -> Callable[[F], F]: ...
     def check(
-        self, function: F | None = None, /, *, within: float | timedelta = 0
+        self, /, *, within: float | timedelta = 0, warn: bool = False
+    ) -> Callable[[F], F]: ...
+    def check(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        within: float | timedelta = 0,
+        warn: bool = False,
     ) -> F | Callable[[F], F]:
         """Attach a check: it passes when it returns None or True and raises nothing.
 
         *within*: seconds, or a `timedelta`, for which it is tried again after a visit.
+        *warn*: it is asked after a visit and by `--cc-check`; where it does not pass, there is a
+        warning, and the station is complete nevertheless.
+
+        Raises `ChoochooError` when a keyword has a wrong type.
         """
         seconds = _seconds(f"@{self.name}.check(within=...)", within)
+        warns = _true_or_false(f"@{self.name}.check(warn=...)", warn)
 
         def attach(function: F) -> F:
             _require_function(callable(function), f"@{self.name}.check", function)
             name = getattr(function, "__name__", "check")
-            self.checks += (Check(function=function, name=name, within=seconds),)
+            check = Check(function=function, name=name, within=seconds, warns=warns)
+            if warns:
+                self.warning_checks += (check,)
+            else:
+                self.checks += (check,)
             return function
 
         return attach if function is None else attach(function)
@@ -219,10 +248,10 @@ class Station(Generic[T_co]):
         plain = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
             found.append(YieldStation(self.name, self.location))
-        if not self.checks and not self._cleans and not self._finds:
+        if not self.all_checks and not self._cleans and not self._finds:
             return tuple(found)
         by_name: dict[str, list[Check]] = {}
-        for check in self.checks:
+        for check in self.all_checks:
             by_name.setdefault(check.name, []).append(check)
         found += [
             AttachedTwice(self.name, "check", name, self.location_of(again[0].function))
@@ -259,6 +288,7 @@ def station(
     renews: bool = False,
     in_order: bool = False,
     place: Scope = "here",
+    protect: bool = False,
 ) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
     function: Callable[..., T] | None = None,
@@ -274,6 +304,7 @@ def station(
     renews: bool = False,
     in_order: bool = False,
     place: Scope = "here",
+    protect: bool = False,
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -289,6 +320,7 @@ def station(
     *in_order*: its instances wait for each other, in the order of their parameters.
     *place*: where its effect lives, and its record is believed: "here" in this checkout on this
     machine, "host" in every checkout on this machine, "anywhere".
+    *protect*: a clean leaves it alone unless `--cc-unprotect` names it.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
@@ -303,13 +335,16 @@ def station(
         renews=_flag("renews", renews),
         in_order=_flag("in_order", in_order),
         place=_scope(place),
+        protect=_flag("protect", protect),
     )
 
-    def declare(function: Callable[..., T]) -> Station[T]:
-        _require_function(_can_be_visited(function), "@station", function)
-        return Station(function, declaration, shadowed=_shadowed(function))
-
+    declare = partial(_declare, declaration)
     return declare if function is None else declare(function)
+
+
+def _declare(declaration: Declaration, function: Callable[..., T]) -> Station[T]:
+    _require_function(_can_be_visited(function), "@station", function)
+    return Station(function, declaration, shadowed=_shadowed(function))
 
 
 def _can_be_visited(function: Callable[..., object]) -> bool:
@@ -344,8 +379,12 @@ def _string(keyword: str, given: str | None) -> str | None:
 
 
 def _flag(keyword: str, given: bool) -> bool:
+    return _true_or_false(f"@station({keyword}=...)", given)
+
+
+def _true_or_false(where: str, given: bool) -> bool:
     if not isinstance(given, bool):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "True or False")
+        raise BadSetting(where, str(given), "True or False")
     return given
 
 

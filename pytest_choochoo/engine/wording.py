@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
-from pytest_choochoo.engine.errors import ChoochooError, error_line
+from pytest_choochoo.engine.errors import ChoochooError, ProtectedStation, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
 from pytest_choochoo.engine.shown import shown
 
@@ -124,7 +124,12 @@ def next_command(results: Sequence[Result], command: str, *, fixes: bool = False
 
     *fixes*: the command itself may fix the failures.
     """
-    failed = [*_labelled(results, "failed")]
+    failed = [
+        (result, label)
+        for result, label in _labelled(results, "failed")
+        # The way out of a protection is part of the cause.
+        if not ProtectedStation.is_cause(result.cause, result.name)
+    ]
     broken = [label for result, label in failed if result.cause != INTERRUPTED]
     if broken and not fixes:
         names = [*broken[:3], *(["..."] if broken[3:] else [])]

@@ -115,7 +115,7 @@ def adapt_options(config: pytest.Config, settings: Settings) -> None:
     """Adapt xdist's options to *settings*. Raises `Conflict`."""
     option = config.option
     if settings.mode.visits and getattr(option, "dist", "no") == "each":
-        raise Conflict("--cc-run", "--dist each")
+        raise Conflict(f"--cc-{settings.mode.name}", "--dist each")
     if settings.mode.collects and settings.process.is_worker:
         option.loadgroup = False  # it would change node ids
     if settings.mode.is_serial and getattr(option, "tx", None):

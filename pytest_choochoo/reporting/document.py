@@ -103,11 +103,11 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of one session.
 
-    *schema*: the version of this form. *command*: `run`, `plan`, `status`, `explain`, `check` or
-    `clean`.
+    *schema*: the version of this form. *command*: `run`, `plan`, `status`, `explain`, `check`,
+    `clean` or `redo`.
     *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations
     of each result, verdict or status. *project*: the name of rootdir.
-    *history*: the runs, replays and cleans before this session, the last one first.
+    *history*: the runs, replays, redos and cleans before this session, the last one first.
     """
 
     schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]

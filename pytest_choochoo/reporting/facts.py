@@ -154,7 +154,7 @@ class SessionFacts:
         stations, history = self._collected
         return Document(
             schema=VERSION,
-            command=self._settings.mode.name,
+            command=self._settings.mode.command,
             profile=self._settings.profile,
             started=in_utc(self._settings.process.began),
             finished=in_utc(time.time()),

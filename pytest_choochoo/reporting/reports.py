@@ -19,6 +19,10 @@ class StationDueWarning(pytest.PytestWarning):
     """A test uses the recorded outcome of a station that is due."""
 
 
+class CheckWarning(pytest.PytestWarning):
+    """A check that only warns does not pass."""
+
+
 Markup = Mapping[str, bool]
 
 #: The beginning of the names of all properties of ours.

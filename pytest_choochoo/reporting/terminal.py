@@ -205,7 +205,7 @@ class Terminal:
         yield from wording.problem_lines(results)
         yield from wording.cleaned_with(results)
         yield from wording.left_in_place(results)
-        command = self._settings.command(mode.fixed_by or mode.name)
+        command = self._settings.command(mode.fixed_by or mode.resumed_by or mode.name)
         what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
         if what_next is not None:
             yield what_next
@@ -251,11 +251,14 @@ class Terminal:
         run = self._config.stash.get(RUN_FACTS, None)
         if run is None or run.ledger is None or not self._results or not self._has_run:
             return
+        mode = self._settings.mode
+        if mode.part_of and exitstatus == pytest.ExitCode.OK:
+            return  # the other part notes the whole
         began = self._settings.process.began
         past = PastRun(
             began=began,
             seconds=max(time.time() - began, 0.0),
-            command="replay" if self._settings.replay else self._settings.mode.name,
+            command="replay" if self._settings.replay and mode.name == "run" else mode.command,
             counts=Counter(result.word for result in self._results),
             exit_code=int(exitstatus),
         )
@@ -307,8 +310,10 @@ def _named(report: Any, told: Mapping[str, Result]) -> Any:
     is_station = isinstance(report, pytest.TestReport) and report.nodeid in told
     if not is_station or isinstance(report, pytest.SubtestReport):
         return report
-    answers = told[report.nodeid].checks
-    checks = ", ".join(name for name, answer in answers.items() if answer != "passed")
+    result = told[report.nodeid]
+    # A check that only warns may not have passed either, and is no cause.
+    failed = (name for name, answer in result.checks.items() if answer != "passed")
+    checks = ", ".join(name for name in failed if f"check {name} " in result.cause)
     named = copy(report)
     # Pytest's summary shows the message of an error, as its own reports have it.
     message = SimpleNamespace(message=shown(f"check {checks}"))

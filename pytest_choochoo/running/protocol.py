@@ -18,6 +18,7 @@ from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Station
 from pytest_choochoo.engine.wording import INTERRUPTED, full_message, why
 from pytest_choochoo.reporting.reports import (
+    CheckWarning,
     StationDueWarning,
     facts,
     long_text_of_skip,
@@ -418,7 +419,7 @@ class ItemHooks:
         text = self._text_on_checks(item, error)
         if text is not None:
             report.longrepr = text
-        elif isinstance(error, ChoochooError | StationDueWarning):
+        elif isinstance(error, ChoochooError | StationDueWarning | CheckWarning):
             # The sentence says everything; a traceback through this plugin would not help.
             report.longrepr = full_message(error, self._command)
         if error is not None and current is not None and current.station is not None:
@@ -441,7 +442,7 @@ class ItemHooks:
             return None
         from pytest_choochoo.running.check_reports import checks_text  # only where a check fails
 
-        checks = [check for check in station.station.checks if check.name in failures]
+        checks = [check for check in station.station.all_checks if check.name in failures]
         return checks_text(current.item, checks, failures, self._command)
 
     @pytest.hookimpl(tryfirst=True)

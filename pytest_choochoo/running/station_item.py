@@ -17,10 +17,19 @@ from pytest_choochoo.collection.functions import (
     run_in_loop,
 )
 from pytest_choochoo.collection.pytest_internals import init_request
-from pytest_choochoo.engine.errors import CheckFailed, CheckNotAsked, FindNotAsked, UnusableLedger
+from pytest_choochoo.engine.attempt import decisive
+from pytest_choochoo.engine.errors import (
+    CheckFailed,
+    CheckNotAsked,
+    FindNotAsked,
+    UnusableLedger,
+    check_line,
+)
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
+from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Check, Station
 from pytest_choochoo.engine.visit import Visit
+from pytest_choochoo.reporting.reports import CheckWarning
 from pytest_choochoo.running.injection import Injection
 from pytest_choochoo.running.mistakes import Mistake, mistake_in
 from pytest_choochoo.running.stopping import Deadline
@@ -164,17 +173,15 @@ class StationItem:
             for part in (self._ask_one, self._tear_down_after):
                 try:
                     part(check)
-                except _NO_ANSWER:
-                    raise
                 except BaseException as error:  # a check that raises anything does not pass
-                    if self._deadline.is_over:
-                        raise  # it did not answer, it was stopped
+                    if _is_no_answer(check, error) or self._deadline.is_over:
+                        raise  # it did not answer, or was stopped
                     if check.name not in failures and part == self._tear_down_after:
                         self.broken_teardowns.add(check.name)
                     failures.setdefault(check.name, self._answer(check, error))
         for check in checks:
             self.failures.pop(check.name, None)
-        self.failures |= failures
+        self.failures |= decisive(checks, failures)
         if self._is_awaited:
             self.set_up(())  # the item could not be called again without a new event loop
         return failures
@@ -213,6 +220,12 @@ class StationItem:
             if self._is_awaited:
                 self.set_up(())  # the item could not be called again without a new event loop
         return answers[0] if answers else None
+
+    def warn_of(self, failures: Mapping[str, BaseException]) -> None:
+        """Issue a warning for each of *failures*, of checks that only warn."""
+        for name, error in failures.items():
+            text = f"station {self.item.name!r}: {check_line(name, error)}; this is a warning only"
+            self.item.warn(CheckWarning(shown(text)))
 
     def _answer(self, check: Check, error: BaseException) -> BaseException:
         """Return *error*, of a check that was asked, or `CheckNotAsked` where it is a mistake."""
@@ -254,6 +267,16 @@ class StationItem:
                 raise Mistake(f"it returned {answer!r}", "a check must return None, True or False")
 
         return ask
+
+
+def _is_no_answer(check: Check, error: BaseException) -> bool:
+    """Return whether *error*, raised by *check*, ends the run or skips the station.
+
+    A check that only warns does not skip it: the station is complete in any case.
+    """
+    if check.warns and isinstance(error, pytest.skip.Exception):
+        return False
+    return isinstance(error, _NO_ANSWER)
 
 
 def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:

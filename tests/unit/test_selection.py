@@ -72,7 +72,7 @@ class Project:
         codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
         self.outcomes = Outcomes(self.route, self.ledger, codec)
         self.workflow = Workflow(
-            settings=cast(Settings, None),
+            settings=cast(Settings, SimpleNamespace(named="")),
             registry=Registered({name: self.items[name] for name in UPSTREAM}),
             dependencies=Requests(TESTS),
             route=self.route,
@@ -117,7 +117,8 @@ def _station(name: str) -> Station[None]:
     def work() -> None: ...
 
     work.__name__ = name
-    return station(version="1")(work)
+    # Protected is what is sung.
+    return station(version="1", protect=name == "sing")(work)
 
 
 def names(items: Iterable[pytest.Item]) -> tuple[str, ...]:
@@ -224,6 +225,35 @@ def test_clean_leaves_out_stations_without_traces(project: Project) -> None:
     select_to_clean(project.workflow, project.config, items)
 
     assert names(items) == ("boil",)
+
+
+def test_protected_stations_are_selected_and_told(project: Project) -> None:
+    """A clean selects a protected station as any other, unless it is unprotected as such."""
+    project.complete("boil", "sing")
+    items = project.chosen("boil", "sing")
+
+    made = select_to_clean(project.workflow, project.config, items)
+    again = select_to_clean(project.workflow, project.config, items, {"sing"})
+
+    assert (names(items), made.protected) == (("sing", "boil"), frozenset({"sing"}))
+    assert again.protected == frozenset()
+
+
+def test_protected_station_is_not_left_for_the_end(project: Project) -> None:
+    """One without a clean, but with checks, is met before what it must keep upstream."""
+    project.complete("boil", "pour", "serve")
+    project.stations["boil"].clean(print)
+    project.stations["pour"].check(print)
+    items = project.chosen("boil")
+    select_to_clean(project.workflow, project.config, items)
+    usual = names(items)
+    declaration = project.stations["pour"].declaration
+    project.stations["pour"].declaration = msgspec.structs.replace(declaration, protect=True)
+
+    select_to_clean(project.workflow, project.config, items)
+
+    assert usual == ("serve", "boil", "pour")
+    assert names(items) == ("serve", "pour", "boil")
 
 
 # --- selectors

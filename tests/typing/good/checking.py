@@ -55,6 +55,16 @@ async def answers_later() -> bool | None:
     return True
 
 
+@upload_app.check(warn=True)
+def answers_in_time(upload_app: Upload) -> bool:
+    return bool(upload_app.sha256)
+
+
+@upload_app.check(within=5, warn=True)
+async def answers_in_time_at_last(upload_app: Upload) -> None:
+    assert upload_app.sha256
+
+
 @upload_app.find
 def uploaded(artifact_server: Server) -> Upload | None:
     digest = artifact_server.sha256("app.zip")
@@ -86,5 +96,7 @@ async def called(server: Server, visit: Visit) -> None:
     assert_type(says_so(upload), bool)
     assert_type(answers_soon(upload_app=upload), None)
     assert_type(await answers_later(), bool | None)
+    assert_type(answers_in_time(upload), bool)
+    assert_type(await answers_in_time_at_last(upload), None)
     assert_type(remove_from_server(server, None, visit), None)
     await remove_download(None)

@@ -59,6 +59,7 @@ def create_db() -> Database:
     products=("address.txt", Path("port.txt")),
     max_age=timedelta(days=1),
     version="2",
+    protect=True,
 )
 def find_address(port: int) -> Address:
     return Address("localhost", port)

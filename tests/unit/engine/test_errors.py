@@ -145,6 +145,14 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.Conflict("--cc-run", "--cc-clean"): (
         "--cc-run and --cc-clean cannot be combined; choose one of them"
     ),
+    errors.MissingExtra("--cc-report", ("jinja2", "other"), "report"): (
+        "--cc-report needs jinja2 and other, which this Python cannot import: "
+        "pip install 'pytest-choochoo[report]'"
+    ),
+    errors.NothingToUnprotect(): (
+        "--cc-unprotect lets a clean undo protected stations, and this command cleans nothing; "
+        "add --cc-clean or --cc-redo SEL, or leave it out"
+    ),
     errors.NoLedger(): (
         "there is no place to remember stations: the cache provider is disabled; "
         "remove '-p no:cacheprovider', or name a folder with --cc-state"
@@ -239,6 +247,10 @@ SENTENCES: dict[ChoochooError, str] = {
     errors.ProfileBusy("process 7 on kitchen", 2.5): (
         "still waiting for process 7 on kitchen, after 2.5 s; "
         "let it end first, or raise --cc-lock-timeout"
+    ),
+    errors.ProtectedStation("boil[1]", "'boil[1]'"): (
+        "station 'boil[1]' is protected, so it was not cleaned; "
+        "to clean it, add --cc-unprotect='boil[1]'"
     ),
     errors.StillThere("boil", "is_hot"): (
         "station 'boil' was cleaned, but its check 'is_hot' still passes; "

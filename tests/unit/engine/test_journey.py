@@ -124,7 +124,7 @@ def line(tmp_path: Path) -> Line:
     return Line(tmp_path)
 
 
-def checked(*names: str, within: float = 0, **declared: Any) -> Station[None]:
+def checked(*names: str, within: float = 0, warn: bool = False, **declared: Any) -> Station[None]:
     """Return the station `pour`, with checks called *names*."""
     pour = poured(**declared)
     for name in names:
@@ -132,7 +132,7 @@ def checked(*names: str, within: float = 0, **declared: Any) -> Station[None]:
         def check() -> None: ...
 
         check.__name__ = name
-        pour.check(within=within)(check)
+        pour.check(within=within, warn=warn)(check)
     return pour
 
 
@@ -452,6 +452,74 @@ def test_check_is_asked_again_within_its_time(
     line.journey.complete(attempt, None, line.ask)
 
     assert line.asked == ["hot", "full", "hot"]
+
+
+def with_a_warning(within: float = 0) -> Station[None]:
+    """Return the station `pour` with the check `hot`, and `cheap`, which only warns."""
+    pour = checked("hot", within=within)
+
+    @pour.check(warn=True)
+    def cheap() -> None: ...
+
+    return pour
+
+
+def test_check_that_only_warns_is_asked_after_the_visit(tmp_path: Path) -> None:
+    """Where it does not pass, its error is returned, and the station is complete."""
+    line = Line(tmp_path, pour=with_a_warning(), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+    line.failing = {"cheap"}
+
+    failures = line.journey.complete(attempt, None, line.ask)
+    result = line.journey.finish(attempt, Ending())
+
+    assert (line.asked, type(attempt.stage)) == (["hot", "cheap"], Passed)
+    assert {name: str(error) for name, error in failures.items()} == {"cheap": "cheap is not so"}
+    assert result.word == "visited"
+    assert result.checks == {"hot": "passed", "cheap": "AssertionError: cheap is not so"}
+
+
+def test_check_that_only_warns_settles_nothing(tmp_path: Path) -> None:
+    """Before a visit it is not asked, so that it neither adopts a station nor makes it due."""
+    line = Line(tmp_path, pour=checked("cheap", warn=True))
+    line.visit(BOIL, 100)
+    line.failing = {"cheap"}
+
+    words = [line.visit(POUR).word]
+    settled = line.journey.settle(POUR)
+
+    assert (words, line.asked) == (["visited"], ["cheap"])
+    assert settled is not None and settled.word == "unchanged"
+
+
+def test_check_that_only_warns_is_no_cause(tmp_path: Path) -> None:
+    """Where another check refuses the visit, the record says nothing of one that only warns."""
+    line = Line(tmp_path, pour=with_a_warning(), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+    line.failing = {"hot", "cheap"}
+
+    with pytest.raises(AssertionError, match="hot is not so"):
+        line.journey.complete(attempt, None, line.ask)
+
+    assert isinstance(attempt.stage, RecheckFailed)
+    assert attempt.stage.refusal == "check hot does not pass: AssertionError: hot is not so"
+
+
+def test_warning_waits_for_nothing_but_its_own_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another check has time left, one that only warns is not asked again after its own."""
+    line = Line(tmp_path, pour=with_a_warning(within=9), replayed=frozenset({POUR}))
+    line.visit(BOIL, 100)
+    attempt = line.begin(POUR)
+    line.failing = {"hot", "cheap"}
+    monkeypatch.setattr("time.sleep", lambda seconds: line.failing.clear())
+
+    failures = line.journey.complete(attempt, None, line.ask)
+
+    assert (line.asked, list(failures)) == (["hot", "cheap", "hot"], ["cheap"])
 
 
 def test_station_is_settled_by_what_upstream_is_now(line: Line) -> None:

@@ -99,6 +99,7 @@ def test_station_keeps_its_keywords() -> None:
         version="3",
         renews=True,
         in_order=True,
+        protect=True,
     )(boil)
 
     assert made.declaration == Declaration(
@@ -111,6 +112,7 @@ def test_station_keeps_its_keywords() -> None:
         version="3",
         renews=True,
         in_order=True,
+        protect=True,
     )
 
 
@@ -135,6 +137,7 @@ def test_station_keeps_its_keywords() -> None:
         ),
         ({"renews": "no"}, "@station(renews=...)", "no", "True or False"),
         ({"in_order": 1}, "@station(in_order=...)", "1", "True or False"),
+        ({"protect": None}, "@station(protect=...)", "None", "True or False"),
     ],
     ids=str,
 )
@@ -182,6 +185,26 @@ def test_checks_are_kept_in_order() -> None:
     )
 
 
+def test_checks_that_only_warn_are_kept_apart() -> None:
+    """A check that only warns is none of the checks that decide."""
+    made = station(boil)
+
+    @made.check(warn=True)
+    def is_quick() -> None: ...
+
+    @made.check
+    def is_hot() -> None: ...
+
+    @made.check(within=3, warn=True)
+    def is_cheap() -> None: ...
+
+    hot = Check(function=is_hot, name="is_hot", within=0.0)
+    quick = Check(function=is_quick, name="is_quick", within=0.0, warns=True)
+    cheap = Check(function=is_cheap, name="is_cheap", within=3.0, warns=True)
+    assert (made.checks, made.warning_checks) == ((hot,), (quick, cheap))
+    assert made.all_checks == (hot, quick, cheap)
+
+
 def test_attaching_returns_the_function() -> None:
     """A check and a clean remain plain functions, to be called and tested as such."""
     made = station(boil)
@@ -209,12 +232,17 @@ def test_station_has_no_clean_by_default() -> None:
             ),
             id="within",
         ),
+        pytest.param(
+            lambda made: made.check(warn="no"),
+            BadSetting("@boil.check(warn=...)", "no", "True or False"),
+            id="warn",
+        ),
     ],
 )
 def test_attaching_anything_else_is_rejected(
     attach: Callable[[Station[int]], object], error: ChoochooError
 ) -> None:
-    """Only functions can be checks and cleans, and `within` must be a time."""
+    """Only functions can be checks and cleans, `within` is a time, and `warn` true or false."""
     with pytest.raises(type(error)) as caught:
         attach(station(boil))
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pytest_choochoo.engine import wording
+from pytest_choochoo.engine.errors import ProtectedStation
 from pytest_choochoo.engine.ledger.record import Result, Word
 
 words = st.sampled_from(get_args(Word))
@@ -123,6 +124,19 @@ def test_problems_of_one_name_are_told_apart() -> None:
     assert wording.next_command(results, "pytest --cc-run") == (
         "next: fix a/stations.py::boil, b/stations.py::boil, pour, then run pytest --cc-run"
     )
+
+
+def test_protected_station_is_not_to_be_fixed() -> None:
+    """A station that is protected fails a clean, and its cause is the way out."""
+    cause = str(ProtectedStation("boil", "boil"))
+    protected = _result("failed", "boil", cause=cause)
+
+    command = "pytest --cc-clean"
+    assert wording.next_command([protected], command) is None
+    assert wording.next_command(
+        [protected, _result("failed", "pour", cause="OSError")], command
+    ) == (f"next: fix pour, then run {command}")
+    assert wording.problem_lines([protected]) == [f"  failed   boil  {cause}"]
 
 
 def test_stations_that_went_with_others_are_listed() -> None:

@@ -351,10 +351,16 @@ class Step:
                 f"def ok{self.number}():",
                 f"    assert Path('c{self.number}.txt').exists()",
             ]
+        if has("find") and has("outcome"):
+            lines += [
+                f"@{name}.find",
+                f"def find{self.number}({', '.join(needed)}):",
+                f"    return {total} if Path('c{self.number}.txt').exists() else None",
+            ]
         return "\n".join(line for line in lines if line)
 
 
-FEATURES = st.sets(st.sampled_from(["outcome", "check", "file", "renews", "product"]))
+FEATURES = st.sets(st.sampled_from(["outcome", "check", "find", "file", "renews", "product"]))
 ROUTES = st.lists(
     st.tuples(st.lists(st.integers(0, 4), max_size=2), FEATURES), min_size=2, max_size=5
 )

@@ -10,6 +10,8 @@ A page is a story: its blocks follow each other in one project, or in the projec
   commands run on a terminal, else with `--cc-progress=off`.
 * `xml` blocks show lines of the file that the first line names.
 * `bash` blocks are commands for the reader; the names in them must exist.
+* `yaml` blocks are jobs of CI services: they parse, have the keys that the service demands, and
+  their pytest commands have options that exist.
 * `text` blocks are drawings.
 """
 
@@ -30,9 +32,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import yaml
 from emulator import Emulator
 
 import pytest_choochoo
@@ -46,7 +49,7 @@ for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo.")
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "pytest_choochoo"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FILES, RUN, NOT_RUN = {"python", "ini", "toml"}, {"console", "xml"}, {"bash", "text"}
+FILES, RUN, NOT_RUN = {"python", "ini", "toml"}, {"console", "xml"}, {"bash", "text", "yaml"}
 DIRECTIVE = re.compile(r"<!-- (project|meanwhile|output): (.+) -->")
 
 #: Parts that differ from run to run, and their replacements on both sides of a comparison.
@@ -294,6 +297,38 @@ def test_set_up_commands_are_real() -> None:
 
     assert named == {"example", "faults", "peers", "pictures"} and named <= environments
     assert installed == {project["name"]}
+
+
+def _scripts(job: dict[str, Any]) -> list[str]:
+    """Return the commands of a job of GitHub Actions or GitLab."""
+    if "steps" not in job:
+        return list(job["script"])
+    assert job["runs-on"]
+    assert all(("uses" in step) != ("run" in step) for step in job["steps"])
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=f"{block.page}:{block.line}")
+        for block in BLOCKS
+        if block.language == "yaml"
+    ],
+)
+def test_jobs_of_ci_services_are_valid(block: Block, reader: Reader) -> None:
+    """A file for a CI service is YAML, its jobs have commands, and these have real options."""
+    given = yaml.safe_load(block.text)
+    # YAML takes the key `on` for a boolean.
+    jobs = given["jobs"] if True in given else given
+    options = set(re.findall(r"--cc-[\w-]+", reader.run("pytest --help")))
+
+    commands = [each for job in jobs.values() for each in _scripts(job)]
+
+    pytests = [command for command in commands if command.startswith("pytest ")]
+    assert pytests
+    for command in pytests:
+        assert set(re.findall(r"--cc-[\w-]+", command)) <= options
 
 
 def _slug(heading: str) -> str:

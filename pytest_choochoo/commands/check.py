@@ -82,7 +82,7 @@ class Command(commands.Command):
         try:
             super().before_use(dependency, item)
         except NoRecord:
-            # What was found, and a station that returns nothing, need no record.
+            # A found outcome needs no record, and neither does a station that returns nothing.
             unknown = (key for key in dependency.keys if self.why_unknown(key) is not None)
             if any(self.workflow.outcomes.find(key) is None for key in unknown):
                 raise

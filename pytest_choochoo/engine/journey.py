@@ -115,7 +115,7 @@ class Journey:
         #: Stations that `settle` found due, which are judged once more under their lock.
         self._found_due: set[str] = set()
         self._hook_errors: dict[str, HookFailed] = {}
-        #: What the find of the station under way returned, if that did not settle it.
+        #: The outcome that the find of the station under way returned, if that did not settle it.
         self._found: dict[str, Any] = {}
         #: The resources that the station under way, or its clean, was given.
         self._resources: dict[str, DurableMapping] = {}

@@ -189,7 +189,7 @@ def test_lost_secret_is_found_again(project: Project, mode: str) -> None:
     assert run.results == {"login": "adopted", "enter": "visited"}
 
 
-def test_async_and_parametrised_finds(project: Project, mode: str) -> None:
+def test_async_and_parametrized_finds(project: Project, mode: str) -> None:
     """Each instance is found by itself, and fan-in receives all."""
     project.stations("""
         @pytest.mark.parametrize("region", ["eu", "us"])
@@ -218,12 +218,12 @@ def test_async_and_parametrised_finds(project: Project, mode: str) -> None:
     [
         pytest.param(
             "@boil.find\ndef one(): ...\n@boil.find\ndef two(): ...",
-            "stations.py:11: station 'boil' has a second find, 'two'; merge them into one function",
+            "stations.py:10: station 'boil' has a second find, 'two'; merge them into one function",
             id="two",
         ),
         pytest.param(
             "@boil.find\ndef itself(boil): ...",
-            "stations.py:9: the find of station 'boil' requests 'boil' itself, whose outcome it is "
+            "stations.py:8: the find of station 'boil' requests 'boil' itself, whose outcome it is "
             "to find; remove that parameter",
             id="itself",
         ),
@@ -246,7 +246,7 @@ def test_station_that_returns_nothing_has_nothing_to_find(project: Project) -> N
     run = project.run("--cc-run")
 
     assert (
-        "stations.py:8: station 'boil' returns nothing, so that its find has nothing to find; "
+        "stations.py:7: station 'boil' returns nothing, so that its find has nothing to find; "
         "use a check" in run.text
     )
 

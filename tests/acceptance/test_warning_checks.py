@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import dedent
 
 import pytest
 from harness import Project
@@ -83,7 +84,7 @@ def test_verification_warns(project: Project, mode: str) -> None:
 
     run = project.run("--cc-check")
 
-    assert (run.closing, run.exit_code, run.log) == ("1 unchanged", 0, ("asked",))
+    assert (run.closing, run.exit_code, run.log) == ("1 verified", 0, ("asked",))
     assert warnings_of(run.text) == [f"{WARNED}AssertionError: too slow{ONLY}"]
     assert run.properties["boil"]["choochoo.check.is_quick"] == "AssertionError: too slow"
 
@@ -196,7 +197,9 @@ def test_it_waits_no_longer_than_within(project: Project) -> None:
 @pytest.mark.parametrize("command", ["--cc-run", "--cc-check"])
 def test_mistake_is_an_error(project: Project, command: str, body: str, cause: str) -> None:
     """A mistake in a check that only warns fails its station, as in every check."""
-    project.stations(ONLY_WARNS.format(body=body))
+    # Without a check that counts, there would be nothing to verify.
+    check = "\n@boil.check\ndef is_there(): ...\n" if command == "--cc-check" else ""
+    project.stations(dedent(ONLY_WARNS.format(body=body)) + check)
 
     run = project.run(command)
 
@@ -231,13 +234,13 @@ def test_it_adopts_nothing(project: Project) -> None:
 
 
 def test_it_verifies_nothing(project: Project) -> None:
-    """Under --cc-check, a station without record and with a warning check only is due."""
+    """Under --cc-check, a station without record and with a warning check only is skipped."""
     project.stations(ONLY_WARNS.format(body="pass"))
 
     run = project.run("--cc-check")
 
-    assert (run.failed, run.log) == (("boil",), ("asked",))
-    assert run.causes == {"boil": "due: first visit"}
+    assert (run.results, run.log, run.exit_code) == ({"boil": "skipped"}, (), 5)
+    assert run.causes == {"boil": "nothing to verify it by: never visited here, no check"}
 
 
 def test_it_is_of_no_account_in_a_clean(project: Project) -> None:

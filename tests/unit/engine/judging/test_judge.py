@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,19 @@ from unit.memory_ledger import MemoryLedger
 UPSTREAM = {"grind": (), "boil": (), "pour": ("boil",), "serve": ("pour",)}
 
 
-def made(name: str, *, env: str = "", checks: int = 0, returns: Any = int) -> Station[Any]:
+def made(
+    name: str,
+    *,
+    env: str = "",
+    checks: int = 0,
+    returns: Any = int,
+    products: Sequence[str] = (),
+) -> Station[Any]:
     def work() -> Any: ...
 
     work.__name__ = work.__qualname__ = name
     work.__annotations__["return"] = returns
-    result: Station[Any] = station(version="1", env=[env] if env else [])(work)
+    result: Station[Any] = station(version="1", env=[env] if env else [], products=products)(work)
     for _ in range(checks):
         result.check(lambda: None)
     return result
@@ -152,8 +159,16 @@ def test_verification_passes_if_a_check_would_settle_it(tmp_path: Path) -> None:
 
     tea.judge().require_fresh("boil", None)
 
-    with pytest.raises(StationDue, match="station 'grind' is due: first visit"):
-        tea.judge().require_fresh("grind", None)
+
+def test_verification_without_a_record_counts_products_only(tmp_path: Path) -> None:
+    """The world decides: a product that is missing is no matter of records."""
+    tea = Tea(tmp_path, boil=made("boil", checks=1, returns=None, products=["steam.txt"]))
+    assert not tea.judge().has_record("boil")
+
+    tea.judge().require_fresh("grind", None)
+
+    with pytest.raises(StationDue, match=r"station 'boil' is due: .*steam.txt"):
+        tea.judge().require_fresh("boil", None)
 
 
 def test_visit_of_a_dead_process_is_not_under_way(tea: Tea) -> None:

@@ -160,10 +160,10 @@ def test_only_complete_is_complete(status: Status) -> None:
 
 @pytest.mark.parametrize("word", get_args(Word))
 def test_result_is_complete_by_its_word(word: Word) -> None:
-    """A station is complete as `visited`, `unchanged` or `adopted`, and in no other case."""
+    """A station is complete as `visited`, `unchanged`, `verified` or `adopted`, and in no other case."""
     result = Result(key="stations.py::boil", name="boil", title="Boil", word=word)
 
-    assert result.is_complete is (word in {"visited", "unchanged", "adopted"})
+    assert result.is_complete is (word in {"visited", "unchanged", "verified", "adopted"})
 
 
 def test_result_crosses_processes_as_plain_data() -> None:

@@ -112,7 +112,9 @@ class CheckTrip:
         """Ask the find and the checks; the call raises the first error, or judges the record."""
         item, name, station = self._item, self._item.item.name, self._item.station
         if not (self._judge.has_record(item.key) or station.checks or station.find_function):
-            pytest.skip(NOTHING_TO_VERIFY_BY)
+            why = self._judge.why_incomplete(item.key)
+            is_new = why == "never visited"
+            pytest.skip(f"{NOTHING_TO_VERIFY_BY}{f'{why} here' if is_new else why}, no check")
         is_missing = not (
             station.find_function is None
             or self._command.is_known(item.key)

@@ -57,8 +57,8 @@ def failed_with_upstream(result: Result, by: Sequence[str]) -> str:
     return shown(line)
 
 
-#: Why a station is skipped that nothing can verify.
-NOTHING_TO_VERIFY_BY = "nothing to verify it by: never visited here, no check"
+#: The beginning of why a station is skipped that nothing can verify.
+NOTHING_TO_VERIFY_BY = "nothing to verify it by: "
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from harness import Project, ageless
 
@@ -158,7 +160,10 @@ def test_forgotten_outcome_reaches_no_consumer(done: Project) -> None:
     error = "station 'boil' has no complete record: forgotten "
     assert plain.errors["test_tea"].startswith(error)
     assert plain.errors["test_tea"].endswith(" s ago; run 'pytest --cc-run' first")
-    assert checked.failed == ("boil", "pour")
+    assert checked.failed == ("pour",)
+    assert re.fullmatch(
+        r"nothing to verify it by: forgotten [\d.]+ s ago, no check", checked.causes["boil"]
+    )
     assert checked.errors["pour"].startswith(error)
 
 

@@ -18,6 +18,7 @@ A page is a story: its blocks follow each other in one project, or in the projec
 from __future__ import annotations
 
 import ast
+import linecache
 import os
 import pkgutil
 import re
@@ -219,6 +220,7 @@ class Reader:
             )
             return done.stdout + done.stderr
         arguments = shlex.split(pytests[3])
+        linecache.clearcache()  # a run in this process may have shown another file of that name
         with self._monkeypatch.context() as context, warnings.catch_warnings():
             warnings.resetwarnings()  # warnings are errors here, but not for the reader
             context.chdir(self._pytester.path / (pytests[1] or "."))

@@ -33,9 +33,8 @@ class Command(commands.Command):
     def _cannot_be_known(self, key: str) -> bool:
         """Return whether the station returns an outcome that no record has, and no find knows."""
         station, outcomes = self.workflow.route[key].station, self.workflow.outcomes
-        if station.find_function is not None or not outcomes.is_expected(station):
-            return False
-        return outcomes.find(key) is None or outcomes.has_lost_secret(key)
+        has_to_be_known = station.find_function is None and outcomes.is_expected(station)
+        return has_to_be_known and not outcomes.is_known(key)
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return AcceptTrip(item, journey)

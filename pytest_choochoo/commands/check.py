@@ -60,20 +60,15 @@ class Command(commands.Command):
         needed = route.closure({key for item in items for key in upstream_of(item)}, route.upstream)
         for key in route.order:
             has_find = route[key].station.find_function is not None
-            if key in needed and key not in own and has_find and not self.is_known(key):
-                yield registry.items[key]
+            if key in needed and key not in own and has_find:
+                if not self.workflow.outcomes.is_known(key):
+                    yield registry.items[key]
 
     def find(self, key: str, journey: Journey, find: Find) -> bool:
         """Keep what *find* returns as the outcome of *key*; return whether anything is there."""
         if key not in self._found:
             self._found[key] = journey.find_outcome(key, find)
         return self._found[key]
-
-    def is_known(self, key: str) -> bool:
-        """Return whether the outcome of the station *key* is recorded, with all its secrets."""
-        outcomes = self.workflow.outcomes
-        is_recorded = self.judge.has_record(key) and outcomes.find(key) is not None
-        return is_recorded and not outcomes.has_lost_secret(key)
 
     def before_use(self, dependency: Dependency, item: pytest.Item) -> None:
         # A check runs even if upstream is stale; a test must fail or warn.
@@ -111,15 +106,8 @@ class CheckTrip:
     def set_up(self) -> None:
         """Ask the find and the checks; the call raises the first error, or judges the record."""
         item, name, station = self._item, self._item.item.name, self._item.station
-        if not (self._judge.has_record(item.key) or station.checks or station.find_function):
-            why = self._judge.why_incomplete(item.key)
-            is_new = why == "never visited"
-            pytest.skip(f"{NOTHING_TO_VERIFY_BY}{f'{why} here' if is_new else why}, no check")
-        is_missing = not (
-            station.find_function is None
-            or self._command.is_known(item.key)
-            or self._command.find(item.key, self._journey, item.find)
-        )
+        self._skip_where_nothing_verifies()
+        is_missing = self._is_missing()
         asked = station.all_checks
         answered = item.ask(asked)
         failures = decisive(asked, answered)
@@ -157,6 +145,21 @@ class CheckTrip:
 
         item.call(verify)
         item.warn_of({each: answered[each] for each in answered if each not in failures})
+
+    def _skip_where_nothing_verifies(self) -> None:
+        """Skip a station that has neither a record nor a check nor a find."""
+        key, station = self._item.key, self._item.station
+        if not (self._judge.has_record(key) or station.checks or station.find_function):
+            why = self._judge.why_incomplete(key)
+            here = " here" if why == "never visited" else ""
+            pytest.skip(f"{NOTHING_TO_VERIFY_BY}{why}{here}, no check")
+
+    def _is_missing(self) -> bool:
+        """Return whether the outcome is unknown, and the station's find finds nothing."""
+        item, outcomes = self._item, self._journey.outcomes
+        if item.station.find_function is None or outcomes.is_known(item.key):
+            return False
+        return not self._command.find(item.key, self._journey, item.find)
 
     def after_call(self) -> None: ...
 

@@ -289,9 +289,9 @@ class Journey:
         attempt.lock = attempt.lock or self.lock(key)
         outcomes.look_again()
         record = self.ledger.record(key)
-        is_known = outcomes.find(key) is not None and not outcomes.has_lost_secret(key)
-        if outcomes.is_expected(station) and not is_known and not self.find_outcome(key, find):
-            raise NothingFound(station.name)
+        if outcomes.is_expected(station) and not outcomes.is_known(key):
+            if not self.find_outcome(key, find):
+                raise NothingFound(station.name)
         taken = self.judge.fingerprint(key, values(), record)
         failures = _asked(attempt, ask, station.checks)
         for error in (*_mistakes(failures), *failures.values()):

@@ -113,6 +113,10 @@ class Outcomes:
         """Return *text* with `***` in place of the secrets that are known in this run."""
         return self._codec.secrets.hidden(text) if text else ""
 
+    def is_known(self, key: str) -> bool:
+        """Return whether there is an outcome of *key*, with all its secrets."""
+        return self.find(key) is not None and not self.has_lost_secret(key)
+
     def has_lost_secret(self, key: str) -> bool:
         """Return whether the outcome of *key* has a secret that is unknown in this run."""
         found = self.find(key)

@@ -102,7 +102,7 @@ def _register_front(config: pytest.Config, read: Settings) -> None:
 
 def _register_display(config: pytest.Config, read: Settings, terminal: Terminal) -> None:
     """Register what shows a run while it goes on, and what GitHub shows of it."""
-    from pytest_choochoo.reporting.display import DISPLAY, chosen_display
+    from pytest_choochoo.reporting.displays import DISPLAY, chosen_display
 
     kind = chosen_display(config, read)
     if kind == "live":

@@ -33,7 +33,7 @@ from pytest_choochoo.engine.outcomes.outcomes import Outcomes, returns_outcome
 from pytest_choochoo.engine.results import Results
 from pytest_choochoo.engine.route import Route, StationInfo, station_infos
 from pytest_choochoo.engine.secrets import SecretStore
-from pytest_choochoo.reporting.display import event_taker
+from pytest_choochoo.reporting.displays import event_taker
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import (
     RUNS_SETTLED,

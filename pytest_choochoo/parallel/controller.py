@@ -18,7 +18,7 @@ from pytest_choochoo.parallel.worker_events import WorkerEvents
 from pytest_choochoo.parallel.worker_input import WorkerInput, write_input
 from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Event, Node, intercept_events
-from pytest_choochoo.reporting.display import DISPLAY
+from pytest_choochoo.reporting.displays import DISPLAY
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error
 from pytest_choochoo.settings import PROCESS, SETTINGS

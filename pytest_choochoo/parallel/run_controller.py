@@ -43,7 +43,7 @@ from pytest_choochoo.parallel.xdist_internals import (
     reaches_maxfail,
     stop_session,
 )
-from pytest_choochoo.reporting.display import DISPLAY
+from pytest_choochoo.reporting.displays import DISPLAY
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import report_collection_error, settled_reports
 from pytest_choochoo.running.stopping import StopAnswer

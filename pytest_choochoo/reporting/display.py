@@ -1,4 +1,4 @@
-"""The display of a run while it goes on: chosen, fed with events, and ended in time."""
+"""The display of a run while it goes on: fed with events, and ended in time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,32 +17,9 @@ from pytest_choochoo.engine.events import Event, LocalEvent, VisitEnded
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.reporting.progress import RunProgress, UnderWay
 from pytest_choochoo.reporting.terminal import RUN_FACTS
-from pytest_choochoo.settings import PROCESS, Settings
 
-Kind = Literal["live", "lines", "off"]
 # The phases of an item; the report of a crash belongs to none of them.
 _PHASES = {"setup", "call", "teardown"}
-
-
-def chosen_display(config: pytest.Config, settings: Settings) -> Kind:
-    """Return how the run of *config* is shown while it goes on."""
-    option, chosen = config.option, settings.progress
-    is_run = settings.mode.visits and not (option.collectonly or option.setuponly)
-    if chosen == "auto":
-        chosen = "live" if settings.verbosity >= 0 else "off"
-    if chosen == "off" or not is_run or not config.pluginmanager.has_plugin("terminal"):
-        return "off"
-    # A user who talks to a visit, or reads its output, needs the terminal.
-    is_shared = option.capture in {"no", "tee-sys"} or option.usepdb or option.trace
-    is_dumb = os.environ.get("TERM") == "dumb"
-    return "lines" if chosen == "lines" or is_shared or is_dumb or not _is_terminal() else "live"
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stdout.isatty()
-    except (AttributeError, ValueError):  # it is closed, or no file
-        return False
 
 
 class TerminalStream:
@@ -203,19 +180,6 @@ class Display:
     def _on_tick(self) -> None:
         if self._is_running:
             (self.wake or self.tick)()
-
-
-#: Set where a run is shown while it goes on.
-DISPLAY = pytest.StashKey[Display]()
-
-
-def event_taker(config: pytest.Config) -> Callable[[LocalEvent], object]:
-    """Return the function that takes the events of visits in this process."""
-    tell = config.stash[PROCESS].tell
-    if tell is not None:
-        return tell
-    display = config.stash.get(DISPLAY, None)
-    return (lambda event: None) if display is None else display.take
 
 
 class _Ticker(threading.Thread):

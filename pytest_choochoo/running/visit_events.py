@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pytest_choochoo.engine.events import LocalEvent, VisitEnded, VisitStarted
-from pytest_choochoo.engine.ledger.record import Result
+if TYPE_CHECKING:
+    from pytest_choochoo.engine.events import LocalEvent
+    from pytest_choochoo.engine.ledger.record import Result
 
 
 class VisitEvents:
@@ -15,7 +17,11 @@ class VisitEvents:
         self._tell = tell
 
     def pytest_choochoo_visit_started(self, node_id: str, reasons: tuple[str, ...]) -> None:
+        from pytest_choochoo.engine.events import VisitStarted  # most runs visit nothing
+
         self._tell(VisitStarted(key=node_id, reasons=reasons))
 
     def pytest_choochoo_visit_finished(self, result: Result) -> None:
+        from pytest_choochoo.engine.events import VisitEnded
+
         self._tell(VisitEnded(result=result))

@@ -42,7 +42,7 @@ class Lines(Display):
             if self._names_items and writer.width_of_current_line:
                 # Pytest has written the name of the item.
                 with uncaptured(self._config):
-                    writer.line(shown(wording.visit_starts("", visit.reasons)), flush=True)
+                    writer.write(shown(wording.visit_starts("", visit.reasons)) + "\n", flush=True)
             else:
                 notify(self._config, wording.visit_starts(visit.name, visit.reasons))
 

@@ -35,4 +35,5 @@ def notify(config: pytest.Config, text: str) -> None:
         reporter.ensure_newline()
         if config.get_terminal_writer().width_of_current_line:
             reporter.write_line("")  # behind the letters of xdist, of which it knows nothing
-        reporter.write_line(f"choochoo: {shown(text)}", flush=True)
+        # One piece: `write_line` flushes the text, and not the end of the line.
+        reporter.write(f"choochoo: {shown(text)}\n", flush=True)

@@ -89,7 +89,7 @@ def test_document_of_a_run(project: Project, mode: str) -> None:
     [
         ("plan", {"unchanged": 2, "visit": 2}),
         ("status", {"complete": 2, "failed": 1, "never visited": 1}),
-        ("check", {"unchanged": 2, "failed": 2}),
+        ("check", {"verified": 2, "failed": 1, "skipped": 1}),
         ("clean", {"left in place": 3}),
     ],
 )

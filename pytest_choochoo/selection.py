@@ -122,17 +122,8 @@ def select_to_clean(
         for key in reversed(route.order)
         if key in below and (key in unmade or _is_to_clean(workflow, key))
     }
-    protected = frozenset(
-        key
-        for key, station in keys.items()
-        if station.declaration.protect and key not in unprotected
-    )
-    keep = [workflow.registry.items[key] for key in _order_of_cleans(route, keys, protected)]
-    kept = {id(item) for item in keep}
-    dropped = [item for item in items if id(item) not in kept]
-    items[:] = keep
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
+    protected = _protected(keys, unprotected)
+    _keep_only(workflow, config, items, _order_of_cleans(route, keys, protected))
     along = [key for key in keys if key not in chosen]
     header = wording.header_of_clean(route.labels(along))
     listed = tuple(key for key in route.order if key in below and key not in keys)
@@ -143,6 +134,48 @@ def select_to_clean(
         listed=tuple(key for key in listed if _can_be_seen_and_cleaned(route, key)),
         protected=protected,
     )
+
+
+def select_to_audit(
+    workflow: Workflow,
+    config: pytest.Config,
+    items: list[pytest.Item],
+    unprotected: Collection[str] = (),
+) -> Selection:
+    """Keep in *items* the selected stations, with their upstream, in the order of their cleans.
+
+    *unprotected*: the stations that may be cleaned although they are protected.
+    """
+    route = workflow.route
+    chosen = workflow.among(items)
+    needed = route.closure(chosen, route.upstream)
+    keys = {key: route[key].station for key in reversed(route.order) if key in needed}
+    protected = _protected(keys, unprotected)
+    _keep_only(workflow, config, items, _order_of_cleans(route, keys, protected))
+    added = [key for key in route.order if key in needed and key not in chosen]
+    header = wording.header_of_audit(route.labels(added))
+    return Selection(selected=frozenset(keys), header=header, protected=protected)
+
+
+def _protected(keys: Mapping[str, Station[Any]], unprotected: Collection[str]) -> frozenset[str]:
+    """Return those of *keys* that must not be cleaned."""
+    return frozenset(
+        key
+        for key, station in keys.items()
+        if station.declaration.protect and key not in unprotected
+    )
+
+
+def _keep_only(
+    workflow: Workflow, config: pytest.Config, items: list[pytest.Item], keys: Iterable[str]
+) -> None:
+    """Replace *items* by those of *keys*, in this order; report the others as deselected."""
+    keep = [workflow.registry.items[key] for key in keys]
+    kept = {id(item) for item in keep}
+    dropped = [item for item in items if id(item) not in kept]
+    items[:] = keep
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
 
 
 def _order_of_cleans(

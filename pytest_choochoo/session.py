@@ -331,10 +331,14 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     settings, runner, manager = made.workflow.settings, made.runner, config.pluginmanager
     visits, is_worker = settings.mode.visits, settings.process.is_worker
     # The controller reports what its workers find settled.
-    manager.register(SettleHooks(runner, settles_early=visits and not is_worker))
+    manager.register(
+        SettleHooks(runner, settles_early=made.command.settles_early and not is_worker)
+    )
     manager.register(ItemHooks(runner, settings.command("run")))
     if manager.has_plugin("timeout"):
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
+    for hooks in made.command.hooks(runner):
+        manager.register(hooks)
     if made.selection.listed:
         manager.register(_look_hooks(config, made))
     if made.command.finds:

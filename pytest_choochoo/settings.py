@@ -64,6 +64,8 @@ def _reading(name: str) -> Mode:
     return Mode(name=name, is_serial=True, fixed_by="run")
 
 
+#: The profile of audits, unless the command line names another.
+AUDIT_PROFILE = "audit"
 _NOTHING_TO_CLEAN = "choochoo: there was nothing to clean"
 PLAIN = Mode(collects=False)
 _RUN = Mode(name="run", visits=True, writes=True, holds="together")
@@ -123,6 +125,20 @@ MODES = {
         help="clean the selected stations and all downstream, then run",
         selects=True,
     ),
+    "--cc-audit": ModeOption(
+        mode=Mode(
+            name="audit",
+            visits=True,
+            writes=True,
+            is_serial=True,
+            cleans=True,
+            holds="alone",
+            idle="choochoo: there was nothing to audit",
+        ),
+        help="prove the stations: visit each twice, clean it, and look for what is wrong, in the "
+        "profile `audit`; with =deep, visit each once more after its clean",
+        forms=("deep",),
+    ),
     "--cc-forget": ModeOption(
         mode=Mode(name="forget", writes=True, is_serial=True, holds="alone"),
         help="forget that the selected stations are complete, and touch nothing else",
@@ -181,7 +197,7 @@ class Settings(Value):
 
     *replay*, *named*: the stations to replay, and those that the option of the mode is about.
     *unprotect*: the protected stations that a clean may undo.
-    *form*: how the route is drawn.
+    *form*: how the route is drawn; `deep` for an audit that visits once more after the clean.
     *folder*: the ledger's folder, None if there is none; *is_in_cache*: it is below pytest's
     cache directory. *options*: the part of a command line that leads to the same records.
     *writes*: records are written. *traces*: the code that visits enter is noted. *root*:
@@ -218,12 +234,14 @@ class Settings(Value):
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
         selectors = f"={shlex.quote(self.named)}" if mode == "redo" else ""
-        return f"pytest --cc-{mode}{selectors}{self.options}"
+        is_its_own = mode != "audit" and self.mode.name == "audit" and self.profile == AUDIT_PROFILE
+        profile = f" --cc-profile={AUDIT_PROFILE}" if is_its_own else ""
+        return f"pytest --cc-{mode}{selectors}{profile}{self.options}"
 
     @property
     def is_for_tools(self) -> bool:
         """Whether another program reads what is printed."""
-        return self.form not in {"", "tree"}
+        return self.mode.name == "graph" and self.form != "tree"
 
     def is_station_file(self, path: Path) -> bool:
         """Return whether the file at *path* is a station file.
@@ -361,6 +379,8 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     )
 
 
+# The forms of the commands that have several, where none is given.
+_DEFAULT_FORMS = {"graph": "tree", "audit": ""}
 # The modes whose option names the stations that they are about.
 _FORESEEING = frozenset({"plan", "redo"})
 _NAMING = frozenset({"accept", "forget", "explain", "redo"})
@@ -389,8 +409,8 @@ def read(config: pytest.Config) -> Settings:
         replay=_selectors(config, "replay") if mode.visits or mode.command in _FORESEEING else "",
         named=_selectors(config, mode.command) if mode.command in _NAMING else "",
         unprotect=_unprotected(config, mode),
-        form=_form(config) if mode.name == "graph" else "",
-        profile=_profile(config),
+        form=_form(config, mode),
+        profile=_profile(config, mode),
         folder=folder,
         is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
@@ -446,9 +466,9 @@ def may_visit(early: pytest.Config) -> bool:
     return chosen is not None and MODES[chosen].mode.visits
 
 
-def _form(config: pytest.Config) -> str:
-    given = config.getoption("cc_graph")
-    return given if isinstance(given, str) else MODES["--cc-graph"].forms[0]
+def _form(config: pytest.Config, mode: Mode) -> str:
+    given = config.getoption(f"cc_{mode.name}", None) if mode.name in {"graph", "audit"} else ""
+    return given if isinstance(given, str) else _DEFAULT_FORMS[mode.name]
 
 
 def _unprotected(config: pytest.Config, mode: Mode) -> str:
@@ -465,7 +485,9 @@ def _selectors(config: pytest.Config, name: str) -> str:
     return ",".join(given)
 
 
-def _profile(config: pytest.Config) -> str:
+def _profile(config: pytest.Config, mode: Mode = PLAIN) -> str:
+    if mode.name == "audit" and config.getoption("cc_profile") is None:
+        return AUDIT_PROFILE  # whatever a variable or an ini file says: it is cleaned at the end
     given = {
         "--cc-profile": config.getoption("cc_profile"),
         "CC_PROFILE": os.environ.get("CC_PROFILE"),

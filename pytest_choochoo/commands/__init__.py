@@ -16,7 +16,7 @@ from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.outcomes.annotations import unkept_outcome
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.reports import StationDueWarning
-from pytest_choochoo.running.protocol import Trip
+from pytest_choochoo.running.protocol import Runner, Trip
 from pytest_choochoo.selection import Selection, Workflow
 from pytest_choochoo.settings import Mode
 
@@ -34,6 +34,8 @@ class Command:
     outcomes. The file of each option derives a class of the same name.
     """
 
+    #: Whether stations that are fresh are settled before the first item is run.
+    settles_early = False
     #: Whether a session that ran nothing has done what was asked for.
     succeeds_without_items = False
 
@@ -74,6 +76,10 @@ class Command:
     def find(self, key: str, journey: Journey, find: Find) -> bool:
         """Keep what *find* returns as the outcome of *key*; return whether anything is there."""
         raise NotImplementedError(f"no station is found here: {key}")
+
+    def hooks(self, runner: Runner) -> Iterator[object]:
+        """Yield more hooks to register, which come before those of the session."""
+        yield from ()
 
     # --- which outcomes may be handed out
 

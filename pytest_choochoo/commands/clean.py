@@ -32,7 +32,6 @@ class Command(commands.Command):
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
         super().__init__(workflow, judge)
-        workflow.outcomes.for_cleans = True
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
         self._cleaned: set[str] = set()
@@ -42,17 +41,27 @@ class Command(commands.Command):
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         workflow, settings = self.workflow, self.workflow.settings
+        workflow.outcomes.for_cleans = True
         unprotected = workflow.named("--cc-unprotect", settings.unprotect)
         # The clean of a redo is about the stations that it names.
         named = workflow.named("--cc-redo", settings.named) if settings.named else None
         found = selection.select_to_clean(workflow, config, items, unprotected, named)
-        self.unmade, self._protected = found.unmade, found.protected
+        self.unmade = found.unmade
+        self.protect(found.protected)
         return found
+
+    def protect(self, keys: frozenset[str]) -> None:
+        """Let none of the stations *keys* be cleaned."""
+        self._protected = keys
+
+    def kept_by(self, key: str) -> tuple[str, ...]:
+        """Return the names of the stations downstream because of which *key* must stay."""
+        return tuple(self._kept.get(key, ()))
 
     def settle(self, item: pytest.Item, journey: Journey) -> Result | None:
         """Return the result of a station that must stay because something downstream stays."""
-        by = self._kept.get(item.nodeid)
-        return journey.result(item.nodeid, "blocked", by=tuple(by)) if by else None
+        by = self.kept_by(item.nodeid)
+        return journey.result(item.nodeid, "blocked", by=by) if by else None
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         return CleanTrip(item, journey, self)

@@ -28,6 +28,8 @@ _MARKS_OF_PYTEST = frozenset({"skip", "skipif", "xfail"})
 class Command(commands.Command):
     """Visits every selected station that is due, and runs the tests after them."""
 
+    settles_early = True
+
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         return selection.select_to_run(self.workflow, self.judge, items)
 

@@ -124,7 +124,7 @@ class Conflict(ChoochooError):
 class NothingToUnprotect(ChoochooError):
     template = (
         "--cc-unprotect lets a clean undo protected stations, and this command cleans nothing; "
-        "add --cc-clean or --cc-redo SEL, or leave it out"
+        "add --cc-clean, --cc-redo SEL or --cc-audit, or leave it out"
     )
 
 
@@ -633,6 +633,37 @@ class StillThere(ChoochooError):
         "station {name!r} was cleaned, but its check {check!r} still passes; "
         "either the clean or the check is wrong"
     )
+
+
+class NotFromNothing(ChoochooError):
+    profile: str
+    names: tuple[str, ...]
+    clean: str
+    template = (
+        "an audit begins from nothing, but stations are complete in profile {profile!r}: {names}; "
+        "clean them first: {clean}"
+    )
+
+    def sentence(self, command: str = "") -> str:
+        *first, last = self.names if len(self.names) < 4 else (*self.names[:3], "...")
+        facts = vars(self) | {"names": ", ".join((*first, last))}
+        return self.template.format_map(facts)
+
+
+class AuditFinds(ChoochooError):
+    """*findings*: each in several lines."""
+
+    name: str
+    findings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.sentence().partition("\n")[0]
+
+    def sentence(self, command: str = "") -> str:
+        number = len(self.findings)
+        faults = "a fault" if number == 1 else f"{number} faults"
+        head = f"the audit found {faults} in station {self.name!r}"
+        return "\n\n".join((head, *self.findings))
 
 
 class HookFailed(ChoochooError):

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
-from pytest_choochoo.engine.errors import ChoochooError, ProtectedStation, error_line
+from pytest_choochoo.engine.errors import AuditFinds, ChoochooError, ProtectedStation, error_line
 from pytest_choochoo.engine.ledger.record import Result, Word
-from pytest_choochoo.engine.shown import shown
+from pytest_choochoo.engine.shown import shown, shown_lines
 
 #: The cause of a failure if the user stopped the run: there is nothing to fix.
 INTERRUPTED = "interrupted"
@@ -41,6 +41,11 @@ def header(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
 def header_of_clean(below: Sequence[str]) -> tuple[str, ...]:
     """Return the line shown before a clean that takes the stations *below* along, if any."""
     return _counted("{} downstream taken along", below)
+
+
+def header_of_audit(added: Sequence[str]) -> tuple[str, ...]:
+    """Return the line shown before an audit that only makes and cleans the stations *added*."""
+    return _counted("needed {}, made and cleaned without being audited", added)
 
 
 def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -151,6 +156,8 @@ def full_message(error: ChoochooError | Warning, command: str) -> str:
     """Return the sentence of *error*, with *command* in it, and the notes that were added."""
     sentence = error.sentence(command) if isinstance(error, ChoochooError) else str(error)
     text = "; ".join((sentence, *getattr(error, "__notes__", ())))
+    if isinstance(error, AuditFinds):
+        return shown_lines(text)
     # The sentences of other errors may be in it; `command` continues the plain one.
     return shown(text.replace("'pytest --cc-run'", f"'{command}'"))
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from pytest_choochoo.engine.ledger.record import PastRun, Record, Result, Word
+from pytest_choochoo.engine.ledger.record import Finding, PastRun, Record, Result, Word
 from pytest_choochoo.engine.outcomes.marks import tokens_at
 from pytest_choochoo.engine.place import Scope
 from pytest_choochoo.engine.route import Route, StationInfo
@@ -64,7 +64,8 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     *result*: how it ended in this run; *verdict*: what a run would do (`--cc-plan`); *status*:
     what its record says (`--cc-status`). *upstream*: the names of the stations that it needs;
     *upstream_ids*: their node ids, in the same order. *place*: where its effect counts.
-    *cause*: the error where it failed, the reason where it was skipped. *blocked_by*: the stations
+    *cause*: the error where it failed, the reason where it was skipped. *findings*: the faults that
+    an audit found in it. *blocked_by*: the stations
     that block it, or with which it was cleaned. *seconds*: how long its visit took; *spared*: how
     long the visit took that was not repeated. *outcome*: the recorded one, with `***` in place of
     secrets. *began*, *ended*, *worker*: when and where its item was run in this session.
@@ -88,6 +89,7 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     blocked_by: tuple[str, ...] | UnsetType = UNSET
     spared: float | UnsetType = UNSET
     checks: dict[str, str] | UnsetType = UNSET
+    findings: tuple[Finding, ...] | UnsetType = UNSET
     visited: str | UnsetType | None = UNSET
     outcome: Any = UNSET
     attempts: tuple[AttemptFacts, ...] | UnsetType = UNSET
@@ -104,10 +106,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of one session.
 
     *schema*: the version of this form. *command*: `run`, `plan`, `status`, `explain`, `check`,
-    `clean` or `redo`.
+    `clean`, `redo`, `accept` or `audit`.
     *started* and *finished* are in UTC. *exit_code* is pytest's. *counts*: the number of stations
     of each result, verdict or status. *project*: the name of rootdir.
-    *history*: the runs, replays, redos and cleans before this session, the last one first.
+    *history*: the runs, replays, redos, cleans and audits before this session, the last one first.
     """
 
     schema: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
@@ -157,6 +159,7 @@ def facts_of_result(result: Result, station: StationInfo | None) -> StationFacts
         blocked_by=result.by or UNSET,
         spared=result.spared or UNSET,
         checks=result.checks or UNSET,
+        findings=result.findings or UNSET,
     )
 
 

@@ -206,10 +206,24 @@ class Terminal:
         yield from wording.problem_lines(results)
         yield from wording.cleaned_with(results)
         yield from wording.left_in_place(results)
-        command = self._settings.command(mode.fixed_by or mode.resumed_by or mode.name)
+        next_mode = mode.fixed_by or mode.resumed_by or mode.name
+        if mode.name == "audit" and self._has_left_something():
+            next_mode = "clean"
+        command = self._settings.command(next_mode)
         what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
         if what_next is not None:
             yield what_next
+
+    def _has_left_something(self) -> bool:
+        """Return whether the ledger knows of stations that were made, and not cleaned."""
+        run = self._config.stash.get(RUN_FACTS, None)
+        if run is None or run.open_ledger is None:
+            return False
+        try:
+            records = run.open_ledger.records().values()
+        except UnusableLedger:
+            return False
+        return any(not record.is_forgotten for record in records)
 
     def _tell_causes_once(self, stats: dict[str, list[Any]]) -> None:
         """Let pytest's short summary name the stations and the checks that failed, no errors.

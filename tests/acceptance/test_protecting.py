@@ -166,7 +166,7 @@ def test_unprotect_needs_a_clean(cellar: Project, mode: str, command: str) -> No
     assert run.exit_code == 4
     assert (
         "ERROR: --cc-unprotect lets a clean undo protected stations, and this command cleans "
-        "nothing; add --cc-clean or --cc-redo SEL, or leave it out"
+        "nothing; add --cc-clean, --cc-redo SEL or --cc-audit, or leave it out"
     ) in run.outlines
 
 

@@ -63,6 +63,8 @@ class Judge:
         self._keyed = keyed
         self._why_due_once = cache(self.why_due)
         self._secret_for: Mapping[str, tuple[str, ...]] = {}
+        #: The stations that are due in any case, each with the reason.
+        self._required: dict[str, str] = {}
         visits = (stop.station.function for stop in route.stops.values())
         # Most stations request the same fixtures.
         functions = {id(each): each for each in chain(visits, *ordinary.values())}
@@ -92,6 +94,10 @@ class Judge:
     def visit_for_secrets(self, needed: Mapping[str, tuple[str, ...]]) -> None:
         """Mark stations due until their secrets are known; *needed* maps each to its consumers."""
         self._secret_for = needed
+
+    def require_visit(self, key: str, reason: str) -> None:
+        """Mark *key* due for *reason*, whatever its record and its checks say."""
+        self._required[key] = reason
 
     def fingerprint(
         self,
@@ -264,6 +270,7 @@ class Judge:
                 has_find=has_find,
                 returns_outcome=(has_check or has_find) and self._outcomes.is_expected(station),
                 is_replayed=key in self._replayed and not self._was_visited_meanwhile(record),
+                required=self._required.get(key, ""),
                 is_locked=is_locked,
                 now=time.time(),
                 secret_for=self._consumers_of_its_secret(key),

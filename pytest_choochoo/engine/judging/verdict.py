@@ -77,7 +77,8 @@ _CLOCK_SKEW = 300
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that a verdict depends on. *now* is in seconds since the epoch.
 
-    *products*: their digests now. *is_replayed*: the user requests the visit.
+    *products*: their digests now. *is_replayed*: the user requests the visit. *required*: why
+    the command makes it in any case, "" if it does not.
     *returns_outcome*: the visit returns something that must be known. *is_locked*:
     another process is visiting it right now. *secret_for*: the consumers of a secret
     in its outcome that only a visit can restore. *decode_error*: why its recorded
@@ -94,6 +95,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_replayed: bool
     is_locked: bool
     now: float
+    required: str = ""
     secret_for: tuple[str, ...] = ()
     decode_error: str = ""
     elsewhere: str = ""
@@ -144,6 +146,8 @@ def _reasons(facts: Facts) -> Iterator[Reason]:
     record = facts.record
     if facts.is_replayed:
         yield Reason("replay", "selected by --cc-replay")
+    if facts.required:
+        yield Reason("replay", facts.required)
     incomplete = why_incomplete(
         record, is_locked=facts.is_locked, now=facts.now, elsewhere=facts.elsewhere
     )

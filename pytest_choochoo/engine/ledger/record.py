@@ -151,6 +151,7 @@ Word = Literal[
     "visited",
     "unchanged",
     "verified",
+    "audited",
     "adopted",
     "failed",
     "blocked",
@@ -161,6 +162,18 @@ Word = Literal[
 ]
 
 
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A fault that an audit found in a station: what was *done*, *expected*, and *seen*.
+
+    *kind*: what it is called, like "not idempotent".
+    """
+
+    kind: str
+    done: str
+    expected: str
+    seen: str
+
+
 # No cycle can contain one, so the garbage collector need not track the thousands of a long run.
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word": "result"}):
     """How a station ended in one run.
@@ -168,8 +181,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     *cause*: the error where it failed, the reason where it was skipped. *by*: the
     names of the stations that block it, or with which it was cleaned. *seconds*: how long
     its visit took; *spared*: how long the last visit took, which was not repeated.
-    *checks*: the last answer of each check by name, `passed` or its error. *is_station*:
-    False for a test.
+    *checks*: the last answer of each check by name, `passed` or its error. *findings*: the
+    faults that an audit found in it. *is_station*: False for a test.
     """
 
     key: str
@@ -183,6 +196,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"word"
     seconds: float = 0.0
     spared: float = 0.0
     checks: dict[str, str] = {}
+    findings: tuple[Finding, ...] = ()
     is_station: bool = True
 
     @property

@@ -151,7 +151,7 @@ SENTENCES: dict[ChoochooError, str] = {
     ),
     errors.NothingToUnprotect(): (
         "--cc-unprotect lets a clean undo protected stations, and this command cleans nothing; "
-        "add --cc-clean or --cc-redo SEL, or leave it out"
+        "add --cc-clean, --cc-redo SEL or --cc-audit, or leave it out"
     ),
     errors.NoLedger(): (
         "there is no place to remember stations: the cache provider is disabled; "
@@ -256,6 +256,11 @@ SENTENCES: dict[ChoochooError, str] = {
         "station 'boil' was cleaned, but its check 'is_hot' still passes; "
         "either the clean or the check is wrong"
     ),
+    errors.NotFromNothing("audit", ("boil", "pour"), "pytest --cc-clean --cc-profile=audit"): (
+        "an audit begins from nothing, but stations are complete in profile 'audit': boil, pour; "
+        "clean them first: pytest --cc-clean --cc-profile=audit"
+    ),
+    errors.AuditFinds("boil", ("not undone",)): "the audit found a fault in station 'boil'",
     errors.OnlyInStations("test_tea"): (
         "test_tea requests 'visit', which exists only in stations, checks and cleans; "
         "request the station instead"

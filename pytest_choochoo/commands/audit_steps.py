@@ -27,6 +27,7 @@ from pytest_choochoo.running.looking import Look
 from pytest_choochoo.running.protocol import Trip
 from pytest_choochoo.running.reads import Reads, ReadWatch, undeclared
 from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.running.tracebacks import last_line
 
 if TYPE_CHECKING:
     from pytest_choochoo.commands.audit import Command
@@ -69,11 +70,11 @@ class Audit(msgspec.Struct):
 
     def error_of(self, name: str) -> BaseException | None:
         """Return the error that says what is wrong with the station *name*, None if nothing is."""
-        texts = (*map(findings.full_text, self.findings), *self.and_more)
+        texts = tuple(map(findings.full_text, self.findings))
         if self.error is None:
-            return AuditFinds(name, texts) if texts else None
+            return AuditFinds(name, texts, tuple(self.and_more)) if self.is_at_fault else None
         known = getattr(self.error, "__notes__", ())
-        for text in texts:
+        for text in (*texts, *self.and_more):
             if text not in known:
                 self.error.add_note(text)
         return self.error
@@ -108,6 +109,14 @@ class _Steps:
         result = trips[0].ended
         self.audit.seconds += result.seconds
         return result, error
+
+    def _how_it_ended(self, result: Result, error: BaseException | None) -> str:
+        """Return why a visit did not succeed, and on which line."""
+        if result.word == "skipped":
+            return f"it is skipped: {result.cause}"
+        root = self.command.workflow.settings.root
+        line = "" if error is None else last_line(error, self.judge.is_project_file, root)
+        return f"{result.cause} at {line}" if line else result.cause
 
 
 class Forward(_Steps):
@@ -217,7 +226,7 @@ class Forward(_Steps):
         journey.outcomes.look_again()
         made, record = journey.outcomes.find(key), journey.ledger.record(key)
         before, ids = journey.results[key], dict(journey.ledger.resources(key))
-        result, _ = self.visit(AGAIN)
+        result, error = self.visit(AGAIN)
         if result.is_complete:
             journey.outcomes.look_again()
             again = journey.outcomes.find(key)
@@ -225,8 +234,7 @@ class Forward(_Steps):
             if difference := findings.differs(made, again):
                 audit.findings.append(difference)
         else:
-            cause = f"it is skipped: {result.cause}" if result.word == "skipped" else result.cause
-            audit.findings.append(findings.cannot_repeat(cause))
+            audit.findings.append(findings.cannot_repeat(self._how_it_ended(result, error)))
             journey.ledger.cancel(key, record)
             journey.results[key] = before
         now = dict(journey.ledger.resources(key))
@@ -263,13 +271,18 @@ class Backward(_Steps):
         self.audit.by = self.command.clean.kept_by(self.key)
         if self.audit.by:
             self.audit.word = "blocked"
+            if self.audit.is_at_fault:
+                stay = "stays" if len(self.audit.by) == 1 else "stay"
+                names = ", ".join(self.audit.by)
+                self.audit.and_more.append(f"it is not cleaned, as {names} {stay}")
             return
         self._clean()
         is_clean = self.audit.word == "audited" and not self.audit.by
         if self.command.is_deep and is_clean and not self.audit.is_at_fault:
-            result, _ = self.visit(ONCE_MORE)
+            result, error = self.visit(ONCE_MORE)
             if not result.is_complete:
-                self.audit.findings.append(findings.cannot_be_made_again(result.cause))
+                ending = self._how_it_ended(result, error)
+                self.audit.findings.append(findings.cannot_be_made_again(ending))
             self._clean()
 
     def _clean(self) -> None:
@@ -293,7 +306,7 @@ class Backward(_Steps):
         if self.audit.error is None:
             self.audit.error = error
         else:
-            self.audit.and_more.append(error_line(error))
+            self.audit.and_more.append(f"its clean: {error_line(error)}")
 
 
 # --- the trips

@@ -651,19 +651,20 @@ class NotFromNothing(ChoochooError):
 
 
 class AuditFinds(ChoochooError):
-    """*findings*: each in several lines."""
+    """*findings*: each in several lines; *beside*: what went wrong beside, a line each."""
 
     name: str
     findings: tuple[str, ...]
+    beside: tuple[str, ...]
 
     def __str__(self) -> str:
         return self.sentence().partition("\n")[0]
 
     def sentence(self, command: str = "") -> str:
         number = len(self.findings)
-        faults = "a fault" if number == 1 else f"{number} faults"
+        faults = f"{number} faults" if number > 1 else "a fault"
         head = f"the audit found {faults} in station {self.name!r}"
-        return "\n\n".join((head, *self.findings))
+        return "\n\n".join((head, *self.findings, *self.beside))
 
 
 class HookFailed(ChoochooError):

@@ -281,6 +281,7 @@ def _watched(usual: Any) -> Any:
     """Return a subclass of the class of `os.environ` that tells the watch who asks for what."""
 
     def get(self: Any, name: str) -> Any:
+        __tracebackhide__ = True
         taken = _taken(self)
         if taken and taken[0] == name:
             taken.popleft()

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
+from pytest_choochoo.engine.digest import relative
+
 _OURS = frozenset({"pytest_choochoo", "_pytest", "pluggy"})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
@@ -43,6 +45,14 @@ def frames_of(error: BaseException) -> Iterator[TracebackType]:
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
+
+
+def last_line(error: BaseException, is_project_file: Callable[[str], bool], root: Path) -> str:
+    """Return the last line of the project that led to *error*, as `file:line`; "" for none."""
+    ours = [each for each in frames_of(error) if is_project_file(each.tb_frame.f_code.co_filename)]
+    if not ours:
+        return ""
+    return f"{relative(Path(ours[-1].tb_frame.f_code.co_filename), root)}:{ours[-1].tb_lineno}"
 
 
 def is_below(file: str, root: Path) -> bool:

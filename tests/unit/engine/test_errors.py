@@ -260,7 +260,7 @@ SENTENCES: dict[ChoochooError, str] = {
         "an audit begins from nothing, but stations are complete in profile 'audit': boil, pour; "
         "clean them first: pytest --cc-clean --cc-profile=audit"
     ),
-    errors.AuditFinds("boil", ("not undone",)): "the audit found a fault in station 'boil'",
+    errors.AuditFinds("boil", ("not undone",), ()): "the audit found a fault in station 'boil'",
     errors.OnlyInStations("test_tea"): (
         "test_tea requests 'visit', which exists only in stations, checks and cleans; "
         "request the station instead"

@@ -15,7 +15,18 @@ from pytest_choochoo.reporting.tables import Line
 _BAR = 16  # columns of a bar, where there is room
 _NAMES = 30  # columns of a title, at most
 # In this order they are counted, in the last line.
-_WORDS = ("visited", "unchanged", "adopted", "failed", "blocked", "skipped", "not reached")
+_WORDS = (
+    "visited",
+    "unchanged",
+    "adopted",
+    "audited",
+    "failed",
+    "blocked",
+    "skipped",
+    "not reached",
+    "cleaned",
+    "left in place",
+)
 _DIM: Markup = {"light": True}
 _MORE = "…"
 _TOLD = "choochoo: "

@@ -135,6 +135,10 @@ class _Facts:
             "c": station.cause and self._line(station.cause),
             "b": station.blocked_by and [self._short(each) for each in station.blocked_by],
             "sp": station.spared and round(station.spared, 3),
+            "f": [
+                [self._line(each) for each in msgspec.structs.astuple(finding)]
+                for finding in station.findings or ()
+            ],
             "ch": station.checks and self._pairs(station.checks),
             "v": station.visited,
             "k": station.worker and self._short(station.worker),

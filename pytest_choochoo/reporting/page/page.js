@@ -9,7 +9,7 @@
   const WORDS = {
     "failed": ["bad", "F"], "interrupted": ["bad", "I"], "unreadable": ["bad", "R"], "blocked": ["block", "B"],
     "visit": ["plan", "V"], "maybe": ["warn", "?"], "due": ["warn", "D"],
-    "visited": ["ok", "V"], "verified": ["ok", "V"], "cleaned": ["ok", "C"], "complete": ["ok", "C"],
+    "visited": ["ok", "V"], "audited": ["ok", "✓"], "cleaned": ["ok", "C"], "complete": ["ok", "C"],
     "adopted": ["adopt", "A"], "visiting": ["plan", "▸"], "unchanged": ["calm", "U"],
     "verified": ["adopt", "✓"],
     "skipped": ["warn", "S"], "not reached": ["warn", "N"], "left in place": ["warn", "L"],
@@ -377,6 +377,8 @@
         text(error) ? h("div", {}, text(error)) : null))));
   }
   const pairs = (found, heads = ["name", "value"]) => found ? table(heads, found.map(([name, value]) => h("tr", {}, h("td", {}, text(name)), h("td", {}, h("code", {}, text(value)))))) : null;
+  const findings = (each) => (each.f || []).map(texts).map(([kind, done, expected, seen]) => h("div", { class: "finding" }, h("strong", {}, kind),
+    h("dl", {}, Object.entries({ done, expected, seen }).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
   const closer = () => h("button", { type: "button", class: "quiet close", onclick: shut }, "Close");
   function facts(each) {
     const found = [];
@@ -393,6 +395,7 @@
       h("div", { class: "headline" }, h("h2", {}, each.title || each.name), h("a", { class: "permalink", href: anchor(each), title: "A link to this station" }, "link"), closer()),
       h("p", { class: "id" }, each.key),
       h("span", { class: `result tone-${each.tone}` }, badge(each), each.word), cause, by,
+      ...part("Findings", findings(each)),
       ...part("Why", items(texts(each.r))),
       ...(each.tb === undefined ? [] : part("Traceback", block(text(each.tb)))),
       ...part("Time", items(facts(each))),

@@ -179,7 +179,8 @@ class Process(Value):
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
     token, shared by all processes of the run. *place*: where the records of the run are made,
     None if this process decides. *tell* takes the events of visits to the process that has the
-    terminal, None if that is this one.
+    terminal, None if that is this one. *runs_settled*: items that need not be run pass through all
+    phases, since a plugin in the controller looks at these.
     """
 
     began: float
@@ -190,6 +191,7 @@ class Process(Value):
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None
     place: Place | None = None
     tell: Callable[[LocalEvent], object] | None = None
+    runs_settled: bool = False
 
 
 class Settings(Value):

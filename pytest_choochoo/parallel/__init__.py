@@ -43,6 +43,7 @@ def process_of(config: pytest.Config) -> Process:
         secrets=link.secrets,
         ledger=partial(_remote_ledger, given.run, link),
         place=Place(*given.place),
+        runs_settled=given.runs_settled,
     )
 
 

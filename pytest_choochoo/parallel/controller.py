@@ -20,7 +20,7 @@ from pytest_choochoo.parallel.workers import Worker, Workers
 from pytest_choochoo.parallel.xdist_internals import Event, Node, intercept_events
 from pytest_choochoo.reporting.displays import DISPLAY
 from pytest_choochoo.reporting.notices import notify
-from pytest_choochoo.reporting.reports import report_collection_error
+from pytest_choochoo.reporting.reports import RUNS_SETTLED, report_collection_error
 from pytest_choochoo.settings import PROCESS, SETTINGS
 
 # The statuses of a session in which nothing failed.
@@ -88,7 +88,10 @@ class Controller:
         """Connect a worker that is about to start; its events pass through what is *wrapped*."""
         channel = self._workers.connect(node, server)
         is_shown = DISPLAY in self._config.stash
-        given = WorkerInput(channel, self._began, run, self._place, is_shown)
+        runs_settled = RUNS_SETTLED in self._config.stash
+        given = WorkerInput(
+            channel, self._began, run, self._place, is_shown=is_shown, runs_settled=runs_settled
+        )
         write_input(node.workerinput, given)
         reject = self._workers[node].reject
         intercept_events(node, lambda put: WorkerEvents(node, wrapped(put), reject))

@@ -19,6 +19,7 @@ class WorkerInput(NamedTuple):
     *channel*: its end of the channel to its controller. *began*: when the run began, in
     seconds since the epoch. *run*: the name of the run, None where no results are shared.
     *place*: where the run makes its records. *is_shown*: the run is shown while it goes on.
+    *runs_settled*: items that need not be run pass through all phases.
     """
 
     channel: Channel
@@ -26,6 +27,7 @@ class WorkerInput(NamedTuple):
     run: str | None
     place: tuple[str, str, str, str]
     is_shown: bool = False
+    runs_settled: bool = False
 
 
 def write_input(workerinput: dict[str, Any], given: WorkerInput) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.wording import why
-from pytest_choochoo.reporting.reports import PROPERTY, RUNS_SETTLED
+from pytest_choochoo.reporting.reports import PROPERTY
 from pytest_choochoo.reporting.terminal import RUN_FACTS
 
 #: The header of the column in pytest-html's table; its script sorts by the type of a column.
@@ -27,10 +27,8 @@ def register(config: pytest.Config, *, shows: bool, runs_items: bool) -> None:
     """
     if shows and config.getoption("htmlpath", None):
         config.pluginmanager.register(HtmlColumn(config))
-    if config.getoption("allure_report_dir", None):
-        config.stash[RUNS_SETTLED] = True
-        if runs_items:
-            config.pluginmanager.register(AllureResults())
+    if config.getoption("allure_report_dir", None) and runs_items:
+        config.pluginmanager.register(AllureResults())
 
 
 class HtmlColumn:

@@ -163,12 +163,14 @@ class Process(Value):
     process does not see it on its own disk, else None. *secrets*: the texts of secrets by
     token, shared by all processes of the run. *place*: where the records of the run are made,
     None if this process decides. *tell* takes the events of visits to the process that has the
-    terminal, None if that is this one.
+    terminal, None if that is this one. *is_first*: no other process of the run says what all of
+    them know.
     """
 
     began: float
     secrets: dict[str, str]
     is_worker: bool = False
+    is_first: bool = True
     run: str | None = None
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None

@@ -51,7 +51,7 @@ class Command(reading.Command):
                 name=stop.name,
                 title="" if stop.station.title == stop.station.name else stop.station.title,
                 when="" if each.forecast == "unchanged" else _time(each.seconds or 0.0),
-                texts=each.reasons,
+                texts=(*each.reasons, *self.workflow.taken_over_in_words(each.key)),
             )
 
     def _closing(self, planned: Sequence[Planned]) -> Iterator[Line]:

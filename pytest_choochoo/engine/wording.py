@@ -43,6 +43,12 @@ def header_of_clean(below: Sequence[str]) -> tuple[str, ...]:
     return _counted("{} downstream taken along", below)
 
 
+def taken_over(former: Mapping[str, str], *, is_done: bool) -> str:
+    """Return the line about stations that take over what is recorded under *former* names."""
+    pairs = ", ".join(f"{name} from {was}" for name, was in former.items())
+    return f"taken over: {pairs}" if is_done else f"the next run takes over: {pairs}"
+
+
 def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return *line* with the number of *names* in it, and the names; nothing without names."""
     if not names:

@@ -22,7 +22,7 @@ class NewCode(msgspec.Struct, frozen=True):
 
 
 class NewNames(msgspec.Struct, frozen=True, kw_only=True):
-    """What the names in the record of one station are now, by what they were.
+    """The names in the record of one station as they are now, by those that they had.
 
     *upstream*, *upstream_products*, *renewals*, *files*, *code*: of the inputs of these kinds;
     *products*: of its products.

@@ -1,4 +1,4 @@
-"""Waits for the lock on a station, and says for whom."""
+"""Waits for the lock on a station, and names the process that holds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lock_station(
     """Return the lock on *key*, held; wait for the process that is visiting the station.
 
     *name*: that of the station, for people. *timeout*: seconds, -1 for no limit. *notify* is
-    called with a line that says for whom it waits, *look* now and then meanwhile; what that
+    called with a line that names that process, *look* now and then meanwhile; what that
     raises ends the wait. Raises `LockTimeout`.
     """
     try:

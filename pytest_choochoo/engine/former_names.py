@@ -81,12 +81,12 @@ def faults(route: Route) -> Iterator[ChoochooError]:
         station = stations[key]
         for node_id, was in names.items():
             users.setdefault(node_id, []).append(key)
+            there = station_key(node_id)
             if node_id == key:
                 yield OwnFormerName(station.name, station.location, was)
-            elif (other := stations.get(node_id)) is not None and not (
-                key in in_cycles and node_id in in_cycles
-            ):
-                yield FormerNameInUse(station.name, station.location, was, other.location)
+            elif there in stations and there != key and not in_cycles.issuperset((key, there)):
+                other = stations[there].location
+                yield FormerNameInUse(station.name, station.location, was, other)
     for node_id, keys in users.items():
         if len(keys) > 1:
             names_of = tuple(stations[key].name for key in keys)
@@ -95,7 +95,7 @@ def faults(route: Route) -> Iterator[ChoochooError]:
 
 
 def _cycles(former: Mapping[str, Iterable[str]]) -> Iterator[Sequence[str]]:
-    """Yield each cycle of stations of which every one has the name that the next one had..."""
+    """Yield each cycle in *former*, which has for each station the names that it had."""
     seen: set[str] = set()
     for start in former:
         path: list[str] = []

@@ -382,8 +382,9 @@ def _strings(where: str, given: Iterable[str | Path]) -> tuple[str, ...]:
 
 
 def _former_names(where: str, given: str | Iterable[str]) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else _strings(where, given)
-    if not all(name.strip() for name in names):
+    is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    names: tuple[Any, ...] = tuple(given) if is_list else (given,)
+    if not all(isinstance(name, str) and name.strip() for name in names):
         raise BadSetting(where, str(given), "a former name or node id, or a list of them")
     return names
 

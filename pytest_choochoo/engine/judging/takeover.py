@@ -92,11 +92,11 @@ class _NewNames:
 
     def _products_of(self, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield the names of products upstream as they were, each with that of now."""
-        now_by_then = self._labels(labels)
+        known = {*self._labels(labels), *labels.values()}
         for key, now in labels.items():
             record = self._records.get(key)
             paths = self._paths(key, "products")
-            for then in (each for each in self._labels_then(key) if each in now_by_then):
+            for then in (each for each in self._labels_then(key) if each in known):
                 for product in record.products if record is not None else ():
                     yield f"{product} of {then}", f"{paths.get(product, product)} of {now}"
 

@@ -45,7 +45,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     def taken_over_in_words(self, key: str) -> tuple[str, ...]:
         """Return in words under which name *key* was recorded, () if it was under its own."""
-        return (f"taken over from {self.taken_over[key]}",) if key in self.taken_over else ()
+        return wording.taken_over_from(self.taken_over.get(key))
 
     def named(self, option: str, expression: str, *, with_gone: bool = False) -> tuple[str, ...]:
         """Return the keys of the stations that *expression* selects, for *option*.

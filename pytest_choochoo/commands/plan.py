@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pytest
+from msgspec import UNSET
 
 from pytest_choochoo import selection, settings
 from pytest_choochoo.commands import reading
@@ -74,6 +75,7 @@ def facts_of_plan(workflow: Workflow, planned: Iterable[Planned]) -> Iterator[St
             reasons=each.reasons,
             seconds=each.seconds or 0.0,
             verdict=each.forecast,
+            taken_over_from=workflow.taken_over.get(each.key, UNSET),
         )
 
 

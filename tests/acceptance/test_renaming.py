@@ -86,7 +86,7 @@ def test_renamed_stations_are_unchanged(project: Project, mode: str) -> None:
 
 
 def test_old_name_is_gone(project: Project) -> None:
-    """What was taken over is not listed as the record of a station that no longer exists."""
+    """A record that was taken over is not listed as that of a station that no longer exists."""
     _made(project)
     project.run("--cc-run")
 
@@ -98,7 +98,7 @@ def test_old_name_is_gone(project: Project) -> None:
     [
         (("--cc-plan",), "  unchanged  heat      taken over from boil"),
         (("--cc-explain", "heat"), "its visit took 0.0 s, taken over from boil"),
-        (("--cc-status",), "  complete  heat "),
+        (("--cc-status",), "taken over from boil"),
         (("--cc-graph",), "heat"),
         (("--cc-check",), "choochoo: 5 verified"),
         ((), ""),
@@ -351,3 +351,30 @@ def test_two_runs_at_once(project: Project, background: BackgroundRuns) -> None:
 
     assert sum(text.count(TAKEN_OVER) for text in texts) == 1
     assert all("5 unchanged" in text for text in texts)
+
+
+KILLING = """
+    import os
+    import signal
+
+    from pytest_choochoo.engine.ledger import sqlite_moving
+
+    def kill(record, names):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    sqlite_moving.renamed = kill
+"""
+
+
+def test_killed_while_it_takes_over(project: Project) -> None:
+    """Nothing is lost: the next run takes over from the start."""
+    _made(project)
+    project.write("conftest.py", KILLING)
+
+    killed = project.run("--cc-run", apart=True)
+    project.remove("conftest.py")
+    run = project.run("--cc-run")
+
+    assert killed.exit_code == -9
+    assert (run.unchanged, run.log) == (RENAMED, ())
+    assert TAKEN_OVER in run.outlines

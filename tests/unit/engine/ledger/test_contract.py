@@ -739,7 +739,7 @@ def test_station_that_was_cleaned_takes_over(ledger: Ledger) -> None:
 
 
 def test_forgotten_record_counts(ledger: Ledger) -> None:
-    """What was made under its own name, and forgotten, is still there to be cleaned."""
+    """A thing made under its own name, and forgotten, is still there to be cleaned."""
     ledger.finish(NEW, COMPLETE)
     ledger.forget(NEW, "forgotten")
     ledger.finish(KEY, FAILED)
@@ -787,7 +787,7 @@ def test_only_what_was_made_here_moves(connect: Connect) -> None:
 
 
 def test_record_of_several_places_moves(connect: Connect) -> None:
-    """What counts on the whole machine is taken over wherever on it the station was visited."""
+    """A record that counts on the whole machine moves wherever on it the station was visited."""
     first, second = connect(A), connect(B)
     for ledger in (first, second):
         ledger.declare_places({KEY: "host", NEW: "host"})

@@ -52,7 +52,7 @@ def test_each_kind_of_name_is_replaced() -> None:
 
 
 def test_name_in_use_is_not_taken() -> None:
-    """What was consumed under the new name already is never replaced."""
+    """An outcome consumed under the new name already is never replaced."""
     record = renamed(RECORD, NewNames(upstream={"boil": "shop"}))
 
     assert _taken(record).upstream == {"boil": "u1", "shop": "u2"}

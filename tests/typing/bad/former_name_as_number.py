@@ -3,6 +3,6 @@
 from pytest_choochoo import station
 
 
-@station(was=3)  # error: mypy call-overload, pyright reportCallIssue
+@station(was=3)  # error: mypy call-overload, pyright reportArgumentType
 def upload_app() -> int:
     return 1

@@ -14,6 +14,10 @@ from pytest_choochoo.engine.ledger.names import NewCode, NewNames
 from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
 from pytest_choochoo.engine.route import Route
 
+# The stations whose locks are held at once, each under two names: the number of files that a
+# process may open is limited. A run that is killed in between leaves the rest to the next one.
+_AT_ONCE = 50
+
 
 def take_over(
     route: Route, ledger: Ledger, judge: Judge, lock: Callable[[str], HeldLock] | None
@@ -24,16 +28,18 @@ def take_over(
     None if *ledger* is only to look like that in this session, and nothing is to be written.
     """
     moves = takeovers(route, ledger)
-    if not moves:
-        return {}
-    with ExitStack() as held:
-        if lock is not None:
-            # In one order, so that no two processes wait for each other.
-            for key in sorted({*moves, *moves.values()}):
-                held.enter_context(lock(key))
-        names = _NewNames(route, ledger, judge, moves).all()
-        moved = ledger.move(moves, names, lock is not None)
-    return {key: moves[key] for key in moved}
+    keys, moved = sorted(moves), set[str]()
+    at_once = len(keys) if lock is None else _AT_ONCE
+    for start in range(0, len(keys), at_once or 1):
+        batch = {key: moves[key] for key in keys[start : start + at_once]}
+        with ExitStack() as held:
+            if lock is not None:
+                # In one order, so that no two processes wait for each other.
+                for key in sorted({*batch, *batch.values()}):
+                    held.enter_context(lock(key))
+            names = _NewNames(route, ledger, judge, moves).all()
+            moved.update(ledger.move(batch, names, lock is not None))
+    return {key: moves[key] for key in route.stops if key in moved}
 
 
 class _NewNames:
@@ -53,7 +59,9 @@ class _NewNames:
             self._files.setdefault(_file(now), {})[_file(then)] = None
         self._code_now = judge.code_under({})
         self._code_then = judge.code_under(former)
-        self._records = {key: ledger.record(former) for key, former in moves.items()}
+        self._records = {
+            key: ledger.record(former) or ledger.record(key) for key, former in moves.items()
+        }
 
     def all(self) -> dict[str, NewNames]:
         """Return the new names in the record of each station where there are any."""

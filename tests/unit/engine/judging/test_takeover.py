@@ -223,6 +223,30 @@ def test_reading_takes_no_lock_and_writes_nothing(tmp_path: Path) -> None:
     assert "a.py::boil" in ledger.records()
 
 
+def test_few_locks_are_held_at_once(tmp_path: Path) -> None:
+    """However many stations were renamed, a process may open only so many files."""
+    ledger, held = MemoryLedger(), []
+    station = "@station{}\ndef {}{}() -> int:\n    return 1\n"
+    before = "".join(station.format("", "a", number) for number in range(120))
+    use = "@station\ndef use({}) -> int:\n    return max({})\n"
+    names = [f"a{number}" for number in range(120)]
+    text = before + use.format(", ".join(names), ", ".join(names))
+    Checkout(tmp_path, ledger, {"a.py": text}).complete()
+    after = "".join(station.format(f"(was='a{number}')", "b", number) for number in range(120))
+    names = [f"b{number}" for number in range(120)]
+    text = after + use.format(", ".join(names), ", ".join(names))
+    checkout = Checkout(tmp_path, ledger, {"a.py": text})
+
+    def lock(key: str) -> HeldLock:
+        held.append(len(ledger.locks))
+        return ledger.lock(key, 0)
+
+    moved = take_over(checkout.route, ledger, checkout.judge, lock)
+
+    assert (len(moved), len(held), max(held)) == (120, 240, 99)
+    assert checkout.reasons() == {}
+
+
 def test_locks_are_taken_in_one_order(tmp_path: Path) -> None:
     """Two processes that take over the same stations never wait for each other."""
     ledger, taken = MemoryLedger(), []

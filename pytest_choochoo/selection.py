@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of the stations of a session before anything is selected.
 
-    *run*: the name under which xdist's workers take part in one run, or None.
+    *run*: the name under which xdist's workers take part in one run, or None. *taken_over*: the
+    former names of the stations that took over a record in this session, by key.
     """
 
     settings: Settings
@@ -36,10 +37,15 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     outcomes: Outcomes
     run: str | None
+    taken_over: Mapping[str, str] = {}
 
     def among(self, items: Iterable[pytest.Item]) -> frozenset[str]:
         """Return the keys of the stations among *items*."""
         return frozenset(key for item in items if (key := item.nodeid) in self.route)
+
+    def taken_over_in_words(self, key: str) -> tuple[str, ...]:
+        """Return in words under which name *key* was recorded, () if it was under its own."""
+        return wording.taken_over_from(self.taken_over.get(key))
 
     def named(self, option: str, expression: str, *, with_gone: bool = False) -> tuple[str, ...]:
         """Return the keys of the stations that *expression* selects, for *option*.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,13 @@ from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import FindsNothing
+from pytest_choochoo.engine.former_names import all_former_keys, former_keys
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
 from pytest_choochoo.engine.ledger.protocol import HeldLock, History, Ledger
 from pytest_choochoo.engine.ledger.record import Result, durations_of
+from pytest_choochoo.engine.ledger.waiting import lock_station
 from pytest_choochoo.engine.outcomes.annotations import annotation_of, unkept_outcome
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes, returns_outcome
@@ -194,9 +196,7 @@ def _assemble(
     ledger: Ledger,
     items: list[pytest.Item],
 ) -> Session:
-    places = {key: each.station.declaration.place for key, each in route.stops.items()}
-    if any(place != "here" for place in places.values()):
-        ledger.declare_places(places)
+    _declare_places(route, ledger)
     keyed = KeyedDigests(ledger.secret_key)
     workflow = Workflow(
         settings=settings,
@@ -208,6 +208,8 @@ def _assemble(
         run=settings.process.run,
     )
     judge = _judge(config, workflow, keyed)
+    taken_over = _take_over(config, workflow, judge)
+    workflow = msgspec.structs.replace(workflow, taken_over=taken_over)
     if settings.traces:
         registry.call.make_watch = partial(_watch, judge)
     command = commands.find(settings.mode)(workflow, judge)
@@ -232,6 +234,42 @@ def _assemble(
         runner=runner,
         deadline=deadline,
     )
+
+
+def _declare_places(route: Route, ledger: Ledger) -> None:
+    """Note in *ledger* where the effects of the stations live, under their former names too."""
+    places = {key: each.station.declaration.place for key, each in route.stops.items()}
+    if any(place != "here" for place in places.values()):
+        former = {
+            each: places[key] for key, keys in all_former_keys(route).items() for each in keys
+        }
+        ledger.declare_places(former | places)
+
+
+def _take_over(config: pytest.Config, workflow: Workflow, judge: Judge) -> Mapping[str, str]:
+    """Let stations that were renamed take over what is recorded, and say so, once.
+
+    Return their former names by key. Sessions that only read take over for themselves.
+    """
+    settings, route, ledger = workflow.settings, workflow.route, workflow.ledger
+    if workflow.dependencies.faults or not any(all_former_keys(route)):
+        return {}
+    from pytest_choochoo.engine.judging.takeover import take_over  # few stations were renamed
+
+    lock = partial(
+        lock_station,
+        ledger,
+        timeout=settings.lock_timeout,
+        notify=partial(notify, config),
+    )
+    moved = take_over(
+        route, ledger, judge, (lambda key: lock(key, name=key)) if settings.writes else None
+    )
+    former = {key: former_keys(route[key])[was] for key, was in moved.items()}
+    if former and (settings.writes or settings.process.is_first):
+        stations = {route[key].station.name: was for key, was in former.items()}
+        notify(config, wording.taken_over(stations, is_done=settings.writes))
+    return former
 
 
 def _watch(judge: Judge) -> Watch:

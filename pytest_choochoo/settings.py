@@ -180,12 +180,14 @@ class Process(Value):
     token, shared by all processes of the run. *place*: where the records of the run are made,
     None if this process decides. *tell* takes the events of visits to the process that has the
     terminal, None if that is this one. *runs_settled*: items that need not be run pass through all
-    phases, since a plugin in the controller looks at these.
+    phases, since a plugin in the controller looks at these. *is_first*: no other process of the run
+    says what all of them know.
     """
 
     began: float
     secrets: dict[str, str]
     is_worker: bool = False
+    is_first: bool = True
     run: str | None = None
     notify: Callable[[str], None] | None = None
     ledger: Callable[[LedgerLocation], Ledger | None] = lambda location: None

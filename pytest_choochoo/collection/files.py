@@ -222,9 +222,22 @@ class StationFiles:
             self.registry.add_fault(clash)
 
     def _homes(self) -> set[Path]:
-        """Return the station files, and the files of the stations that have no item so far."""
+        """Return the station files, and the files of the stations that have no item so far.
+
+        And the files that `was` names: only they tell whether the station there still exists.
+        """
         files = {path for path in self._modules if self._settings.is_station_file(path)}
-        return files | _paths_of({station.home for station in self.registry.without_items()})
+        files |= _paths_of({station.home for station in self.registry.without_items()})
+        return files | set(self._former_homes())
+
+    def _former_homes(self) -> Iterator[Path]:
+        """Yield the files that stations name as those in which they stood before."""
+        declared = (station.declaration.was for station in self.registry.stations)
+        files = {was.partition("::")[0] for names in declared for was in names if "::" in was}
+        for path in (self._config.rootpath / file for file in files):
+            is_ours = self._settings.is_station_file(path) or self._settings.is_test_file(path)
+            if is_ours and path.is_file():
+                yield path
 
     def _is_left_out(self, home: Path) -> bool:
         """Return whether the user named files, but not *home*, which pytest would collect."""

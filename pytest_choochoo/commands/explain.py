@@ -76,7 +76,8 @@ class Command(reading.Command):
         yield "because", forecast.reasons
         yield "upstream", tuple(self._causes(key, planned))
         yield "declared at", (stop.station.location,)
-        yield "record", (self._record_in_words(key, record),)
+        taken_over = self.workflow.taken_over_in_words(key)
+        yield "record", (", ".join((self._record_in_words(key, record), *taken_over)),)
         yield "attempts", tuple(map(_attempt, ledger.attempts(key)[: -_ATTEMPTS - 1 : -1]))
         yield "outcome", _outcome(record)
         lines = ledger.output(key).splitlines()

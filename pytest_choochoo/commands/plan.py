@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pytest
+from msgspec import UNSET
 
 from pytest_choochoo import selection, settings
 from pytest_choochoo.commands import reading
@@ -51,7 +52,7 @@ class Command(reading.Command):
                 name=stop.name,
                 title="" if stop.station.title == stop.station.name else stop.station.title,
                 when="" if each.forecast == "unchanged" else _time(each.seconds or 0.0),
-                texts=each.reasons,
+                texts=(*each.reasons, *self.workflow.taken_over_in_words(each.key)),
             )
 
     def _closing(self, planned: Sequence[Planned]) -> Iterator[Line]:
@@ -74,6 +75,7 @@ def facts_of_plan(workflow: Workflow, planned: Iterable[Planned]) -> Iterator[St
             reasons=each.reasons,
             seconds=each.seconds or 0.0,
             verdict=each.forecast,
+            taken_over_from=workflow.taken_over.get(each.key, UNSET),
         )
 
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from msgspec import UNSET
 
 from pytest_choochoo.commands import reading
+from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.errors import NoRecord
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Record
@@ -76,6 +78,7 @@ class Command(reading.Command):
                 seconds=0.0 if record is None else record.seconds,
                 status=status,
                 visited=_time(record),
+                taken_over_from=self.workflow.taken_over.get(key, UNSET),
             )
 
     def _status(self, key: str, record: Record | None) -> tuple[str, tuple[str, ...]]:
@@ -131,5 +134,8 @@ def _row(station: StationFacts) -> Row:
         name=station.name,
         title="" if station.title == station.name else station.title,
         when=when,
-        texts=() if station.reasons == (station.status,) else station.reasons,
+        texts=(
+            *(() if station.reasons == (station.status,) else station.reasons),
+            *wording.taken_over_from(station.taken_over_from or None),
+        ),
     )

@@ -226,6 +226,57 @@ class Cycle(ChoochooError):
         )
 
 
+class OwnFormerName(ChoochooError):
+    name: str
+    location: str
+    was: str
+    template = (
+        "station {name!r} ({location}) has was={was!r}, which is its own name; "
+        "name what it was called before, or remove it"
+    )
+
+
+class FormerNameInUse(ChoochooError):
+    """*other*: where the station stands that has the name."""
+
+    name: str
+    location: str
+    was: str
+    other: str
+    template = (
+        "station {name!r} ({location}) has was={was!r}, a station that still exists ({other}): "
+        "only one of them can have its record; remove was=, or that station"
+    )
+
+
+class FormerNameShared(ChoochooError):
+    """*steps*: the stations, each with its location."""
+
+    names: tuple[str, ...]
+    was: str
+    steps: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        return (
+            f"stations {' and '.join(self.steps)} have the same former name, was={self.was!r}: "
+            "only one of them can have its record; remove was= from the others"
+        )
+
+
+class FormerNameCycle(ChoochooError):
+    """*steps*: the stations, each with its location."""
+
+    names: tuple[str, ...]
+    steps: tuple[str, ...]
+
+    def sentence(self, command: str = "") -> str:
+        path = " was ".join((*self.steps, self.names[0]))
+        return (
+            f"the former names of stations form a cycle: {path}; remove was= from them, "
+            "or give them names that no station had before"
+        )
+
+
 class DuplicateName(ChoochooError):
     name: str
     first: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +40,6 @@ from pytest_choochoo.engine.errors import (
     ChoochooError,
     HookFailed,
     LateChange,
-    LockTimeout,
     MissingProduct,
     NothingFound,
     ProductNotThere,
@@ -52,8 +50,9 @@ from pytest_choochoo.engine.errors import (
 )
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Blocked, Due, Fresh, Verdict, failed_check
-from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger, LockBusy
+from pytest_choochoo.engine.ledger.protocol import HeldLock, Ledger
 from pytest_choochoo.engine.ledger.record import Record, Result, Word
+from pytest_choochoo.engine.ledger.waiting import lock_station
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.results import Results, RunStopped
 from pytest_choochoo.engine.route import Route
@@ -65,10 +64,6 @@ if TYPE_CHECKING:
 
 #: The reason of a station that `--cc-accept` took for complete.
 ACCEPTED = "accepted as it is now"
-# Seconds to wait for a lock that a probe (`is_locked`) may hold briefly.
-_PROBE = 0.1
-# Seconds between two checks that the run goes on, while waiting for a lock.
-_LOOK = 0.5
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -458,23 +453,14 @@ class Journey:
 
         Raises `LockTimeout`, and `RunStopped`.
         """
-        try:
-            return self.ledger.lock(key, _PROBE)
-        except LockBusy:
-            pass
-        record, name = self.ledger.record(key), self.route.name(key)
-        visitor = "another process" if record is None else record.visitor
-        self._notify(f"{name}: waiting for {visitor}, which is visiting it")
-        timeout = self.options.lock_timeout
-        end = math.inf if timeout < 0 else clock.monotonic() + timeout
-        while True:
-            left = end - clock.monotonic()
-            try:
-                return self.ledger.lock(key, max(min(left, _LOOK), 0))
-            except LockBusy:
-                if left <= _LOOK:
-                    raise LockTimeout(name, timeout, visitor) from None
-            self.results.raise_if_stopped()
+        return lock_station(
+            self.ledger,
+            key,
+            name=self.route.name(key),
+            timeout=self.options.lock_timeout,
+            notify=self._notify,
+            look=self.results.raise_if_stopped,
+        )
 
     def result(self, key: str, word: Word, **facts: Any) -> Result:
         """Return the result *word* of the station *key*, with more *facts*."""

@@ -98,6 +98,13 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         stops, station = self.stops, self.stops[key].station
         return tuple([each for each in self.upstream[key] if stops[each].station is not station])
 
+    def labels_of_inputs(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return *keys*, each with the name that stands for it in a fingerprint."""
+        names = self.names(keys) if keys else ()
+        # Two directories may each have a station of that name.
+        uses = Counter(names) if len(set(names)) < len(names) else {}
+        return {key: key if uses.get(name, 1) > 1 else name for key, name in zip(keys, names)}
+
     def downstream(self) -> dict[str, list[str]]:
         """Return for each station the stations that need it directly."""
         return followers({key: self.upstream.get(key, ()) for key in self.stops})

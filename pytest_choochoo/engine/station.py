@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast, overload
 
 import msgspec
 
@@ -41,20 +41,38 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     warns: bool = False
 
 
-class Declaration(msgspec.Struct, frozen=True, kw_only=True):
-    """The keywords of `station`, *max_age* in seconds."""
+class Keywords(TypedDict, total=False):
+    """The keywords of `station`, as users give them."""
 
     title: str | None
-    files: tuple[str, ...]
-    env: tuple[str, ...]
-    values: tuple[str, ...]
-    products: tuple[str, ...]
-    max_age: float | None
+    files: Iterable[str | Path]
+    env: Iterable[str]
+    values: Iterable[str]
+    products: Iterable[str | Path]
+    max_age: float | timedelta | None
     version: str | None
+    renews: bool
+    in_order: bool
+    place: Scope
+    protect: bool
+    was: str | Iterable[str]
+
+
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
+    """The keywords of `station` as they were read, *max_age* in seconds."""
+
+    title: str | None = None
+    files: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    max_age: float | None = None
+    version: str | None = None
     renews: bool = False
     in_order: bool = False
     place: Scope = "here"
     protect: bool = False
+    was: tuple[str, ...] = ()
 
 
 class Station(Generic[T_co]):
@@ -276,35 +294,9 @@ class Station(Generic[T_co]):
 @overload
 def station(function: Callable[..., T], /) -> Station[T]: ...
 @overload
+def station(**keywords: Unpack[Keywords]) -> Callable[[Callable[..., T]], Station[T]]: ...
 def station(
-    *,
-    title: str | None = None,
-    files: Iterable[str | Path] = (),
-    env: Iterable[str] = (),
-    values: Iterable[str] = (),
-    products: Iterable[str | Path] = (),
-    max_age: float | timedelta | None = None,
-    version: str | None = None,
-    renews: bool = False,
-    in_order: bool = False,
-    place: Scope = "here",
-    protect: bool = False,
-) -> Callable[[Callable[..., T]], Station[T]]: ...
-def station(
-    function: Callable[..., T] | None = None,
-    /,
-    *,
-    title: str | None = None,
-    files: Iterable[str | Path] = (),
-    env: Iterable[str] = (),
-    values: Iterable[str] = (),
-    products: Iterable[str | Path] = (),
-    max_age: float | timedelta | None = None,
-    version: str | None = None,
-    renews: bool = False,
-    in_order: bool = False,
-    place: Scope = "here",
-    protect: bool = False,
+    function: Callable[..., T] | None = None, /, **keywords: Unpack[Keywords]
 ) -> Station[T] | Callable[[Callable[..., T]], Station[T]]:
     """Make a function a station: a step that is completed once and remembered.
 
@@ -321,24 +313,12 @@ def station(
     *place*: where its effect lives, and its record is believed: "here" in this checkout on this
     machine, "host" in every checkout on this machine, "anywhere".
     *protect*: a clean leaves it alone unless `--cc-unprotect` names it.
+    *was*: its former name, or its former node id, or several of them, the latest one first:
+    what is recorded there becomes its own, once.
 
     Raises `ChoochooError` when a keyword has a wrong type.
     """
-    declaration = Declaration(
-        title=_string("title", title),
-        files=_strings("files", files),
-        env=_strings("env", env),
-        values=_strings("values", values),
-        products=_strings("products", products),
-        max_age=None if max_age is None else _seconds("@station(max_age=...)", max_age),
-        version=_string("version", version),
-        renews=_flag("renews", renews),
-        in_order=_flag("in_order", in_order),
-        place=_scope(place),
-        protect=_flag("protect", protect),
-    )
-
-    declare = partial(_declare, declaration)
+    declare = partial(_declare, _read(keywords))
     return declare if function is None else declare(function)
 
 
@@ -372,14 +352,10 @@ def _module_being_imported() -> FrameType | None:
     return None
 
 
-def _string(keyword: str, given: str | None) -> str | None:
+def _string(where: str, given: str | None) -> str | None:
     if not isinstance(given, str | None):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "a string")
+        raise BadSetting(where, str(given), "a string")
     return None if given is None else str(given)
-
-
-def _flag(keyword: str, given: bool) -> bool:
-    return _true_or_false(f"@station({keyword}=...)", given)
 
 
 def _true_or_false(where: str, given: bool) -> bool:
@@ -388,21 +364,29 @@ def _true_or_false(where: str, given: bool) -> bool:
     return given
 
 
-def _scope(given: Scope) -> Scope:
+def _scope(where: str, given: Scope) -> Scope:
     if given not in SCOPES:
-        raise BadSetting("@station(place=...)", str(given), "'here', 'host' or 'anywhere'")
+        raise BadSetting(where, str(given), "'here', 'host' or 'anywhere'")
     return given
 
 
-def _strings(keyword: str, given: Iterable[str | Path]) -> tuple[str, ...]:
+def _strings(where: str, given: Iterable[str | Path]) -> tuple[str, ...]:
     if given == ():
         return ()
     # A lone string is an iterable of letters: files="app.zip" would be five files.
     is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes)
     strings = tuple(given) if is_list else ()
     if not is_list or not all(isinstance(each, str | Path) for each in strings):
-        raise BadSetting(f"@station({keyword}=...)", str(given), "a list of strings")
+        raise BadSetting(where, str(given), "a list of strings")
     return tuple(str(each) for each in strings)
+
+
+def _former_names(where: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    names: tuple[Any, ...] = tuple(given) if is_list else (given,)
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise BadSetting(where, str(given), "a former name or node id, or a list of them")
+    return names
 
 
 def _seconds(where: str, given: float | timedelta) -> float:
@@ -410,6 +394,36 @@ def _seconds(where: str, given: float | timedelta) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise BadSetting(where, str(given), "a timedelta, or a number of seconds, zero or more")
     return float(seconds)
+
+
+def _age(where: str, given: float | timedelta | None) -> float | None:
+    return None if given is None else _seconds(where, given)
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "title": _string,
+    "files": _strings,
+    "env": _strings,
+    "values": _strings,
+    "products": _strings,
+    "max_age": _age,
+    "version": _string,
+    "renews": _true_or_false,
+    "in_order": _true_or_false,
+    "place": _scope,
+    "protect": _true_or_false,
+    "was": _former_names,
+}
+
+
+def _read(keywords: Keywords) -> Declaration:
+    """Return what *keywords* declare. Raises `BadSetting`, and `TypeError` for an unknown one."""
+    read: dict[str, Any] = {}
+    for keyword, given in keywords.items():
+        if keyword not in _READERS:
+            raise TypeError(f"station() got an unexpected keyword argument {keyword!r}")
+        read[keyword] = _READERS[keyword](f"@station({keyword}=...)", given)
+    return Declaration(**read)
 
 
 def _require_function(is_function: bool, where: str, given: object) -> None:

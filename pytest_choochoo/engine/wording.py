@@ -48,6 +48,17 @@ def header_of_audit(added: Sequence[str]) -> tuple[str, ...]:
     return _counted("needed {}, made and cleaned without being audited", added)
 
 
+def taken_over(former: Mapping[str, str], *, is_done: bool) -> str:
+    """Return the line about stations that take over what is recorded under *former* names."""
+    pairs = ", ".join(f"{name} from {was}" for name, was in former.items())
+    return f"taken over: {pairs}" if is_done else f"the next run takes over: {pairs}"
+
+
+def taken_over_from(former: str | None) -> tuple[str, ...]:
+    """Return in words from which *former* name a record was taken over, () without one."""
+    return () if former is None else (f"taken over from {former}",)
+
+
 def _counted(line: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return *line* with the number of *names* in it, and the names; nothing without names."""
     if not names:

@@ -32,10 +32,12 @@ def process_of(config: pytest.Config) -> Process:
         return Process(began=time.time(), secrets={}, is_worker=is_worker)
     from pytest_choochoo.engine.place import Place
     from pytest_choochoo.parallel.messages import CONTROLLER, ControllerLink
+    from pytest_choochoo.parallel.worker_input import is_first_worker
 
     link = config.stash[CONTROLLER] = ControllerLink(given.channel)
     return Process(
         is_worker=True,
+        is_first=is_first_worker(config),
         run=given.run,
         began=given.began,
         notify=link.notify,

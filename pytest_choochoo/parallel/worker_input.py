@@ -45,3 +45,8 @@ def read_input(config: pytest.Config) -> WorkerInput | None:
 def worker_count(config: pytest.Config) -> int:
     """Return the number of workers in the run of this worker."""
     return int(getattr(config, "workerinput", {})["workercount"])
+
+
+def is_first_worker(config: pytest.Config) -> bool:
+    """Return whether this worker is the first one of its run."""
+    return bool(getattr(config, "workerinput", {})["workerid"] == "gw0")

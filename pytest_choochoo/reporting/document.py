@@ -61,6 +61,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One station of a session; what the command does not know is left out.
 
+    *taken_over_from*: its former name, whose record the next run takes over.
     *result*: how it ended in this run; *verdict*: what a run would do (`--cc-plan`); *status*:
     what its record says (`--cc-status`). *upstream*: the names of the stations that it needs;
     *upstream_ids*: their node ids, in the same order. *place*: where its effect counts.
@@ -82,6 +83,7 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     seconds: float
     place: Scope | UnsetType = UNSET
+    taken_over_from: str | UnsetType = UNSET
     result: Word | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
     status: str | UnsetType = UNSET

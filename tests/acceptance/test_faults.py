@@ -52,6 +52,39 @@ FAULTS = {
             "remove one of these parameters, or move what they share into a station of its own"
         ),
     ),
+    "own name as the former one": (
+        '@station(was="boil")\ndef boil(): ...\n',
+        (
+            "station 'boil' (stations.py:5) has was='boil', which is its own name; "
+            "name what it was called before, or remove it"
+        ),
+    ),
+    "former name of a station that exists": (
+        '@station\ndef boil(): ...\n\n@station(was="stations.py::boil")\ndef heat(): ...\n',
+        (
+            "station 'heat' (stations.py:8) has was='stations.py::boil', a station that still "
+            "exists (stations.py:5): only one of them can have its record; "
+            "remove was=, or that station"
+        ),
+    ),
+    "one former name of two stations": (
+        (
+            '@station(was="warm")\ndef boil(): ...\n\n'
+            '@station(was=["stations.py::warm"])\ndef heat(): ...\n'
+        ),
+        (
+            "stations boil (stations.py:5) and heat (stations.py:8) have the same former name, "
+            "was='warm': only one of them can have its record; remove was= from the others"
+        ),
+    ),
+    "cycle of former names": (
+        '@station(was="heat")\ndef boil(): ...\n\n@station(was="boil")\ndef heat(): ...\n',
+        (
+            "the former names of stations form a cycle: boil (stations.py:5) was heat "
+            "(stations.py:8) was boil; remove was= from them, "
+            "or give them names that no station had before"
+        ),
+    ),
     "yield": (
         "@station\ndef boil():\n    yield 100\n",
         (

@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.names import NewNames, renamed
 from pytest_choochoo.engine.ledger.protocol import (
     HeldLock,
     LockBusy,
@@ -56,6 +57,7 @@ class MemoryLedger(SnapshotMixin):
         self._attempts: dict[At, tuple[AttemptRecord, ...]] = {}
         self._resources: defaultdict[At, dict[str, str]] = defaultdict(dict)
         self._outputs: dict[tuple[str, float], str] = {}
+        self._homes: dict[At, str] = {}
         self._history: list[PastRun] = []
         self._results: dict[tuple[str, str], str] = {}
         self._source_cache: dict[str, str] = {}
@@ -157,7 +159,8 @@ class MemoryLedger(SnapshotMixin):
         for at in self._here(key) if status == "cleaned" else ():
             self._attempts.pop(at, None)
             self._resources.pop(at, None)
-            shutil.rmtree(self._location.directory(*at), ignore_errors=True)
+            shutil.rmtree(self._directory(at), ignore_errors=True)
+            self._homes.pop(at, None)
 
     def attempts(self, key: str) -> tuple[AttemptRecord, ...]:
         found = [each for at in self._here(key) for each in self._attempts.get(at, ())]
@@ -171,18 +174,65 @@ class MemoryLedger(SnapshotMixin):
         if record is not None and record.status != "cleaned":
             return True
         has_resources = any(self._resources.get(at) for at in self._here(key))
-        return has_resources or any(
-            self._location.directory(*at).exists() for at in self._here(key)
-        )
+        return has_resources or any(self._directory(at).exists() for at in self._here(key))
 
     def directory(self, key: str) -> Path:
-        paths = (self._location.directory(*at) for at in self._here(key))
-        found = [path for path in paths if path.exists()]
+        self.directory_key(key)
+        found = [path for at in self._here(key) if (path := self._directory(at)).exists()]
         return (
-            found[0]
-            if found
-            else make_directory(self._location, self._location.directory(*self._own(key)))
+            found[0] if found else make_directory(self._location, self._directory(self._own(key)))
         )
+
+    def _directory(self, at: At) -> Path:
+        return self._location.directory(self._home(at), at[1])
+
+    def _home(self, at: At) -> str:
+        if at in self._homes:
+            return self._homes[at]
+        key, place = at
+        while (key, place) in {(home, each[1]) for each, home in self._homes.items()}:
+            key += "'"
+        return key
+
+    def directory_key(self, key: str) -> str:
+        home = self._home(self._own(key))
+        if home != key:
+            self._homes[self._own(key)] = home
+        return home
+
+    def move(
+        self, moves: Mapping[str, str], names: Mapping[str, NewNames], lasts: bool = True
+    ) -> tuple[str, ...]:
+        if not lasts:
+            self._records, self._attempts = {**self._records}, {**self._attempts}
+            self._outputs, self._homes = {**self._outputs}, {**self._homes}
+            resources = {at: {**each} for at, each in self._resources.items()}
+            self._resources = defaultdict(dict, resources)
+        moved = [key for key in moves if self.has_traces(moves[key]) and not self._has_own(key)]
+        for key in moved:
+            self._move(moves[key], key)
+        for key in names if moved else ():
+            for at in self._here(key):
+                if at in self._records:
+                    self._records[at] = renamed(self._records[at], names[key])
+        return tuple(moved)
+
+    def _has_own(self, key: str) -> bool:
+        record = self.record(key)
+        return (record is not None and record.status != "cleaned") or bool(self.resources(key))
+
+    def _move(self, former: str, key: str) -> None:
+        tables: list[dict[At, Any]] = [self._records, self._attempts, self._resources]
+        homes = {place: self._home((former, place)) for _, place in self._here(former)}
+        for at in self._here(former):
+            for table in tables:
+                table.pop((key, at[1]), None)
+                if at in table:
+                    table[key, at[1]] = table.pop(at)
+            self._homes.pop(at, None)
+            self._homes[key, at[1]] = homes[at[1]]
+        for name, began in [each for each in self._outputs if each[0] == former]:
+            self._outputs[key, began] = self._outputs.pop((name, began))
 
     def prepare_locks(self, keys: Iterable[str]) -> None: ...
 

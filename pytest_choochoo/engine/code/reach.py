@@ -47,6 +47,8 @@ class CodeReader:
     *root*: only files below it are the project's. *source_cache* holds the sources
     that were read before, each with the digest of its file; new ones are added.
     *imported*: the sources of files as they were imported, None for one that is not known.
+    *former*: the former names of stations by their names, for the digests that code had with
+    these; then *source_cache* must be one for these names.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class CodeReader:
         root: Path,
         source_cache: MutableMapping[str, str],
         imported: Mapping[str, bytes | None] = MappingProxyType({}),
+        former: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._imported = imported
+        self._former = former
         self._roots = (root, root.resolve())
         self._source_cache = source_cache
         self._source = cache(self._read_bound)
@@ -87,6 +91,10 @@ class CodeReader:
             if definition is not None:
                 found[f"{self.label(path)}::{name}"] = definition.digest
         return dict(sorted(found.items()))
+
+    def under(self, former: Mapping[str, str]) -> CodeReader:
+        """Return a reader of the same code under the *former* names of stations."""
+        return CodeReader(self._roots[0], {}, self._imported, former)
 
     def hold(self, functions: Iterable[Callable[..., Any]]) -> None:
         """Digest the values that *functions* hold now, since the functions may change them."""
@@ -196,7 +204,7 @@ class CodeReader:
             with warnings.catch_warnings():
                 # The import has shown the warnings; as errors, they would hide the whole file.
                 warnings.simplefilter("ignore")
-                source = read(ast.parse(content), bound)
+                source = read(ast.parse(content), bound, self._former)
         except (SyntaxError, ValueError):
             return _NOTHING
         self._source_cache[key] = f"{digest} {msgspec.json.encode(source).decode()}"

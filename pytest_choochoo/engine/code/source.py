@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import dis
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from types import CodeType
+from types import CodeType, MappingProxyType
 
 from pytest_choochoo.engine.code.declarations import Declarations, dotted
 from pytest_choochoo.engine.code.definitions import Definition, Source, Target, joined
@@ -39,14 +39,20 @@ def _no_binding(name: str) -> None:
     return None
 
 
-def read(tree: ast.Module, bound: Binding = _no_binding) -> Source:
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+def read(
+    tree: ast.Module, bound: Binding = _no_binding, former: Mapping[str, str] = _NO_NAMES
+) -> Source:
     """Return the source in *tree*, comments, docstrings and formatting left out.
 
-    *bound* returns the kind of what a name of the file is bound to, where it is known.
+    *bound* returns the kind of what a name of the file is bound to, where it is known. *former*:
+    the former names of stations by their names; the digests are those of the source with these.
     """
     imports, stars = _imported(outside_functions(tree))
     declaring = Declarations(tree, imports, bound)
-    statements = _Statements(imports, declaring, filled_by_functions(tree))
+    statements = _Statements(imports, declaring, filled_by_functions(tree), former)
     for statement in tree.body:
         if not isinstance(statement, ast.Import | ast.ImportFrom):
             statements.add(statement)
@@ -71,8 +77,10 @@ class _Statements:
         imports: dict[str, tuple[Target, ...]],
         declaring: Declarations,
         fills: dict[str, frozenset[str]],
+        former: Mapping[str, str],
     ) -> None:
         self.fills = fills
+        self._former = former
         self.calls: dict[str, dict[str, None]] = {}
         self._imports = imports
         self._declaring = declaring
@@ -98,7 +106,10 @@ class _Statements:
             loads, chains = loads | binds, chains | binds
         names = binds | sets | mutated(statement, at_once)
         if names or touches or filled or foreign:
-            digest = _digest_of(statement, loads, self._imports, is_requester)
+            targets = _targets(loads, self._imports, self._former)
+            if self._former:
+                _rename(statement, self._former)
+            digest = _digest_of(statement, targets, is_requester)
             loaded = {*quoted, *(each for each in chains if _first(each) in loads)}
             inside = tuple(sorted(_imported_inside(inner, chains)))
             definition = Definition(digest, tuple(sorted(loaded)), inside)
@@ -296,15 +307,34 @@ def _chains(tree: ast.AST) -> set[str]:
     return {name} if name else set[str]().union(*map(_chains, ast.iter_child_nodes(tree)))
 
 
-def _digest_of(
-    statement: ast.stmt,
-    loads: set[str],
-    imports: dict[str, tuple[Target, ...]],
-    is_requester: bool,
-) -> str:
-    """Return the digest of *statement*, or two, as `Definition` says."""
-    # The target of an imported name is part of what the statement does.
-    targets = [f"{name}={imports[name]!r}" for name in sorted(loads & imports.keys())]
+def _targets(
+    loads: set[str], imports: dict[str, tuple[Target, ...]], former: Mapping[str, str]
+) -> list[str]:
+    """Return the targets of the imported names among *loads*, with *former* names."""
+    found = []
+    for name in loads & imports.keys():
+        targets = tuple((module, former.get(each, each)) for module, each in imports[name])
+        found.append(f"{former.get(name, name)}={targets!r}")
+    return sorted(found)
+
+
+def _rename(statement: ast.stmt, names: Mapping[str, str]) -> None:
+    """Give functions, parameters and variables in *statement* other *names*."""
+    for node in nodes_in(statement):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                node.name = names.get(node.name, node.name)
+            case ast.arg():
+                node.arg = names.get(node.arg, node.arg)
+            case ast.Name():
+                node.id = names.get(node.id, node.id)
+
+
+def _digest_of(statement: ast.stmt, targets: list[str], is_requester: bool) -> str:
+    """Return the digest of *statement*, or two, as `Definition` says.
+
+    *targets*: those of the imported names that it loads, which are part of what it does.
+    """
     whole = bare = _digest("\0".join(_words(statement) + targets))
     if is_requester and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         if remove_unused(statement):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import chain
 from types import CodeType
@@ -157,6 +156,11 @@ class Judge:
         stop = self._route[key]
         return (stop.station.function, *self._ordinary.get(key, ()), *stop.parameters.values())
 
+    def code_under(self, former: Mapping[str, str]) -> Callable[[str], dict[str, str]]:
+        """Return a function for the code of stations under the *former* names of some."""
+        code = self._code.under(former) if former else self._code
+        return lambda key: code.reach(self._values_with_code(key))
+
     def unseen_code(self, key: str) -> tuple[str, ...]:
         """Return the names of what *key* calls, and of which a change is not noticed."""
         if self._route[key].station.declaration.version is not None:
@@ -172,7 +176,7 @@ class Judge:
         """
         outcomes: dict[str, str] = {}
         products: dict[str, str] = {}
-        for upstream, name in self._labels(self._route.inputs(key)):
+        for upstream, name in self._route.labels_of_inputs(self._route.inputs(key)).items():
             if upstream in moving:
                 continue
             found = self._outcomes.find(upstream)
@@ -192,19 +196,11 @@ class Judge:
         """Return the last visit of each station upstream that renews, by name."""
         renewing = self._route.renewing.get(key, ())
         found: dict[str, str] = {}
-        for upstream, name in self._labels(renewing) if renewing else ():
+        for upstream, name in self._route.labels_of_inputs(renewing).items():
             record = self._outcomes.record(upstream)
             if record is not None and record.renewal:
                 found[name] = record.renewal
         return found
-
-    def _labels(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield *keys*, each with the name that stands for it in a fingerprint."""
-        names = self._route.names(keys) if keys else ()
-        # Two directories may each have a station of that name.
-        uses = Counter(names) if len(set(names)) < len(names) else {}
-        for key, name in zip(keys, names):
-            yield key, key if uses.get(name, 1) > 1 else name
 
     def foresee(
         self, key: str, moving: Collection[str], *, is_reached: bool, is_certain: bool
@@ -220,7 +216,7 @@ class Judge:
         if is_reached and record is not None and record.fingerprint is not None:
             known = self._in_this_form(record)
             old = known.fingerprint or Fingerprint()
-            labels = self._labels(self._route.inputs(key))
+            labels = self._route.labels_of_inputs(self._route.inputs(key)).items()
             names = {name for upstream, name in labels if upstream in moving}
             outcomes = {name: old.upstream[name] for name in names & old.upstream.keys()}
             made = {

@@ -22,6 +22,7 @@ from pytest_choochoo.engine.ledger.access import (
     modes_in,
     open_file,
 )
+from pytest_choochoo.engine.ledger.connecting import connect, copied
 from pytest_choochoo.engine.ledger.location import (
     LedgerLocation,
     is_directory_name,
@@ -41,6 +42,8 @@ from pytest_choochoo.engine.place import FIRST
 
 # The types of a row of the places.
 _PLACE = (int, str, str, str, str, float)
+# The types of a row of the directories.
+_HOME = (str, int, str)
 _JOURNALS = ("-wal", "-shm")
 _ASIDE = "-set-aside-"
 # A function that is called with a sentence for the user.
@@ -137,19 +140,8 @@ def forget_complete(location: LedgerLocation, *, warn: Warn) -> None:
 # --- connections
 
 
-def _connect(target: str) -> sqlite3.Connection:
-    # A visit may write resources from a thread of its own; `SqliteLedger` serialises.
-    connection = sqlite3.connect(
-        target, timeout=60, isolation_level=None, check_same_thread=False, uri=target[:5] == "file:"
-    )
-    connection.execute("pragma trusted_schema = off")
-    # A damaged string must not prevent reading the others; its checksum gives it away.
-    connection.text_factory = lambda raw: raw.decode(errors="replace")
-    return connection
-
-
 def _connect_to_write(target: str) -> sqlite3.Connection:
-    connection = _connect(target)
+    connection = connect(target)
     try:
         _prepare(connection)
         bring_up_to_date(connection)
@@ -169,7 +161,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _connect_to_read(file: Path, *, has_journal: bool) -> sqlite3.Connection:
     # In WAL mode even a reader creates files, unless it declares that no process writes.
-    return _connect(f"{file.absolute().as_uri()}?{'mode=ro' if has_journal else 'immutable=1'}")
+    return connect(f"{file.absolute().as_uri()}?{'mode=ro' if has_journal else 'immutable=1'}")
 
 
 def _connect_to_file_or_copy(file: Path) -> sqlite3.Connection:
@@ -182,9 +174,8 @@ def _connect_to_file_or_copy(file: Path) -> sqlite3.Connection:
     connection = _connect_to_read(file, has_journal=has_journal)
     if has_journal and is_up_to_date(connection):
         return connection
-    copy = _connect(":memory:")
     with closing(connection):
-        connection.backup(copy)
+        copy = copied(connection)
     bring_up_to_date(copy)
     return copy
 
@@ -212,7 +203,7 @@ def _open_if_sound(location: LedgerLocation) -> sqlite3.Connection | None:
 
 def _connect_if_up_to_date(file: Path) -> sqlite3.Connection | None:
     # SQLite must create no file where another process has just moved it aside.
-    connection = _connect(f"{file.absolute().as_uri()}?mode=rw")
+    connection = connect(f"{file.absolute().as_uri()}?mode=rw")
     try:
         if is_up_to_date(connection):
             _prepare(connection)
@@ -284,6 +275,14 @@ def _places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return []
 
 
+def _homes(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the rows of the directories that can be read, none of an earlier format."""
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        rows = connection.execute("select * from directories").fetchall()
+        return [row for row in rows if tuple(map(type, row)) == _HOME]
+    return []
+
+
 def _damaged_resources(connection: sqlite3.Connection) -> list[str]:
     """Return the name of each resource that does not match its checksum."""
     return [f"{row[2]!r} of {row[0]}" for row in _resources(connection) if not is_intact(row)]
@@ -316,13 +315,14 @@ def _copy_resources(aside: Path, connection: sqlite3.Connection) -> int:
     damaged = _connect_to_read(aside, has_journal=_has_journal(aside))
     try:
         rows = [row for row in _resources(damaged) if is_intact(row)]
-        places = _places(damaged)
+        places, homes = _places(damaged), _homes(damaged)
     except (sqlite3.Error, UnicodeDecodeError):
         return 0  # the resources stay in the file that was moved aside
     finally:
         damaged.close()
     connection.executemany("insert or ignore into resources values (?, ?, ?, ?, ?)", rows)
     connection.executemany("replace into places values (?, ?, ?, ?, ?, ?)", places)
+    connection.executemany("insert or ignore into directories values (?, ?, ?)", homes)
     return len(rows)
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, PastRun, Record
 from pytest_choochoo.engine.place import Elsewhere, Scope
 
@@ -101,6 +102,25 @@ class Records(Protocol):
 
     def directory(self, key: str) -> Path:
         """Return the directory of the station *key*, created unless the ledger is read-only."""
+
+    def directory_key(self, key: str) -> str:
+        """Return the key after which the directory of *key* is called.
+
+        That of a station that was renamed stays where it is, as outcomes and files in it may
+        have its path.
+        """
+
+    def move(
+        self, moves: Mapping[str, str], names: Mapping[str, NewNames], lasts: bool = True
+    ) -> tuple[str, ...]:
+        """Give each key of *moves* all that is kept of its former key; return those that got it.
+
+        One gets nothing where nothing is kept of the former key, or where there is a record or
+        resources of its own that no clean has forgotten. Where any gets something, the records
+        of all stations in *names* get their new names in the same transaction. The caller holds
+        the locks of the keys, old and new. *lasts*: False if only this ledger, until it is
+        closed, is to look like that, and nothing is to be written.
+        """
 
 
 class Locks(Protocol):

@@ -16,6 +16,7 @@ from pytest_choochoo.engine import clock
 from pytest_choochoo.engine.errors import ChoochooError, UnusableLedger
 from pytest_choochoo.engine.ledger.durable import DurableMapping, as_text
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.protocol import (
     HeldLock,
     Ledger,
@@ -76,6 +77,8 @@ class LedgerServer:
             "keep_output": (tuple[str, str], ledger.keep_output),
             "output": (tuple[str], ledger.output),
             "has_traces": (tuple[str], ledger.has_traces),
+            "directory_key": (tuple[str], ledger.directory_key),
+            "move": (tuple[dict[str, str], dict[str, NewNames], bool], ledger.move),
             "prepare_locks": (tuple[list[str]], ledger.prepare_locks),
             "lock": (tuple[str], self._lock),
             "require": (tuple[str], self._require),
@@ -210,6 +213,8 @@ class RemoteLedger(SnapshotMixin):
     keep_output = _asked(Ledger.keep_output)
     output = _asked(Ledger.output)
     has_traces = _asked(Ledger.has_traces)
+    directory_key = _asked(Ledger.directory_key)
+    move = _asked(Ledger.move)
     is_locked = _asked(Ledger.is_locked)
     start_run = _asked(Ledger.start_run)
     write_result = _asked(Ledger.write_result)
@@ -223,7 +228,7 @@ class RemoteLedger(SnapshotMixin):
         return _Resources(self, key)
 
     def directory(self, key: str) -> Path:
-        return make_directory(self._location, self._location.directory(key))
+        return make_directory(self._location, self._location.directory(self.directory_key(key)))
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         self.ask("prepare_locks", list(keys))

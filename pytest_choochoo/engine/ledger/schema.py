@@ -139,16 +139,30 @@ def _add_history(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_WITH_DIRECTORIES = """
+create table directories (
+    key text not null, place integer not null, home text not null, primary key (key, place)
+) without rowid;
+"""
+
+
+def _add_directories(connection: sqlite3.Connection) -> None:
+    """Add the directories that are not called after their stations, which were renamed."""
+    for statement in _WITH_DIRECTORIES.split(";")[:-1]:
+        connection.execute(statement)
+
+
 #: Each function turns one format into the next; the first makes format 1 in an empty file.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     make_first,
     _add_checksums,
     _add_places,
     _add_history,
+    _add_directories,
 )
 FORMAT = len(MIGRATIONS)
 #: The digest of the tables of `FORMAT`: a sound ledger is known without making them again.
-TABLES = "8b0e460e648d960e"
+TABLES = "2bcdd016be15aaa7"
 
 
 def is_up_to_date(connection: sqlite3.Connection) -> bool:

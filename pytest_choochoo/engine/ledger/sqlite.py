@@ -24,7 +24,9 @@ from pytest_choochoo.engine.ledger.access import (
     modes_in,
     naming,
 )
+from pytest_choochoo.engine.ledger.connecting import copied
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
+from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.os_locks import wait_for_lock
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
@@ -102,7 +104,8 @@ class SqliteLedger(SnapshotMixin):
                 self._outlives_power_cut = outlives_power_cut
             try:
                 self._connection.execute("begin immediate")
-                if _file_at(self._path) != self._file:  # a write would be lost with the old file
+                # A write would be lost with the old file.
+                if not self._is_read_only and _file_at(self._path) != self._file:
                     raise LostLedger(self._path, "it was removed, or replaced")
                 yield self._connection
                 self._connection.execute("commit")
@@ -113,7 +116,7 @@ class SqliteLedger(SnapshotMixin):
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
         """Checkpoint the write-ahead log into the database file.
 
         A log that is lost takes the ledger back in time, but never to a moment at
@@ -152,7 +155,7 @@ class SqliteLedger(SnapshotMixin):
         rows = self.rows(f"select * from records where key = ? and not {here}", key)
         places, found = self._places(), []
         for row in rows:
-            record, place = _verified(row), places.get(row[1])
+            record, place = verified(row), places.get(row[1])
             if place is not None and not record.is_forgotten:
                 found.append(Elsewhere(place.path, place.host, record.visited or record.since))
         return max(found, key=lambda each: each.when, default=None)
@@ -170,15 +173,15 @@ class SqliteLedger(SnapshotMixin):
     def _best(self, rows: Sequence[tuple[str, int, str, str]]) -> Record:
         """Return the record that counts of a station's *rows*: that of here, or the last one."""
         if len(rows) == 1:
-            return _verified(rows[0])
+            return verified(rows[0])
         own = [row for row in rows if row[1] == self.believed.number]
-        return max(map(_verified, own or rows), key=lambda record: record.since)
+        return max(map(verified, own or rows), key=lambda record: record.since)
 
     def records(self, having: str = "") -> dict[str, Record]:
         query, values = "select * from records where instr(record, ?)", (having,)
         if self.believed.is_only_here:
             rows = self.rows(f"{query} and place = ?", *values, self.believed.number)
-            return {row[0]: _verified(row) for row in rows}
+            return {row[0]: verified(row) for row in rows}
         by_key: dict[str, list[Any]] = {}
         for row in self.rows(query, *values):
             if row[1] in self.believed.numbers(row[0]):
@@ -198,7 +201,7 @@ class SqliteLedger(SnapshotMixin):
             )
         self._begun[key] = clock.monotonic()
         if was_complete:
-            self._checkpoint()
+            self.checkpoint()
 
     def finish(self, key: str, record: Record, shared: tuple[str, str] | None = None) -> None:
         now = clock.monotonic()
@@ -244,6 +247,7 @@ class SqliteLedger(SnapshotMixin):
 
     def forget(self, key: str, status: Forgotten) -> None:
         is_cleaned = status == "cleaned"
+        directories = self._directories(key) if is_cleaned else []
         with self.transaction() as connection:
             record = self._read_record(key)
             if record is not None or is_cleaned:
@@ -251,15 +255,15 @@ class SqliteLedger(SnapshotMixin):
                 self._put_record(connection, key, before.forgotten(status))
             connection.execute(f"{_INTERRUPT}{self.of(key)}", (key,))
             if is_cleaned:
-                for table in ("attempts", "resources", "outputs"):
+                for table in ("attempts", "resources", "outputs", "directories"):
                     connection.execute(f"delete from {table} where {self.of(key)}", (key,))
-        self._checkpoint()
-        for path in self._directories(key) if is_cleaned else ():
+        self.checkpoint()
+        for path in directories:
             shutil.rmtree(path, ignore_errors=True)
 
     def remembered(self) -> list[tuple[str, int, Record]]:
         """Return the records of all places that were not forgotten, with their keys and places."""
-        found = [(row[0], row[1], _verified(row)) for row in self.rows("select * from records")]
+        found = [(row[0], row[1], verified(row)) for row in self.rows("select * from records")]
         return [each for each in found if not each[2].is_forgotten]
 
     def forget_all(self) -> None:
@@ -272,7 +276,7 @@ class SqliteLedger(SnapshotMixin):
                 row = with_checksum(key, place, to_text(record.forgotten("forgotten")))
                 connection.execute("replace into records values (?, ?, ?, ?)", row)
             connection.execute(f"{_INTERRUPT}1")
-        self._checkpoint()
+        self.checkpoint()
 
     def _put_record(self, connection: sqlite3.Connection, key: str, record: Record) -> None:
         if len(self.believed.numbers(key)) > 1:
@@ -302,7 +306,7 @@ class SqliteLedger(SnapshotMixin):
         return bool(self.rows(query, key)) or bool(self._directories(key))
 
     def directory(self, key: str) -> Path:
-        own = self._location.directory(key, self.believed.number)
+        own = self._location.directory(self.directory_key(key), self.believed.number)
         path = next(iter(self._directories(key)), own)
         if not self._is_read_only:
             with _naming(path):
@@ -311,8 +315,40 @@ class SqliteLedger(SnapshotMixin):
 
     def _directories(self, key: str) -> list[Path]:
         """Return the directories of *key* that exist and count here, that of here first."""
-        paths = (self._location.directory(key, each) for each in self.believed.numbers(key))
+        numbers = self.believed.numbers(key)
+        paths = (self._location.directory(self.home(key, each), each) for each in numbers)
         return [path for path in paths if is_folder(path)]
+
+    def directory_key(self, key: str) -> str:
+        here = self.believed.number
+        home = self.home(key, here)
+        if home != key and not self._is_read_only:  # it must not change when others are renamed
+            with self.transaction() as connection:
+                connection.execute(
+                    "insert or ignore into directories values (?, ?, ?)", (key, here, home)
+                )
+        return home
+
+    def home(self, key: str, place: int) -> str:
+        """Return the key after which the directory of *key* at *place* is called."""
+        rows = self.rows("select home from directories where key = ? and place = ?", key, place)
+        if rows:
+            return str(rows[0][0])
+        taken = "select 1 from directories where home = ? and place = ?"
+        while self.rows(taken, key, place):  # by a station that was called so before
+            key += "'"
+        return key
+
+    def move(
+        self, moves: Mapping[str, str], names: Mapping[str, NewNames], lasts: bool = True
+    ) -> tuple[str, ...]:
+        from pytest_choochoo.engine.ledger.sqlite_moving import move  # few runs rename anything
+
+        if not lasts:
+            before, self._is_read_only = self._connection, True
+            self._connection = copied(before)
+            before.close()
+        return move(self, moves, names)
 
     def prepare_locks(self, keys: Iterable[str]) -> None:
         if self._is_read_only:
@@ -426,7 +462,7 @@ def _put_result(connection: sqlite3.Connection, run: str, key: str, result: str)
     connection.execute("replace into results values (?, ?, ?)", (run, key, result))
 
 
-def _verified(row: tuple[str, int, str, str]) -> Record:
+def verified(row: tuple[str, int, str, str]) -> Record:
     """Return the record of *row*, an unreadable one if the row is damaged."""
     if not is_intact(row):
         return Record(status="unreadable", since=0.0, error="checksum mismatch")

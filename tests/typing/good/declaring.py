@@ -65,12 +65,12 @@ def find_address(port: int) -> Address:
     return Address("localhost", port)
 
 
-@station(max_age=90)
+@station(max_age=90, was="find_domain")
 def allocate_domain() -> Domain:
     return {"name": "guestbook.example", "costs": Decimal("9.90")}
 
 
-@station(files=(f"{name}.csv" for name in ("a", "b")), env={"HOME": "of keys"})
+@station(files=(f"{name}.csv" for name in ("a", "b")), env={"HOME": "of keys"}, was=("a", "b"))
 def paint() -> Colour:
     return Colour.BLUE
 

@@ -15,6 +15,22 @@ SENTENCES: dict[ChoochooError, str] = {
         "stations wait for each other: boil (stations.py:3) -> pour (stations.py:7) -> boil; "
         "remove one of these parameters, or move what they share into a station of its own"
     ),
+    errors.OwnFormerName("boil", "stations.py:3", "boil"): (
+        "station 'boil' (stations.py:3) has was='boil', which is its own name; "
+        "name what it was called before, or remove it"
+    ),
+    errors.FormerNameInUse("heat", "stations.py:7", "boil", "stations.py:3"): (
+        "station 'heat' (stations.py:7) has was='boil', a station that still exists "
+        "(stations.py:3): only one of them can have its record; remove was=, or that station"
+    ),
+    errors.FormerNameShared(("a", "b"), "boil", ("a (stations.py:3)", "b (stations.py:7)")): (
+        "stations a (stations.py:3) and b (stations.py:7) have the same former name, was='boil': "
+        "only one of them can have its record; remove was= from the others"
+    ),
+    errors.FormerNameCycle(("a", "b"), ("a (stations.py:3)", "b (stations.py:7)")): (
+        "the former names of stations form a cycle: a (stations.py:3) was b (stations.py:7) was a; "
+        "remove was= from them, or give them names that no station had before"
+    ),
     errors.DuplicateName("boil", "stations.py:3", "stations.py:9"): (
         "two stations are called 'boil': stations.py:3 and stations.py:9; rename one of them"
     ),

@@ -100,6 +100,7 @@ def test_station_keeps_its_keywords() -> None:
         renews=True,
         in_order=True,
         protect=True,
+        was=["heat", "stations.py::warm"],
     )(boil)
 
     assert made.declaration == Declaration(
@@ -113,7 +114,21 @@ def test_station_keeps_its_keywords() -> None:
         renews=True,
         in_order=True,
         protect=True,
+        was=("heat", "stations.py::warm"),
     )
+
+
+def test_one_former_name_needs_no_list() -> None:
+    """A string is one name, and not the names that its letters would be."""
+    assert station(was="heat")(boil).declaration.was == ("heat",)
+
+
+def test_unknown_keyword_is_rejected() -> None:
+    """A keyword that does not exist is an error of Python's kind."""
+    with pytest.raises(TypeError) as caught:
+        station(file=["app.zip"])  # type: ignore[call-overload]
+
+    assert str(caught.value) == "station() got an unexpected keyword argument 'file'"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +153,15 @@ def test_station_keeps_its_keywords() -> None:
         ({"renews": "no"}, "@station(renews=...)", "no", "True or False"),
         ({"in_order": 1}, "@station(in_order=...)", "1", "True or False"),
         ({"protect": None}, "@station(protect=...)", "None", "True or False"),
+        *(
+            (
+                {"was": was},
+                "@station(was=...)",
+                str(was),
+                "a former name or node id, or a list of them",
+            )
+            for was in (None, 3, "", [" "], ["heat", 3], b"heat")
+        ),
     ],
     ids=str,
 )

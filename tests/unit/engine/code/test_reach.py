@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import re
 import sys
 import time
 import warnings
@@ -1393,3 +1394,49 @@ def test_digest_without_unused_parameters_comes_second(read: Read) -> None:
         plain,
         read({"stations.py": "def boil(): return 1"})["stations.py::boil"],
     ]
+
+
+# --- under former names
+
+NAMED = """
+from pytest_choochoo import station
+from rooms import kettle
+
+LIMIT = 3
+
+@station
+def boil(kettle):
+    return helper(kettle, LIMIT)
+
+@station
+def pour(boil, cup):
+    def inner(boil):
+        return boil
+    return [boil for boil in inner(boil)], boil.cup, helper(boil=boil)
+
+def helper(boil, limit=LIMIT):
+    return boil
+"""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"heat": "boil"}, {"heat": "boil", "fill": "pour"}, {"pot": "kettle"}, {"elsewhere": "x"}],
+    ids=str,
+)
+def test_code_under_former_names(tmp_path: Path, names: Mapping[str, str]) -> None:
+    """Code that was renamed has, under the former names, the digests that it had."""
+    file, now = tmp_path / "stations.py", NAMED
+    file.write_text(NAMED)
+    before = CodeReader(tmp_path, {}).reach([_function(file, "pour"), _function(file)])
+    for name, former in names.items():
+        now = re.sub(rf"\b{former}\b(?!=)(?<!\.{former})", name, now)
+    file.write_text(now)
+    values = [_function(file, name) for name in ("pour", "fill", "boil", "heat")]
+    reader = CodeReader(tmp_path, {})
+
+    renamed = reader.under(names).reach(values)
+
+    spelt = {f"stations.py::{names.get(key[13:], key[13:])}": each for key, each in renamed.items()}
+    assert spelt == before
+    assert (reader.reach(values) == before) is (now == NAMED)

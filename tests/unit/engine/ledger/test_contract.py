@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pytest_choochoo.engine.errors import UnkeptResource
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.opening import open_ledger
 from pytest_choochoo.engine.ledger.protocol import Ledger, LockBusy
 from pytest_choochoo.engine.ledger.record import (
@@ -673,3 +677,192 @@ def test_checkout_moved_to_where_another_was_brings_its_records(connect: Connect
 
     assert connect(replace(B, path=A.path)).record(KEY) == COMPLETE
     assert connect(replace(B, path=A.path, inode="9")).record(KEY) == COMPLETE
+
+
+# --- stations that were renamed
+
+NEW = "stations.py::heat[süd-1]"
+
+
+def _observed(ledger: Ledger, key: str) -> dict[str, object]:
+    """Return all that *ledger* knows of *key*, the path of its directory included."""
+    return {
+        "record": ledger.record(key),
+        "attempts": ledger.attempts(key),
+        "resources": dict(ledger.resources(key)),
+        "output": ledger.output(key),
+        "directory": ledger.directory(key),
+    }
+
+
+def test_move_takes_everything_along(ledger: Ledger, other: Ledger) -> None:
+    """The record, the attempts, what was printed, the resources and the directory are the new key's."""
+    directory = _leave_all(ledger)
+    ledger.begin(KEY, VISITING.with_(since=9.0), ("again",))
+    ledger.keep_output(KEY, "boiling")
+    before = _observed(ledger, KEY)
+
+    assert ledger.move({NEW: KEY}, {}) == (NEW,)
+
+    assert _observed(other, NEW) == before
+    assert other.directory(NEW) == directory
+    assert (other.record(KEY), other.attempts(KEY), dict(other.resources(KEY))) == (None, (), {})
+    assert not other.has_traces(KEY)
+    assert other.move({NEW: KEY}, {}) == ()
+    assert _observed(ledger, NEW) == before
+
+
+def test_nothing_moves_where_there_is_nothing(ledger: Ledger) -> None:
+    """A former name without a record is of no account."""
+    assert ledger.move({NEW: KEY}, {NEW: NewNames(upstream={"a": "b"})}) == ()
+    assert ledger.records() == {}
+
+
+def test_own_record_counts(ledger: Ledger) -> None:
+    """A station that has a record or resources of its own takes nothing over."""
+    ledger.finish(KEY, COMPLETE)
+    ledger.finish(NEW, FAILED)
+    ledger.finish("stations.py::a", COMPLETE)
+    ledger.resources("stations.py::b")["id"] = 1
+
+    assert ledger.move({NEW: KEY, "stations.py::b": "stations.py::a"}, {}) == ()
+    assert (ledger.record(KEY), ledger.record(NEW)) == (COMPLETE, FAILED)
+
+
+def test_station_that_was_cleaned_takes_over(ledger: Ledger) -> None:
+    """That it was cleaned under its own name once says nothing about what was made since."""
+    ledger.forget(NEW, "cleaned")
+    ledger.finish(KEY, COMPLETE)
+
+    assert ledger.move({NEW: KEY}, {}) == (NEW,)
+    assert ledger.record(NEW) == COMPLETE
+
+
+def test_forgotten_record_counts(ledger: Ledger) -> None:
+    """A thing made under its own name, and forgotten, is still there to be cleaned."""
+    ledger.finish(NEW, COMPLETE)
+    ledger.forget(NEW, "forgotten")
+    ledger.finish(KEY, FAILED)
+
+    assert ledger.move({NEW: KEY}, {}) == ()
+    assert ledger.record(KEY) == FAILED
+
+
+@pytest.mark.parametrize("status", ["forgotten", "left in place"])
+def test_what_was_forgotten_moves_for_cleans(ledger: Ledger, status: Any) -> None:
+    """A record that only cleans use is taken over as well."""
+    _leave_all(ledger)
+    ledger.forget(KEY, status)
+    before = _observed(ledger, KEY)
+
+    assert ledger.move({NEW: KEY}, {}) == (NEW,)
+    assert _observed(ledger, NEW) == before
+
+
+def test_consumers_know_the_new_name(ledger: Ledger, other: Ledger) -> None:
+    """The records of other stations get their new names in the same transaction."""
+    consumed = Fingerprint(upstream={"boil": "d1", "shop": "d2"})
+    ledger.finish(KEY, COMPLETE)
+    ledger.finish(OTHER, COMPLETE.with_(fingerprint=consumed))
+
+    ledger.move({NEW: KEY}, {OTHER: NewNames(upstream={"boil": "heat"}), "x": NewNames()})
+
+    record = other.record(OTHER)
+    assert record == COMPLETE.with_(
+        fingerprint=replace(consumed, upstream={"heat": "d1", "shop": "d2"})
+    )
+
+
+def test_only_what_was_made_here_moves(connect: Connect) -> None:
+    """The records of other places stay: other checkouts may not know the new name yet."""
+    connect(A).finish(KEY, COMPLETE)
+    connect(B).finish(KEY, FAILED)
+
+    assert connect(A).move({NEW: KEY}, {}) == (NEW,)
+
+    assert (connect(A).record(NEW), connect(A).record(KEY)) == (COMPLETE, None)
+    assert (connect(B).record(NEW), connect(B).record(KEY)) == (None, FAILED)
+    assert connect(B).move({NEW: KEY}, {}) == (NEW,)
+    assert (connect(A).record(NEW), connect(B).record(NEW)) == (COMPLETE, FAILED)
+
+
+def test_record_of_several_places_moves(connect: Connect) -> None:
+    """A record that counts on the whole machine moves wherever on it the station was visited."""
+    first, second = connect(A), connect(B)
+    for ledger in (first, second):
+        ledger.declare_places({KEY: "host", NEW: "host"})
+    first.finish(KEY, COMPLETE)
+    first.resources(KEY)["id"] = 1
+
+    assert second.move({NEW: KEY}, {}) == (NEW,)
+    assert (first.record(NEW), dict(first.resources(NEW))) == (COMPLETE, {"id": 1})
+
+
+def test_move_for_one_session_writes_nothing(ledger: Ledger, other: Ledger) -> None:
+    """A session that only reads sees what the next run will, and others see what there is."""
+    _leave_all(ledger)
+    before = _observed(other, KEY)
+
+    assert ledger.move({NEW: KEY}, {}, False) == (NEW,)
+
+    assert ledger.record(NEW) == before["record"]
+    assert dict(ledger.resources(NEW)) == before["resources"]
+    assert ledger.directory_key(NEW) == KEY
+
+
+@pytest.mark.parametrize("cleans", [False, True])
+def test_new_station_of_a_former_name_has_its_own_directory(ledger: Ledger, cleans: bool) -> None:
+    """It never gets that of the station that was called so, and keeps the one that it got."""
+    _leave_all(ledger)
+    ledger.move({NEW: KEY}, {})
+
+    own = ledger.directory(KEY)
+    (own / "own").touch()
+
+    assert own != ledger.directory(NEW)
+    if cleans:
+        ledger.forget(NEW, "cleaned")
+    assert ledger.directory(KEY) == own
+    assert (own / "own").exists()
+
+
+def test_directory_stays_after_several_renames(ledger: Ledger) -> None:
+    """A station that is renamed again, and back, has the same directory all the time."""
+    directory = _leave_all(ledger)
+
+    ledger.move({NEW: KEY}, {})
+    ledger.move({"stations.py::warm": NEW}, {})
+    assert ledger.directory("stations.py::warm") == directory
+    ledger.move({KEY: "stations.py::warm"}, {})
+
+    assert ledger.directory(KEY) == directory
+
+
+OPERATIONS: dict[str, Callable[[Ledger], object]] = {
+    "begin": lambda ledger: ledger.begin(KEY, VISITING, ("why",)),
+    "complete": lambda ledger: ledger.finish(KEY, COMPLETE),
+    "fail": lambda ledger: ledger.finish(KEY, FAILED),
+    "resource": lambda ledger: ledger.resources(KEY).update(a=1, b=[2]),
+    "directory": lambda ledger: (ledger.directory(KEY) / "file").touch(),
+    "forget": lambda ledger: ledger.forget(KEY, "forgotten"),
+    "clean": lambda ledger: ledger.forget(KEY, "cleaned"),
+}
+
+
+@given(operations=st.lists(st.sampled_from(list(OPERATIONS)), max_size=6))
+@settings(max_examples=40)
+@pytest.mark.parametrize("kind", [_sqlite, _memory, _remote], ids=["sqlite", "memory", "remote"])
+def test_whatever_was_there_moves(kind: Any, operations: list[str]) -> None:
+    """After any history, all of it is known under the new key, or it was cleaned."""
+    with tempfile.TemporaryDirectory() as folder, kind(Path(folder)) as connect:
+        ledger = connect()
+        for each in operations:
+            OPERATIONS[each](ledger)
+        has_traces = ledger.has_traces(KEY)
+        before = _observed(ledger, KEY) if has_traces else None
+
+        moved = ledger.move({NEW: KEY}, {})
+
+        assert moved == ((NEW,) if has_traces else ())
+        assert not ledger.has_traces(KEY)
+        assert before in (None, _observed(connect(), NEW))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +23,9 @@ from hypothesis.stateful import (
 )
 
 from pytest_choochoo.engine import clock
+from pytest_choochoo.engine.ledger import sqlite_moving
 from pytest_choochoo.engine.ledger.location import LedgerLocation
+from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.opening import forget_complete, open_ledger, read_ledger
 from pytest_choochoo.engine.ledger.record import Fingerprint, Forgotten, Record
 from pytest_choochoo.engine.ledger.sqlite import SqliteLedger
@@ -312,3 +316,41 @@ def test_threads_of_a_visit_write_at_once(tmp_path: Path) -> None:
     ledger.close()
 
     assert written == {f"{number}-{n}": n for number in range(5) for n in range(10)}
+
+
+def test_move_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move that fails half-way leaves everything where it was."""
+
+    def fail(record: Record, names: NewNames) -> Record:
+        raise KeyboardInterrupt
+
+    with closing(open_ledger(LedgerLocation(tmp_path, "default"))) as ledger:
+        ledger.begin("a.py::old", Record(status="visiting", since=1.0), ())
+        ledger.resources("a.py::old")["id"] = 1
+        directory = ledger.directory("a.py::old")
+        monkeypatch.setattr(sqlite_moving, "renamed", fail)
+
+        with pytest.raises(KeyboardInterrupt):
+            ledger.move({"a.py::new": "a.py::old"}, {"a.py::new": NewNames(upstream={"a": "b"})})
+
+        assert list(ledger.records()) == ["a.py::old"]
+        assert dict(ledger.resources("a.py::old")) == {"id": 1}
+        assert len(ledger.attempts("a.py::old")) == 1
+        assert ledger.directory("a.py::old") == directory
+        assert not ledger.has_traces("a.py::new")
+
+
+def test_damaged_rows_stay_damaged_when_they_move(tmp_path: Path) -> None:
+    """A new checksum must not make a row whole that was altered."""
+    location = LedgerLocation(tmp_path, "default")
+    with closing(open_ledger(location)) as ledger:
+        ledger.finish("a.py::old", Record(status="failed", since=1.0, error="before"))
+    with closing(sqlite3.connect(location.file)) as connection, connection:
+        connection.execute("update records set record = replace(record, 'before', 'after')")
+
+    with closing(open_ledger(location)) as ledger:
+        assert ledger.move({"a.py::new": "a.py::old"}, {}) == ("a.py::new",)
+        record = ledger.record("a.py::new")
+
+    assert record is not None
+    assert (record.status, record.error) == ("unreadable", "checksum mismatch")

@@ -25,7 +25,7 @@ def passes_in_absence(check: str) -> Finding:
         kind="blind check",
         done=f"check {check} was asked before anything was done",
         expected="it does not pass",
-        seen="it passes: it cannot see that nothing is there",
+        seen=f"{check} passes: it cannot see that nothing is there",
     )
 
 
@@ -63,23 +63,27 @@ def leaves_more(ids: Mapping[str, Any]) -> Finding:
 
 def finds_nothing() -> Finding:
     """Return the finding that a find returned nothing after the visits."""
-    return Finding(
-        kind="wrong find",
-        done="its find was asked after its visits",
-        expected="the outcome of the visit",
-        seen="it returned nothing",
-    )
+    return _wrong_find("it returned nothing")
+
+
+def finds_unfit(error: str) -> Finding:
+    """Return the finding that a find returned no outcome of its station, as *error* says."""
+    return _wrong_find(error)
 
 
 def finds_other(made: Outcome, found: Outcome) -> Finding | None:
     """Return the finding that a find returned *found* where a visit *made* another outcome."""
     if made.digest == found.digest:
         return None
+    return _wrong_find("; ".join(_differences(made, found)))
+
+
+def _wrong_find(seen: str) -> Finding:
     return Finding(
         kind="wrong find",
         done="its find was asked after its visits",
         expected="the outcome of the visit",
-        seen="; ".join(_differences(made, found)),
+        seen=seen,
     )
 
 
@@ -99,7 +103,7 @@ def still_passes(check: str) -> Finding:
         kind="not undone",
         done="it was cleaned",
         expected=f"check {check} does not pass any more",
-        seen="it still passes: the clean or the check is wrong",
+        seen=f"{check} still passes: the clean or the check is wrong",
     )
 
 

@@ -298,7 +298,8 @@ class Backward(_Steps):
         if trip.ended.word == "left in place":
             self.audit.word = "left in place"
         elif trip.ended.word == "cleaned":
-            self.audit.word = "audited" if self.audit.is_examined else "cleaned"
+            is_proven = self.audit.is_examined and self.audit.before is None
+            self.audit.word = "audited" if is_proven else "cleaned"
         if error is None or isinstance(error, StillThere):
             return  # that is among the findings
         if self.audit.error is None:

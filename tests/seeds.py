@@ -8,9 +8,11 @@ the same name.
 from __future__ import annotations
 
 import ast
+import json
 from textwrap import dedent
+from typing import Any
 
-from harness import Project
+from harness import Project, Run
 
 SHOP = """
     import asyncio, configparser, csv, json, os, shutil, sqlite3, string, subprocess, threading
@@ -240,6 +242,105 @@ WARDS = """
 
 WARDS_FILES = {"plans/east.txt": "1\n2\n", "plans/west.txt": "3\n", "rules.txt": "quiet\n"}
 
+SITE = """
+    import json, os, signal, subprocess, sys, time, urllib.request
+    from contextlib import suppress
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    HERE = Path(__file__).parent
+    SITE = HERE / "site"
+
+    @dataclass
+    class Server:
+        url: str
+
+    def page_at(url):
+        with urllib.request.urlopen(url + "/page.txt", timeout=5) as answer:
+            return answer.read().decode()
+
+    def answers(url):
+        with suppress(OSError):
+            return bool(page_at(url))
+        return False
+
+    def running():
+        file = SITE / "port"
+        server = Server(f"http://127.0.0.1:{file.read_text()}") if file.exists() else None
+        return server if server and answers(server.url) else None
+
+    @station(files=["page.txt"], products=["site"])
+    def pages() -> None:
+        SITE.mkdir(exist_ok=True)
+        (SITE / "page.txt").write_text((HERE / "page.txt").read_text())
+
+    @pages.check
+    def are_there():
+        assert (SITE / "page.txt").exists()
+
+    @pages.clean
+    def remove_pages():
+        for file in SITE.glob("*"):
+            file.unlink()
+        SITE.rmdir()
+
+    @station(files=["serve.py"])
+    def server(pages, visit: Visit) -> Server:
+        if found := running():
+            return found
+        process = subprocess.Popen([sys.executable, HERE / "serve.py", SITE])
+        visit.resources["pid"] = process.pid
+        for _ in range(500):
+            if found := running():
+                return found
+            time.sleep(0.02)
+        raise TimeoutError("the server does not answer")
+
+    @server.find
+    def find_server():
+        return running()
+
+    @server.check
+    def serves(server: Server):
+        assert page_at(server.url) == "hello\\n"
+
+    @server.clean
+    def stop_server(server: Server | None, visit: Visit):
+        if "pid" in visit.resources:
+            os.kill(visit.resources["pid"], signal.SIGTERM)
+            os.waitpid(visit.resources["pid"], 0)
+            (SITE / "port").unlink()
+            del visit.resources["pid"]
+
+    @station
+    def visitor(server: Server) -> int:
+        (SITE / "visitors").write_text(page_at(server.url))
+        return len(page_at(server.url))
+
+    @visitor.check
+    def was_there():
+        assert (SITE / "visitors").exists()
+
+    @visitor.clean
+    def forget():
+        (SITE / "visitors").unlink(missing_ok=True)
+"""
+
+SERVE = """
+    import os, sys
+    from http.server import HTTPServer, SimpleHTTPRequestHandler
+    from pathlib import Path
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_): ...
+
+    os.chdir(sys.argv[1])
+    with HTTPServer(("127.0.0.1", 0), Quiet) as server:
+        Path("port.new").write_text(str(server.server_port))
+        os.replace("port.new", "port")
+        server.serve_forever()
+"""
+
 HELPER = """
     import os
     from os import environ
@@ -289,6 +390,13 @@ def open_house(project: Project, fault: str = "") -> None:
         project.write(name, text)
 
 
+def open_site(project: Project) -> None:
+    """Write the workflow `SITE`, and the files that it needs."""
+    project.stations(SITE)
+    project.write("serve.py", SERVE)
+    project.write("page.txt", "hello\n")
+
+
 def open_shop(project: Project, fault: str = "", also: str = "") -> None:
     """Write the workflow `SHOP`, with the functions in *fault*, and the files that it needs.
 
@@ -301,3 +409,23 @@ def open_shop(project: Project, fault: str = "", also: str = "") -> None:
     (project.path / "link.txt").symlink_to("notes.txt")
     project.setenv("SHOP_TAX", "1")
     project.setenv("CURRENCY", "EUR")
+
+
+def audited(
+    project: Project, *arguments: str, apart: bool = False
+) -> tuple[Run, dict[str, dict[str, Any]]]:
+    """Audit *project*; return the run, and the facts of each station by its name."""
+    run = project.run("--cc-audit", "--cc-json=../audit.json", *arguments, apart=apart)
+    document = json.loads((project.path.parent / "audit.json").read_text())
+    assert document["exit_code"] == run.exit_code
+    return run, {each["name"]: each for each in document["stations"]}
+
+
+def contents(project: Project) -> frozenset[str]:
+    """Return the files and folders of the project, without those of Python and pytest."""
+    return frozenset(
+        str(path.relative_to(project.path))
+        for path in project.path.rglob("*")
+        if not {".pytest_cache", "__pycache__", "stdout", "stderr"}
+        & {*path.relative_to(project.path).parts}
+    )

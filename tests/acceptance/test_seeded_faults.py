@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from harness import Project, Run
-from seeds import open_house, open_shop
+from harness import Project
+from seeds import audited, contents, open_house, open_shop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,23 +42,6 @@ def house(station: str, text: str, *found: str, leaves: str = "") -> Seed:
 def each_of(seeds: dict[str, Seed]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "seed", [pytest.param(seed, id=name) for name, seed in seeds.items()]
-    )
-
-
-def audited(project: Project, *arguments: str) -> tuple[Run, dict[str, dict[str, Any]]]:
-    """Audit *project*; return the run, and the facts of each station by its name."""
-    run = project.run("--cc-audit", "--cc-json=../audit.json", *arguments)
-    document = json.loads((project.path.parent / "audit.json").read_text())
-    assert document["exit_code"] == run.exit_code
-    return run, {each["name"]: each for each in document["stations"]}
-
-
-def contents(project: Project) -> frozenset[str]:
-    """Return the files and folders of the project, without those of Python and pytest."""
-    return frozenset(
-        str(path.relative_to(project.path))
-        for path in project.path.rglob("*")
-        if not {".pytest_cache", "__pycache__"} & {*path.relative_to(project.path).parts}
     )
 
 
@@ -928,7 +909,7 @@ FAILS = {
 
 @pytest.mark.parametrize(("text", "cause"), FAILS.values(), ids=FAILS)
 def test_failure_as_in_any_run(project: Project, text: str, cause: str) -> None:
-    """What fails in any run fails in an audit: downstream is blocked, and all is cleaned."""
+    """A failure of any run is one of an audit: downstream is blocked, and all is cleaned."""
     open_shop(project, text)
     before = contents(project)
 

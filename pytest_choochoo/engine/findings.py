@@ -113,7 +113,7 @@ def still_found(found: Outcome) -> Finding:
         kind="not undone",
         done="it was cleaned",
         expected="its find returns nothing any more",
-        seen=f"it found {_shown(_plain(found))}",
+        seen=f"it found {_shown(msgspec.json.decode(found.text), _tokens(found))}",
     )
 
 
@@ -154,21 +154,26 @@ def full_text(finding: Finding) -> str:
 
 def _differences(old: Outcome, new: Outcome) -> Iterator[str]:
     """Yield the fields that differ between *old* and *new*, each with both values."""
-    found = [*_compared("", _plain(old), _plain(new))]
+    tokens = {*_tokens(old), *_tokens(new)}
+    found = [*_compared("", msgspec.json.decode(old.text), msgspec.json.decode(new.text))]
     for path, was, now in found[:_SHOWN]:
-        yield f"{path or 'the outcome'}: {_shown(was)} -> {_shown(now)}"
-    if not found:  # only what is hidden, or the type of a value, differs
-        yield "the outcome is another one, in a secret or in the type of a value"
+        name = _hidden(path, tokens) or "the outcome"
+        yield f"{name}: {_shown(was, tokens)} -> {_shown(now, tokens)}"
+    if not found:
+        yield "the outcome is another one, in the type of a value"
     if found[_SHOWN:]:
         yield f"and {len(found) - _SHOWN} more"
 
 
-def _plain(outcome: Outcome) -> Any:
-    """Return *outcome* as plain data, with `***` for secrets."""
-    text = outcome.text
-    for token in tokens_at(text, outcome.secrets):
+def _tokens(outcome: Outcome) -> list[str]:
+    return tokens_at(outcome.text, outcome.secrets)
+
+
+def _hidden(text: str, tokens: Iterable[str]) -> str:
+    """Return *text* with `***` for secrets, for which the *tokens* stand in it."""
+    for token in tokens:
         text = text.replace(token, "***")
-    return msgspec.json.decode(text)
+    return text
 
 
 def _compared(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -184,6 +189,6 @@ def _compared(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
             yield path, old, new
 
 
-def _shown(value: Any) -> str:
-    text = "nothing" if value is _MISSING else repr(value)
+def _shown(value: Any, tokens: Iterable[str]) -> str:
+    text = "nothing" if value is _MISSING else _hidden(repr(value), tokens)
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"

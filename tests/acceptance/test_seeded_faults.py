@@ -979,7 +979,7 @@ def test_secrets_of_findings(project: Project) -> None:
     run, stations = audited(project, "-v")
 
     kinds = [(each["kind"], each["seen"]) for each in stations["key"]["findings"]]
-    seen = "the outcome is another one, in a secret or in the type of a value"
+    seen = "key: '***' -> '***'"
     assert kinds == [("not idempotent", seen), ("wrong find", seen)]
     assert (run.exit_code, contents(project)) == (1, before)
     words = (project.path.parent / "words.txt").read_text().split()

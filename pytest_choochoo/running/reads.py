@@ -37,7 +37,8 @@ _ASKING = {
     "posixpath": ("expandvars",),
     "ntpath": ("expandvars",),
 }
-_CLOCK = getattr(time, "CLOCK_REALTIME_COARSE", None)
+# The clock of files, which is that of the kernel's last tick; `time` has no name for it.
+_CLOCK_REALTIME_COARSE = 5
 
 
 class Reads(msgspec.Struct):
@@ -215,8 +216,10 @@ def _path(path: Any) -> Path | None:
 
 
 def _now() -> int:
-    """Return the time as files have it: it is that of the last tick of the kernel's clock."""
-    return time.time_ns() if _CLOCK is None else time.clock_gettime_ns(_CLOCK)
+    """Return the time as files have it."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    return time.time_ns()
 
 
 def _is_installed(folder: Path) -> bool:

@@ -60,11 +60,11 @@ class Command(run.Command):
         """Raise `NotFromNothing` where stations are complete in the profile of the audit."""
         workflow = self.workflow
         records = workflow.ledger.records()
-        complete = [key for key, record in records.items() if record.is_complete]
+        complete = {key for key, record in records.items() if record.is_complete}
         if complete:
             route = workflow.route
-            known = [key for key in complete if key in route]
-            gone = [key for key in complete if key not in route]
+            known = [key for key in route.order if key in complete]
+            gone = sorted(complete - {*known})
             names = (*route.labels(known), *gone)
             command = workflow.settings.command("clean")
             profile = workflow.settings.profile

@@ -17,7 +17,13 @@ from pytest_choochoo.commands.run import VisitTrip
 from pytest_choochoo.engine import findings
 from pytest_choochoo.engine.attempt import Ending
 from pytest_choochoo.engine.digest import is_pattern, matches
-from pytest_choochoo.engine.errors import AuditFinds, CheckNotAsked, StillThere, error_line
+from pytest_choochoo.engine.errors import (
+    AuditFinds,
+    CheckNotAsked,
+    StillThere,
+    Unstorable,
+    error_line,
+)
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Finding, Result, Word
 from pytest_choochoo.engine.outcomes.codec import Outcome
@@ -44,8 +50,8 @@ class Audit(msgspec.Struct):
 
     *is_examined*: False where it is only made and cleaned, as others need it. *before*: how it
     ended where it was not visited. *error* ended its visit or its clean; *and_more*: what went
-    wrong beside. *word*: how its clean ended; *by*: the stations because of which it stayed, or
-    with which it went.
+    wrong beside. *blind*: the checks that pass in any case. *word*: how its clean ended; *by*: the
+    stations because of which it stayed, or with which it went.
     """
 
     is_examined: bool
@@ -54,6 +60,7 @@ class Audit(msgspec.Struct):
     error: BaseException | None = None
     and_more: list[str] = []
     findings: list[Finding] = []
+    blind: frozenset[str] = frozenset()
     word: Word = "audited"
     by: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -162,6 +169,7 @@ class Forward(_Steps):
         else:
             if not self._may_be_there():
                 self.audit.findings += map(findings.passes_in_absence, look[0].passed)
+                self.audit.blind = frozenset(look[0].passed)
             return True
         return False
 
@@ -250,6 +258,9 @@ class Forward(_Steps):
             return look[0]
 
         error = self.take(self.key, make)
+        if isinstance(error, Unstorable):
+            self.audit.findings.append(findings.finds_unfit(error_line(error)))
+            return
         if error is not None:
             self.audit.error = error
             return
@@ -290,7 +301,7 @@ class Backward(_Steps):
         trips: list[UndoTrip] = []
 
         def make(item: StationItem, journey: Journey) -> Trip:
-            trips.append(UndoTrip(item, journey, self.command.clean, self.audit.findings))
+            trips.append(UndoTrip(item, journey, self.command.clean, self.audit))
             return trips[0]
 
         with self.command.cleaning():
@@ -300,7 +311,8 @@ class Backward(_Steps):
         if trip.ended.word == "left in place":
             self.audit.word = "left in place"
         elif trip.ended.word == "cleaned":
-            self.audit.word = "audited" if self.audit.is_examined else "cleaned"
+            is_proven = self.audit.is_examined and self.audit.before is None
+            self.audit.word = "audited" if is_proven else "cleaned"
         if error is None or isinstance(error, StillThere):
             return  # that is among the findings
         if self.audit.error is None:
@@ -391,14 +403,17 @@ class AuditedVisit(VisitTrip):
 
 
 class UndoTrip(clean.CleanTrip):
-    """A clean after which everything that is still there is added to *found*."""
+    """A clean after which everything that is still there is added to the findings of *audit*.
+
+    Checks that are known to be blind say nothing about it.
+    """
 
     def __init__(
-        self, item: StationItem, journey: Journey, command: clean.Command, found: list[Finding]
+        self, item: StationItem, journey: Journey, command: clean.Command, audit: Audit
     ) -> None:
         super().__init__(item, journey, command)
         self.ended: Result = journey.result(item.key, "not reached")
-        self._found = found
+        self._audit = audit
 
     def after_call(self) -> None:
         item, journey = self._item, self._journey
@@ -410,14 +425,16 @@ class UndoTrip(clean.CleanTrip):
         for error in failures.values():
             if isinstance(error, CheckNotAsked):
                 raise error
-        passed = [check.name for check in item.station.checks if check.name not in failures]
+        names = (check.name for check in item.station.checks)
+        passed = [name for name in names if name not in {*failures, *self._audit.blind}]
         value = item.find()
         found = None if value is None else journey.outcomes.encoded(item.key, value)
-        self._found += map(findings.still_passes, passed)
+        noted = self._audit.findings
+        noted += map(findings.still_passes, passed)
         if found is not None:
-            self._found.append(findings.still_found(found))
+            noted.append(findings.still_found(found))
         if left:
-            self._found.append(findings.leaves_resources(left))
+            noted.append(findings.leaves_resources(left))
         if passed or found is not None:
             raise StillThere(item.item.name, passed[0] if passed else "find")
 

@@ -25,7 +25,7 @@ def passes_in_absence(check: str) -> Finding:
         kind="blind check",
         done=f"check {check} was asked before anything was done",
         expected="it does not pass",
-        seen="it passes: it cannot see that nothing is there",
+        seen=f"{check} passes: it cannot see that nothing is there",
     )
 
 
@@ -63,23 +63,27 @@ def leaves_more(ids: Mapping[str, Any]) -> Finding:
 
 def finds_nothing() -> Finding:
     """Return the finding that a find returned nothing after the visits."""
-    return Finding(
-        kind="wrong find",
-        done="its find was asked after its visits",
-        expected="the outcome of the visit",
-        seen="it returned nothing",
-    )
+    return _wrong_find("it returned nothing")
+
+
+def finds_unfit(error: str) -> Finding:
+    """Return the finding that a find returned no outcome of its station, as *error* says."""
+    return _wrong_find(error)
 
 
 def finds_other(made: Outcome, found: Outcome) -> Finding | None:
     """Return the finding that a find returned *found* where a visit *made* another outcome."""
     if made.digest == found.digest:
         return None
+    return _wrong_find("; ".join(_differences(made, found)))
+
+
+def _wrong_find(seen: str) -> Finding:
     return Finding(
         kind="wrong find",
         done="its find was asked after its visits",
         expected="the outcome of the visit",
-        seen="; ".join(_differences(made, found)),
+        seen=seen,
     )
 
 
@@ -99,7 +103,7 @@ def still_passes(check: str) -> Finding:
         kind="not undone",
         done="it was cleaned",
         expected=f"check {check} does not pass any more",
-        seen="it still passes: the clean or the check is wrong",
+        seen=f"{check} still passes: the clean or the check is wrong",
     )
 
 
@@ -109,7 +113,7 @@ def still_found(found: Outcome) -> Finding:
         kind="not undone",
         done="it was cleaned",
         expected="its find returns nothing any more",
-        seen=f"it found {_shown(_plain(found))}",
+        seen=f"it found {_shown(msgspec.json.decode(found.text), _tokens(found))}",
     )
 
 
@@ -150,21 +154,26 @@ def full_text(finding: Finding) -> str:
 
 def _differences(old: Outcome, new: Outcome) -> Iterator[str]:
     """Yield the fields that differ between *old* and *new*, each with both values."""
-    found = [*_compared("", _plain(old), _plain(new))]
+    tokens = {*_tokens(old), *_tokens(new)}
+    found = [*_compared("", msgspec.json.decode(old.text), msgspec.json.decode(new.text))]
     for path, was, now in found[:_SHOWN]:
-        yield f"{path or 'the outcome'}: {_shown(was)} -> {_shown(now)}"
-    if not found:  # only what is hidden, or the type of a value, differs
-        yield "the outcome is another one, in a secret or in the type of a value"
+        name = _hidden(path, tokens) or "the outcome"
+        yield f"{name}: {_shown(was, tokens)} -> {_shown(now, tokens)}"
+    if not found:
+        yield "the outcome is another one, in the type of a value"
     if found[_SHOWN:]:
         yield f"and {len(found) - _SHOWN} more"
 
 
-def _plain(outcome: Outcome) -> Any:
-    """Return *outcome* as plain data, with `***` for secrets."""
-    text = outcome.text
-    for token in tokens_at(text, outcome.secrets):
+def _tokens(outcome: Outcome) -> list[str]:
+    return tokens_at(outcome.text, outcome.secrets)
+
+
+def _hidden(text: str, tokens: Iterable[str]) -> str:
+    """Return *text* with `***` for secrets, for which the *tokens* stand in it."""
+    for token in tokens:
         text = text.replace(token, "***")
-    return msgspec.json.decode(text)
+    return text
 
 
 def _compared(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -180,6 +189,6 @@ def _compared(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
             yield path, old, new
 
 
-def _shown(value: Any) -> str:
-    text = "nothing" if value is _MISSING else repr(value)
+def _shown(value: Any, tokens: Iterable[str]) -> str:
+    text = "nothing" if value is _MISSING else _hidden(repr(value), tokens)
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"

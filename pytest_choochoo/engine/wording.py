@@ -135,10 +135,13 @@ def not_made_here(names: Sequence[str], command: str, key: str) -> str:
     return f"there, but not made here: {', '.join(names)}; to clean it: {command} {key}"
 
 
-def next_command(results: Sequence[Result], command: str, *, fixes: bool = False) -> str | None:
+def next_command(
+    results: Sequence[Result], command: str, *, fixes: bool = False, has_stopped: bool = False
+) -> str | None:
     """Return the line with the command to type next, or None when nothing is left to do.
 
-    *fixes*: the command itself may fix the failures.
+    *fixes*: the command itself may fix the failures. *has_stopped*: the session was stopped, and
+    has left something, whatever the results are.
     """
     failed = [
         (result, label)
@@ -150,7 +153,7 @@ def next_command(results: Sequence[Result], command: str, *, fixes: bool = False
     if broken and not fixes:
         names = [*broken[:3], *(["..."] if broken[3:] else [])]
         return f"next: fix {', '.join(names)}, then run {command}"
-    is_left = failed or any(result.word == "not reached" for result in results)
+    is_left = failed or any(result.word == "not reached" for result in results) or has_stopped
     return f"next: {command}" if is_left else None
 
 

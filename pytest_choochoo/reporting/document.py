@@ -71,8 +71,8 @@ class StationFacts(msgspec.Struct, frozen=True, kw_only=True):
     long the visit took that was not repeated. *outcome*: the recorded one, with `***` in place of
     secrets. *began*, *ended*, *worker*: when and where its item was run in this session.
     *traceback*: the error in detail. *output*: what it printed in this session, else what its last
-    visit printed. In *cause*, *reasons*, *checks*, *attempts*, *traceback* and *output*, `***`
-    stands for the secrets that are known in this session.
+    visit printed. In *cause*, *reasons*, *checks*, *findings*, *attempts*, *traceback* and
+    *output*, `***` stands for the secrets that are known in this session.
     """
 
     name: str

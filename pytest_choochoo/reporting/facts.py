@@ -240,6 +240,13 @@ def _told(station: StationFacts, hide: Callable[[str], str]) -> StationFacts:
         changes["cause"] = hide(station.cause)
     if station.checks:
         changes["checks"] = {name: hide(text) for name, text in station.checks.items()}
+    if station.findings:
+        changes["findings"] = tuple(
+            msgspec.structs.replace(
+                each, done=hide(each.done), expected=hide(each.expected), seen=hide(each.seen)
+            )
+            for each in station.findings
+        )
     if station.attempts:
         changes["attempts"] = tuple(
             msgspec.structs.replace(

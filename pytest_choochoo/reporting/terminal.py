@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import copy
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -87,10 +87,13 @@ class Terminal:
         is_shown = run is not None and self._settings.verbosity >= -1
         return [*map(shown, run.header)] if run is not None and is_shown else []
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> None:
+    @pytest.hookimpl(
+        wrapper=True, tryfirst=True
+    )  # others may work, and stop, before the first item
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
         option = self._config.option
         self._has_run = not (option.collectonly or option.setuponly)
+        return (yield)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
@@ -207,10 +210,12 @@ class Terminal:
         yield from wording.cleaned_with(results)
         yield from wording.left_in_place(results)
         next_mode = mode.fixed_by or mode.resumed_by or mode.name
-        if mode.name == "audit" and self._has_left_something():
-            next_mode = "clean"
-        command = self._settings.command(next_mode)
-        what_next = wording.next_command(results, command, fixes=bool(mode.fixed_by))
+        is_left = mode.name == "audit" and self._has_left_something()
+        command = self._settings.command("clean" if is_left else next_mode)
+        has_stopped = is_left and exitstatus == pytest.ExitCode.INTERRUPTED
+        what_next = wording.next_command(
+            results, command, fixes=bool(mode.fixed_by), has_stopped=has_stopped
+        )
         if what_next is not None:
             yield what_next
 

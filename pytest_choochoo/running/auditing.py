@@ -55,8 +55,6 @@ class AuditHooks:
         if option.collectonly or option.setuponly or session.testsfailed:
             return (yield)
         self._go_forward(session)
-        if session.shouldstop:
-            raise session.Interrupted(str(session.shouldstop))
         limit, option.maxfail = option.maxfail, 0  # whatever is found, the rest is undone as well
         try:
             return (yield)
@@ -72,7 +70,9 @@ class AuditHooks:
             journey = self._runner.journey
             if self._auditor.go_forward(key, journey, partial(self._take, items)):
                 faults += 1
-            if session.shouldstop or (limit and faults >= limit):
+            if session.shouldstop:
+                raise session.Interrupted(str(session.shouldstop))
+            if limit and faults >= limit:
                 return
 
     @pytest.hookimpl(tryfirst=True)
@@ -93,8 +93,13 @@ class AuditHooks:
     def _take(
         self, items: dict[str, pytest.Item], key: str, make_trip: MakeTrip
     ) -> BaseException | None:
-        """Take the station *key* through pytest's phases on the trip that *make_trip* returns."""
+        """Take the station *key* through pytest's phases on the trip that *make_trip* returns.
+
+        Raises `Interrupted` instead where the user has stopped the run.
+        """
         item = items[key]
+        if item.session.shouldstop:
+            raise item.session.Interrupted(str(item.session.shouldstop))
         self._move_to(item)
         self._errors.clear()
         self._auditor.next_trip = make_trip

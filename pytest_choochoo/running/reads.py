@@ -37,7 +37,8 @@ _ASKING = {
     "posixpath": ("expandvars",),
     "ntpath": ("expandvars",),
 }
-_CLOCK = getattr(time, "CLOCK_REALTIME_COARSE", None)
+# The clock of files, which is that of the kernel's last tick; `time` has no name for it.
+_CLOCK_REALTIME_COARSE = 5
 
 
 class Reads(msgspec.Struct):
@@ -173,11 +174,6 @@ def undeclared(
 
     *declared*: the files that are inputs; *products*: files and folders that visits make.
     """
-    code = {
-        os.path.realpath(file)
-        for module in [*sys.modules.values()]
-        if (file := getattr(module, "__file__", None))
-    }
     known = {Path(os.path.realpath(each)) for each in declared}
     made = tuple(Path(os.path.realpath(each)) for each in products)
     files: dict[Path, str] = {}
@@ -185,16 +181,23 @@ def undeclared(
     for each in reads:
         files = each.files | files
         asked = each.variables | asked
+    files = {
+        file: where
+        for file, where in files.items()
+        if file not in known and not any(file.is_relative_to(product) for product in made)
+    }
+    code = _code() if files else frozenset()  # there are many modules
     return Reads(
-        files={
-            file: where
-            for file, where in files.items()
-            if file not in known
-            and str(file) not in code
-            and not any(file.is_relative_to(product) for product in made)
-        },
+        files={file: where for file, where in files.items() if str(file) not in code},
         variables={name: where for name, where in asked.items() if name not in {*variables}},
     )
+
+
+def _code() -> frozenset[str]:
+    """Return the files of all modules that are imported."""
+    modules = [*sys.modules.values()]
+    files = (getattr(module, "__file__", None) for module in modules)
+    return frozenset(os.path.realpath(file) for file in files if file)
 
 
 def _caller() -> FrameType | None:
@@ -213,8 +216,10 @@ def _path(path: Any) -> Path | None:
 
 
 def _now() -> int:
-    """Return the time as files have it: it is that of the last tick of the kernel's clock."""
-    return time.time_ns() if _CLOCK is None else time.clock_gettime_ns(_CLOCK)
+    """Return the time as files have it."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    return time.time_ns()
 
 
 def _is_installed(folder: Path) -> bool:

@@ -199,21 +199,34 @@ def test_broken_station_is_red_with_the_fact(second: Town, station: str) -> None
         assert re.search(fact, told), told
 
 
-def test_second_checkout_takes_everything_down(tmp_path: Path) -> None:
-    """After a run that adopted everything, a clean leaves no process and no world."""
+@pytest.mark.parametrize("way", ["by node id", "adopted"])
+def test_second_checkout_takes_everything_down(tmp_path: Path, way: str) -> None:
+    """A clean leaves no process and no world; what was not made here it only lists."""
     with town_in(tmp_path, ()) as first:
         first.run("--cc-run", "-m", "station")
         second = first.checkout("second")
 
-        untouched = second.run("--cc-clean")
-        processes = second.processes()
-        second.run("--cc-run", "-m", "station")
-        clean = second.run("--cc-clean")
+        listing = second.run("--cc-clean")
+        left = second.processes()
+        if way == "adopted":
+            second.run("--cc-run", "-m", "station")
+        named = [f"stations.py::{name}" for name in ALL if way == "by node id"]
+        clean = second.run("--cc-clean", *named)
 
-        assert "there, but not made here: " in untouched.text
-        assert len(processes) == 4
+        [told] = re.findall("there, but not made here: (.+?);", listing.text)
+        assert sorted(told.split(", ")) == list(ALL)
+        assert len(left) == 4
         assert (clean.exit_code, clean.closing) == (0, "8 cleaned"), clean.text
         assert (second.processes(), second.world.exists()) == ({}, False)
+
+
+def test_stations_pass_their_audit(tmp_path: Path) -> None:
+    """Each station can be visited twice, is found again, and is undone by its clean."""
+    with town_in(tmp_path, ()) as town:
+        run = town.run("--cc-audit")
+
+        assert (run.exit_code, run.closing) == (0, "8 audited"), run.text
+        assert (town.processes(), town.world.exists()) == ({}, False)
 
 
 def test_port_that_is_taken_is_said(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_running_version_is_what_was_uploaded(attach_domain: Site, upload_app: A
     """The app behind the domain runs from the archive on the artifact server."""
     health = json.loads(request("GET", f"{attach_domain.url}/health").text)
 
-    assert health["version"] == upload_app.sha256
+    assert health["version"] == upload_app.version
 
 
 def test_notification_says_where_the_site_is(

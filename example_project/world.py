@@ -1,24 +1,31 @@
-"""The plumbing below the stations: HTTP on loopback, archives, and services that outlive pytest."""
+"""The plumbing below the stations: HTTP on loopback, archives, and services that outlive pytest.
+
+All that the stations make lies where `settings.toml` says, so every checkout finds it there.
+"""
 
 import io
 import os
-import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pytest_choochoo import Visit
-
-SERVICES = Path(__file__).resolve().parent / "services"
+HERE = Path(__file__).resolve().parent
+SERVICES = HERE / "services"
+SETTINGS = tomllib.loads((HERE / "settings.toml").read_text("utf-8"))
+WORLD = HERE / Path(SETTINGS["world"]["folder"]).expanduser()
+PORTS = SETTINGS["world"]["ports"]
 PATIENCE = 20  # seconds for a service to come up or to go away
 TIMEOUT = 5  # seconds for it to answer
 PIECE = 1024  # bytes that are sent or received at once
@@ -51,7 +58,9 @@ class DidNotStartError(Exception):
         self.name, self.log = name, log
 
     def __str__(self) -> str:
-        return f"{self.name} did not start; its log ends with\n{self.log}"
+        lines = self.log.splitlines() or ["its log is empty"]
+        whole = f"\nIts log ends with\n{self.log}" if len(lines) > 1 else ""
+        return f"{self.name} did not start: {lines[-1]}{whole}"
 
 
 class DidNotStopError(Exception):
@@ -90,7 +99,10 @@ def request(
             status=answer.status, headers=dict(answer.getheaders()), body=b"".join(pieces)
         )
     except TimeoutError:
-        raise TimeoutError(f"{method} {url} was not answered within {TIMEOUT} s") from None
+        raise TimeoutError(
+            f"{method} {url} was not answered within {TIMEOUT} s: "
+            "the service hangs, or another program has its port"
+        ) from None
     finally:
         connection.close()
     if response.status >= 400:
@@ -114,6 +126,8 @@ def upload(url: str, content: bytes, sent: Callable[[int], object]) -> None:
 def zipped(directory: Path, patterns: Iterable[str]) -> bytes:
     """Return an archive of the files that match, always the same bytes for the same files."""
     paths = sorted({path for pattern in patterns for path in directory.glob(pattern)})
+    if not paths:
+        raise FileNotFoundError(f"no {' or '.join(patterns)} in {directory}")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as unfinished:
         for path in paths:
@@ -124,33 +138,51 @@ def zipped(directory: Path, patterns: Iterable[str]) -> bytes:
     return archive.getvalue()
 
 
-def running(name: str, visit: Visit) -> str:
-    """Return the URL of the station's service *name*; start the service unless it answers."""
-    return next((url for url in _known(name, visit) if _pid(url)), None) or start(name, visit)
+def remove(*paths: Path) -> None:
+    """Remove the files and folders *paths*, and the folder of the world if it is empty then."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not empty, or gone
+        WORLD.rmdir()
 
 
-def start(name: str, visit: Visit, root: Path = SERVICES, **environment: str) -> str:
-    """Start *name* from *root*, detached, in the station's directory; return its URL.
+def address(name: str) -> str:
+    """Return the URL of the service *name*, whether or not it is running.
 
-    It keeps its last URL if the port is still free: a mere restart changes no outcome.
+    Its path stands for the folder of the world: a service of another one does not answer there.
     """
-    last = urlsplit(next(iter(_known(name, visit)), f"http://127.0.0.1:0/{secrets.token_hex(8)}"))
-    port, token = str(last.port), last.path.removeprefix("/")
-    address, log = visit.dir / f"{name}.url", visit.dir / f"{name}.log"
-    address.unlink(missing_ok=True)
+    return f"http://127.0.0.1:{PORTS[name]}/{sha256(os.fsencode(WORLD)).hexdigest()[:16]}"
+
+
+def running(name: str) -> str:
+    """Return the URL of the service *name*; start the service unless it answers."""
+    with suppress(TimeoutError):  # another program may have the port: starting says so
+        if _pid(name) is not None:
+            return address(name)
+    return start(name)
+
+
+def start(name: str, root: Path = SERVICES, **environment: str) -> str:
+    """Start the service *name* from *root*, detached from pytest; return its URL."""
+    WORLD.mkdir(parents=True, exist_ok=True)
+    announcement, log = WORLD / f"{name}.pid", WORLD / f"{name}.log"
+    announcement.unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-B", SERVICES / "serve.py", name, root, visit.dir, port, token],
+            [sys.executable, "-B", SERVICES / "serve.py", name, root, address(name)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=visit.dir,
+            cwd=WORLD,
             env={**os.environ, **environment},
             start_new_session=True,
         )
     try:
-        _wait_until(lambda: address.exists() or process.poll() is not None)
-        if not address.exists():
+        _wait_until(lambda: announcement.exists() or process.poll() is not None)
+        if not announcement.exists():
             raise DidNotStartError(name, _end_of(log))
     except BaseException:
         process.kill()
@@ -158,39 +190,24 @@ def start(name: str, visit: Visit, root: Path = SERVICES, **environment: str) ->
         raise
     # A process that dies before pytest does stays a zombie unless pytest waits for it.
     threading.Thread(target=process.wait, daemon=True).start()
-    visit.resources[name] = address.read_text()
-    return address.read_text()
+    return address(name)
 
 
-def stop(name: str, visit: Visit) -> None:
-    """Stop the station's service *name* wherever it is running; return when it is gone."""
-    for url in _known(name, visit):
-        pid = _pid(url)
-        if pid is None:
-            continue
+def stop(name: str) -> None:
+    """Stop the service *name* if it is running; return when it is gone, and its files as well."""
+    pid = _pid(name)
+    if pid is not None:
         os.kill(pid, signal.SIGTERM)
-        if not _wait_until(partial(_is_gone, url)):
+        if not _wait_until(lambda: _pid(name) is None):
             raise DidNotStopError(name, pid)
+    remove(WORLD / f"{name}.pid", WORLD / f"{name}.log")
 
 
-def _known(name: str, visit: Visit) -> list[str]:
-    """Return the last known URLs of *name*: from its own file, and from the visit's resources."""
-    address = visit.dir / f"{name}.url"
-    written = [address.read_text()] if address.exists() else []
-    noted = [str(visit.resources[name])] if name in visit.resources else []
-    # Both: the file outlives a visit killed before its note, the note outlives the directory.
-    return written + noted
-
-
-def _pid(url: str) -> int | None:
+def _pid(name: str) -> int | None:
     try:
-        return int(request("GET", f"{url}/-/pid").body)
+        return int(request("GET", f"{address(name)}/-/pid").body)
     except (ConnectionError, HTTPException, RequestRefusedError):
         return None  # no service, or another one; a service that hangs raises its timeout
-
-
-def _is_gone(url: str) -> bool:
-    return _pid(url) is None
 
 
 def _wait_until(condition: Callable[[], bool]) -> bool:

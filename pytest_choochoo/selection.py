@@ -207,13 +207,17 @@ def _order_of_cleans(
 
 def _can_be_seen_and_cleaned(route: Route, key: str) -> bool:
     station = route[key].station
-    return bool(station.checks) and station.clean_function is not None
+    return _can_be_seen(station) and station.clean_function is not None
+
+
+def _can_be_seen(station: Station[Any]) -> bool:
+    return bool(station.checks) or station.find_function is not None
 
 
 def _unmade_by_node_id(
     workflow: Workflow, config: pytest.Config, chosen: Iterable[str]
 ) -> frozenset[str]:
-    """Return those of *chosen* that were not made here, have checks, and are named by node id."""
+    """Return those of *chosen* that were not made here, can be seen, and are named by node id."""
     given = [argument.partition("::") for argument in config.args if "::" in argument]
     selectors = {each.strip() for each in split(workflow.settings.named)} - {""}
     named = {
@@ -224,7 +228,7 @@ def _unmade_by_node_id(
         item, station = workflow.registry.items[key], workflow.route[key].station
         names = {(str(item.path), name) for name in (item.name, item.originalname)}
         is_named = key in selectors or not named.isdisjoint(names)
-        if station.checks and is_named and not _is_to_clean(workflow, key):
+        if _can_be_seen(station) and is_named and not _is_to_clean(workflow, key):
             found.add(key)
     return frozenset(found)
 

@@ -396,6 +396,7 @@ def _look_hooks(config: pytest.Config, made: Session) -> object:
     return LookHooks(
         made.runner,
         items,
+        made.journey.find_outcome,
         lambda found: notify(
             config,
             wording.not_made_here(workflow.route.labels(found), command, shlex.quote(found[0])),

@@ -32,6 +32,7 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent.parent / "example_project"
+HOME_OF_THE_EXAMPLE = "~/.local/state/choochoo-guestbook"
 COLUMNS, ROWS = 84, 40
 PATIENCE = 60.0
 # The colours that pyte names, as rich names them.
@@ -145,6 +146,9 @@ def main() -> None:
         shutil.copytree(
             EXAMPLE, project, ignore=shutil.ignore_patterns(".pytest_cache", "__pycache__")
         )
+        settings = project / "settings.toml"
+        text = settings.read_text("utf-8").replace(HOME_OF_THE_EXAMPLE, f"{folder}/world")
+        settings.write_text(text.replace(" = 174", " = 274"), "utf-8")  # not the reader's own ports
         terminal = Terminal(project)
         try:
             pictures(terminal, project)
@@ -163,7 +167,7 @@ def pictures(terminal: Terminal, project: Path) -> None:
     terminal.run("pytest --cc-run -n 2", "run.svg", is_halfway)
     settings = project / "settings.toml"
     good = settings.read_text("utf-8")
-    settings.write_text(good.replace("= 20", "= many"), "utf-8")
+    settings.write_text(good.replace("= 20", '= "many"'), "utf-8")
     terminal.run("pytest --cc-run --tb=no", "failure.svg")
     settings.write_text(good, "utf-8")
     terminal.run("pytest --cc-explain run_app", "explain.svg")

@@ -15,7 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 HERE = Path(__file__).resolve().parent
 CONFIG = json.loads(HERE.with_name("config.json").read_text("utf-8"))
-SETTINGS = tomllib.loads(Path(os.environ["GUESTBOOK_SETTINGS"]).read_text("utf-8"))
+SETTINGS = tomllib.loads(Path(os.environ["GUESTBOOK_SETTINGS"]).read_text("utf-8"))["guestbook"]
+NEWEST = int(SETTINGS["newest"])
 PAGE = Template(HERE.joinpath("page.html").read_text("utf-8"))
 LONGEST_FORM = 64 * 1024
 
@@ -43,7 +44,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
 def page() -> str:
     with closing(database()) as connection:
         entries = connection.execute(
-            "SELECT name, message FROM entries ORDER BY id DESC LIMIT ?", (SETTINGS["newest"],)
+            "SELECT name, message FROM entries ORDER BY id DESC LIMIT ?", (NEWEST,)
         ).fetchall()
     return PAGE.substitute(
         title=escape(SETTINGS["title"]),
@@ -72,7 +73,7 @@ def sign(fields: dict[str, str]) -> bool:
 def health() -> str:
     with closing(database()) as connection:
         connection.execute("SELECT count(*) FROM entries")
-    return json.dumps({"status": "ok", **CONFIG})
+    return json.dumps({"status": "ok", **CONFIG, "settings": SETTINGS})
 
 
 def database() -> sqlite3.Connection:

@@ -1,21 +1,18 @@
-"""Stores the messages that are POSTed to `/messages`; GET on its `Location` returns a message."""
+"""Stores the message that is PUT at `/messages/NAME`, and returns it on GET."""
 
 from http import HTTPStatus
-from itertools import count
 
 from exchange import NOT_FOUND, Answer, Request, wsgi
 
 messages: dict[str, bytes] = {}
-numbers = count(1)
 
 
 @wsgi
 def application(request: Request) -> Answer:
-    match request.method, request.path:
-        case "POST", "/messages":
-            path = f"/messages/{next(numbers)}"
-            messages[path] = request.body
-            return Answer(status=HTTPStatus.CREATED, headers={"Location": path})
-        case "GET", path if path in messages:
-            return Answer(body=messages[path])
+    match request.method, request.path.strip("/").split("/"):
+        case "PUT", ["messages", name]:
+            messages[name] = request.body
+            return Answer(status=HTTPStatus.CREATED)
+        case "GET", ["messages", name] if name in messages:
+            return Answer(body=messages[name])
     return NOT_FOUND

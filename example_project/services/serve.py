@@ -1,7 +1,7 @@
-"""Serves a WSGI application on loopback until killed: `serve.py NAME ROOT DIRECTORY PORT TOKEN`.
+"""Serves a WSGI application at a URL on loopback until killed: `serve.py NAME ROOT URL`.
 
-The module *NAME* in *ROOT* defines the `application`. It is served below `/TOKEN` only, so that a
-service that answers there is the one that was started, not another one on the same port.
+The module *NAME* in *ROOT* defines the `application`. It is served below the path of *URL* only, so
+that a service that answers there is the one that was started, not another one on the same port.
 Everything else goes to the module's `public` application, or is not found.
 """
 
@@ -11,20 +11,21 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from exchange import NOT_FOUND, wsgi
 
 
-def main(name: str, root: str, directory: str, port: str, token: str) -> None:
+def main(name: str, root: str, url: str) -> None:
     sys.path.insert(0, root)
     module = import_module(name)
-    server = _bound(int(port))
-    server.set_app(
-        _below(token, module.application, getattr(module, "public", wsgi(lambda _: NOT_FOUND)))
-    )
-    _announce(f"http://127.0.0.1:{server.server_port}/{token}", Path(directory), name)
+    parts = urlsplit(url)
+    server = _bound(name, parts.port)
+    public = getattr(module, "public", wsgi(lambda _: NOT_FOUND))
+    server.set_app(_below(parts.path, module.application, public))
+    _announce(name)
     server.serve_forever()
 
 
@@ -39,16 +40,17 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
 
-def _bound(port: int) -> _Server:
+def _bound(name: str, port: int | None) -> _Server:
     try:
-        return _Server(("127.0.0.1", port), WSGIRequestHandler)
-    except OSError:  # another process has taken the port meanwhile
-        return _Server(("127.0.0.1", 0), WSGIRequestHandler)
+        return _Server(("127.0.0.1", port or 0), WSGIRequestHandler)
+    except OSError as error:
+        sys.exit(
+            f"port {port} is taken by another program: {error}; "
+            f"stop that, or give {name} another port in settings.toml"
+        )
 
 
-def _below(token: str, private: WSGIApplication, public: WSGIApplication) -> WSGIApplication:
-    prefix = f"/{token}"
-
+def _below(prefix: str, private: WSGIApplication, public: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if not path.startswith(f"{prefix}/"):
@@ -62,12 +64,11 @@ def _below(token: str, private: WSGIApplication, public: WSGIApplication) -> WSG
     return application
 
 
-def _announce(url: str, directory: Path, name: str) -> None:
-    directory.joinpath(f"{name}.pid").write_text(f"{os.getpid()}\n")
+def _announce(name: str) -> None:
     # Renamed into place: once the file exists, the service is up.
-    unfinished = directory / f"{name}.url.new"
-    unfinished.write_text(url)
-    unfinished.replace(directory / f"{name}.url")
+    unfinished = Path(f"{name}.pid.new")
+    unfinished.write_text(f"{os.getpid()}\n")
+    unfinished.replace(f"{name}.pid")
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ class AbsenceLook(Look):
     """The trip of a station of which nothing should be there: find and checks are asked."""
 
     def __init__(self, item: StationItem, journey: Journey) -> None:
-        super().__init__(item)
+        super().__init__(item, journey.find_outcome)
         self._journey = journey
         self.ending = Ending()
         #: The names of the checks that passed.
@@ -357,7 +357,7 @@ class OutcomeLook(Look):
     """The trip of a station whose find is asked, and should return the outcome."""
 
     def __init__(self, item: StationItem, journey: Journey) -> None:
-        super().__init__(item)
+        super().__init__(item, journey.find_outcome)
         self._journey = journey
         self.found: Outcome | None = None
 

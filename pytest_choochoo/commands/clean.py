@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
-from pytest_choochoo.engine.attempt import Ending
+from pytest_choochoo.engine.attempt import Ending, Find
 from pytest_choochoo.engine.errors import CheckNotAsked, ProtectedStation, StillThere
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.journey import Journey
@@ -23,6 +24,7 @@ from pytest_choochoo.running.station_item import StationItem
 from pytest_choochoo.selection import Selection, Workflow
 
 NOT_THERE = "not made here, and its checks do not pass"
+NOT_FOUND = "not made here, and its find finds nothing"
 
 
 class Command(commands.Command):
@@ -35,7 +37,7 @@ class Command(commands.Command):
         #: The stations that must stay, each with the names of those downstream that did.
         self._kept: dict[str, dict[str, None]] = {}
         self._cleaned: set[str] = set()
-        #: The stations that were not made here; only their checks can say that they are there.
+        #: The stations that were not made here; their checks or finds say whether they are there.
         self.unmade: frozenset[str] = frozenset()
         self._protected: frozenset[str] = frozenset()
 
@@ -46,9 +48,21 @@ class Command(commands.Command):
         # The clean of a redo is about the stations that it names.
         named = workflow.named("--cc-redo", settings.named) if settings.named else None
         found = selection.select_to_clean(workflow, config, items, unprotected, named)
-        self.unmade = found.unmade
+        self.unmade, self.finds = found.unmade, bool(found.unmade)
         self.protect(found.protected)
         return found
+
+    def to_find(self, items: Sequence[pytest.Item]) -> Iterator[pytest.Function]:
+        """Yield the stations whose outcomes say whether those not made here are there."""
+        route, registry = self.workflow.route, self.workflow.registry
+        needed = route.closure(self.unmade, route.upstream)
+        for key in route.order:
+            has_find = route[key].station.find_function is not None
+            if key in needed and has_find and not self.workflow.outcomes.is_known(key):
+                yield registry.items[key]
+
+    def find(self, key: str, journey: Journey, find: Find) -> bool:
+        return journey.find_outcome(key, find)
 
     def protect(self, keys: frozenset[str]) -> None:
         """Let none of the stations *keys* be cleaned."""
@@ -123,9 +137,8 @@ class CleanTrip:
         if self._lock is None:  # another plugin may rerun the item
             self._lock = self._journey.lock(item.key)  # a station being visited is not cleaned
         is_unmade = item.key in self._command.unmade
-        if is_unmade and item.ask(item.station.checks):
-            self._is_absent = True
-            pytest.skip(NOT_THERE)
+        if is_unmade:
+            self._skip_where_absent()
         protection = self._command.protection(item.key)
         if protection is not None:
             item.call(partial(_refuse, protection))
@@ -143,6 +156,15 @@ class CleanTrip:
                 await answer
 
         item.call(clean, awaits=is_coroutine(function))
+
+    def _skip_where_absent(self) -> None:
+        """Skip the station, which was not made here, unless its checks, or its find, see it."""
+        item, self._is_absent = self._item, True
+        if item.ask(item.station.checks):
+            pytest.skip(NOT_THERE)
+        if not item.station.checks and self._journey.outcomes.find(item.key) is None:
+            pytest.skip(NOT_FOUND)
+        self._is_absent = False
 
     def after_call(self) -> None:
         """Ask the checks of the station; none of them may pass any more.

@@ -15,16 +15,21 @@ from pytest_choochoo.running.station_item import StationItem
 
 
 class LookHooks:
-    """The hook that asks the checks of *items*, and calls *tell* with those that are there."""
+    """The hook that asks finds and checks of *items*, and calls *tell* with those that are there.
+
+    *keep* asks a find, and keeps what it returns.
+    """
 
     def __init__(
         self,
         runner: Runner,
         items: Sequence[pytest.Function],
+        keep: Callable[[str, Find], bool],
         tell: Callable[[Sequence[str]], None],
     ) -> None:
         self._runner = runner
         self._items = items
+        self._look = partial(Look, keep=keep)
         self._tell = tell
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -32,7 +37,7 @@ class LookHooks:
         answer = yield
         option = session.config.option
         if not (option.collectonly or option.setuponly or session.shouldstop):
-            found = [item.nodeid for item in self._items if _look(self._runner, item, Look)]
+            found = [item.nodeid for item in self._items if _look(self._runner, item, self._look)]
             if found:
                 self._tell(found)
         return answer
@@ -80,16 +85,22 @@ def _look(runner: Runner, item: pytest.Function, look: Callable[[StationItem], L
 
 
 class Look:
-    """The trip of a station whose checks are asked in set-up, and which is not called."""
+    """The trip of a station whose find and checks are asked in set-up, and which is not called.
+
+    *keep* asks the find, and keeps what it returns.
+    """
 
     has_begun = False
 
-    def __init__(self, item: StationItem) -> None:
+    def __init__(self, item: StationItem, keep: Callable[[str, Find], bool]) -> None:
         self.is_there = False
         self._item = item
+        self._keep = keep
 
     def set_up(self) -> None:
-        self.is_there = not self._item.ask(self._item.station.checks)
+        item, station = self._item, self._item.station
+        is_found = station.find_function is not None and self._keep(item.key, item.find)
+        self.is_there = not item.ask(station.checks) if station.checks else is_found
 
     def after_call(self) -> None: ...
 
@@ -105,11 +116,7 @@ class Look:
 
 
 class FindLook(Look):
-    """The trip of a station whose find is asked in set-up; *keep* keeps what it returns."""
-
-    def __init__(self, item: StationItem, keep: Callable[[str, Find], bool]) -> None:
-        super().__init__(item)
-        self._keep = keep
+    """The trip of a station whose find alone is asked in set-up."""
 
     def set_up(self) -> None:
         self.is_there = self._keep(self._item.key, self._item.find)

@@ -276,3 +276,48 @@ def test_mistake_in_a_find_visits_nothing(project: Project, mode: str) -> None:
         "station 'boil': its find could not be asked: NameError: name 'nmae' is not defined "
         "(stations.py:11); correct it"
     )
+
+
+LOOKING = WORLD.replace("assert rent == 80", 'assert world() == {"port": rent}')
+CLEANED = f"""{LOOKING}
+    @rent.clean
+    def give_back(rent: int):
+        log(f"give back {{rent}}")
+        WORLD.unlink()
+
+    @configure.clean
+    def unconfigure(configure: str):
+        log(f"unconfigure {{configure}}")
+"""
+
+
+def test_clean_lists_what_finds_see(project: Project) -> None:
+    """Stations not made here are listed if their checks pass with what is found, or they are found."""
+    project.stations(CLEANED)
+    nothing = project.run("--cc-clean")
+    project.write("world.json", '{"port": 80}')
+
+    run = project.run("--cc-clean")
+
+    assert "not made here" not in nothing.text
+    assert "choochoo: there, but not made here: rent, configure; to clean it: " in run.text
+    assert (run.log, run.exit_code) == ((), 0)
+
+
+def test_clean_by_node_id_receives_what_is_found(project: Project) -> None:
+    """A station named by its node id is cleaned where it is found, upstream outcomes included."""
+    project.stations(CLEANED)
+    project.write("world.json", '{"port": 80}')
+
+    below = project.run("--cc-clean", "stations.py::configure")
+    both = project.run("--cc-clean", "stations.py::rent", "stations.py::configure")
+    again = project.run("--cc-clean", "stations.py::rent", "stations.py::configure")
+
+    assert (below.results, below.log) == ({"configure": "cleaned"}, ("unconfigure port 80",))
+    assert both.results == {"rent": "cleaned", "configure": "cleaned"}
+    assert both.log == ("unconfigure port 80", "give back 80")
+    assert again.closing == "2 skipped"
+    assert again.causes == {
+        "rent": "not made here, and its checks do not pass",
+        "configure": "not made here, and its find finds nothing",
+    }

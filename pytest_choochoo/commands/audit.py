@@ -115,8 +115,11 @@ class Command(run.Command):
             return journey.result(item.nodeid, "blocked", by=audit.by)
         if audit.is_visited:
             return None
+        if audit.before is not None:
+            # A skip passes through pytest's phases, where its reason is reported.
+            return None if audit.before.word == "skipped" else audit.before
         # No report says so: downstream was cleaned first, and blocks nothing.
-        return audit.before or journey.results.share(journey.result(item.nodeid, "not reached"))
+        return journey.results.share(journey.result(item.nodeid, "not reached"))
 
     def trip(self, item: StationItem, journey: Journey) -> Trip:
         if self.next_trip is None:

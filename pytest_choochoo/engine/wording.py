@@ -90,9 +90,13 @@ def closing_line(results: Sequence[Result], seconds: float) -> str:
     return f"choochoo: {words or 'no station'} in {elapsed(seconds)}{tail}"
 
 
-def problem_lines(results: Iterable[Result]) -> list[str]:
-    """Return a line for each station that failed or was blocked, with its cause."""
-    problems = [*_labelled(results, "failed", "blocked")]
+def problem_lines(results: Iterable[Result], *, tells_skips: bool = False) -> list[str]:
+    """Return a line for each station that failed or was blocked, with its cause.
+
+    *tells_skips*: so has each that was skipped.
+    """
+    words: tuple[Word, ...] = ("failed", "blocked", *(("skipped",) if tells_skips else ()))
+    problems = [*_labelled(results, *words)]
     width = max((len(label) for _, label in problems), default=0)
     return [
         f"  {result.word:<8} {label:<{width}}  {why(result).removeprefix('blocked ')}"

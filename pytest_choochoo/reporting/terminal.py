@@ -168,12 +168,22 @@ class Terminal:
         self._note_run(exitstatus)
         if self._settings.mode.name == "check":
             self._fold_failures()
-            if exitstatus == pytest.ExitCode.OK and self._has_verified_nothing():
-                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        if exitstatus == pytest.ExitCode.OK and self._has_looked_at_nothing():
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
-    def _has_verified_nothing(self) -> bool:
-        """Return whether all stations were skipped as nothing can verify them, and no test ran."""
-        causes = [result.cause for result in self._results]
+    def _has_looked_at_nothing(self) -> bool:
+        """Return whether nothing could be said of any station, though the command is to say it.
+
+        All stations of a check were skipped as nothing can verify them, and no test ran; or none
+        of an audit was examined.
+        """
+        results, mode = self._results, self._settings.mode
+        if mode.name == "audit":
+            words = {result.word for result in results}
+            return bool(words) and words.isdisjoint({"audited", "failed", "left in place"})
+        if mode.name != "check":
+            return False
+        causes = [result.cause for result in results]
         is_nothing = all(cause.startswith(wording.NOTHING_TO_VERIFY_BY) for cause in causes)
         return bool(causes) and is_nothing and not self._has_run_tests
 
@@ -206,7 +216,7 @@ class Terminal:
                 yield mode.idle
             return
         yield wording.closing_line(results, clock.monotonic() - self._began)
-        yield from wording.problem_lines(results)
+        yield from wording.problem_lines(results, tells_skips=mode.name == "audit")
         yield from wording.cleaned_with(results)
         yield from wording.left_in_place(results)
         next_mode = mode.fixed_by or mode.resumed_by or mode.name

@@ -390,9 +390,9 @@ def open_house(project: Project, fault: str = "") -> None:
         project.write(name, text)
 
 
-def open_site(project: Project) -> None:
-    """Write the workflow `SITE`, and the files that it needs."""
-    project.stations(SITE)
+def open_site(project: Project, fault: str = "") -> None:
+    """Write the workflow `SITE`, with the functions in *fault*, and the files that it needs."""
+    project.stations(sown(SITE, fault))
     project.write("serve.py", SERVE)
     project.write("page.txt", "hello\n")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from harness import Project
-from seeds import audited, contents, open_house, open_shop
+from seeds import audited, contents, open_house, open_shop, open_site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,8 @@ class Seed:
     station: str
     text: str
     found: tuple[str, ...]
-    is_in_house: bool = False
+    write: Callable[[Project, str], None] = open_shop
     leaves: frozenset[str] = frozenset()
-    files: dict[str, str] = field(default_factory=dict)
 
 
 DATABASE = "shop shop/shop.sqlite"
@@ -36,7 +36,11 @@ def shop(station: str, text: str, *found: str, leaves: str = "") -> Seed:
 
 def house(station: str, text: str, *found: str, leaves: str = "") -> Seed:
     left = frozenset(leaves.split())
-    return Seed(station=station, text=text, found=found, is_in_house=True, leaves=left)
+    return Seed(station=station, text=text, found=found, write=open_house, leaves=left)
+
+
+def site(station: str, text: str, *found: str) -> Seed:
+    return Seed(station=station, text=text, found=found, write=open_site)
 
 
 def each_of(seeds: dict[str, Seed]) -> pytest.MarkDecorator:
@@ -47,7 +51,7 @@ def each_of(seeds: dict[str, Seed]) -> pytest.MarkDecorator:
 
 def sow(project: Project, seed: Seed) -> frozenset[str]:
     """Write the workflow with the fault; return what is there before the audit."""
-    (open_house if seed.is_in_house else open_shop)(project, seed.text)
+    seed.write(project, seed.text)
     return contents(project)
 
 
@@ -59,7 +63,7 @@ def require_found(project: Project, seed: Seed, kind: str, *arguments: str) -> N
     """Audit the workflow with *seed*: the fault is found, as *kind*, and nothing else is."""
     before = sow(project, seed)
 
-    run, stations = audited(project, *arguments)
+    run, stations = audited(project, *arguments, apart=seed.write is open_site)
 
     faulty = stations.pop(seed.station)
     found = faulty["findings"]
@@ -68,7 +72,7 @@ def require_found(project: Project, seed: Seed, kind: str, *arguments: str) -> N
     for finding, text in zip(found, seed.found):
         assert text in words(finding)
         assert finding["seen"] in faulty["cause"]
-        assert seed.is_in_house or f"  seen:     {finding['seen']}" in run.text
+        assert seed.write is open_house or f"  seen:     {finding['seen']}" in run.text
     assert {
         name: facts["findings"] for name, facts in stations.items() if "findings" in facts
     } == {}
@@ -581,6 +585,16 @@ FIND = {
         """,
         "prices.tea: 4 -> 3",
     ),
+    "another name of the host": site(
+        "server",
+        """
+        @server.find
+        def find_server():
+            found = running()
+            return Server(found.url.replace("127.0.0.1", "localhost")) if found else None
+        """,
+        "url: 'http://127.0.0.1:",
+    ),
     "another order": shop(
         "items",
         """
@@ -702,6 +716,18 @@ UNDONE = {
         """,
         "it found {'path': '<rootdir>/shop/shop.sqlite', 'tables': []}",
         leaves=DATABASE,
+    ),
+    "id of a process is left": site(
+        "server",
+        """
+        @server.clean
+        def stop_server(server: Server | None, visit: Visit):
+            with suppress(ProcessLookupError):
+                os.kill(visit.resources["pid"], signal.SIGTERM)
+                os.waitpid(visit.resources["pid"], 0)
+                (SITE / "port").unlink()
+        """,
+        "left in its resources: pid",
     ),
     "ids are left": shop(
         "items",

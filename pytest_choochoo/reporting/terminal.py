@@ -168,7 +168,8 @@ class Terminal:
         self._note_run(exitstatus)
         if self._settings.mode.name == "check":
             self._fold_failures()
-        if exitstatus == pytest.ExitCode.OK and self._has_looked_at_nothing():
+        is_good = exitstatus == pytest.ExitCode.OK
+        if is_good and self._has_run and self._has_looked_at_nothing():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
     def _has_looked_at_nothing(self) -> bool:

@@ -124,7 +124,7 @@ MORE = """
 
 @FORMS
 def test_reads_that_are_no_inputs(project: Project, form: str) -> None:
-    """What a visit wrote itself, libraries ask for, is declared, or is code, is no finding."""
+    """Own files, declared inputs, code, and reads by libraries alone are no findings."""
     text = "".join(
         f"""
     @station
@@ -275,7 +275,7 @@ def test_protected_station_is_audited_and_stays(cafe: Project) -> None:
 
 @pytest.mark.parametrize("selection", [("-k", "pour"), ("bar/bar_stations.py::pour",)])
 def test_upstream_of_a_selection(cafe: Project, selection: tuple[str, ...]) -> None:
-    """What is not selected, but needed, is made once and cleaned, and no fault in it is sought."""
+    """Upstream of the selected stations is made once and cleaned, and no fault in it is sought."""
     cafe.edit("stations.py", "assert GROUND.exists()", "return True")
 
     run, stations = audited(cafe, "--cc-unprotect=grind", *selection)

@@ -280,7 +280,7 @@ def test_variable_after_a_copy(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
 
 
 def test_libraries_ask_on_their_own(kitchen: Kitchen) -> None:
-    """What the standard library asks for, like PATH and HOME, is no input."""
+    """Variables that only the standard library asks for, like PATH and HOME, are no inputs."""
     assert kitchen.reads(kitchen.module.on_their_own).variables == {}
 
 
@@ -373,7 +373,7 @@ def test_first_line_is_kept(kitchen: Kitchen) -> None:
 
 
 def test_threads(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another thread of the visit reads counts; once the visit is over, it does not."""
+    """A read by another thread of the visit counts; once the visit is over, it does not."""
     monkeypatch.setenv("KETTLE", "steel")
     file = kitchen.file("water.txt")
     begins, goes_on = threading.Event(), threading.Event()

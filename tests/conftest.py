@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,28 @@ from pathlib import Path
 import pytest
 from background import BackgroundRuns
 from harness import AMBIENT, MODES, Project
+from installed import read_once
 
 # For the benchmarks. At the end, so that the installed package is tested.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def garbage_is_collected_among_what_is_new() -> Iterator[None]:
+    """Spare the collector what lives until the end anyway: pytest calls it after inner runs."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def distributions_are_read_once() -> Iterator[None]:
+    """No test installs anything, so that all runs in this process find the same plugins."""
+    with pytest.MonkeyPatch.context() as patch:
+        read_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -48,14 +48,15 @@ from pytest_choochoo.engine.ledger.schema import with_checksum
 # Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
     import_module(_room.name)
-import_module("jinja2")  # of the extra `report`
+for _name in ("filelock", "jinja2", "effects"):  # what the plugin or projects import late
+    import_module(_name)
 
 HERE = Path(__file__).resolve().parent
 #: The first four lines of a file that `Project.stations` writes: its text begins on the fifth.
 HEADER = """\
 import pytest
 from pytest_choochoo import Visit, station
-from harness import log
+from effects import log
 
 """
 #: Plugins that a run does not load unless a test requests them with `Project.use`.
@@ -89,18 +90,6 @@ def outside() -> dict[str, str]:
         for name, text in os.environ.items()
         if not name.startswith(altering) and name not in AMBIENT
     }
-
-
-def log(line: object) -> None:
-    """Append *line* to the log of side effects; called by stations, checks and fixtures."""
-    with open(os.environ["HARNESS_LOG"], "a") as file:
-        file.write(f"{line}\n")
-
-
-def logged() -> list[str]:
-    """Return the lines logged so far, in all runs, for stations that depend on them."""
-    file = Path(os.environ["HARNESS_LOG"])
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

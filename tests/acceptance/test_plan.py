@@ -155,7 +155,7 @@ def test_reading_changes_nothing(chain: Project, mode: str, command: str) -> Non
         "conftest.py",
         """
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.fixture(autouse=True, scope="session")
         def power():

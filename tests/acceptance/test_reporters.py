@@ -428,7 +428,7 @@ def test_rerun_station_has_a_result_of_each_run_in_allure(project: Project, mode
     project.use("allure", "rerunfailures")
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @pytest.mark.flaky(reruns=1)
         @station

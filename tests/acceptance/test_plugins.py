@@ -598,7 +598,7 @@ def test_plugin_can_be_loaded_by_name(project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     project.stations(CHAIN)
 
-    run = project.run("-p", "choochoo", "--cc-run", apart=True)
+    run = project.run("-p", "choochoo", "--cc-run", new_interpreter=True)
 
     assert (run.visited, run.exit_code) == (("boil", "pour"), 0)
 

@@ -464,4 +464,4 @@ def test_allure_is_not_imported_unless_it_writes(project: Project) -> None:
         """,
     )
 
-    assert project.run("--cc-run", apart=True).exit_code == 0
+    assert project.run("--cc-run", new_interpreter=True).exit_code == 0

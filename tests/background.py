@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness import Project
+from forking import ForkedProcess, ForkServer
+from harness import OPTIONAL, Project
 
 PATIENCE = 30  # seconds
 
@@ -44,51 +43,40 @@ class BackgroundRuns:
     """Pytest commands that run beside the test, and end with it."""
 
     project: Project
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    forks: ForkServer
+    running: list[ForkedProcess] = field(default_factory=list)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:asyncio",
-            *arguments,
-        ]
+    def start(self, *arguments: str) -> ForkedProcess:
+        without = [f"-pno:{name}" for name in OPTIONAL.values()]
         output = self.project.path / f"output-{len(self.running)}.txt"
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                command,
-                cwd=self.project.path,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+        with output.open("wb") as file, open(os.devnull, "rb") as nothing:
+            process = self.forks.start(
+                *("-m", "pytest", *without, *arguments),
+                files=[nothing.fileno(), file.fileno(), file.fileno()],
+                folder=self.project.path,
+                environment=os.environ,
             )
         self.running.append(process)
         return process
 
-    def text(self, process: subprocess.Popen[bytes]) -> str:
+    def text(self, process: ForkedProcess) -> str:
         """Return the output of *process* so far."""
         name = f"output-{self.running.index(process)}.txt"
         return (self.project.path / name).read_text()
 
-    def end(self, process: subprocess.Popen[bytes]) -> str:
+    def end(self, process: ForkedProcess) -> str:
         """Wait for the end of *process*, and return its output."""
         process.wait(timeout=PATIENCE)
         return self.text(process)
 
-    def held(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def held(self, *arguments: str) -> ForkedProcess:
         """Start a run, and return during a visit that `release` ends."""
         self.project.write("hold", "")
         process = self.start(*arguments)
         self.wait_for((self.project.path / "begun").exists)
         return process
 
-    def interrupt(
-        self, process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGINT
-    ) -> None:
+    def interrupt(self, process: ForkedProcess, number: signal.Signals = signal.SIGINT) -> None:
         """Send a signal to all processes of the command, as Ctrl-C does in a terminal."""
         os.killpg(process.pid, number)
 

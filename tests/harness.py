@@ -40,6 +40,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from forking import ForkServer
 
 import pytest_choochoo
 from pytest_choochoo.engine.ledger.record import Record, from_text, to_text
@@ -48,14 +49,15 @@ from pytest_choochoo.engine.ledger.schema import with_checksum
 # Imported once and for all: pytester unloads the modules that a run imports, the plugin's included.
 for _room in pkgutil.walk_packages(pytest_choochoo.__path__, "pytest_choochoo."):
     import_module(_room.name)
-import_module("jinja2")  # of the extra `report`
+for _name in ("filelock", "jinja2", "effects"):  # what the plugin or projects import late
+    import_module(_name)
 
 HERE = Path(__file__).resolve().parent
 #: The first four lines of a file that `Project.stations` writes: its text begins on the fifth.
 HEADER = """\
 import pytest
 from pytest_choochoo import Visit, station
-from harness import log
+from effects import log
 
 """
 #: Plugins that a run does not load unless a test requests them with `Project.use`.
@@ -89,18 +91,6 @@ def outside() -> dict[str, str]:
         for name, text in os.environ.items()
         if not name.startswith(altering) and name not in AMBIENT
     }
-
-
-def log(line: object) -> None:
-    """Append *line* to the log of side effects; called by stations, checks and fixtures."""
-    with open(os.environ["HARNESS_LOG"], "a") as file:
-        file.write(f"{line}\n")
-
-
-def logged() -> list[str]:
-    """Return the lines logged so far, in all runs, for stations that depend on them."""
-    file = Path(os.environ["HARNESS_LOG"])
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -260,12 +250,15 @@ class Run:
 class Project:
     """A project in a directory of its own, and pytest commands in it.
 
-    With *workers*, a run is a separate process under xdist, otherwise it takes
-    place in this process.
+    With *workers*, a run is a separate process under xdist; otherwise it takes place in this
+    process.
     """
 
-    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, forks: ForkServer
+    ) -> None:
         self.path = pytester.path
+        self._forks = forks
         self.workers = 0
         self._pytester = pytester
         self._monkeypatch = monkeypatch
@@ -316,8 +309,14 @@ class Project:
         """Return all lines logged so far, in all runs."""
         return tuple(self._log.read_text().splitlines()) if self._log.exists() else ()
 
-    def run(self, *arguments: str, apart: bool = False, cwd: str = ".") -> Run:
-        """Run pytest with *arguments* in *cwd* below the project; *apart*: in a separate process."""
+    def run(
+        self, *arguments: str, apart: bool = False, new_interpreter: bool = False, cwd: str = "."
+    ) -> Run:
+        """Run pytest with *arguments* in *cwd* below the project.
+
+        *apart*: in a separate process. *new_interpreter*: in one that has imported nothing, like
+        the workers that it starts.
+        """
         before = len(self.log())
         for file in self._probe.glob("*.json"):
             file.unlink()
@@ -330,20 +329,37 @@ class Project:
         with self._monkeypatch.context() as context, warnings.catch_warnings():
             warnings.resetwarnings()  # the filters of this process are not those of the run
             context.chdir(self.path / cwd)
-            if apart or self.workers:
-                done = self._pytester.run(sys.executable, "-m", "pytest", *command)
+            if new_interpreter or not (apart or self.workers):
+                exit_code, text = self._start(new_interpreter, *command)
             else:
-                done = self._pytester.runpytest_inprocess(*command)
+                exit_code, text = self._fork(context, *command)
         facts = self._read("reports.json", {"reports": [], "collect_errors": []})
         collected = self._read("collected.json", [])
         return Run(
-            exit_code=int(done.ret),
-            text="\n".join((*done.outlines, *done.errlines)),
+            exit_code=exit_code,
+            text=text,
             reports=tuple(facts["reports"]),
             collect_errors=tuple(facts["collect_errors"]),
             collected=tuple((node_id, is_station) for node_id, is_station in collected),
             log=self.log()[before:],
         )
+
+    def _start(self, new_interpreter: bool, *command: str) -> tuple[int, str]:
+        if new_interpreter:
+            done = self._pytester.run(sys.executable, "-m", "pytest", *command)
+        else:
+            done = self._pytester.runpytest_inprocess(*command)
+        return int(done.ret), "\n".join((*done.outlines, *done.errlines))
+
+    def _fork(self, context: pytest.MonkeyPatch, *command: str) -> tuple[int, str]:
+        # As pytester does for the processes that it starts.
+        context.setenv("PYTHONPATH", os.getcwd(), prepend=os.pathsep)
+        files = self._probe / "output.txt", self._probe / "errors.txt"
+        with files[0].open("wb") as output, files[1].open("wb") as errors:
+            code = self._forks.run("-m", "pytest", *command, output=output, errors=errors)
+        text = "\n".join(line for file in files for line in file.read_text().splitlines())
+        sys.stdout.write(f"{text}\n")  # shown where the test fails
+        return code, text
 
     def _read(self, name: str, otherwise: Any) -> Any:
         file = self._probe / name

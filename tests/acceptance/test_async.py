@@ -76,7 +76,7 @@ def test_async_check_of_plain_station_is_awaited(project: Project, awaited_by: s
     project.stations(
         f"""
 import asyncio
-from harness import logged
+from effects import logged
 
 {marks}
 @station
@@ -160,7 +160,7 @@ def test_async_fixtures_can_be_requested(project: Project, awaited_by: str) -> N
         f"""
 import asyncio
 import {module}
-from harness import logged
+from effects import logged
 
 @{fixture}
 async def kettle(boil_first):

@@ -136,7 +136,7 @@ def test_record_of_the_station_names_the_message(project: Project) -> None:
     assert (again.visited, again.exit_code) == (("boil",), 0)
     [reason] = again.reasons["boil"]
     assert re.match(
-        r"last visit failed [\d.]+ s ago: worker gw0 was ended, as it sent a message that is not "
+        r"last visit failed [\d.]+ s ago: worker gw[01] was ended, as it sent a message that is not "
         r"understood, '\{oops' \(JSON",
         reason,
     )

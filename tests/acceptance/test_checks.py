@@ -150,7 +150,7 @@ def test_within_tries_again_after_the_visit(project: Project) -> None:
     """A check with `within=` is tried again after a visit, until it passes."""
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @station
         def boil() -> None:
@@ -195,7 +195,7 @@ def test_passed_checks_do_not_run_again_for_a_slow_one(project: Project) -> None
     """While one check is tried again, the checks that passed do not run again."""
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @station
         def boil() -> None:
@@ -563,7 +563,7 @@ def test_check_may_use_tmp_path(project: Project, mode: str) -> None:
     """Each check has an empty `tmp_path` of its own, before the visit and after it."""
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @station
         def boil(tmp_path) -> None:
@@ -637,7 +637,7 @@ def test_outcome_is_kept_if_the_check_after_the_visit_skips(project: Project, mo
     project.stations(
         """
         from pathlib import Path
-        from harness import logged
+        from effects import logged
         HERE = Path(__file__).parent
 
         @station

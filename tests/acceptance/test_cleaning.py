@@ -61,7 +61,7 @@ EXPECTED = """
 def done(project: Project) -> Project:
     """A chain of three stations with cleans and one without, complete."""
     project.stations(CHAIN)
-    project.write("test_tea.py", "from harness import log\ndef test_tea(sip): log('test')\n")
+    project.write("test_tea.py", "from effects import log\ndef test_tea(sip): log('test')\n")
     assert project.run("--cc-run", "-m", "station").closing == "4 visited"
     return project
 

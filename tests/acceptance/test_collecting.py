@@ -762,7 +762,7 @@ def test_imported_station_is_visited_and_handed_out(
 LIBRARY = """
 from pathlib import Path
 from pytest_choochoo import station
-from harness import log
+from effects import log
 
 OUT = Path(__file__).with_name("out.txt")
 
@@ -945,7 +945,7 @@ LIBRARIES = {
     "grid.py": """
         from pathlib import Path
         from pytest_choochoo import station
-        from harness import log
+        from effects import log
 
         @station
         def light(): Path(__file__).with_name("lit").touch()
@@ -956,7 +956,7 @@ LIBRARIES = {
     "steps.py": """
         from grid import light
         from pytest_choochoo import station
-        from harness import log
+        from effects import log
 
         @station
         def fill(light): log("fill")
@@ -1035,7 +1035,7 @@ def test_library_is_imported_once(project: Project) -> None:
     project.write(
         "src/app/platform.py",
         """
-        from harness import log
+        from effects import log
         from pytest_choochoo import station
         from .config import DEGREES
 

@@ -171,7 +171,7 @@ def test_fault_is_reported_in_full(project: Project, text: str, message: str) ->
 def test_fault_stops_every_command(project: Project, command: str) -> None:
     """A fault stops each `--cc-*` command before anything runs, tests included."""
     project.stations("@station\ndef good():\n    log('good')\n" + FAULTS["cycle"][0])
-    project.write("test_it.py", "from harness import log\ndef test_it(): log('test')")
+    project.write("test_it.py", "from effects import log\ndef test_it(): log('test')")
 
     run = project.run(command)
 

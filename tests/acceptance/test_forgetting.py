@@ -222,7 +222,7 @@ def test_unknown_station_is_usage_error(done: Project) -> None:
 
 def test_tests_do_not_run_while_forgetting(done: Project) -> None:
     """Forgetting runs no test."""
-    done.write("test_tea.py", "from harness import log\ndef test_tea(): log('test')\n")
+    done.write("test_tea.py", "from effects import log\ndef test_tea(): log('test')\n")
 
     run = done.run("--cc-forget", "all")
 

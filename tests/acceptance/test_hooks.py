@@ -105,7 +105,7 @@ def test_judged_gets_every_verdict(project: Project) -> None:
     project.write(
         "conftest.py",
         """
-        from harness import log
+        from effects import log
 
         def pytest_choochoo_judged(config, node_id, verdict):
             facts = getattr(verdict, "texts", None) or getattr(verdict, "by", "")
@@ -132,7 +132,7 @@ def test_visit_started_and_finished_frame_each_visit(project: Project, mode: str
     project.write(
         "conftest.py",
         """
-        from harness import log
+        from effects import log
 
         def pytest_choochoo_visit_started(config, node_id, reasons):
             log(f"started {node_id} {reasons}")
@@ -174,7 +174,7 @@ def test_make_ledger_replaces_the_ledger(project: Project) -> None:
         "conftest.py",
         """
         from pathlib import Path
-        from harness import log
+        from effects import log
         from pytest_choochoo import LedgerLocation, open_ledger
 
         def pytest_choochoo_make_ledger(config, folder, profile):

@@ -48,7 +48,7 @@ STATIONS = """
         log("below")
 """
 TEST = """
-    from harness import log
+    from effects import log
 
     def test_below(below):
         log("test")

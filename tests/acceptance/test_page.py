@@ -329,6 +329,6 @@ def test_page_costs_nothing_where_none_is_asked_for(project: Project) -> None:
         """,
     )
 
-    run = project.run("--cc-run", "-s", apart=True)
+    run = project.run("--cc-run", "-s", new_interpreter=True)
 
     assert "imported: []" in run.text

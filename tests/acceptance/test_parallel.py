@@ -223,7 +223,7 @@ def test_pending_tests_of_a_dead_worker_are_run_by_others(project: Project) -> N
         """
         import os
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.mark.parametrize("number", range(8))
         def test_site(number):
@@ -402,7 +402,7 @@ def test_fresh_stations_are_sent_to_no_worker(project: Project) -> None:
     project.write(
         "conftest.py",
         """
-        from harness import log
+        from effects import log
 
         def pytest_runtest_protocol(item): log(item.name)
         """,
@@ -420,7 +420,7 @@ def test_module_fixtures_are_set_up_once_for_tests_that_wait_for_nothing(
         "test_site.py",
         """
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.fixture(scope="module")
         def browser():
@@ -441,7 +441,7 @@ def test_session_fixtures_are_torn_down_at_the_end(project: Project) -> None:
         "conftest.py",
         """
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.fixture(scope="session")
         def browser():

@@ -155,7 +155,7 @@ def test_reading_changes_nothing(chain: Project, mode: str, command: str) -> Non
         "conftest.py",
         """
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.fixture(autouse=True, scope="session")
         def power():
@@ -166,11 +166,11 @@ def test_reading_changes_nothing(chain: Project, mode: str, command: str) -> Non
             log("tray")
         """,
     )
-    chain.run("--cc-run", apart=True)
+    chain.run("--cc-run", new_interpreter=True)
     chain.write("water.txt", "90")
     before = snapshot(chain.path / ".pytest_cache/d")
 
-    run = chain.run(*f"--cc-{command}".split(), apart=True)
+    run = chain.run(*f"--cc-{command}".split(), new_interpreter=True)
 
     assert (run.exit_code, run.log) == (0, ())
     assert snapshot(chain.path / ".pytest_cache/d") == before

@@ -31,7 +31,7 @@ def test_flaky_station_is_tried_again_in_place(project: Project, order: str, mod
     first, second = marks if order == "above" else reversed(marks)
     project.stations(
         f"""
-        from harness import logged
+        from effects import logged
 
         {first}
         {second}
@@ -69,7 +69,7 @@ def test_rerun_of_a_check_after_the_visit(project: Project) -> None:
     project.use("rerunfailures")
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @pytest.fixture
         def kettle():
@@ -97,7 +97,7 @@ def test_rerun_of_a_test_receives_its_outcome_again(project: Project) -> None:
     project.write(
         "test_it.py",
         """
-        from harness import log, logged
+        from effects import log, logged
 
         def test_it(boil):
             log(boil)
@@ -598,7 +598,7 @@ def test_plugin_can_be_loaded_by_name(project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     project.stations(CHAIN)
 
-    run = project.run("-p", "choochoo", "--cc-run", apart=True)
+    run = project.run("-p", "choochoo", "--cc-run", new_interpreter=True)
 
     assert (run.visited, run.exit_code) == (("boil", "pour"), 0)
 
@@ -608,7 +608,7 @@ def test_clean_that_fails_is_tried_again(project: Project) -> None:
     project.use("rerunfailures")
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @station
         def boil(): ...

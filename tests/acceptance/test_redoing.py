@@ -47,7 +47,7 @@ TABLE = """
     def sing(): log("sing")
 """
 WORKERS: dict[str, tuple[str, ...]] = {"serial": (), "parallel": ("-n", "2")}
-TEST = "from harness import log\n\ndef test_cup(serve):\n    log('test')\n    assert serve == 1\n"
+TEST = "from effects import log\n\ndef test_cup(serve):\n    log('test')\n    assert serve == 1\n"
 
 
 @pytest.fixture

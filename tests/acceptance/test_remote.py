@@ -42,7 +42,13 @@ def run(project: Project, *specs: str, options: tuple[str, ...] = ()) -> Run:
     tx = [part for spec in specs for part in ("--tx", spec)]
     folder = str(project.path)
     return project.run(
-        "--cc-run", "--dist=load", *tx, f"--rsyncdir={folder}", *options, folder, apart=True
+        "--cc-run",
+        "--dist=load",
+        *tx,
+        f"--rsyncdir={folder}",
+        *options,
+        folder,
+        new_interpreter=True,
     )
 
 

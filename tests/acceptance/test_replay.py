@@ -213,7 +213,7 @@ def test_ledger_is_always_closed(tea: Project, option: str, mode: str) -> None:
         "conftest.py",
         """
         from pytest_choochoo import LedgerLocation, open_ledger
-        from harness import log
+        from effects import log
 
         class Closing:
             def __init__(self, ledger):

@@ -428,7 +428,7 @@ def test_rerun_station_has_a_result_of_each_run_in_allure(project: Project, mode
     project.use("allure", "rerunfailures")
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @pytest.mark.flaky(reruns=1)
         @station
@@ -464,4 +464,4 @@ def test_allure_is_not_imported_unless_it_writes(project: Project) -> None:
         """,
     )
 
-    assert project.run("--cc-run", apart=True).exit_code == 0
+    assert project.run("--cc-run", new_interpreter=True).exit_code == 0

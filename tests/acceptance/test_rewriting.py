@@ -38,7 +38,7 @@ def test_no_module_of_the_package_is_rewritten(project: Project, mode: str) -> N
     project.write("conftest.py", LOADERS)
     project.stations("@station\ndef boil(): ...\n")
 
-    run = project.run("--cc-run", apart=True)
+    run = project.run("--cc-run", new_interpreter=True)
 
     assert run.visited == ("boil",)
     seen = {
@@ -55,7 +55,7 @@ def test_asserts_of_station_files_are_rewritten(project: Project, mode: str) -> 
     """An assert that fails in a station shows its values."""
     project.stations(FAILING)
 
-    run = project.run("--cc-run", apart=True)
+    run = project.run("--cc-run", new_interpreter=True)
 
     assert run.failed == ("boil",)
     assert "where 5 = len('water')" in run.text
@@ -75,7 +75,7 @@ def test_asserts_of_conftest_files_are_rewritten(project: Project, mode: str) ->
     )
     project.stations("@station\ndef boil(water): ...\n")
 
-    run = project.run("--cc-run", apart=True)
+    run = project.run("--cc-run", new_interpreter=True)
 
     assert run.failed == ("boil",)
     assert "where 5 = len('water')" in run.text
@@ -98,7 +98,7 @@ def test_package_in_an_archive_works(project: Project, tmp_path: Path) -> None:
         """
     )
 
-    run = project.run("--cc-run", apart=True)
+    run = project.run("--cc-run", new_interpreter=True)
 
     assert run.log == ("zipimporter",)
 

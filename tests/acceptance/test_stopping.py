@@ -208,7 +208,7 @@ def test_rest_of_a_module_does_not_start(background: BackgroundRuns) -> None:
         """
         import time
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.mark.parametrize("number", range(30))
         def test_it(number):

@@ -971,7 +971,7 @@ def test_unchanged_stations_leave_module_fixtures_in_order(project: Project) -> 
         """
         import pytest
         from pytest_choochoo import station
-        from harness import log
+        from effects import log
 
         @pytest.fixture(scope="module")
         def kitchen():

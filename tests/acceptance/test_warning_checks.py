@@ -139,7 +139,7 @@ def test_it_is_tried_again_within_its_time(project: Project, mode: str) -> None:
     """`within=` counts for a check that only warns, too: it warns only when that is over."""
     project.stations(
         """
-        from harness import logged
+        from effects import logged
 
         @station
         def boil() -> None: log("boil")

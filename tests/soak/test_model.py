@@ -124,7 +124,7 @@ class History(RuleBasedStateMachine):
 
     def _write(self) -> None:
         """Write all files of all checkouts."""
-        stations, tests, steps = HEADER + TEMPLATE, "from harness import log\n", self.model.steps
+        stations, tests, steps = HEADER + TEMPLATE, "from effects import log\n", self.model.steps
         for step in steps.values():
             made = [f"{each}.product" for each in step.above if steps[each].has_product]
             facts = vars(step) | {

@@ -213,7 +213,7 @@ def cafe(project: Project) -> Project:
         "conftest.py",
         """
         import pytest
-        from harness import log
+        from effects import log
 
         @pytest.fixture(scope="session")
         def machine():

@@ -29,9 +29,13 @@ from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO
 
 import pytest
+from execnet import gateway_io
+from execnet.gateway_base import ExecModel, Popen2IO
+from execnet.gateway_io import Popen2IOMaster, popen_bootstrapline
+from execnet.xspec import XSpec
 from installed import read_once
 
 HERE = Path(__file__).resolve().parent
@@ -256,10 +260,8 @@ class Server:
             each.close()
 
     def _execute(self, command: Sequence[str]) -> None:
-        import execnet.gateway_io
-
         more = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-        execnet.gateway_io.Popen2IOMaster = worker_io(self.address)  # type: ignore[misc, assignment]
+        gateway_io.create_io = forked_io(self.address)  # type: ignore[assignment]
         option, what, *arguments = command
         if option == "-m":
             sys.path[:] = [os.getcwd(), *more, *self._path]
@@ -295,16 +297,11 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     return open(readable, "rb"), open(writable, "wb")
 
 
-def worker_io(server: str) -> type:
-    """Return execnet's class for the pipes to a worker, whose process the *server* forks."""
-    from execnet.gateway_base import Popen2IO
-    from execnet.gateway_io import Popen2IOMaster, popen_bootstrapline
+def forked_io(server: str) -> Callable[..., Popen2IO]:
+    """Return execnet's function that starts a worker, which forks it from the *server*."""
 
     class ForkedIO(Popen2IOMaster):
-        def __init__(self, args: Sequence[str], execmodel: Any) -> None:
-            if list(args) != [sys.executable, "-u", "-c", popen_bootstrapline]:
-                super().__init__(args, execmodel)
-                return
+        def __init__(self, execmodel: ExecModel) -> None:
             their_input, our_output = _pipe()
             our_input, their_output = _pipe()
             with their_input, their_output:
@@ -312,7 +309,7 @@ def worker_io(server: str) -> type:
                 files = their_input, their_output, sys.__stderr__
                 self.popen = fork(
                     server,
-                    args[2:],
+                    ["-c", popen_bootstrapline],
                     [file.fileno() for file in files],
                     folder=os.getcwd(),
                     environment=os.environ,
@@ -320,7 +317,13 @@ def worker_io(server: str) -> type:
                 )
             Popen2IO.__init__(self, our_output, our_input, execmodel=execmodel)
 
-    return ForkedIO
+    def create_io(spec: XSpec, execmodel: ExecModel) -> Popen2IO:
+        # xdist copies pytest to the directory of a worker that has its own, to be imported there.
+        is_plain = spec.popen and not spec.chdir and not spec.python
+        return ForkedIO(execmodel) if is_plain else start(spec, execmodel)
+
+    start = gateway_io.create_io
+    return create_io
 
 
 class Imports:

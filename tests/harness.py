@@ -70,11 +70,13 @@ OPTIONAL = {
     "html": "html",
     "hypothesis": "hypothesispytest",
     "metadata": "metadata",
+    "nunit": "nunit",
     "randomly": "randomly",
     "repeat": "repeat",
     "rerunfailures": "rerunfailures",
     "run-parallel": "run-parallel",
     "timeout": "timeout",
+    "trio": "trio",
 }
 
 

@@ -141,6 +141,16 @@ def is_awaited_by_plugin(item: pytest.Function, station: Station[Any]) -> bool:
     return is_theirs and is_async(station)
 
 
+def is_left_to_trio(item: pytest.Function, station: Station[Any]) -> bool:
+    """Return whether pytest-trio is to await *station*, which it can do for tests only."""
+    config = item.config
+    if not config.pluginmanager.has_plugin("trio") or not is_async(station):
+        return False
+    if "anyio_backend" in item.fixturenames:
+        return False
+    return item.get_closest_marker("trio") is not None or bool(config.getini("trio_mode"))
+
+
 def run_in_loop(work: Coroutine[Any, Any, Any]) -> None:
     """Run the coroutine *work* in an event loop of its own."""
     import asyncio  # takes as long to import as this package, and few stations are async

@@ -14,6 +14,7 @@ import pytest
 from pytest_choochoo.collection.functions import (
     VisitCall,
     adapt_async_item,
+    is_left_to_trio,
     item_function,
     parameters_of,
     without_second_backend,
@@ -22,6 +23,7 @@ from pytest_choochoo.collection.multiplied import MultipliedHooks
 from pytest_choochoo.engine.errors import (
     ChoochooError,
     DuplicateName,
+    LeftToTrio,
     ReservedName,
     StationInClass,
     StationOutside,
@@ -207,6 +209,8 @@ class StationRegistry:
         key = item.nodeid
         if self._items.setdefault(key, item) is item:
             station = self._instances[key].station
+            if is_left_to_trio(item, station):
+                self.add_fault(LeftToTrio(station.name, station.location))
             adapt_async_item(item, station, self._call)
 
     def _provider(self, station: Station[Any]) -> Callable[..., Any]:

@@ -78,14 +78,17 @@ class Command(commands.Command):
             super().before_use(dependency, item)
         except NoRecord:
             # A found outcome needs no record, and neither does a station that returns nothing.
-            unknown = (key for key in dependency.keys if self.why_unknown(key) is not None)
-            if any(self.workflow.outcomes.find(key) is None for key in unknown):
-                raise
+            for key in dependency.keys:
+                error = self.why_unknown(key)
+                if error is not None and self.workflow.outcomes.find(key) is None:
+                    raise error from None
 
     def why_unknown(self, key: str) -> Exception | None:
         # The outcome of a station that returns nothing is known without a record.
         if not self.workflow.outcomes.is_expected(self.workflow.route[key].station):
             return None
+        if self._found.get(key) is False:
+            return NothingFound(self.workflow.route[key].name)
         return super().why_unknown(key)
 
 

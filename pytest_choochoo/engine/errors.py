@@ -302,6 +302,15 @@ class YieldStation(ChoochooError):
     )
 
 
+class LeftToTrio(ChoochooError):
+    name: str
+    location: str
+    template = (
+        "{location}: async station {name!r} is left to pytest-trio, which awaits tests only; use "
+        "anyio instead: @pytest.mark.anyio, and a fixture anyio_backend that returns 'trio'"
+    )
+
+
 class StationInConftest(ChoochooError):
     name: str
     location: str

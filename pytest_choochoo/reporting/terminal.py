@@ -87,9 +87,8 @@ class Terminal:
         is_shown = run is not None and self._settings.verbosity >= -1
         return [*map(shown, run.header)] if run is not None and is_shown else []
 
-    @pytest.hookimpl(
-        wrapper=True, tryfirst=True
-    )  # others may work, and stop, before the first item
+    # As a wrapper, since others may work, and stop, before the first item.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         option = self._config.option
         self._has_run = not (option.collectonly or option.setuponly)

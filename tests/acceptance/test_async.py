@@ -322,3 +322,51 @@ def test_unchanged_async_station_starts_no_loop(project: Project, option: str) -
     run = project.run(option)
 
     assert (run.exit_code, run.failed) == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("lines", "mark"),
+    [((), "@pytest.mark.trio"), (("trio_mode = true",), "")],
+    ids=["mark", "mode"],
+)
+def test_station_left_to_pytest_trio_is_a_fault(
+    project: Project, mode: str, lines: tuple[str, ...], mark: str
+) -> None:
+    """Pytest-trio awaits tests, and a station would silently run on asyncio instead."""
+    project.use("trio")
+    project.ini(*lines)
+    project.stations(f"""
+        {mark}
+        @station
+        async def boil() -> int:
+            return 100
+    """)
+
+    run = project.run("--cc-run")
+
+    assert (
+        "stations.py:5: async station 'boil' is left to pytest-trio, which awaits tests only; use "
+        "anyio instead: @pytest.mark.anyio, and a fixture anyio_backend that returns 'trio'"
+    ) in run.text
+    assert (run.log, run.exit_code) == ((), 2 if mode == "serial" else 1)
+
+
+def test_station_beside_pytest_trio(project: Project, mode: str) -> None:
+    """Where pytest-trio is installed, and is to await no station, stations are as always."""
+    project.use("trio")
+    project.stations(BOIL.replace("MARKS", ""))
+    project.write(
+        "test_it.py",
+        """
+        import pytest, trio
+
+        @pytest.mark.trio
+        async def test_hot(boil):
+            await trio.sleep(0)
+            assert boil == 100
+        """,
+    )
+
+    run = project.run("--cc-run")
+
+    assert (run.visited, run.tests) == (("boil", "pour"), {"test_hot": "passed"})

@@ -465,3 +465,29 @@ def test_allure_is_not_imported_unless_it_writes(project: Project) -> None:
     )
 
     assert project.run("--cc-run", new_interpreter=True).exit_code == 0
+
+
+def test_nunit_has_every_station(project: Project, mode: str) -> None:
+    """Pytest-nunit looks for a report of each phase, also of a station that is unchanged."""
+    project.use("nunit")
+    project.stations("""
+        @station
+        def boil() -> int:
+            return 100
+
+        @station
+        def pour(boil): assert boil == 0
+
+        @station
+        def serve(pour): ...
+    """)
+    project.run("--cc-run")
+
+    run = project.run("--cc-run", "--nunit-xml=nunit.xml")
+
+    results = re.findall(
+        r'<test-case [^>]*?name="stations.py::(\w+)"[^>]*? result="(\w+)"',
+        (project.path / "nunit.xml").read_text(),
+    )
+    assert run.closing == "1 unchanged, 1 failed, 1 blocked"
+    assert dict(results) == {"boil": "Passed", "pour": "Failed", "serve": "Skipped"}

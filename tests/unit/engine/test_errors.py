@@ -272,6 +272,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "station 'boil' was cleaned, but its check 'is_hot' still passes; "
         "either the clean or the check is wrong"
     ),
+    errors.LeftToTrio("boil", "stations.py:5"): (
+        "stations.py:5: async station 'boil' is left to pytest-trio, which awaits tests only; use "
+        "anyio instead: @pytest.mark.anyio, and a fixture anyio_backend that returns 'trio'"
+    ),
     errors.NotFromNothing("audit", ("boil", "pour"), "pytest --cc-clean --cc-profile=audit"): (
         "an audit begins from nothing, but stations are complete in profile 'audit': boil, pour; "
         "clean them first: pytest --cc-clean --cc-profile=audit"

@@ -53,7 +53,7 @@ from pytest_choochoo.running.stopping import (
     stopping_without_ledger,
 )
 from pytest_choochoo.running.visit_events import VisitEvents
-from pytest_choochoo.selection import Selection, Workflow
+from pytest_choochoo.selection import Selection, Workflow, arrange_items
 from pytest_choochoo.settings import Settings
 
 if TYPE_CHECKING:
@@ -131,6 +131,15 @@ def start(
         config.pluginmanager.register(SessionHooks(made))
         _register_hooks(config, made)
     return made
+
+
+def arrange_first(files: StationFiles, session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Put *items* in their order before other plugins look at it; not where anything is wrong."""
+    files.collect_missing(session)
+    dependencies = Dependencies(files.registry)
+    route = dependencies.route()
+    if not files.registry.faults and not dependencies.faults:
+        arrange_items(route, dependencies, items)
 
 
 def build(

@@ -208,7 +208,8 @@ class Settings(Value):
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
     others may write it. *progress*: how a run is to be shown while it goes on.
-    *is_held*: this process holds the profile already. *take_over*: is called with the lock on
+    *is_stepwise*: items before the last one that failed count as passed. *is_held*: this process
+    holds the profile already. *take_over*: is called with the lock on
     the profile at the end of the session, None if it is to be released.
     """
 
@@ -232,6 +233,7 @@ class Settings(Value):
     host: str
     trusts: bool
     progress: str
+    is_stepwise: bool
     is_held: bool
     take_over: Callable[[HeldLock], object] | None
 
@@ -383,6 +385,8 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     )
 
 
+# Each of these options of pytest turns on stepwise.
+_STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")
 # The forms of the commands that have several, where none is given.
 _DEFAULT_FORMS = {"graph": "tree", "audit": ""}
 # The modes whose option names the stations that they are about.
@@ -433,6 +437,7 @@ def read(config: pytest.Config) -> Settings:
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
+        is_stepwise=any(getattr(config.option, name, False) for name in _STEPWISE),
         is_held=config.stash.get(IS_HELD, False),
         take_over=config.stash.get(TAKE_OVER, None),
     )

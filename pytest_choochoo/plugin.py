@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if read.is_for_tools:  # nothing but the answer is printed, as with -qq
         config.option.verbose = -2
-    for pattern in read.files:
+    for pattern in read.files if config.pluginmanager.has_plugin("python") else ():
         # This decides which files pytest collects, and in which it rewrites asserts.
         config.addinivalue_line("python_files", pattern)
     config.stash[SETTINGS] = read

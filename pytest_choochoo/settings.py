@@ -7,12 +7,12 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from fnmatch import fnmatch
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -423,7 +423,7 @@ def read(config: pytest.Config) -> Settings:
         is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
         files=tuple(config.getini("cc_files") or ()) or _STATION_FILES,
-        test_files=tuple(config.getini("python_files")),
+        test_files=tuple(_ini_list(config, "python_files")),
         process=config.stash[PROCESS],
         verbosity=config.get_verbosity(),
         options="".join(
@@ -437,10 +437,29 @@ def read(config: pytest.Config) -> Settings:
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
-        is_stepwise=any(getattr(config.option, name, False) for name in _STEPWISE),
+        is_stepwise=any(pytest_option(config, name) for name in _STEPWISE),
         is_held=config.stash.get(IS_HELD, False),
         take_over=config.stash.get(TAKE_OVER, None),
     )
+
+
+def pytest_option(config: pytest.Config, name: str) -> Any:
+    """Return the value of an option of pytest, None where the plugin that has it is left out."""
+    return config.getoption(name, None)
+
+
+def runs_items(config: pytest.Config) -> bool:
+    """Return whether items are run: pytest only shows them, or their fixtures, on request."""
+    return not (pytest_option(config, "collectonly") or pytest_option(config, "setuponly"))
+
+
+def _ini_list(config: pytest.Config, name: str) -> Sequence[str]:
+    """Return a setting of pytest, () where the plugin that has it is left out."""
+    try:
+        found: Sequence[str] = config.getini(name)
+    except ValueError:
+        return ()
+    return found
 
 
 def _mode(config: pytest.Config) -> Mode:

@@ -21,7 +21,7 @@ from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
-from pytest_choochoo.settings import Settings
+from pytest_choochoo.settings import Settings, runs_items
 
 # In verbose output: the columns right of a result, and those that xdist puts before it.
 _PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
@@ -91,8 +91,7 @@ class Terminal:
         wrapper=True, tryfirst=True
     )  # others may work, and stop, before the first item
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        option = self._config.option
-        self._has_run = not (option.collectonly or option.setuponly)
+        self._has_run = runs_items(self._config)
         return (yield)
 
     def pytest_report_teststatus(

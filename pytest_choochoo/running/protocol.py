@@ -33,7 +33,7 @@ from pytest_choochoo.running.stopping import (
     failing_without_ledger,
     stopping_without_ledger,
 )
-from pytest_choochoo.settings import SETTINGS, Mode
+from pytest_choochoo.settings import SETTINGS, Mode, pytest_option, runs_items
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.attempt import Ending
@@ -276,6 +276,11 @@ class Runner:
         return self.current.station.item.visit
 
 
+def _has_colours(config: pytest.Config) -> bool:
+    has_terminal = config.pluginmanager.has_plugin("terminalreporter")
+    return has_terminal and config.get_terminal_writer().hasmarkup
+
+
 def result_of_item(journey: Journey, item: pytest.Item, word: Word, **facts: Any) -> Result:
     """Return the result *word* of *item*, a station or a test."""
     if item.nodeid in journey.route:
@@ -321,8 +326,7 @@ class SettleHooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        option = session.config.option
-        is_run = not (session.testsfailed or option.collectonly or option.setuponly)
+        is_run = not session.testsfailed and runs_items(session.config)
         with failing_without_ledger(session):
             if self._settles_early and is_run:
                 for item, result in self._runner.settle_at_once(session):
@@ -335,12 +339,12 @@ class SettleHooks:
     ) -> bool | None:
         if not requests_fixtures(item):
             return None
-        option = item.config.option
-        if option.setupplan:
+        if pytest_option(item.config, "setupplan"):
             return None  # it only shows the plan
-        if option.setuponly and self._runner.is_station(item):
+        only_sets_up = pytest_option(item.config, "setuponly")
+        if only_sets_up and self._runner.is_station(item):
             return True  # else the station would be set up, never called, and count as visited
-        result = None if option.setuponly else self._runner.settle(item)
+        result = None if only_sets_up else self._runner.settle(item)
         if result is None or (self._runner.runs_settled and result.word != "not reached"):
             self._runner.start(item, result)
             return None
@@ -425,7 +429,7 @@ class ItemHooks:
         if error is not None and current is not None and current.station is not None:
             from pytest_choochoo.running.long_texts import bounded  # only where something fails
 
-            has_colours = item.config.get_terminal_writer().hasmarkup
+            has_colours = _has_colours(item.config)
             report.longrepr = bounded(report.longrepr, has_colours=has_colours)
         if report.skipped and current is not None and current.settled is not None:
             report.longrepr = long_text_of_skip(item.location, current.settled)

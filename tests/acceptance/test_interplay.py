@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from harness import Project
 
 # --- stepwise
@@ -56,3 +57,64 @@ def test_stepwise_keeps_the_order_of_a_station_that_was_pulled_forward(project: 
     )
     ran = {**first.results, **first.tests, **run.results, **run.tests}
     assert {ran["grind"], ran["boil"], ran["test_hot"]} <= {"visited", "passed"}
+
+
+# --- without some of pytest's own plugins
+
+
+BESIDE = """
+@station
+def boil():
+    log("boil")
+    return 100
+
+@boil.check
+def is_hot():
+    assert "boil" in __import__("harness").logged()
+"""
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    ["cacheprovider", "capture", "debugging", "setuponly", "setupplan", "skipping"],
+)
+def test_no_plugin_of_pytest_is_needed(project: Project, left_out: str) -> None:
+    """Commands work where pytest's own plugins are left out, each with its options."""
+    project.stations(BESIDE)
+    project.write("test_it.py", "def test_hot(boil): assert boil == 100\n")
+    without = (f"-pno:{left_out}", "--cc-state=ledger")
+
+    run = project.run("--cc-run", *without)
+    verified = project.run("--cc-check", *without)
+
+    assert (run.visited, run.tests, run.exit_code) == (("boil",), {"test_hot": "passed"}, 0)
+    assert (verified.verified, verified.exit_code) == (("boil",), 0)
+
+
+def test_failing_check_is_shown_without_the_terminal(project: Project) -> None:
+    """A check that does not pass fails its station although no terminal has options for it."""
+    project.stations(BESIDE)
+
+    run = project.run("--cc-check", "-pno:terminal", "--cc-state=ledger")
+
+    assert (run.failed, run.exit_code) == (("boil",), 1)
+
+
+def test_audit_needs_neither_cache_nor_temporary_folders(project: Project) -> None:
+    """An audit ignores what is read in pytest's own folders, where it has any."""
+    project.stations("@station\ndef boil(): ...\n\n@boil.clean\ndef cool(): ...\n")
+
+    run = project.run("--cc-audit", "-pno:cacheprovider", "-pno:tmpdir", "--cc-state=ledger")
+
+    assert (run.with_result("audited"), run.exit_code) == (("boil",), 0)
+
+
+def test_without_functions_there_are_no_stations(project: Project) -> None:
+    """With `-p no:python`, pytest collects no functions, and so no stations."""
+    project.stations(BESIDE)
+
+    run = project.run("--cc-run", "-pno:python")
+
+    assert "INTERNALERROR" not in run.text
+    assert (run.results, run.log) == ({}, ())
+    assert run.exit_code == 5

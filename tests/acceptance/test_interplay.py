@@ -118,3 +118,46 @@ def test_without_functions_there_are_no_stations(project: Project) -> None:
     assert "INTERNALERROR" not in run.text
     assert (run.results, run.log) == ({}, ())
     assert run.exit_code == 5
+
+
+# --- xdist's own ways to distribute
+
+
+WHERE = """
+import os
+
+import pytest
+from harness import log
+
+class TestFirst:
+    @pytest.mark.parametrize("n", range(6))
+    def test_a(self, n): log(f"{__name__} first {os.getpid()}")
+
+class TestSecond:
+    @pytest.mark.parametrize("n", range(6))
+    def test_b(self, n): log(f"{__name__} second {os.getpid()}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("dist", "has_station"), [("loadfile", False), ("loadscope", False), ("loadscope", True)]
+)
+def test_dist_counts_where_no_station_is_selected(
+    project: Project, dist: str, has_station: bool
+) -> None:
+    """`--dist loadfile` and `loadscope` keep tests together where no station decides."""
+    if has_station:
+        project.stations("@station\ndef boil(): ...\n")
+    for name in ("test_a.py", "test_b.py"):
+        project.write(name, WHERE)
+
+    run = project.run("--cc-run", "-n2", "--dist", dist, "test_a.py", "test_b.py", apart=True)
+
+    assert run.exit_code == 0
+    assert len(run.log) == 24
+    lines = [line.split() for line in run.log]
+    units = {(name, scope if dist == "loadscope" else "") for name, scope, _ in lines}
+    workers = {(name, scope if dist == "loadscope" else "", pid) for name, scope, pid in lines}
+    assert len(workers) == len(units)
+    assert len({pid for *_, pid in workers}) == 2
+    assert "ignoring --dist" not in run.text

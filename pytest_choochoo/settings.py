@@ -209,8 +209,8 @@ class Settings(Value):
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
     others may write it. *progress*: how a run is to be shown while it goes on.
     *is_stepwise*: items before the last one that failed count as passed. *is_held*: this process
-    holds the profile already. *take_over*: is called with the lock on
-    the profile at the end of the session, None if it is to be released.
+    holds the profile already. *has_properties*: reports have properties for JUnit. *take_over*: is
+    called with the lock on the profile at the end of the session, None if it is to be released.
     """
 
     mode: Mode
@@ -234,6 +234,7 @@ class Settings(Value):
     trusts: bool
     progress: str
     is_stepwise: bool
+    has_properties: bool
     is_held: bool
     take_over: Callable[[HeldLock], object] | None
 
@@ -243,6 +244,11 @@ class Settings(Value):
         is_its_own = mode != "audit" and self.mode.name == "audit" and self.profile == AUDIT_PROFILE
         profile = f" --cc-profile={AUDIT_PROFILE}" if is_its_own else ""
         return f"pytest --cc-{mode}{selectors}{profile}{self.options}"
+
+    @property
+    def profile_for_junit(self) -> str | None:
+        """The profile that the properties of reports name, None where reports have none."""
+        return self.profile if self.has_properties else None
 
     @property
     def is_for_tools(self) -> bool:
@@ -308,6 +314,12 @@ def declare(parser: pytest.Parser) -> None:
         "cc_trust", "use a ledger although others may write it", type="bool", default=False
     )
     parser.addini("cc_host", "the name of this machine in records", type="string", default="")
+    parser.addini(
+        "cc_junit_properties",
+        "give the test cases of JUnit files properties, which xunit2 does not allow",
+        type="bool",
+        default=True,
+    )
     parser.addini("cc_files", "glob patterns of station files", type="args", default=None)
 
 
@@ -438,6 +450,7 @@ def read(config: pytest.Config) -> Settings:
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
         is_stepwise=any(pytest_option(config, name) for name in _STEPWISE),
+        has_properties=config.getini("cc_junit_properties"),
         is_held=config.stash.get(IS_HELD, False),
         take_over=config.stash.get(TAKE_OVER, None),
     )

@@ -246,7 +246,7 @@ class RunController(Controller):
         report_crash(
             run,
             report,
-            profile=self._settings.profile,
+            profile=self._settings.profile_for_junit,
             at_work=scheduler.died_at_work,
             is_rerun=is_rerun,
             rejection=rejection,

@@ -63,8 +63,10 @@ def facts(result: Result) -> dict[str, Any]:
     return plain
 
 
-def properties(result: Result, profile: str) -> list[tuple[str, object]]:
-    """Return *result*, in the ledger of *profile*, as JUnit properties."""
+def properties(result: Result, profile: str | None) -> list[tuple[str, object]]:
+    """Return *result*, in the ledger of *profile*, as JUnit properties; none without a profile."""
+    if profile is None:
+        return []
     found = [
         ("choochoo.title", result.title),
         ("choochoo.profile", profile),
@@ -102,7 +104,7 @@ def settled_reports(
     plain = facts(result)
     # Only JUnit's report shows them.
     is_shown = config.getoption("xmlpath", None)
-    marked = properties(result, config.stash[SETTINGS].profile) if is_shown else []
+    marked = properties(result, config.stash[SETTINGS].profile_for_junit) if is_shown else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
         report = pytest.TestReport(

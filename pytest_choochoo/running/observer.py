@@ -23,7 +23,7 @@ class ReportObserver:
     *result* is called with how the item has ended so far, and returns the station's result.
     """
 
-    def __init__(self, result: Callable[[Ending], Result], profile: str) -> None:
+    def __init__(self, result: Callable[[Ending], Result], profile: str | None) -> None:
         self.ending = Ending()
         self._result = result
         self._profile = profile

@@ -84,7 +84,9 @@ class StationRun:
 
         self.item = item
         self.trip = trip
-        self.observer = ReportObserver(trip.result, item.item.config.stash[SETTINGS].profile)
+        self.observer = ReportObserver(
+            trip.result, item.item.config.stash[SETTINGS].profile_for_junit
+        )
 
 
 class ItemRun(msgspec.Struct, frozen=True):
@@ -459,6 +461,6 @@ class ItemHooks:
         elif current.settled is not None:  # a test that is blocked
             put_facts(report, facts(current.settled))
             if report.when == "teardown":
-                profile = current.item.config.stash[SETTINGS].profile
+                profile = current.item.config.stash[SETTINGS].profile_for_junit
                 found = properties(current.settled, profile)
                 report.user_properties = [*report.user_properties, *found]

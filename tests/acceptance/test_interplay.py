@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from harness import Project
 
@@ -126,6 +128,8 @@ def test_without_functions_there_are_no_stations(project: Project) -> None:
 WHERE = """
 import os
 
+import re
+
 import pytest
 from harness import log
 
@@ -161,3 +165,23 @@ def test_dist_counts_where_no_station_is_selected(
     assert len(workers) == len(units)
     assert len({pid for *_, pid in workers}) == 2
     assert "ignoring --dist" not in run.text
+
+
+# --- reports of other tools
+
+
+def test_junit_without_properties(project: Project, mode: str) -> None:
+    """With `cc_junit_properties = false` no test case has properties, as xunit2 wants it."""
+    project.ini("cc_junit_properties = false")
+    project.stations("@station\ndef boil(): ...\n\n@station\ndef pour(boil): raise OSError\n")
+    project.write("test_it.py", "def test_cup(pour): ...\ndef test_hot(boil): ...\n")
+
+    for _ in range(2):  # settled stations are reported in another way
+        run = project.run("--cc-run", "--junitxml=out.xml")
+
+        text = (project.path / "out.xml").read_text()
+        assert "propert" not in text
+        assert set(re.findall(r'<testcase [^>]*name="(\w+)"', text)) == {
+            *("boil", "pour", "test_cup", "test_hot")
+        }
+        assert run.failed == ("pour",)

@@ -15,7 +15,7 @@ from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.multiplied import calling_their_own
-from pytest_choochoo.collection.pytest_internals import correct_counts
+from pytest_choochoo.collection.pytest_internals import correct_counts, debug, take_tracer
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine import wording
@@ -52,6 +52,7 @@ from pytest_choochoo.running.stopping import (
     TimeoutHooks,
     stopping_without_ledger,
 )
+from pytest_choochoo.running.tracing import TraceHooks
 from pytest_choochoo.running.visit_events import VisitEvents
 from pytest_choochoo.selection import Selection, Workflow, arrange_items
 from pytest_choochoo.settings import Settings
@@ -382,6 +383,10 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
         SettleHooks(runner, settles_early=made.command.settles_early and not is_worker)
     )
     manager.register(ItemHooks(runner, settings.command("run")))
+    tracer = take_tracer(config)
+    if tracer is not None:
+        manager.register(TraceHooks(tracer, runner.is_station))
+        made.workflow.registry.call.debug = debug
     if manager.has_plugin("timeout"):
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     for hooks in made.command.hooks(runner):

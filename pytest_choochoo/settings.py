@@ -208,9 +208,10 @@ class Settings(Value):
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
     others may write it. *progress*: how a run is to be shown while it goes on.
-    *is_stepwise*: items before the last one that failed count as passed. *is_held*: this process
-    holds the profile already. *has_properties*: reports have properties for JUnit. *take_over*: is
-    called with the lock on the profile at the end of the session, None if it is to be released.
+    *is_stepwise*: items before the last one that failed count as passed. *only_sets_up*: fixtures
+    are set up, and no item is called. *is_held*: this process holds the profile already.
+    *has_properties*: reports have properties for JUnit. *take_over*: is called with the lock on
+    the profile at the end of the session, None if it is to be released.
     """
 
     mode: Mode
@@ -234,6 +235,7 @@ class Settings(Value):
     trusts: bool
     progress: str
     is_stepwise: bool
+    only_sets_up: bool
     has_properties: bool
     is_held: bool
     take_over: Callable[[HeldLock], object] | None
@@ -450,6 +452,7 @@ def read(config: pytest.Config) -> Settings:
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
         is_stepwise=any(pytest_option(config, name) for name in _STEPWISE),
+        only_sets_up=bool(pytest_option(config, "setuponly")),
         has_properties=config.getini("cc_junit_properties"),
         is_held=config.stash.get(IS_HELD, False),
         take_over=config.stash.get(TAKE_OVER, None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self, TypeGuard
@@ -55,6 +55,25 @@ def correct_counts(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if left := [item for item in deselected if item.nodeid not in selected]:
         reporter.stats["deselected"] = left
     reporter._numcollected = max(reporter._numcollected, len(items) + len(left))
+
+
+def debug(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
+    """Call *function* in pytest's debugger, which stops at its first line; return its value.
+
+    Pytest has --trace for the function of an item, of which it drops the value. That of a
+    station is ours, and calls the user's. Only the method of pytest's debugger is public.
+    """
+    debugger = getattr(pytest.set_trace, "__self__")._init_pdb("runcall")  # noqa: B009 - no attribute of its type
+    value: object = debugger.runcall(function, **arguments)
+    return value
+
+
+def take_tracer(config: pytest.Config) -> Any:
+    """Unregister the plugin of --trace, and return it, None where there is none.
+
+    Its hook stops at the function of every item. Pytest promises no name of it.
+    """
+    return config.pluginmanager.unregister(name="pdbtrace")
 
 
 def init_request(item: pytest.Function) -> None:

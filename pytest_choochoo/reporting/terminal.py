@@ -21,7 +21,7 @@ from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
-from pytest_choochoo.settings import Settings, runs_items
+from pytest_choochoo.settings import Settings, pytest_option, runs_items
 
 # In verbose output: the columns right of a result, and those that xdist puts before it.
 _PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
@@ -188,7 +188,8 @@ class Terminal:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._settings.verbosity < -1 or not self._has_run:
+        is_shown = self._settings.verbosity >= -1 and not pytest_option(self._config, "no_summary")
+        if not is_shown or not self._has_run:
             return
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):

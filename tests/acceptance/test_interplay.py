@@ -185,3 +185,85 @@ def test_junit_without_properties(project: Project, mode: str) -> None:
             *("boil", "pour", "test_cup", "test_hot")
         }
         assert run.failed == ("pour",)
+
+
+# --- debugging, and options that show less
+
+
+DEBUGGERS = """
+import pdb
+
+from harness import log
+
+class Stops(pdb.Pdb):
+    def user_line(self, frame):
+        log(f"stopped in {frame.f_code.co_name}")
+        self.set_continue()
+
+class Quits(pdb.Pdb):
+    def interaction(self, frame, traceback, *rest):
+        self.set_quit()
+"""
+
+
+def test_trace_enters_the_visit(project: Project) -> None:
+    """`--trace` stops at the first line of a visit and of a test, and nowhere else."""
+    project.write("debuggers.py", DEBUGGERS)
+    project.stations(BESIDE)
+    project.write("test_it.py", "def test_hot(boil):\n    assert boil == 100\n")
+
+    run = project.run("--cc-run", "--trace", "--pdbcls=debuggers:Stops")
+
+    assert run.log == ("stopped in boil", "boil", "stopped in test_hot")
+    assert (run.visited, run.tests) == (("boil",), {"test_hot": "passed"})
+
+
+def test_failed_station_is_recorded_as_such_where_the_debugger_is_left(project: Project) -> None:
+    """After `--pdb` and `q` the record has the error of the visit."""
+    project.write("debuggers.py", DEBUGGERS)
+    project.stations('@station\ndef boil(): raise OSError("no water")\n')
+
+    run = project.run("--cc-run", "--pdb", "--pdbcls=debuggers:Quits")
+    again = project.run("--cc-run")
+
+    assert (run.causes, run.exit_code) == ({"boil": "OSError: no water"}, 2)
+    (reason,) = again.reasons["boil"]
+    assert re.fullmatch(r"last visit failed [\d.]+ s ago: OSError: no water", reason)
+
+
+def test_no_summary_is_about_our_lines_too(project: Project) -> None:
+    """With `--no-summary` the plugin prints no line."""
+    project.stations("@station\ndef boil(): ...\n\n@station\ndef pour(boil): raise OSError\n")
+
+    run = project.run("--cc-run", "--no-summary")
+
+    assert "choochoo: " not in run.text
+    assert "next: " not in run.text
+    assert run.exit_code == 1
+
+
+def test_setup_only_says_how_to_visit(project: Project, mode: str) -> None:
+    """A test that requests a station without a record fails, with the way out."""
+    project.stations("@station\ndef boil(): return 100\n\n@station\ndef pour(boil): ...\n")
+    project.write("test_it.py", "def test_hot(boil): ...\n")
+
+    first = project.run("--cc-run", "--setup-only")
+    project.run("--cc-run")
+    second = project.run("--cc-run", "--setup-only")
+
+    assert (
+        "station 'boil' has no complete record: never visited; "
+        "--setup-only visits no station: run 'pytest --cc-run' first"
+    ) in first.outlines
+    assert (second.facts, second.exit_code) == ({}, 0)
+
+
+def test_forget_counts_what_it_selects(project: Project) -> None:
+    """`--cc-forget --collect-only` lists the stations to forget, and counts them right."""
+    project.stations("@station\ndef boil(): ...\n\n@station\ndef pour(boil): ...\n")
+    project.write("test_it.py", "def test_hot(boil): ...\n")
+
+    run = project.run("--cc-forget", "all", "--collect-only", "-q")
+
+    assert run.outlines[:2] == ("stations.py::boil", "stations.py::pour")
+    assert "2/3 tests collected (1 deselected)" in run.text

@@ -156,7 +156,7 @@ def build(
     """
     dependencies = Dependencies(registry)
     route = dependencies.route()
-    if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
+    if settings.mode.collects and _report_faults(session, registry, dependencies, route):
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.named or settings.unprotect):
@@ -178,9 +178,10 @@ def build(
 
 
 def _report_faults(
-    config: pytest.Config, registry: StationRegistry, dependencies: Dependencies, route: Route
+    session: pytest.Session, registry: StationRegistry, dependencies: Dependencies, route: Route
 ) -> bool:
     """Report all structural faults as collection errors; return whether there are any."""
+    config = session.config
     is_encoded = config.hook.pytest_choochoo_encode.get_hookimpls()
     stations = dict.fromkeys(stop.station for stop in route.stops.values())
     for station in () if is_encoded else stations:  # else only a visit can tell
@@ -193,7 +194,7 @@ def _report_faults(
             registry.add_fault(FindsNothing(station.name, station.location_of(find)))
     faults = registry.faults + dependencies.faults
     for each in faults:
-        report_collection_error(config, str(each))
+        report_collection_error(config, str(each), session=session)
     return bool(faults)
 
 

@@ -154,6 +154,24 @@ def report_pass_to_tmp_path(item: pytest.Item) -> None:
     make_report(item=item, call=pytest.CallInfo.from_call(lambda: None, when="setup"))
 
 
+def call_of_collection(report: pytest.CollectReport) -> pytest.CallInfo[Any] | None:
+    """Take the call that *report* of a collector is about off it.
+
+    Pytest leaves it there between making a report and calling `pytest_exception_interact`.
+    """
+    call: pytest.CallInfo[Any] | None = vars(report).pop("call", None)
+    return call
+
+
+def replace_call(report: pytest.CollectReport, error: BaseException) -> None:
+    """Let the call that *report* of a collector is about be one that raised *error*."""
+
+    def work() -> None:
+        raise error
+
+    vars(report)["call"] = pytest.CallInfo.from_call(work, when="collect")
+
+
 def collect_whole(module: pytest.Module) -> pytest.CollectReport:
     """Collect *module* even where --lf would leave it out, and return the report.
 

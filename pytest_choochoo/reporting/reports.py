@@ -120,11 +120,36 @@ def settled_reports(
         yield report
 
 
-def report_collection_error(config: pytest.Config, text: str, nodeid: str = "stations") -> None:
-    """Report *text* as an error of the collection, which belongs to no file."""
+def _failed_collection(error: BaseException) -> pytest.CallInfo[None]:
+    """Return the call of a collector that raised *error*; its class has no public constructor."""
+
+    def work() -> None:
+        raise error
+
+    return pytest.CallInfo.from_call(work, when="collect")
+
+
+def report_collection_error(
+    config: pytest.Config,
+    text: str,
+    nodeid: str = "stations",
+    session: pytest.Session | None = None,
+) -> None:
+    """Report *text* as an error of the collection, which belongs to no file.
+
+    With a *session*, editors hear of it, too: they take errors from `pytest_exception_interact`.
+    """
     report = pytest.CollectReport(
         nodeid=nodeid, outcome="failed", longrepr=shown_lines(text), result=[]
     )
+    if session is not None:
+        # There is nothing to debug in code of ours.
+        debugger = config.pluginmanager.get_plugin("pdbinvoke")
+        interact = config.pluginmanager.subset_hook_caller(
+            "pytest_exception_interact", [] if debugger is None else [debugger]
+        )
+        call = _failed_collection(pytest.Collector.CollectError(shown_lines(text)))
+        interact(node=session, call=call, report=report)
     config.hook.pytest_collectreport(report=report)
 
 

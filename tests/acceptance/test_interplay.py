@@ -267,3 +267,39 @@ def test_forget_counts_what_it_selects(project: Project) -> None:
 
     assert run.outlines[:2] == ("stations.py::boil", "stations.py::pour")
     assert "2/3 tests collected (1 deselected)" in run.text
+
+
+# --- editors
+
+
+EDITOR = """
+from harness import log
+
+def pytest_exception_interact(node, call, report):
+    log(f"{report.outcome} {node.nodeid} {call.excinfo.exconly()}")
+"""
+
+
+def test_editors_hear_of_structural_faults(project: Project) -> None:
+    """`pytest_exception_interact`, from which VS Code takes errors, is called for a cycle."""
+    project.write("conftest.py", EDITOR)
+    project.stations("@station\ndef boil(pour): ...\n\n@station\ndef pour(boil): ...\n")
+
+    run = project.run("--cc-run", "--collect-only", "--pdb")
+
+    (error,) = run.collect_errors
+    assert error.startswith("stations wait for each other: boil (stations.py:5) -> ")
+    assert run.log == (f"failed  _pytest.nodes.Collector.CollectError: {error}",)
+    assert "Pdb" not in run.text
+
+
+def test_editors_hear_of_the_true_error_of_a_file(project: Project) -> None:
+    """A station file that fails, next to another of its name, shows the error that it raised."""
+    project.write("conftest.py", EDITOR)
+    project.stations("@station\ndef boil(): ...\n", "a/stations.py")
+    project.stations('raise OSError("no stove")\n', "b/stations.py")
+
+    run = project.run("--cc-run", "--collect-only")
+
+    assert run.log == ("failed b/stations.py OSError: no stove",)
+    assert "import file mismatch" not in run.text

@@ -129,6 +129,15 @@ class _Copies(tuple[Any, ...]):
     _provider: Any
 
 
+def forget_fixture_error(definition: pytest.FixtureDef[Any]) -> None:
+    """Let the fixture *definition*, whose set-up failed, be set up again when it is requested.
+
+    Pytest keeps the error for as long as the fixture lasts, and raises it again. Where the key
+    of what it keeps is another one, it finishes the fixture first.
+    """
+    definition.cached_result = (None, object(), None)
+
+
 def finish_fixture(definition: pytest.FixtureDef[Any], request: Any) -> None:
     """Tear down the fixture *definition*, which was set up for *request*.
 

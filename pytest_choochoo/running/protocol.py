@@ -405,13 +405,14 @@ class ItemHooks:
             return (yield)
         injection = self._runner.injection
         injection.fixture_begins(fixturedef, request)
-        failed = True
+        error: BaseException | None = None
         try:
-            value = yield
-            failed = False
+            return (yield)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            injection.fixture_ends(fixturedef, request, failed=failed)
-        return value
+            injection.fixture_ends(fixturedef, request, error)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -303,3 +303,52 @@ def test_editors_hear_of_the_true_error_of_a_file(project: Project) -> None:
 
     assert run.log == ("failed b/stations.py OSError: no stove",)
     assert "import file mismatch" not in run.text
+
+
+# --- requests that come too early
+
+
+def test_early_request_spoils_no_later_fixture(project: Project) -> None:
+    """Once the station is visited, fixtures of every scope receive its outcome."""
+    project.stations("@station\ndef boil(): return 100\n")
+    project.write(
+        "early/test_it.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def through(request):
+            return request.getfixturevalue("boil")
+
+        def test_early(request):
+            for name in ("boil", "through"):
+                with pytest.raises(Exception, match="never visited"):
+                    request.getfixturevalue(name)
+
+        def test_again(request, boil):
+            assert request.getfixturevalue("through") == 100
+        """,
+    )
+    project.write(
+        "test_late.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="class")
+        def of_class(boil): return boil
+
+        @pytest.fixture(scope="module")
+        def of_module(boil): return boil
+
+        @pytest.fixture(scope="session")
+        def of_session(boil): return boil
+
+        class TestIt:
+            def test_late(self, of_class, of_module, of_session):
+                assert (of_class, of_module, of_session) == (100, 100, 100)
+        """,
+    )
+    run = project.run("--cc-run")
+
+    assert run.visited == ("boil",)
+    assert run.tests == dict.fromkeys(("test_early", "test_again", "test_late"), "passed")

@@ -309,6 +309,12 @@ def declare(parser: pytest.Parser) -> None:
     group = parser.getgroup("choochoo", "choochoo: stations of a workflow")
     _declare_what_to_do(group)
     _declare_where(group)
+    parser.addini(
+        "cc_mode",
+        "what to do where no option says so: run or check",
+        type="string",
+        default="",
+    )
     parser.addini("cc_profile", "the namespace of the records", type="string", default="")
     parser.addini("cc_state", "the folder of the records", type="string", default="")
     parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
@@ -401,6 +407,8 @@ def _declare_where(group: pytest.OptionGroup) -> None:
 
 # Each of these options of pytest turns on stepwise.
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")
+# The modes that may stand in a configuration file: they end what they begin, and undo nothing.
+_IN_FILES = ("run", "check")
 # The forms of the commands that have several, where none is given.
 _DEFAULT_FORMS = {"graph": "tree", "audit": ""}
 # The modes whose option names the stations that they are about.
@@ -481,13 +489,45 @@ def _ini_list(config: pytest.Config, name: str) -> Sequence[str]:
 def _mode(config: pytest.Config) -> Mode:
     if TAKE_OVER in config.stash:
         return _CLEAN_OF_REDO
-    chosen: str | None = getattr(config.option, "cc_mode", None)
+    chosen = _mode_option(config.option)
+    if chosen is None:
+        given = config.getini("cc_mode")
+        if given and given not in _IN_FILES:
+            raise BadSetting("cc_mode", given, " or ".join(_IN_FILES))
+        chosen = f"--cc-{given}" if given else None
     return PLAIN if chosen is None else MODES[chosen].mode
+
+
+def _mode_option(options: argparse.Namespace) -> str | None:
+    """Return the option that chose a mode, None if none did."""
+    chosen: str | None = getattr(options, "cc_mode", None)
+    return chosen
+
+
+def standing_mode(config: pytest.Config) -> tuple[str, str] | None:
+    """Return the option whose mode is on without being given in this command line, and its source.
+
+    None where the command line itself has the option, or no mode is on.
+    """
+    chosen = _mode_option(config.option)
+    if chosen is None:
+        given = config.getini("cc_mode")
+        return (f"--cc-{given}", "cc_mode") if given else None
+    sources: dict[str, Sequence[str]] = {
+        "": config.invocation_params.args,
+        "PYTEST_ADDOPTS": shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        "addopts": config.getini("addopts"),
+    }
+    for source, words in sources.items():
+        if any(str(word).partition("=")[0] in MODES for word in words):
+            return (chosen, source) if source else None
+    return None
 
 
 def is_redo(config: pytest.Config) -> bool:
     """Return whether a clean comes before the session of *config*."""
-    return _mode(config) is _REDO
+    chosen = None if TAKE_OVER in config.stash else _mode_option(config.option)
+    return chosen is not None and MODES[chosen].mode is _REDO
 
 
 def _mentions_us(path: Path) -> bool:
@@ -506,8 +546,8 @@ def _text_mentions_us(path: Path, changed: int, size: int) -> bool:
 
 def may_visit(early: pytest.Config) -> bool:
     """Return whether a command line that is not yet read as a whole may visit stations."""
-    chosen: str | None = getattr(early.known_args_namespace, "cc_mode", None)
-    return chosen is not None and MODES[chosen].mode.visits
+    chosen = _mode_option(early.known_args_namespace) or f"--cc-{early.getini('cc_mode')}"
+    return chosen in MODES and MODES[chosen].mode.visits
 
 
 def _form(config: pytest.Config, mode: Mode) -> str:

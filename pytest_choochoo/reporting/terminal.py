@@ -21,7 +21,7 @@ from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
-from pytest_choochoo.settings import Settings, pytest_option, runs_items
+from pytest_choochoo.settings import Settings, pytest_option, runs_items, standing_mode
 
 # In verbose output: the columns right of a result, and those that xdist puts before it.
 _PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
@@ -81,6 +81,10 @@ class Terminal:
     def results(self) -> tuple[Result, ...]:
         """The results of the stations, once the session is over."""
         return self._results
+
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        found = standing_mode(config)
+        return None if found is None else "choochoo: {} (from {})".format(*found)
 
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)

@@ -352,3 +352,56 @@ def test_early_request_spoils_no_later_fixture(project: Project) -> None:
 
     assert run.visited == ("boil",)
     assert run.tests == dict.fromkeys(("test_early", "test_again", "test_late"), "passed")
+
+
+# --- the mode of a project
+
+
+@pytest.mark.parametrize(
+    ("lines", "variable", "arguments", "header"),
+    [
+        (["cc_mode = run"], "", [], "--cc-run (from cc_mode)"),
+        (["cc_mode = check"], "", [], "--cc-check (from cc_mode)"),
+        (["cc_mode = check", "addopts = --cc-run"], "", [], "--cc-run (from addopts)"),
+        (["addopts = --cc-check"], "--cc-run", [], "--cc-run (from PYTEST_ADDOPTS)"),
+        (["cc_mode = check", "addopts = --cc-check"], "", ["--cc-run"], None),
+        (["cc_mode = run"], "", ["-o", "cc_mode="], None),
+    ],
+)
+def test_mode_of_the_project(
+    project: Project, lines: list[str], variable: str, arguments: list[str], header: str | None
+) -> None:
+    """Ini `cc_mode` counts where no option says what to do, and a line says what is on."""
+    project.ini(*lines)
+    project.setenv("PYTEST_ADDOPTS", variable)
+    project.stations("@station\ndef boil(): ...\n")
+
+    run = project.run(*arguments)
+
+    told = [line for line in run.outlines if line.startswith("choochoo: --cc-")]
+    assert told == ([] if header is None else [f"choochoo: {header}"])
+    is_run = "--cc-run" in (header or "") or "--cc-run" in arguments
+    assert run.visited == (("boil",) if is_run else ())
+    assert run.skipped == (("boil",) if "--cc-check" in (header or "") else ())
+
+
+def test_mode_of_the_project_under_workers(project: Project) -> None:
+    """Workers take the mode from the same file."""
+    project.ini("cc_mode = run")
+    project.stations("@station\ndef boil(): ...\n")
+    project.workers = 2
+
+    run = project.run()
+
+    assert (run.visited, run.exit_code) == (("boil",), 0)
+
+
+@pytest.mark.parametrize("command", [(), ("--collect-only",)])
+def test_wrong_mode_is_a_usage_error(project: Project, command: tuple[str, ...]) -> None:
+    """A mode that a configuration file may not have is refused, with those that it may."""
+    project.ini("cc_mode = clean")
+
+    run = project.run(*command)
+
+    assert run.exit_code == 4
+    assert "ERROR: cc_mode is 'clean'; it must be run or check" in run.outlines

@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if read.is_for_tools:  # nothing but the answer is printed, as with -qq
         config.option.verbose = -2
-    for pattern in read.files:
+    for pattern in read.files if config.pluginmanager.has_plugin("python") else ():
         # This decides which files pytest collects, and in which it rewrites asserts.
         config.addinivalue_line("python_files", pattern)
     config.stash[SETTINGS] = read
@@ -169,6 +169,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     read = config.stash[SETTINGS]
     if read.mode.collects:
         _register_reporters(config, read)
+        if read.is_stepwise:
+            config.pluginmanager.register(OrderForStepwise(config.stash[_COLLECTION]))
     if parallel.is_controller(config) and not read.writes and read.folder is not None:
         # Its workers look for stations, and have no terminal.
         if read.folder.exists():
@@ -207,6 +209,24 @@ class SessionStart:
             return refuse(session.config, error, items)  # the controller raises it
         if read.process.is_worker:
             parallel.register_worker(session.config, made)
+
+
+class OrderForStepwise:
+    """The hook that puts items in their order before stepwise looks at it.
+
+    To stepwise, all items before the one that failed have passed. Plugins that shuffle come first.
+    """
+
+    def __init__(self, collection: CollectionHooks) -> None:
+        self._collection = collection
+
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> None:
+        if self._collection.has_met_stations:
+            from pytest_choochoo.session import arrange_first
+
+            arrange_first(self._collection.files, session, items)
 
 
 @pytest.fixture

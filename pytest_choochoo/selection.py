@@ -243,18 +243,29 @@ def _is_to_clean(workflow: Workflow, key: str) -> bool:
 
 def arrange(workflow: Workflow, items: list[pytest.Item]) -> None:
     """Put upstream first, and stations in definition order, even if a plugin shuffled them."""
-    route = workflow.route
+    is_arranged = workflow.settings.is_stepwise  # already before stepwise looked at the order
+    arrange_items(workflow.route, workflow.dependencies, items, keeps_order=is_arranged)
+
+
+def arrange_items(
+    route: Route, dependencies: Dependencies, items: list[pytest.Item], *, keeps_order: bool = False
+) -> None:
+    """Put upstream first in *items*, and stations in definition order.
+
+    *keeps_order*: stations stay in their order as far as upstream allows.
+    """
     keys = [item.nodeid for item in items]
     by_key = dict(zip(keys, items))
     if len(by_key) != len(items):  # --keep-duplicates: the user decides on the order
         return
     position: dict[str, int] = {key: place for place, key in enumerate(keys)}
     stations = [key for key in route.stops if key in by_key]
-    position |= dict(zip(stations, (position[key] for key in keys if key in route)))
+    if not keeps_order:
+        position |= dict(zip(stations, (position[key] for key in keys if key in route)))
     upstream: dict[str, tuple[str, ...]] = {key: route.upstream[key] for key in stations}
     for key, item in by_key.items():
         if key not in route:
-            upstream[key] = workflow.dependencies.upstream_of(item)
+            upstream[key] = dependencies.upstream_of(item)
     items[:] = [by_key[key] for key in arranged(tuple(by_key), upstream, position.__getitem__)]
 
 

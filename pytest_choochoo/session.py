@@ -15,7 +15,7 @@ from pytest_choochoo.collection.dependencies import Dependencies
 from pytest_choochoo.collection.files import StationFiles
 from pytest_choochoo.collection.imports import IMPORTS
 from pytest_choochoo.collection.multiplied import calling_their_own
-from pytest_choochoo.collection.pytest_internals import correct_counts
+from pytest_choochoo.collection.pytest_internals import correct_counts, debug, take_tracer
 from pytest_choochoo.collection.registry import StationRegistry
 from pytest_choochoo.commands import Command
 from pytest_choochoo.engine import wording
@@ -52,8 +52,9 @@ from pytest_choochoo.running.stopping import (
     TimeoutHooks,
     stopping_without_ledger,
 )
+from pytest_choochoo.running.tracing import TraceHooks
 from pytest_choochoo.running.visit_events import VisitEvents
-from pytest_choochoo.selection import Selection, Workflow
+from pytest_choochoo.selection import Selection, Workflow, arrange_items
 from pytest_choochoo.settings import Settings
 
 if TYPE_CHECKING:
@@ -133,6 +134,15 @@ def start(
     return made
 
 
+def arrange_first(files: StationFiles, session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Put *items* in their order before other plugins look at it; not where anything is wrong."""
+    files.collect_missing(session)
+    dependencies = Dependencies(files.registry)
+    route = dependencies.route()
+    if not files.registry.faults and not dependencies.faults:
+        arrange_items(route, dependencies, items)
+
+
 def build(
     session: pytest.Session,
     registry: StationRegistry,
@@ -146,7 +156,7 @@ def build(
     """
     dependencies = Dependencies(registry)
     route = dependencies.route()
-    if settings.mode.collects and _report_faults(session.config, registry, dependencies, route):
+    if settings.mode.collects and _report_faults(session, registry, dependencies, route):
         items.clear()
         return None
     if not route.stops and not (settings.replay or settings.named or settings.unprotect):
@@ -168,9 +178,10 @@ def build(
 
 
 def _report_faults(
-    config: pytest.Config, registry: StationRegistry, dependencies: Dependencies, route: Route
+    session: pytest.Session, registry: StationRegistry, dependencies: Dependencies, route: Route
 ) -> bool:
     """Report all structural faults as collection errors; return whether there are any."""
+    config = session.config
     is_encoded = config.hook.pytest_choochoo_encode.get_hookimpls()
     stations = dict.fromkeys(stop.station for stop in route.stops.values())
     for station in () if is_encoded else stations:  # else only a visit can tell
@@ -183,7 +194,7 @@ def _report_faults(
             registry.add_fault(FindsNothing(station.name, station.location_of(find)))
     faults = registry.faults + dependencies.faults
     for each in faults:
-        report_collection_error(config, str(each))
+        report_collection_error(config, str(each), session=session)
     return bool(faults)
 
 
@@ -373,6 +384,10 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
         SettleHooks(runner, settles_early=made.command.settles_early and not is_worker)
     )
     manager.register(ItemHooks(runner, settings.command("run")))
+    tracer = take_tracer(config)
+    if tracer is not None:
+        manager.register(TraceHooks(tracer, runner.is_station))
+        made.workflow.registry.call.debug = debug
     if manager.has_plugin("timeout"):
         manager.register(TimeoutHooks(made.deadline, runner.note_failure))
     for hooks in made.command.hooks(runner):

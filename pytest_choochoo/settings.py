@@ -7,12 +7,12 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from fnmatch import fnmatch
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -208,7 +208,9 @@ class Settings(Value):
     rootdir. *files*, *test_files*: the glob patterns of station files, and of test files.
     *host*: the name of this machine, if given. *trusts*: a ledger counts although
     others may write it. *progress*: how a run is to be shown while it goes on.
-    *is_held*: this process holds the profile already. *take_over*: is called with the lock on
+    *is_stepwise*: items before the last one that failed count as passed. *only_sets_up*: fixtures
+    are set up, and no item is called. *is_held*: this process holds the profile already.
+    *has_properties*: reports have properties for JUnit. *take_over*: is called with the lock on
     the profile at the end of the session, None if it is to be released.
     """
 
@@ -232,6 +234,9 @@ class Settings(Value):
     host: str
     trusts: bool
     progress: str
+    is_stepwise: bool
+    only_sets_up: bool
+    has_properties: bool
     is_held: bool
     take_over: Callable[[HeldLock], object] | None
 
@@ -241,6 +246,11 @@ class Settings(Value):
         is_its_own = mode != "audit" and self.mode.name == "audit" and self.profile == AUDIT_PROFILE
         profile = f" --cc-profile={AUDIT_PROFILE}" if is_its_own else ""
         return f"pytest --cc-{mode}{selectors}{profile}{self.options}"
+
+    @property
+    def profile_for_junit(self) -> str | None:
+        """The profile that the properties of reports name, None where reports have none."""
+        return self.profile if self.has_properties else None
 
     @property
     def is_for_tools(self) -> bool:
@@ -299,6 +309,12 @@ def declare(parser: pytest.Parser) -> None:
     group = parser.getgroup("choochoo", "choochoo: stations of a workflow")
     _declare_what_to_do(group)
     _declare_where(group)
+    parser.addini(
+        "cc_mode",
+        "what to do where no option says so: run or check",
+        type="string",
+        default="",
+    )
     parser.addini("cc_profile", "the namespace of the records", type="string", default="")
     parser.addini("cc_state", "the folder of the records", type="string", default="")
     parser.addini("cc_trace", "note which code visits enter", type="bool", default=True)
@@ -306,6 +322,12 @@ def declare(parser: pytest.Parser) -> None:
         "cc_trust", "use a ledger although others may write it", type="bool", default=False
     )
     parser.addini("cc_host", "the name of this machine in records", type="string", default="")
+    parser.addini(
+        "cc_junit_properties",
+        "give the test cases of JUnit files properties, which xunit2 does not allow",
+        type="bool",
+        default=True,
+    )
     parser.addini("cc_files", "glob patterns of station files", type="args", default=None)
 
 
@@ -383,6 +405,10 @@ def _declare_where(group: pytest.OptionGroup) -> None:
     )
 
 
+# Each of these options of pytest turns on stepwise.
+_STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")
+# The modes that may stand in a configuration file: they end what they begin, and undo nothing.
+_IN_FILES = ("run", "check")
 # The forms of the commands that have several, where none is given.
 _DEFAULT_FORMS = {"graph": "tree", "audit": ""}
 # The modes whose option names the stations that they are about.
@@ -419,7 +445,7 @@ def read(config: pytest.Config) -> Settings:
         is_in_cache=is_in_cache,
         lock_timeout=_lock_timeout(config),
         files=tuple(config.getini("cc_files") or ()) or _STATION_FILES,
-        test_files=tuple(config.getini("python_files")),
+        test_files=tuple(_ini_list(config, "python_files")),
         process=config.stash[PROCESS],
         verbosity=config.get_verbosity(),
         options="".join(
@@ -433,21 +459,75 @@ def read(config: pytest.Config) -> Settings:
         host=os.environ.get("CC_HOST") or config.getini("cc_host"),
         trusts=config.getini("cc_trust"),
         progress=config.getoption("cc_progress"),
+        is_stepwise=any(pytest_option(config, name) for name in _STEPWISE),
+        only_sets_up=bool(pytest_option(config, "setuponly")),
+        has_properties=config.getini("cc_junit_properties"),
         is_held=config.stash.get(IS_HELD, False),
         take_over=config.stash.get(TAKE_OVER, None),
     )
 
 
+def pytest_option(config: pytest.Config, name: str) -> Any:
+    """Return the value of an option of pytest, None where the plugin that has it is left out."""
+    return config.getoption(name, None)
+
+
+def runs_items(config: pytest.Config) -> bool:
+    """Return whether items are run: pytest only shows them, or their fixtures, on request."""
+    return not (pytest_option(config, "collectonly") or pytest_option(config, "setuponly"))
+
+
+def _ini_list(config: pytest.Config, name: str) -> Sequence[str]:
+    """Return a setting of pytest, () where the plugin that has it is left out."""
+    try:
+        found: Sequence[str] = config.getini(name)
+    except ValueError:
+        return ()
+    return found
+
+
 def _mode(config: pytest.Config) -> Mode:
     if TAKE_OVER in config.stash:
         return _CLEAN_OF_REDO
-    chosen: str | None = getattr(config.option, "cc_mode", None)
+    chosen = _mode_option(config.option)
+    if chosen is None:
+        given = config.getini("cc_mode")
+        if given and given not in _IN_FILES:
+            raise BadSetting("cc_mode", given, " or ".join(_IN_FILES))
+        chosen = f"--cc-{given}" if given else None
     return PLAIN if chosen is None else MODES[chosen].mode
+
+
+def _mode_option(options: argparse.Namespace) -> str | None:
+    """Return the option that chose a mode, None if none did."""
+    chosen: str | None = getattr(options, "cc_mode", None)
+    return chosen
+
+
+def standing_mode(config: pytest.Config) -> tuple[str, str] | None:
+    """Return the option whose mode is on without being given in this command line, and its source.
+
+    None where the command line itself has the option, or no mode is on.
+    """
+    chosen = _mode_option(config.option)
+    if chosen is None:
+        given = config.getini("cc_mode")
+        return (f"--cc-{given}", "cc_mode") if given else None
+    sources: dict[str, Sequence[str]] = {
+        "": config.invocation_params.args,
+        "PYTEST_ADDOPTS": shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        "addopts": config.getini("addopts"),
+    }
+    for source, words in sources.items():
+        if any(str(word).partition("=")[0] in MODES for word in words):
+            return (chosen, source) if source else None
+    return None
 
 
 def is_redo(config: pytest.Config) -> bool:
     """Return whether a clean comes before the session of *config*."""
-    return _mode(config) is _REDO
+    chosen = None if TAKE_OVER in config.stash else _mode_option(config.option)
+    return chosen is not None and MODES[chosen].mode is _REDO
 
 
 def _mentions_us(path: Path) -> bool:
@@ -466,8 +546,8 @@ def _text_mentions_us(path: Path, changed: int, size: int) -> bool:
 
 def may_visit(early: pytest.Config) -> bool:
     """Return whether a command line that is not yet read as a whole may visit stations."""
-    chosen: str | None = getattr(early.known_args_namespace, "cc_mode", None)
-    return chosen is not None and MODES[chosen].mode.visits
+    chosen = _mode_option(early.known_args_namespace) or f"--cc-{early.getini('cc_mode')}"
+    return chosen in MODES and MODES[chosen].mode.visits
 
 
 def _form(config: pytest.Config, mode: Mode) -> str:

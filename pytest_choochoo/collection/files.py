@@ -17,7 +17,12 @@ from typing import Any
 import pytest
 
 from pytest_choochoo.collection.functions import arguments_of, attached
-from pytest_choochoo.collection.pytest_internals import collect_whole, is_python_module
+from pytest_choochoo.collection.pytest_internals import (
+    call_of_collection,
+    collect_whole,
+    is_python_module,
+    replace_call,
+)
 from pytest_choochoo.collection.registry import StationRegistry, stations_in
 from pytest_choochoo.engine.code.namespaces import namespace_of
 from pytest_choochoo.engine.errors import StationInConftest, error_line
@@ -261,7 +266,10 @@ class StationFiles:
             return  # a broken station file that nobody named does not stop plain pytest
         self._adopt_imported(module)
         report = collect_whole(module)  # its stations are needed, whatever has failed before
+        call = call_of_collection(report)
         if report.failed and self._settings.mode.collects:
+            if call is not None:  # editors take errors from this hook
+                module.ihook.pytest_exception_interact(node=module, call=call, report=report)
             self._config.hook.pytest_collectreport(report=report)
 
     def _adopt_imported(self, module: pytest.Module) -> None:
@@ -392,3 +400,4 @@ def _report_import_error(
     else:
         report.outcome = "failed"
         report.longrepr = info.getrepr(style="short")
+    replace_call(report, error)

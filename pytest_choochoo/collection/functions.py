@@ -67,13 +67,18 @@ class VisitCall:
     def __init__(self) -> None:
         #: Makes the context of the calls, None without one; the session sets it.
         self.make_watch: Callable[[], Watch] | None = None
+        #: Calls a visit in a debugger, None without one; the session sets it.
+        self.debug: Callable[[Callable[..., Any], Mapping[str, Any]], object] | None = None
         self._value: object = None
 
     def run(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         """Call *function*, and keep what it returns."""
         __tracebackhide__ = True
         with self._watch or nullcontext():
-            self._value = function(**arguments)
+            if self.debug is None:
+                self._value = function(**arguments)
+            else:
+                self._value = self.debug(function, arguments)
 
     async def run_async(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         """Call *function*, await what it returns where it must be, and keep that."""

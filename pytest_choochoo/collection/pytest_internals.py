@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self, TypeGuard
@@ -55,6 +55,25 @@ def correct_counts(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if left := [item for item in deselected if item.nodeid not in selected]:
         reporter.stats["deselected"] = left
     reporter._numcollected = max(reporter._numcollected, len(items) + len(left))
+
+
+def debug(function: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
+    """Call *function* in pytest's debugger, which stops at its first line; return its value.
+
+    Pytest has --trace for the function of an item, of which it drops the value. That of a
+    station is ours, and calls the user's. Only the method of pytest's debugger is public.
+    """
+    debugger = getattr(pytest.set_trace, "__self__")._init_pdb("runcall")  # noqa: B009 - no attribute of its type
+    value: object = debugger.runcall(function, **arguments)
+    return value
+
+
+def take_tracer(config: pytest.Config) -> Any:
+    """Unregister the plugin of --trace, and return it, None where there is none.
+
+    Its hook stops at the function of every item. Pytest promises no name of it.
+    """
+    return config.pluginmanager.unregister(name="pdbtrace")
 
 
 def init_request(item: pytest.Function) -> None:
@@ -110,6 +129,15 @@ class _Copies(tuple[Any, ...]):
     _provider: Any
 
 
+def forget_fixture_error(definition: pytest.FixtureDef[Any]) -> None:
+    """Let the fixture *definition*, whose set-up failed, be set up again when it is requested.
+
+    Pytest keeps the error for as long as the fixture lasts, and raises it again. Where the key
+    of what it keeps is another one, it finishes the fixture first.
+    """
+    definition.cached_result = (None, object(), None)
+
+
 def finish_fixture(definition: pytest.FixtureDef[Any], request: Any) -> None:
     """Tear down the fixture *definition*, which was set up for *request*.
 
@@ -133,6 +161,24 @@ def report_pass_to_tmp_path(item: pytest.Item) -> None:
     ]
     make_report = manager.subset_hook_caller("pytest_runtest_makereport", others)
     make_report(item=item, call=pytest.CallInfo.from_call(lambda: None, when="setup"))
+
+
+def call_of_collection(report: pytest.CollectReport) -> pytest.CallInfo[Any] | None:
+    """Take the call that *report* of a collector is about off it.
+
+    Pytest leaves it there between making a report and calling `pytest_exception_interact`.
+    """
+    call: pytest.CallInfo[Any] | None = vars(report).pop("call", None)
+    return call
+
+
+def replace_call(report: pytest.CollectReport, error: BaseException) -> None:
+    """Let the call that *report* of a collector is about be one that raised *error*."""
+
+    def work() -> None:
+        raise error
+
+    vars(report)["call"] = pytest.CallInfo.from_call(work, when="collect")
 
 
 def collect_whole(module: pytest.Module) -> pytest.CollectReport:

@@ -45,7 +45,12 @@ class Command(run.Command):
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         self._require_empty()
         workflow = self.workflow
-        folders = (workflow.settings.folder, settings.cache_folder(config), config.option.basetemp)
+        has_cache = config.pluginmanager.has_plugin("cacheprovider")
+        folders = (
+            workflow.settings.folder,
+            settings.cache_folder(config) if has_cache else None,
+            settings.pytest_option(config, "basetemp"),
+        )
         root, judge = workflow.settings.root, self.judge
         ignored = (Path(each) for each in folders if each)
         self.watch = ReadWatch(root, judge.is_project_file, ignored)

@@ -10,7 +10,7 @@ from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import VisitCall
 from pytest_choochoo.engine.attempt import Attempt, Ending, NotReached, Settled
-from pytest_choochoo.engine.errors import NoRecord, NotWaitedFor, StationDue
+from pytest_choochoo.engine.errors import NoRecord, NotSetUp, NotWaitedFor, StationDue
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.results import RunStopped
@@ -74,7 +74,10 @@ class Command(commands.Command):
                 commands.warn_once(item, key, f"{due}; its recorded outcome is used; {way_out}")
 
     def why_unknown(self, key: str) -> Exception | None:
-        return NotWaitedFor(self.workflow.route[key].name, self.judge.why_incomplete(key))
+        name, cause = self.workflow.route[key].name, self.judge.why_incomplete(key)
+        if self.workflow.settings.only_sets_up:
+            return NotSetUp(name, cause)
+        return NotWaitedFor(name, cause)
 
 
 class VisitTrip:

@@ -651,6 +651,15 @@ class NotWaitedFor(ChoochooError):
     )
 
 
+class NotSetUp(ChoochooError):
+    name: str
+    cause: str
+    template = (
+        "station {name!r} has no complete record: {cause}; "
+        "--setup-only visits no station: run '{command}' first"
+    )
+
+
 class LockTimeout(ChoochooError):
     name: str
     seconds: float

@@ -121,6 +121,8 @@ def adapt_options(config: pytest.Config, settings: Settings) -> None:
         raise Conflict(f"--cc-{settings.mode.name}", "--dist each")
     if settings.mode.collects and settings.process.is_worker:
         option.loadgroup = False  # it would change node ids
-    if settings.mode.is_serial and getattr(option, "tx", None):
-        # Cleans go downstream first, one after the other.
+    is_serial = settings.mode.is_serial or (settings.mode.collects and settings.is_stepwise)
+    if is_serial and getattr(option, "tx", None):
+        # Cleans go downstream first, one after the other. And stepwise goes on from the item that
+        # failed last, as if all before it had passed.
         option.dist, option.tx, option.numprocesses = "no", [], None

@@ -127,7 +127,9 @@ class Controller:
         rejections = self._workers.rejections()
         for node, rejection in rejections.items():
             if node not in self._blamed:
-                report_collection_error(self._config, rejection, nodeid=node.gateway.id)
+                report_collection_error(
+                    self._config, rejection, nodeid=node.gateway.id, session=session
+                )
         if rejections and session.exitstatus in _GOOD:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

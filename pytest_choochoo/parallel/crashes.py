@@ -23,7 +23,7 @@ def report_crash(
     run: ParallelRun,
     report: pytest.TestReport,
     *,
-    profile: str,
+    profile: str | None,
     at_work: bool,
     is_rerun: bool,
     rejection: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from pytest_choochoo.parallel.messages import (
 )
 from pytest_choochoo.parallel.placeholder import PLACEHOLDER, restore_item
 from pytest_choochoo.parallel.run import ParallelRun
-from pytest_choochoo.parallel.run_plan import RunPlan, module_of, require_complete
+from pytest_choochoo.parallel.run_plan import UNITS, RunPlan, module_of, require_complete
 from pytest_choochoo.parallel.run_stopper import RunStopper
 from pytest_choochoo.parallel.scheduler import RouteScheduling
 from pytest_choochoo.parallel.teardown_buffer import TeardownBuffer
@@ -94,12 +94,6 @@ class RunController(Controller):
 
     # --- before the run
 
-    def pytest_report_header(self) -> str | None:
-        dist = self._config.option.dist
-        if dist == "load":
-            return None
-        return f"choochoo: ignoring --dist {shown(dist)}: stations are scheduled by their route"
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
         """Begin the run before any worker looks for it in the ledger."""
@@ -156,19 +150,38 @@ class RunController(Controller):
             if plan is None:
                 return self._batches_without_stations(items)
             require_complete(plan, items)
+            if not plan.stations and self._unit_of is not None:
+                return self._batches_without_stations(items)
         except ChoochooError as error:
             raise pytest.UsageError(str(error)) from None
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._settings.verbosity >= -1:
-            for line in plan.header:
+            for line in (*plan.header, *self._ignored()):
                 reporter.write_line(shown(line))
         self._report_settled(plan)
         return plan.batches
 
+    def _ignored(self) -> Iterator[str]:
+        """Yield the line that says which option has no effect where stations are scheduled."""
+        dist = self._config.option.dist
+        if dist != "load" and self._parts.run.stations:
+            yield f"choochoo: ignoring --dist {dist}: stations are scheduled by their route"
+
+    @property
+    def _unit_of(self) -> Callable[[str], str] | None:
+        """The function from an item to the name of all that must share its worker, by --dist."""
+        return UNITS.get(self._config.option.dist)
+
     def _batches_without_stations(self, items: Sequence[str]) -> Sequence[Batch]:
+        unit_of = self._unit_of
+        units = map(unit_of or module_of, items)
         jobs = {
-            number: Job(key=key, module=module, shares=module in self._shared_modules)
-            for number, (key, module) in enumerate(zip(items, map(module_of, items)))
+            number: Job(
+                key=key,
+                module=unit,
+                shares=unit_of is not None or unit in self._shared_modules,
+            )
+            for number, (key, unit) in enumerate(zip(items, units))
         }
         return batches(jobs, workers=len(self._parts.scheduler.nodes))
 
@@ -233,7 +246,7 @@ class RunController(Controller):
         report_crash(
             run,
             report,
-            profile=self._settings.profile,
+            profile=self._settings.profile_for_junit,
             at_work=scheduler.died_at_work,
             is_rerun=is_rerun,
             rejection=rejection,

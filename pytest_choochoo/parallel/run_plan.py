@@ -107,6 +107,15 @@ def module_of(key: str) -> str:
     return key.partition("::")[0]
 
 
+def _scope_of(key: str) -> str:
+    return key.rpartition("::")[0]
+
+
+#: By --dist, the functions from a node id to the name of all items that one worker must run, where
+#: no station decides.
+UNITS = {"loadfile": module_of, "loadscope": _scope_of}
+
+
 def shares(item: pytest.Item) -> bool:
     """Return whether a fixture of *item* is set up once for its whole module or class."""
     if not requests_fixtures(item):

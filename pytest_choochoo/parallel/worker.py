@@ -126,7 +126,9 @@ class RunWorkerHooks(WorkerHooks):
 def make_plan(made: Session, items: Sequence[pytest.Item], workers: int) -> RunPlan:
     """Settle the stations that are fresh, and divide the other *items* among *workers*."""
     made.judge.read_ahead()
-    settled = {item.nodeid: result for item, result in made.runner.settle_early(items)}
+    is_run = not made.workflow.settings.only_sets_up  # else no station is reported
+    early = made.runner.settle_early(items) if is_run else ()
+    settled = {item.nodeid: result for item, result in early}
     records = made.journey.ledger.records()
     route, dependencies = made.workflow.route, made.workflow.dependencies
     jobs = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_choochoo.settings import PROCESS, Settings
+from pytest_choochoo.settings import PROCESS, Settings, pytest_option, runs_items
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.events import LocalEvent
@@ -20,14 +20,15 @@ Kind = Literal["live", "lines", "off"]
 
 def chosen_display(config: pytest.Config, settings: Settings) -> Kind:
     """Return how the run of *config* is shown while it goes on."""
-    option, chosen = config.option, settings.progress
-    is_run = settings.mode.visits and not (option.collectonly or option.setuponly)
+    chosen = settings.progress
+    is_run = settings.mode.visits and runs_items(config)
     if chosen == "auto":
         chosen = "live" if settings.verbosity >= 0 else "off"
     if chosen == "off" or not is_run or not config.pluginmanager.has_plugin("terminal"):
         return "off"
     # A user who talks to a visit, or reads its output, needs the terminal.
-    is_shared = option.capture in {"no", "tee-sys"} or option.usepdb or option.trace
+    is_captured = pytest_option(config, "capture") in {"fd", "sys"}
+    is_shared = not is_captured or pytest_option(config, "usepdb") or pytest_option(config, "trace")
     is_dumb = os.environ.get("TERM") == "dumb"
     return "lines" if chosen == "lines" or is_shared or is_dumb or not _is_terminal() else "live"
 

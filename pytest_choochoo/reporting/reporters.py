@@ -12,8 +12,9 @@ import pytest
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.wording import why
-from pytest_choochoo.reporting.reports import PROPERTY
+from pytest_choochoo.reporting.reports import PROPERTY, properties
 from pytest_choochoo.reporting.terminal import RUN_FACTS
+from pytest_choochoo.settings import SETTINGS
 
 #: The header of the column in pytest-html's table; its script sorts by the type of a column.
 HEADER = '<th class="sortable" data-column-type="station">Station</th>'
@@ -28,7 +29,7 @@ def register(config: pytest.Config, *, shows: bool, runs_items: bool) -> None:
     if shows and config.getoption("htmlpath", None):
         config.pluginmanager.register(HtmlColumn(config))
     if config.getoption("allure_report_dir", None) and runs_items:
-        config.pluginmanager.register(AllureResults())
+        config.pluginmanager.register(AllureResults(config.stash[SETTINGS].profile))
 
 
 class HtmlColumn:
@@ -91,12 +92,13 @@ class AllureResults:
     never started there and no report is about: those results are not written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str) -> None:
         import allure  # they are there, since one of them has the option
         from allure_commons import plugin_manager
 
         self._dynamic: Any = allure.dynamic
         self._allure: Any = plugin_manager
+        self._profile = profile
         #: The plugins of Allure's that are not to write a result.
         self._set_aside: list[Any] = []
         self._has_started = False
@@ -139,9 +141,10 @@ class AllureResults:
         report, self._last = self._last, None
         if report is None or report.nodeid != nodeid:
             return
-        self._dynamic.tag(vars(report)["choochoo"]["result"])
-        for name, value in report.user_properties:
+        result = msgspec.convert(vars(report)["choochoo"], Result)
+        self._dynamic.tag(result.word)
+        for name, value in properties(result, self._profile):
             # The title is the name of the result.
-            if name.startswith(PROPERTY) and value and name != f"{PROPERTY}title":
+            if value and name != f"{PROPERTY}title":
                 # Excluded: it is no input, so the results of all runs are one history.
                 self._dynamic.parameter(name, value, excluded=True)

@@ -63,8 +63,10 @@ def facts(result: Result) -> dict[str, Any]:
     return plain
 
 
-def properties(result: Result, profile: str) -> list[tuple[str, object]]:
-    """Return *result*, in the ledger of *profile*, as JUnit properties."""
+def properties(result: Result, profile: str | None) -> list[tuple[str, object]]:
+    """Return *result*, in the ledger of *profile*, as JUnit properties; none without a profile."""
+    if profile is None:
+        return []
     found = [
         ("choochoo.title", result.title),
         ("choochoo.profile", profile),
@@ -102,7 +104,7 @@ def settled_reports(
     plain = facts(result)
     # Only JUnit's report shows them.
     is_shown = config.getoption("xmlpath", None)
-    marked = properties(result, config.stash[SETTINGS].profile) if is_shown else []
+    marked = properties(result, config.stash[SETTINGS].profile_for_junit) if is_shown else []
     for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
         is_skip, is_last = when == "setup", when == "teardown"
         report = pytest.TestReport(
@@ -118,11 +120,36 @@ def settled_reports(
         yield report
 
 
-def report_collection_error(config: pytest.Config, text: str, nodeid: str = "stations") -> None:
-    """Report *text* as an error of the collection, which belongs to no file."""
+def _failed_collection(error: BaseException) -> pytest.CallInfo[None]:
+    """Return the call of a collector that raised *error*; its class has no public constructor."""
+
+    def work() -> None:
+        raise error
+
+    return pytest.CallInfo.from_call(work, when="collect")
+
+
+def report_collection_error(
+    config: pytest.Config,
+    text: str,
+    nodeid: str = "stations",
+    session: pytest.Session | None = None,
+) -> None:
+    """Report *text* as an error of the collection, which belongs to no file.
+
+    With a *session*, editors hear of it, too: they take errors from `pytest_exception_interact`.
+    """
     report = pytest.CollectReport(
         nodeid=nodeid, outcome="failed", longrepr=shown_lines(text), result=[]
     )
+    if session is not None:
+        # There is nothing to debug in code of ours.
+        debugger = config.pluginmanager.get_plugin("pdbinvoke")
+        interact = config.pluginmanager.subset_hook_caller(
+            "pytest_exception_interact", [] if debugger is None else [debugger]
+        )
+        call = _failed_collection(pytest.Collector.CollectError(shown_lines(text)))
+        interact(node=session, call=call, report=report)
     config.hook.pytest_collectreport(report=report)
 
 

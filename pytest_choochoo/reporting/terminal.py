@@ -21,7 +21,7 @@ from pytest_choochoo.engine.route import StationInfo
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.notices import notify
 from pytest_choochoo.reporting.reports import COLOURS, LETTERS, Markup
-from pytest_choochoo.settings import Settings
+from pytest_choochoo.settings import Settings, pytest_option, runs_items, standing_mode
 
 # In verbose output: the columns right of a result, and those that xdist puts before it.
 _PROGRESS, _WORKER = len(" [100%]"), len("[gw10] [100%] ")
@@ -82,6 +82,10 @@ class Terminal:
         """The results of the stations, once the session is over."""
         return self._results
 
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        found = standing_mode(config)
+        return None if found is None else "choochoo: {} (from {})".format(*found)
+
     def pytest_report_collectionfinish(self) -> list[str]:
         run = self._config.stash.get(RUN_FACTS, None)
         is_shown = run is not None and self._settings.verbosity >= -1
@@ -90,8 +94,7 @@ class Terminal:
     # As a wrapper, since others may work, and stop, before the first item.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        option = self._config.option
-        self._has_run = not (option.collectonly or option.setuponly)
+        self._has_run = runs_items(self._config)
         return (yield)
 
     def pytest_report_teststatus(
@@ -189,7 +192,8 @@ class Terminal:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._settings.verbosity < -1 or not self._has_run:
+        is_shown = self._settings.verbosity >= -1 and not pytest_option(self._config, "no_summary")
+        if not is_shown or not self._has_run:
             return
         terminalreporter.ensure_newline()
         for line in self._summary(exitstatus):

@@ -13,6 +13,7 @@ from pytest_choochoo.running.protocol import Runner, Trip
 from pytest_choochoo.running.reads import Reads, ReadWatch
 from pytest_choochoo.running.settled import tear_down_leftovers
 from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.settings import runs_items
 
 MakeTrip = Callable[[StationItem, Journey], Trip]
 #: Takes a station, by its key, on a trip; returns the error that ended that, None if none did.
@@ -52,7 +53,7 @@ class AuditHooks:
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of those that show and stop the run
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         option = session.config.option
-        if option.collectonly or option.setuponly or session.testsfailed:
+        if session.testsfailed or not runs_items(session.config):
             return (yield)
         self._go_forward(session)
         limit, option.maxfail = option.maxfail, 0  # whatever is found, the rest is undone as well

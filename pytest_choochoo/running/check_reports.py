@@ -15,6 +15,7 @@ from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.engine.station import Check
 from pytest_choochoo.engine.wording import full_message
 from pytest_choochoo.running.tracebacks import frames_of, is_below, own_code, traceback_from
+from pytest_choochoo.settings import pytest_option
 
 
 def checks_text(
@@ -36,8 +37,8 @@ def _part(item: pytest.Function, check: Check, error: BaseException, command: st
     """Return what pytest shows of *error*, or the sentence of an error of ours."""
     if isinstance(error, ChoochooError):
         return full_message(error, command)
-    option = item.config.option
-    is_cut = option.tbstyle == "auto" and not option.fulltrace
+    style, is_full = (pytest_option(item.config, name) for name in ("tbstyle", "fulltrace"))
+    is_cut = style == "auto" and not is_full
     root = item.config.rootpath
     whole = error.__traceback__
     error.__traceback__ = traceback_from(check.function, error)

@@ -12,9 +12,10 @@ from pytest_choochoo.collection.functions import arguments_of, parameters_of
 from pytest_choochoo.collection.pytest_internals import (
     copy_for_each_request,
     finish_fixture,
+    forget_fixture_error,
     report_pass_to_tmp_path,
 )
-from pytest_choochoo.engine.errors import NoRecord
+from pytest_choochoo.engine.errors import ChoochooError, NoRecord
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route
 from pytest_choochoo.engine.station import Station
@@ -119,11 +120,19 @@ class Injection:
         return key in self._dependencies.upstream_through(self.station, definition.argname)
 
     def fixture_ends(
-        self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest, *, failed: bool
+        self,
+        definition: pytest.FixtureDef[Any],
+        request: pytest.FixtureRequest,
+        error: BaseException | None,
     ) -> None:
-        """Note that a fixture is set up, or that this *failed*."""
+        """Note that a fixture is set up, or that this raised an *error*."""
         self._scopes.pop()
-        if definition.func in self._providers:
+        failed = error is not None
+        is_provider = definition.func in self._providers
+        if failed and (is_provider or isinstance(error, ChoochooError)):
+            # A later item may have what this one misses: its station may be visited by then.
+            forget_fixture_error(definition)
+        elif is_provider:
             copy_for_each_request(definition)
         # One that failed for a check is set up again: the visit may bring what it misses.
         if failed and self.station is not None and definition.scope != "function":

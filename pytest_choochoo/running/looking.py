@@ -12,6 +12,7 @@ from pytest_choochoo.engine.attempt import Ending, Find
 from pytest_choochoo.engine.ledger.record import Result
 from pytest_choochoo.running.protocol import Runner
 from pytest_choochoo.running.station_item import StationItem
+from pytest_choochoo.settings import runs_items
 
 
 class LookHooks:
@@ -35,8 +36,7 @@ class LookHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         answer = yield
-        option = session.config.option
-        if not (option.collectonly or option.setuponly or session.shouldstop):
+        if runs_items(session.config) and not session.shouldstop:
             found = [item.nodeid for item in self._items if _look(self._runner, item, self._look)]
             if found:
                 self._tell(found)
@@ -61,8 +61,7 @@ class FindHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        option = session.config.option
-        if not (option.collectonly or option.setuponly or session.shouldstop):
+        if runs_items(session.config) and not session.shouldstop:
             for item in self._to_find(session.items):
                 _look(self._runner, item, partial(FindLook, keep=self._keep))
         return (yield)

@@ -23,7 +23,7 @@ class ReportObserver:
     *result* is called with how the item has ended so far, and returns the station's result.
     """
 
-    def __init__(self, result: Callable[[Ending], Result], profile: str) -> None:
+    def __init__(self, result: Callable[[Ending], Result], profile: str | None) -> None:
         self.ending = Ending()
         self._result = result
         self._profile = profile
@@ -36,10 +36,12 @@ class ReportObserver:
         self.ending = Ending()
 
     def note_interrupt(self, error: str) -> None:
-        """Note that the run ends in the middle of the item."""
+        """Note that the run ends in the middle of the item, which may have failed before."""
         known = self.ending
-        has_failed = bool(known.error) and not known.skipped
-        self.ending = Ending(error=error, is_interrupted=True, and_more=has_failed)
+        if known.error and not known.skipped:  # the user leaves the debugger, for example
+            self.ending = msgspec.structs.replace(known, and_more=True)
+        else:
+            self.ending = Ending(error=error, is_interrupted=True)
 
     def note_call(self, call: pytest.CallInfo[Any]) -> None:
         """Keep the error of a phase, of which a report has only the long text."""

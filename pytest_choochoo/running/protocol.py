@@ -33,7 +33,7 @@ from pytest_choochoo.running.stopping import (
     failing_without_ledger,
     stopping_without_ledger,
 )
-from pytest_choochoo.settings import SETTINGS, Mode
+from pytest_choochoo.settings import SETTINGS, Mode, pytest_option, runs_items
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.attempt import Ending
@@ -84,7 +84,9 @@ class StationRun:
 
         self.item = item
         self.trip = trip
-        self.observer = ReportObserver(trip.result, item.item.config.stash[SETTINGS].profile)
+        self.observer = ReportObserver(
+            trip.result, item.item.config.stash[SETTINGS].profile_for_junit
+        )
 
 
 class ItemRun(msgspec.Struct, frozen=True):
@@ -276,6 +278,11 @@ class Runner:
         return self.current.station.item.visit
 
 
+def _has_colours(config: pytest.Config) -> bool:
+    has_terminal = config.pluginmanager.has_plugin("terminalreporter")
+    return has_terminal and config.get_terminal_writer().hasmarkup
+
+
 def result_of_item(journey: Journey, item: pytest.Item, word: Word, **facts: Any) -> Result:
     """Return the result *word* of *item*, a station or a test."""
     if item.nodeid in journey.route:
@@ -321,8 +328,7 @@ class SettleHooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        option = session.config.option
-        is_run = not (session.testsfailed or option.collectonly or option.setuponly)
+        is_run = not session.testsfailed and runs_items(session.config)
         with failing_without_ledger(session):
             if self._settles_early and is_run:
                 for item, result in self._runner.settle_at_once(session):
@@ -335,12 +341,12 @@ class SettleHooks:
     ) -> bool | None:
         if not requests_fixtures(item):
             return None
-        option = item.config.option
-        if option.setupplan:
+        if pytest_option(item.config, "setupplan"):
             return None  # it only shows the plan
-        if option.setuponly and self._runner.is_station(item):
+        only_sets_up = pytest_option(item.config, "setuponly")
+        if only_sets_up and self._runner.is_station(item):
             return True  # else the station would be set up, never called, and count as visited
-        result = None if option.setuponly else self._runner.settle(item)
+        result = None if only_sets_up else self._runner.settle(item)
         if result is None or (self._runner.runs_settled and result.word != "not reached"):
             self._runner.start(item, result)
             return None
@@ -399,13 +405,14 @@ class ItemHooks:
             return (yield)
         injection = self._runner.injection
         injection.fixture_begins(fixturedef, request)
-        failed = True
+        error: BaseException | None = None
         try:
-            value = yield
-            failed = False
+            return (yield)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            injection.fixture_ends(fixturedef, request, failed=failed)
-        return value
+            injection.fixture_ends(fixturedef, request, error)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -425,7 +432,7 @@ class ItemHooks:
         if error is not None and current is not None and current.station is not None:
             from pytest_choochoo.running.long_texts import bounded  # only where something fails
 
-            has_colours = item.config.get_terminal_writer().hasmarkup
+            has_colours = _has_colours(item.config)
             report.longrepr = bounded(report.longrepr, has_colours=has_colours)
         if report.skipped and current is not None and current.settled is not None:
             report.longrepr = long_text_of_skip(item.location, current.settled)
@@ -455,6 +462,6 @@ class ItemHooks:
         elif current.settled is not None:  # a test that is blocked
             put_facts(report, facts(current.settled))
             if report.when == "teardown":
-                profile = current.item.config.stash[SETTINGS].profile
+                profile = current.item.config.stash[SETTINGS].profile_for_junit
                 found = properties(current.settled, profile)
                 report.user_properties = [*report.user_properties, *found]

@@ -21,7 +21,13 @@ from pytest_choochoo.engine.ledger.record import Record
 from pytest_choochoo.engine.outcomes.codec import Codec
 from pytest_choochoo.engine.outcomes.outcomes import Outcomes
 from pytest_choochoo.engine.route import Route, StationInstance
-from pytest_choochoo.selection import Workflow, arrange, select_to_clean, select_to_run
+from pytest_choochoo.selection import (
+    Workflow,
+    arrange,
+    arrange_items,
+    select_to_clean,
+    select_to_run,
+)
 from pytest_choochoo.settings import Settings
 from unit.memory_ledger import MemoryLedger
 
@@ -72,7 +78,7 @@ class Project:
         codec = Codec(encode=lambda value: None, decode=lambda kind, plain: None)
         self.outcomes = Outcomes(self.route, self.ledger, codec)
         self.workflow = Workflow(
-            settings=cast(Settings, SimpleNamespace(named="")),
+            settings=cast(Settings, SimpleNamespace(named="", is_stepwise=False)),
             registry=Registered({name: self.items[name] for name in UPSTREAM}),
             dependencies=Requests(TESTS),
             route=self.route,
@@ -158,6 +164,15 @@ def test_duplicates_are_left_in_the_order_of_the_user(project: Project) -> None:
     arrange(project.workflow, items)
 
     assert names(items) == ("serve", "boil", "serve")
+
+
+def test_arranged_items_may_keep_their_order(project: Project) -> None:
+    """Stepwise looks at the order in between: what is in order already does not move again."""
+    items = project.chosen("sing", "boil", "test_hot")
+
+    arrange_items(project.route, project.workflow.dependencies, items, keeps_order=True)
+
+    assert names(items) == ("sing", "boil", "test_hot")
 
 
 # --- run

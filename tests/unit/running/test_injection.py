@@ -178,10 +178,22 @@ class Definition(SimpleNamespace):
             raise self.error
 
 
-def set_up(injection: Injection, definition: Any, *, failed: bool = False) -> None:
+def set_up(injection: Injection, definition: Any, *, error: BaseException | None = None) -> None:
     request: Any = "request"
     injection.fixture_begins(definition, request)
-    injection.fixture_ends(definition, request, failed=failed)
+    injection.fixture_ends(definition, request, error)
+
+
+@pytest.mark.parametrize(("error", "is_kept"), [(NoRecord("boil", "x"), False), (OSError(), True)])
+def test_error_of_ours_is_not_cached(error: Exception, *, is_kept: bool) -> None:
+    """A fixture that misses an outcome is set up again when it is requested again."""
+    shelf = Definition("shelf", "session")
+    shelf.cached_result = kept = (None, None, (error, None))
+
+    set_up(Kitchen().injection, shelf, error=error)
+
+    assert (shelf.cached_result is kept) == is_kept
+    assert is_kept or shelf.cached_result[1:] != (None, None)
 
 
 def test_function_fixtures_are_torn_down_for_the_next_check() -> None:
@@ -213,7 +225,7 @@ def test_fixture_that_failed_for_a_check_is_tried_again() -> None:
     kitchen = Kitchen()
     kitchen.injection.station = item_of(pour)
     shelf = Definition("shelf", "session")
-    set_up(kitchen.injection, shelf, failed=True)
+    set_up(kitchen.injection, shelf, error=OSError())
 
     kitchen.injection.tear_down()
 

@@ -52,7 +52,6 @@ from pytest_choochoo.running.stopping import (
     TimeoutHooks,
     stopping_without_ledger,
 )
-from pytest_choochoo.running.tracing import TraceHooks
 from pytest_choochoo.running.visit_events import VisitEvents
 from pytest_choochoo.selection import Selection, Workflow, arrange_items
 from pytest_choochoo.settings import Settings
@@ -386,6 +385,8 @@ def _register_hooks(config: pytest.Config, made: Session) -> None:
     manager.register(ItemHooks(runner, settings.command("run")))
     tracer = take_tracer(config)
     if tracer is not None:
+        from pytest_choochoo.running.tracing import TraceHooks  # few sessions are traced
+
         manager.register(TraceHooks(tracer, runner.is_station))
         made.workflow.registry.call.debug = debug
     if manager.has_plugin("timeout"):

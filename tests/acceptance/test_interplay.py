@@ -72,7 +72,7 @@ def boil():
 
 @boil.check
 def is_hot():
-    assert "boil" in __import__("harness").logged()
+    assert "boil" in __import__("effects").logged()
 """
 
 
@@ -131,7 +131,7 @@ import os
 import re
 
 import pytest
-from harness import log
+from effects import log
 
 class TestFirst:
     @pytest.mark.parametrize("n", range(6))
@@ -193,7 +193,7 @@ def test_junit_without_properties(project: Project, mode: str) -> None:
 DEBUGGERS = """
 import pdb
 
-from harness import log
+from effects import log
 
 class Stops(pdb.Pdb):
     def user_line(self, frame):
@@ -273,7 +273,7 @@ def test_forget_counts_what_it_selects(project: Project) -> None:
 
 
 EDITOR = """
-from harness import log
+from effects import log
 
 def pytest_exception_interact(node, call, report):
     log(f"{report.outcome} {node.nodeid} {call.excinfo.exconly()}")

@@ -125,12 +125,14 @@ def _register_display(config: pytest.Config, read: Settings, terminal: Terminal)
 
 def _register_reporters(config: pytest.Config, read: Settings) -> None:
     """Register what shows stations in the reports of other plugins, where there are any."""
-    from pytest_choochoo.reporting.reports import RUNS_SETTLED
-    from pytest_choochoo.reporting.watchers import is_watched
+    from pytest_choochoo.reporting.reports import REPORTS_ALL, RUNS_SETTLED
+    from pytest_choochoo.reporting.watchers import is_heard, is_watched
 
     # A plugin may look at the reports in the controller, and have no hooks in its workers.
     if read.process.runs_settled or is_watched(config):
         config.stash[RUNS_SETTLED] = True
+    if is_heard(config):
+        config.stash[REPORTS_ALL] = True
     if any(config.getoption(name, None) for name in ("htmlpath", "allure_report_dir")):
         from pytest_choochoo.reporting import reporters
 

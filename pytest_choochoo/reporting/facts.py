@@ -110,7 +110,7 @@ class SessionFacts:
         if not getattr(report, "choochoo", {}).get("is_station"):
             return
         seen = self._seen.setdefault(report.nodeid, _Seen())
-        if report.start:  # a station that was settled beforehand took no time
+        if report.stop > report.start:  # a station that was settled beforehand took no time
             seen.began = min(seen.began or report.start, report.start)
             seen.ended = max(seen.ended, report.stop)
         seen.worker = getattr(report, "worker_id", "") or "main"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -29,6 +30,8 @@ Markup = Mapping[str, bool]
 PROPERTY = "choochoo."
 #: Set where items that need not be run pass through all phases, since a reporter looks at them.
 RUNS_SETTLED = pytest.StashKey[bool]()
+#: Set where a plugin may need a report of each phase of such items.
+REPORTS_ALL = pytest.StashKey[bool]()
 
 #: The letter of each result that pytest has none for.
 LETTERS = {
@@ -98,15 +101,21 @@ def settled_reports(
 ) -> Iterator[pytest.TestReport]:
     """Yield the reports of an item that was not run.
 
-    A set-up that passed has no report: no reporter uses one.
+    A set-up that passed has a report only where a plugin may need it: pytest and xdist do not.
     """
+    now = time.time()
     is_blocked = result.word == "blocked"
     plain = facts(result)
     # Only JUnit's report shows them.
     is_shown = config.getoption("xmlpath", None)
     marked = properties(result, config.stash[SETTINGS].profile_for_junit) if is_shown else []
-    for when in ("setup", "teardown") if is_blocked else ("call", "teardown"):
-        is_skip, is_last = when == "setup", when == "teardown"
+    phases: tuple[Literal["setup", "call", "teardown"], ...] = ("call", "teardown")
+    if is_blocked:
+        phases = ("setup", "teardown")
+    elif REPORTS_ALL in config.stash:
+        phases = ("setup", "call", "teardown")
+    for when in phases:
+        is_skip, is_last = is_blocked and when == "setup", when == "teardown"
         report = pytest.TestReport(
             nodeid=result.key,
             location=location,
@@ -115,6 +124,8 @@ def settled_reports(
             longrepr=long_text_of_skip(location, result) if is_skip else None,
             when=when,
             user_properties=marked if is_last else (),
+            start=now,
+            stop=now,
         )
         put_facts(report, plain)
         yield report

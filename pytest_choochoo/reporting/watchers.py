@@ -1,4 +1,4 @@
-"""Plugins that look at the phases of items: for them, settled stations pass through all phases."""
+"""Plugins that look at items that need not be run: at their phases, or at their reports."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ _HOOKS = (
     "pytest_runtest_call",
     "pytest_runtest_teardown",
     "pytest_runtest_makereport",
-    "pytest_runtest_logstart",
-    "pytest_runtest_logreport",
-    "pytest_runtest_logfinish",
 )
 # The packages whose hooks miss nothing where an item is only reported: they act on what is run, and
 # report nothing, or their reports were tried out without it.
@@ -41,8 +38,17 @@ _CONTENT = frozenset(
 
 def is_watched(config: pytest.Config) -> bool:
     """Return whether a plugin may look at the phases of items that need not be run."""
+    return any(_has_others(config, name) for name in _HOOKS)
+
+
+def is_heard(config: pytest.Config) -> bool:
+    """Return whether a plugin may need the reports of all phases of such items."""
+    return _has_others(config, "pytest_runtest_logreport")
+
+
+def _has_others(config: pytest.Config, name: str) -> bool:
+    """Return whether others than those that miss nothing implement the hook *name*."""
     return any(
         getattr(each.function, "__module__", "").partition(".")[0] not in _CONTENT
-        for name in _HOOKS
         for each in getattr(config.hook, name).get_hookimpls()
     )

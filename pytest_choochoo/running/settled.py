@@ -6,7 +6,7 @@ import pytest
 
 from pytest_choochoo.collection.pytest_internals import capturing, tear_down
 from pytest_choochoo.engine.ledger.record import Result
-from pytest_choochoo.reporting.reports import fail, settled_reports
+from pytest_choochoo.reporting.reports import REPORTS_ALL, fail, settled_reports
 
 
 def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | None) -> None:
@@ -15,8 +15,9 @@ def report_settled(item: pytest.Item, result: Result, nextitem: pytest.Item | No
         return
     ihook, location = item.ihook, item.location
     ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
+    names = item.keywords if REPORTS_ALL in item.config.stash else (item.name,)
     for report in settled_reports(item.config, result, location):
-        report.keywords = {item.name: 1}
+        report.keywords = dict.fromkeys(names, 1)
         report.user_properties = [*item.user_properties, *report.user_properties]
         if report.when == "teardown" and (nextitem is None or nextitem.parent is not item.parent):
             error = tear_down_leftovers(item, nextitem)

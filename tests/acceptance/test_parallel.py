@@ -404,7 +404,12 @@ def test_fresh_stations_are_sent_to_no_worker(project: Project) -> None:
         """
         from effects import log
 
-        def pytest_runtest_protocol(item): log(item.name)
+        class Listener:
+            def pytest_runtest_logstart(self, nodeid): log(nodeid)
+
+        def pytest_configure(config):
+            if hasattr(config, "workerinput"):
+                config.pluginmanager.register(Listener())
         """,
     )
     run = project.run("--cc-run", "-k", "not tea")

@@ -272,6 +272,10 @@ SENTENCES: dict[ChoochooError, str] = {
         "station 'boil' was cleaned, but its check 'is_hot' still passes; "
         "either the clean or the check is wrong"
     ),
+    errors.NotSetUp("boil", "never visited"): (
+        "station 'boil' has no complete record: never visited; "
+        "--setup-only visits no station: run 'pytest --cc-run' first"
+    ),
     errors.LeftToTrio("boil", "stations.py:5"): (
         "stations.py:5: async station 'boil' is left to pytest-trio, which awaits tests only; use "
         "anyio instead: @pytest.mark.anyio, and a fixture anyio_backend that returns 'trio'"

@@ -76,8 +76,8 @@ def test_selected_stations_are_made_again_from_nothing(table: Project, mode: str
     """The station and its downstream are cleaned, downstream first; then everything is run."""
     run = table.run("--cc-redo", "serve")
 
-    assert run.log[:3] == ("take away", "serve", "sip")
-    assert set(run.log[3:]) == {"test"}
+    assert run.log[:2] == ("take away", "serve")
+    assert sorted(run.log[2:]) == ["sip", "test"]  # a worker may take either first
     assert closings(run.text) == ["1 cleaned, 1 left in place", "2 visited, 2 unchanged"]
     assert (run.tests, run.exit_code) == ({"test_cup": "passed"}, 0)
     assert ageless(run.reasons["serve"])[0] == "cleaned ... ago"
@@ -88,7 +88,8 @@ def test_whole_chain_is_redone(table: Project, mode: str) -> None:
     """Cleans go downstream first, visits upstream first; other stations are left alone."""
     run = table.run("--cc-redo", "lay")
 
-    assert run.log == ("take away", "clear", "lay", "serve", "sip", "test")
+    assert run.log[:4] == ("take away", "clear", "lay", "serve")
+    assert sorted(run.log[4:]) == ["sip", "test"]  # a worker may take either first
     assert closings(run.text) == ["2 cleaned, 1 left in place", "3 visited, 1 unchanged"]
 
 

@@ -242,7 +242,7 @@ class Settings(Value):
 
     def command(self, mode: str) -> str:
         """Return the command line that leads to the same records in *mode*."""
-        selectors = f"={shlex.quote(self.named)}" if mode == "redo" else ""
+        selectors = f"={shlex.quote(self.named)}" if mode in _ON_SELECTED else ""
         is_its_own = mode != "audit" and self.mode.name == "audit" and self.profile == AUDIT_PROFILE
         profile = f" --cc-profile={AUDIT_PROFILE}" if is_its_own else ""
         return f"pytest --cc-{mode}{selectors}{profile}{self.options}"
@@ -413,6 +413,8 @@ _IN_FILES = ("run", "check")
 _DEFAULT_FORMS = {"graph": "tree", "audit": ""}
 # The modes whose option names the stations that they are about.
 _FORESEEING = frozenset({"plan", "redo"})
+# Those of them that a line may name as the next one to type.
+_ON_SELECTED = frozenset({"accept", "redo"})
 _NAMING = frozenset({"accept", "forget", "explain", "redo"})
 
 PROCESS = pytest.StashKey[Process]()

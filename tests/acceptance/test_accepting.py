@@ -95,6 +95,7 @@ def test_find_that_finds_nothing_is_not_accepted(project: Project) -> None:
     run = project.run("--cc-accept", "boil")
 
     assert (run.exit_code, run.causes["boil"]) == (1, "station 'boil': its find finds nothing")
+    assert "next: fix boil, then run pytest --cc-accept=boil" in run.outlines
 
 
 def test_missing_product_is_not_accepted(project: Project) -> None:

@@ -22,7 +22,6 @@ from pytest_choochoo.engine import wording
 from pytest_choochoo.engine.code.reach import CodeReader
 from pytest_choochoo.engine.digest import KeyedDigests
 from pytest_choochoo.engine.errors import FindsNothing
-from pytest_choochoo.engine.former_names import all_former_keys, former_keys
 from pytest_choochoo.engine.journey import Journey, RunOptions
 from pytest_choochoo.engine.judging.judge import Judge
 from pytest_choochoo.engine.judging.verdict import Verdict
@@ -250,10 +249,12 @@ def _declare_places(route: Route, ledger: Ledger) -> None:
     """Note in *ledger* where the effects of the stations live, under their former names too."""
     places = {key: each.station.declaration.place for key, each in route.stops.items()}
     if any(place != "here" for place in places.values()):
-        former = {
-            each: places[key] for key, keys in all_former_keys(route).items() for each in keys
-        }
-        ledger.declare_places(former | places)
+        if route.has_former_names:
+            from pytest_choochoo.engine.former_names import all_former_keys  # few were renamed
+
+            for key, former in all_former_keys(route).items():
+                places = dict.fromkeys(former, places[key]) | places
+        ledger.declare_places(places)
 
 
 def _take_over(config: pytest.Config, workflow: Workflow, judge: Judge) -> Mapping[str, str]:
@@ -262,9 +263,11 @@ def _take_over(config: pytest.Config, workflow: Workflow, judge: Judge) -> Mappi
     Return their former names by key. Sessions that only read take over for themselves.
     """
     settings, route, ledger = workflow.settings, workflow.route, workflow.ledger
-    if workflow.dependencies.faults or not any(all_former_keys(route)):
+    if workflow.dependencies.faults or not route.has_former_names:
         return {}
-    from pytest_choochoo.engine.judging.takeover import take_over  # few stations were renamed
+    # Few stations were renamed.
+    from pytest_choochoo.engine.former_names import former_keys
+    from pytest_choochoo.engine.judging.takeover import take_over
 
     lock = partial(
         lock_station,

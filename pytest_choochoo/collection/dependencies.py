@@ -18,7 +18,6 @@ from pytest_choochoo.collection.functions import (
 )
 from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.collection.registry import RESERVED, StationRegistry
-from pytest_choochoo.engine import former_names
 from pytest_choochoo.engine.errors import ChoochooError, NoSuchInstance, ParametrizedFixture
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.route import Route, StationInstance
@@ -81,8 +80,13 @@ class Dependencies:
         for earlier, later in self._in_order():
             upstream[later] = (*upstream[later], earlier)
         route = Route(instances, upstream)
-        for fault in (*route.cycles(self._fixture_between), *former_names.faults(route)):
+        for fault in route.cycles(self._fixture_between):
             self._add_fault(fault)
+        if route.has_former_names:
+            from pytest_choochoo.engine import former_names  # few stations were renamed
+
+            for named in former_names.faults(route):
+                self._add_fault(named)
         return route
 
     def _in_order(self) -> Iterator[tuple[str, str]]:

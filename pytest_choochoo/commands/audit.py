@@ -29,6 +29,8 @@ class Command(run.Command):
     """Visits every selected station twice, then cleans all; each fault fails its station."""
 
     settles_early = False
+    #: Notes what is read while stations are visited.
+    watch: ReadWatch
     next_trip: MakeTrip | None = None
 
     def __init__(self, workflow: Workflow, judge: Judge) -> None:
@@ -39,8 +41,6 @@ class Command(run.Command):
         self.clean = clean.Command(workflow, judge)
         #: Whether the step under way is a clean, for which outcomes need not be complete.
         self.is_cleaning = False
-        #: Notes what is read while stations are visited.
-        self.watch = ReadWatch(workflow.settings.root, judge.is_project_file, ())
 
     def select(self, config: pytest.Config, items: list[pytest.Item]) -> Selection:
         self._require_empty()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,11 +15,10 @@ from pytest_choochoo.collection.pytest_internals import definitions_of
 from pytest_choochoo.commands import clean
 from pytest_choochoo.commands.run import VisitTrip
 from pytest_choochoo.engine import findings
-from pytest_choochoo.engine.attempt import Ending
-from pytest_choochoo.engine.digest import is_pattern, matches
+from pytest_choochoo.engine.attempt import Ending, mistakes
+from pytest_choochoo.engine.digest import is_literal, matches
 from pytest_choochoo.engine.errors import (
     AuditFinds,
-    CheckNotAsked,
     StillThere,
     Unstorable,
     error_line,
@@ -103,19 +102,25 @@ class _Steps:
 
     def visit(self, reason: str, reads: Reads | None = None) -> tuple[Result, BaseException | None]:
         """Visit the station for *reason*; return its result, and the error that ended the visit."""
-        trips: list[AuditedVisit] = []
+        watch = None if reads is None else self.command.watch
+        call = self.command.workflow.registry.call
+        self.judge.require_visit(self.key, reason)
+        trip, error = self.taken(
+            lambda item, journey: AuditedVisit(item, journey, call, watch, reads or Reads())
+        )
+        self.audit.seconds += trip.ended.seconds
+        return trip.ended, error
 
-        def make(item: StationItem, journey: Journey) -> Trip:
-            watch = None if reads is None else self.command.watch
-            call = self.command.workflow.registry.call
-            trips.append(AuditedVisit(item, journey, call, watch, reads or Reads()))
+    def taken(self, make: Callable[[StationItem, Journey], T]) -> tuple[T, BaseException | None]:
+        """Take the station on the trip that *make* returns; return that, and its error."""
+        trips: list[T] = []
+
+        def note(item: StationItem, journey: Journey) -> Trip:
+            trips.append(make(item, journey))
             return trips[0]
 
-        self.judge.require_visit(self.key, reason)
-        error = self.take(self.key, make)
-        result = trips[0].ended
-        self.audit.seconds += result.seconds
-        return result, error
+        error = self.take(self.key, note)
+        return trips[0], error
 
     def _how_it_ended(self, result: Result, error: BaseException | None) -> str:
         """Return why a visit did not succeed, and on which line."""
@@ -151,25 +156,19 @@ class Forward(_Steps):
 
     def _is_absent(self) -> bool:
         """Ask its find and its checks; return whether the station may be visited."""
-        look: list[AbsenceLook] = []
-
-        def make(item: StationItem, journey: Journey) -> Trip:
-            look.append(AbsenceLook(item, journey))
-            return look[0]
-
-        error = self.take(self.key, make)
-        ending = look[0].ending
+        look, error = self.taken(AbsenceLook)
+        ending = look.ending
         if ending.skipped and not ending.error:
             self._end(self.journey.result(self.key, "skipped", cause=ending.skipped))
         elif error is not None:
             self.audit.error = error
             self._end(self.journey.result(self.key, "failed", cause=self.audit.cause))
-        elif look[0].is_there:
+        elif look.is_there:
             self._end(self.journey.result(self.key, "skipped", cause=IS_THERE))
         else:
             if not self._may_be_there():
-                self.audit.findings += map(findings.passes_in_absence, look[0].passed)
-                self.audit.blind = frozenset(look[0].passed)
+                self.audit.findings += map(findings.passes_in_absence, look.passed)
+                self.audit.blind = frozenset(look.passed)
             return True
         return False
 
@@ -195,11 +194,14 @@ class Forward(_Steps):
 
     def _look_at(self, reads: Reads, item: pytest.Function) -> None:
         """Add a finding for all that was read and is not declared."""
+        seen = [reads, *self._reads_of_fixtures(item)]
+        if not any(each.files or each.variables for each in seen):
+            return  # as after most visits; upstream may be long
         route = self.journey.route
         keys = route.closure([self.key], route.upstream)
         instances = [route[key] for key in keys]
         found = undeclared(
-            [reads, *self._reads_of_fixtures(item)],
+            seen,
             declared=[path for each in instances for path in _files(each)],
             products=[
                 each.station.path.parent / product
@@ -251,13 +253,7 @@ class Forward(_Steps):
 
     def _find(self) -> None:
         """Ask the find, and compare what it returns with the outcome."""
-        look: list[OutcomeLook] = []
-
-        def make(item: StationItem, journey: Journey) -> Trip:
-            look.append(OutcomeLook(item, journey))
-            return look[0]
-
-        error = self.take(self.key, make)
+        look, error = self.taken(OutcomeLook)
         if isinstance(error, Unstorable):
             self.audit.findings.append(findings.finds_unfit(error_line(error)))
             return
@@ -265,7 +261,7 @@ class Forward(_Steps):
             self.audit.error = error
             return
         self.journey.outcomes.look_again()
-        made, found = self.journey.outcomes.find(self.key), look[0].found
+        made, found = self.journey.outcomes.find(self.key), look.found
         assert made is not None
         finding = findings.finds_nothing() if found is None else findings.finds_other(made, found)
         if finding is not None:
@@ -298,15 +294,9 @@ class Backward(_Steps):
 
     def _clean(self) -> None:
         """Clean the station, and note how that ended."""
-        trips: list[UndoTrip] = []
-
-        def make(item: StationItem, journey: Journey) -> Trip:
-            trips.append(UndoTrip(item, journey, self.command.clean, self.audit))
-            return trips[0]
-
+        command, audit = self.command.clean, self.audit
         with self.command.cleaning():
-            error = self.take(self.key, make)
-        trip = trips[0]
+            trip, error = self.taken(lambda item, journey: UndoTrip(item, journey, command, audit))
         self.audit.by = trip.ended.by
         if trip.ended.word == "left in place":
             self.audit.word = "left in place"
@@ -340,9 +330,8 @@ class AbsenceLook(Look):
         checks = item.station.checks
         failures = item.ask(checks)
         outcomes.keep(item.key, None)
-        for error in failures.values():
-            if isinstance(error, CheckNotAsked):
-                raise error
+        for mistake in mistakes(failures):
+            raise mistake
         self.is_there = was_found and not failures
         if not was_found:  # else there may be a part of it
             self.passed = tuple(check.name for check in checks if check.name not in failures)
@@ -422,9 +411,8 @@ class UndoTrip(clean.CleanTrip):
             return
         left = dict(journey.ledger.resources(item.key))
         failures = item.ask(item.station.checks)
-        for error in failures.values():
-            if isinstance(error, CheckNotAsked):
-                raise error
+        for mistake in mistakes(failures):
+            raise mistake
         names = (check.name for check in item.station.checks)
         passed = [name for name in names if name not in {*failures, *self._audit.blind}]
         value = item.find()
@@ -447,8 +435,7 @@ def _files(instance: StationInstance) -> Iterable[Path]:
     """Yield the files that *instance* declares as inputs."""
     base = instance.station.path.parent
     for pattern in instance.files:
-        path = base / pattern
-        if is_pattern(pattern) and not path.is_file():
-            yield from matches(base, pattern)
+        if is_literal(base, pattern):
+            yield base / pattern
         else:
-            yield path
+            yield from matches(base, pattern)

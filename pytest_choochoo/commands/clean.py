@@ -12,8 +12,8 @@ import pytest
 from pytest_choochoo import commands, selection
 from pytest_choochoo.collection.dependencies import Dependency
 from pytest_choochoo.collection.functions import is_coroutine
-from pytest_choochoo.engine.attempt import Ending, Find
-from pytest_choochoo.engine.errors import CheckNotAsked, ProtectedStation, StillThere
+from pytest_choochoo.engine.attempt import Ending, Find, mistakes
+from pytest_choochoo.engine.errors import ProtectedStation, StillThere
 from pytest_choochoo.engine.graph import reachable
 from pytest_choochoo.engine.journey import Journey
 from pytest_choochoo.engine.judging.judge import Judge
@@ -178,9 +178,8 @@ class CleanTrip:
                 self._gone_with = cleaned
             return
         failures = item.ask(item.station.checks)
-        for error in failures.values():
-            if isinstance(error, CheckNotAsked):
-                raise error
+        for mistake in mistakes(failures):
+            raise mistake
         for check in item.station.checks:
             if check.name not in failures or check.name in item.broken_teardowns:
                 raise StillThere(item.item.name, check.name)

@@ -43,6 +43,11 @@ def decisive(
     }
 
 
+def mistakes(failures: Mapping[str, BaseException]) -> list[CheckNotAsked]:
+    """Return those of *failures* that are no answers of checks, but mistakes in them."""
+    return [error for error in failures.values() if isinstance(error, CheckNotAsked)]
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How pytest's protocol ended for a station; the empty ending is a pass.
 

@@ -83,6 +83,14 @@ def is_pattern(path: str) -> bool:
     return not _MAGIC.isdisjoint(path)
 
 
+def is_literal(base: Path, pattern: str) -> bool:
+    """Return whether *pattern* is the name of one file below *base*, and not a glob pattern.
+
+    'data[1].csv' is a name, and a pattern as well: the file counts, where there is one.
+    """
+    return not is_pattern(pattern) or (base / pattern).is_file()
+
+
 def matches(base: Path, pattern: str, *, follows_links: bool = True) -> Iterator[Path]:
     """Yield the files below *base* that *pattern* matches, without caches and ledgers.
 

@@ -65,8 +65,6 @@ def station_key(key: str) -> str:
 
 def faults(route: Route) -> Iterator[ChoochooError]:
     """Yield the faults in the former names of the stations of *route*."""
-    if not any(stop.station.declaration.was for stop in route.stops.values()):
-        return
     stations = {station_key(key): stop.station for key, stop in route.stops.items()}
     former = {
         key: {_node_id(was, key): was for was in station.declaration.was}

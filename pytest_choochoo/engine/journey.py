@@ -29,6 +29,7 @@ from pytest_choochoo.engine.attempt import (
     ToVisit,
     advance,
     decisive,
+    mistakes,
     nothing_found,
     record_of_check,
     record_of_start,
@@ -36,7 +37,6 @@ from pytest_choochoo.engine.attempt import (
 )
 from pytest_choochoo.engine.errors import (
     CheckFailed,
-    CheckNotAsked,
     ChoochooError,
     HookFailed,
     LateChange,
@@ -242,7 +242,7 @@ class Journey:
             was_found = self.find_outcome(key, find)
             may_stand &= was_found
         failures = _asked(attempt, ask, station.checks) if may_stand else {}
-        for mistake in _mistakes(failures):
+        for mistake in mistakes(failures):
             raise mistake
         if failures or not may_stand:
             if was_found:
@@ -289,7 +289,7 @@ class Journey:
                 raise NothingFound(station.name)
         taken = self.judge.fingerprint(key, values(), record)
         failures = _asked(attempt, ask, station.checks)
-        for error in (*_mistakes(failures), *failures.values()):
+        for error in (*mistakes(failures), *failures.values()):
             refusal = "; ".join(check_line(*each) for each in failures.items())
             attempt.stage = Refused(refusal=refusal)
             raise error
@@ -340,7 +340,7 @@ class Journey:
         warnings: dict[str, BaseException] = {}
         while checks:
             failures = _asked(attempt, ask, checks)
-            for mistake in _mistakes(failures):
+            for mistake in mistakes(failures):
                 _refuse(attempt, decisive(checks, failures))
                 raise mistake
             checks = tuple(check for check in checks if check.name in failures)
@@ -498,10 +498,6 @@ def _refuse(attempt: Attempt, failures: Mapping[str, BaseException]) -> None:
     """Note in *attempt* that checks did not pass after the visit, or could not be asked."""
     refusal = "; ".join(check_line(*each) for each in failures.items())
     attempt.stage = advance(RecheckFailed, attempt.stage, refusal=refusal)
-
-
-def _mistakes(failures: Mapping[str, BaseException]) -> list[CheckNotAsked]:
-    return [error for error in failures.values() if isinstance(error, CheckNotAsked)]
 
 
 def _asked(attempt: Attempt, ask: Ask, checks: Sequence[Check]) -> Mapping[str, BaseException]:

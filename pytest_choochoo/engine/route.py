@@ -98,6 +98,11 @@ class Route(msgspec.Struct, frozen=True, dict=True):
         stops, station = self.stops, self.stops[key].station
         return tuple([each for each in self.upstream[key] if stops[each].station is not station])
 
+    @cached_property
+    def has_former_names(self) -> bool:
+        """Whether a station says how it was called before."""
+        return any(stop.station.declaration.was for stop in self.stops.values())
+
     def labels_of_inputs(self, keys: Sequence[str]) -> dict[str, str]:
         """Return *keys*, each with the name that stands for it in a fingerprint."""
         names = self.names(keys) if keys else ()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from rich.cells import cell_len, set_cell_size
 
 from pytest_choochoo.engine import wording
+from pytest_choochoo.engine.ledger.record import Word
 from pytest_choochoo.engine.shown import shown
 from pytest_choochoo.reporting.progress import RunProgress, UnderWay
 from pytest_choochoo.reporting.reports import Markup
@@ -14,19 +16,6 @@ from pytest_choochoo.reporting.tables import Line
 
 _BAR = 16  # columns of a bar, where there is room
 _NAMES = 30  # columns of a title, at most
-# In this order they are counted, in the last line.
-_WORDS = (
-    "visited",
-    "unchanged",
-    "adopted",
-    "audited",
-    "failed",
-    "blocked",
-    "skipped",
-    "not reached",
-    "cleaned",
-    "left in place",
-)
 _DIM: Markup = {"light": True}
 _MORE = "…"
 _TOLD = "choochoo: "
@@ -128,7 +117,7 @@ def _last_line(progress: RunProgress, tests: Sequence[tuple[str, int]], columns:
     """Return the line with counts and times, without the details for which there is no room."""
     counts, under_way = progress.counts, progress.under_way
     head = f"{sum(counts.values())}/{progress.total} stations"
-    details = [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
+    details = [f"{counts[word]} {word}" for word in get_args(Word) if counts[word]]
     if any(number for _, number in tests):
         details.append(f"tests: {' '.join(f'{n} {word}' for word, n in tests if n)}")
     if progress.workers > 1:

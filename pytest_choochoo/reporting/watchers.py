@@ -14,7 +14,7 @@ _HOOKS = (
 )
 # The packages whose hooks miss nothing where an item is only reported: they act on what is run, and
 # report nothing, or their reports were tried out without it.
-_CONTENT = frozenset(
+_MISS_NOTHING = frozenset(
     {
         "_hypothesis_pytestplugin",
         "_pytest",
@@ -49,6 +49,6 @@ def is_heard(config: pytest.Config) -> bool:
 def _has_others(config: pytest.Config, name: str) -> bool:
     """Return whether others than those that miss nothing implement the hook *name*."""
     return any(
-        getattr(each.function, "__module__", "").partition(".")[0] not in _CONTENT
+        getattr(each.function, "__module__", "").partition(".")[0] not in _MISS_NOTHING
         for each in getattr(config.hook, name).get_hookimpls()
     )

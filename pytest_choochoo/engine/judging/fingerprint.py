@@ -12,7 +12,7 @@ from pytest_choochoo.engine.digest import (
     digest_parts,
     digest_tree,
     digest_value,
-    is_pattern,
+    is_literal,
     matches,
     relative,
 )
@@ -78,8 +78,7 @@ def files(instance: StationInstance, *, with_links: bool = True) -> dict[str, st
     base, name = instance.station.path.parent, instance.station.name
     for pattern in instance.files:
         path = base / pattern
-        # Look for the literal name first: 'data[1].csv' is a name, and a pattern as well.
-        if not is_pattern(pattern) or path.is_file():
+        if is_literal(base, pattern):
             if path.is_dir():
                 raise NotAFile(name, pattern)
             if not path.exists():

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.record import AttemptRecord, Forgotten, PastRun, Record
 from pytest_choochoo.engine.place import Elsewhere, Scope
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.durable import DurableMapping
+    from pytest_choochoo.engine.ledger.names import NewNames
 
 
 class LockBusy(Exception):

@@ -158,7 +158,9 @@ def _asked(
     method: Callable[Concatenate[Ledger, _P], _R],
 ) -> Callable[Concatenate[RemoteLedger, _P], _R]:
     """Return *method* of the protocol as a method of `RemoteLedger`, which asks the server."""
-    signature, kind = inspect.signature(method), get_type_hints(method)["return"]
+    # The protocol imports this name for type checkers only.
+    hints = get_type_hints(method, localns={"NewNames": NewNames})
+    signature, kind = inspect.signature(method), hints["return"]
 
     @wraps(method)
     def ask(ledger: RemoteLedger, /, *arguments: _P.args, **keywords: _P.kwargs) -> _R:

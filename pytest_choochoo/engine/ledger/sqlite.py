@@ -26,7 +26,6 @@ from pytest_choochoo.engine.ledger.access import (
 )
 from pytest_choochoo.engine.ledger.connecting import copied
 from pytest_choochoo.engine.ledger.location import LedgerLocation, short
-from pytest_choochoo.engine.ledger.names import NewNames
 from pytest_choochoo.engine.ledger.os_locks import wait_for_lock
 from pytest_choochoo.engine.ledger.places import PLACES, by_number, note
 from pytest_choochoo.engine.ledger.protocol import (
@@ -50,6 +49,7 @@ from pytest_choochoo.engine.place import FIRST, Believed, Elsewhere, Place, Scop
 
 if TYPE_CHECKING:
     from pytest_choochoo.engine.ledger.durable import DurableMapping
+    from pytest_choochoo.engine.ledger.names import NewNames
 
 # Seconds that the results of a run are kept.
 _KEEP_RESULTS = 14 * 86400
